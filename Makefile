@@ -1,0 +1,36 @@
+# Every command of the project. `make demo` and `make test` set up the virtual environment by themselves.
+PYTHON      ?= python3
+VENV        ?= .venv
+CONSTRAINTS ?= constraints.txt
+OUT         ?= runs/digits
+PY          := $(VENV)/bin/python
+STAMP       := $(VENV)/.ready
+
+.PHONY: demo test slow lint bench clean
+
+$(STAMP): pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) torch
+	$(PY) -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev,vision,data,track]'
+	touch $@
+
+demo: $(STAMP)
+	$(VENV)/bin/manylabel run digits --methods bce,mulsupcon --seeds 3 --out $(OUT)
+
+test: $(STAMP) lint
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 $(ARGS)
+
+slow: $(STAMP)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m slow $(ARGS)
+
+lint: $(STAMP)
+	$(VENV)/bin/ruff check src tests benchmarks
+	$(VENV)/bin/ruff format --check src tests benchmarks
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+bench: $(STAMP)
+	OMP_NUM_THREADS=1 $(PY) -m benchmarks $(ARGS)
+
+clean:
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,36 @@
+"""The one error that users of the library meet."""
+
+
+class ManyLabelError(ValueError):
+    """Input that cannot be used.
+
+    The message always reads ``who: expected X, but got Y. What to do.``
+
+    Parameters
+    ----------
+    who : str
+        What refused the input: a class, a function, a file with its line, or an option.
+    expected : str
+        What would have been accepted.
+    got : str
+        What came instead.
+    hint : str, default ""
+        What the reader can do about it, as one or more full sentences.
+    """
+
+    def __init__(self, who: str, expected: str, got: str, hint: str = "") -> None:
+        self.who, self.expected, self.got, self.hint = who, expected, got, hint
+        super().__init__(f"{who}: expected {expected}, but got {got}. {hint}".rstrip())
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
+        return type(self), (self.who, self.expected, self.got, self.hint)
+
+
+def missing_extra(who: str, package: str, extra: str) -> ManyLabelError:
+    """The error for an optional dependency that is not installed."""
+    return ManyLabelError(
+        who,
+        f"the package {package}",
+        "an environment without it",
+        f"Install it with: pip install 'manylabel[{extra}]'",
+    )
