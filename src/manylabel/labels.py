@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from manylabel.errors import ManyLabelError
 
-type Labels = LabelMatrix | Tensor | np.ndarray[Any, Any] | Any
+Labels: TypeAlias = "LabelMatrix | Tensor | np.ndarray[Any, Any] | Any"
 
 
 class LabelMatrix(ABC):

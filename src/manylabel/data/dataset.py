@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from manylabel.labels import LabelMatrix
 
-type Features = Tensor | sp.csr_matrix | list[str]
-type Kind = Literal["vectors", "images", "text"]
+Features: TypeAlias = "Tensor | sp.csr_matrix | list[str]"
+Kind: TypeAlias = Literal["vectors", "images", "text"]
 
 
 @dataclass(frozen=True)
