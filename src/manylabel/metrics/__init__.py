@@ -1,0 +1,42 @@
+"""Metrics of multi-label predictions: NumPy inside, any labels that :class:`~manylabel.labels.LabelMatrix` takes."""
+
+from manylabel.metrics.ranking import (
+    average_precision,
+    coverage_error,
+    lrap,
+    mean_average_precision,
+    ndcg_at_k,
+    precision_at_k,
+    propensities,
+    propensity_scored_precision_at_k,
+    ranking_loss,
+    recall_at_k,
+    top_k,
+)
+from manylabel.metrics.report import DEFAULT_METRICS, DISPLAY_NAMES, Evaluation, evaluate
+from manylabel.metrics.sets import Counts, Tally
+from manylabel.metrics.thresholds import GRID, LAMP_GRID, Threshold, learn_thresholds
+
+__all__ = [
+    "DEFAULT_METRICS",
+    "DISPLAY_NAMES",
+    "GRID",
+    "LAMP_GRID",
+    "Counts",
+    "Evaluation",
+    "Tally",
+    "Threshold",
+    "average_precision",
+    "coverage_error",
+    "evaluate",
+    "learn_thresholds",
+    "lrap",
+    "mean_average_precision",
+    "ndcg_at_k",
+    "precision_at_k",
+    "propensities",
+    "propensity_scored_precision_at_k",
+    "ranking_loss",
+    "recall_at_k",
+    "top_k",
+]

@@ -1,0 +1,242 @@
+"""Scoring a model: every metric under one threshold protocol, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from manylabel.errors import ManyLabelError
+from manylabel.labels import Labels
+from manylabel.metrics import ranking
+from manylabel.metrics.inputs import Array, Scores, check_probabilities, scores_and_labels
+from manylabel.metrics.ranking import Absent
+from manylabel.metrics.sets import count_sets
+from manylabel.metrics.thresholds import GRID, SET_METRICS, Rule, Threshold, learn_thresholds
+
+Protocol: TypeAlias = Literal["fixed", "tuned", "oracle"]
+
+DEFAULT_METRICS = ("map", "precision_at_1", "macro_f1", "micro_f1", "example_f1", "hamming_accuracy")
+
+RANKING_METRICS: dict[str, Callable[[Array, Array], float]] = {
+    "precision_at_1": lambda S, T: ranking.precision_at_k(S, T, 1),
+    "precision_at_3": lambda S, T: ranking.precision_at_k(S, T, 3),
+    "precision_at_5": lambda S, T: ranking.precision_at_k(S, T, 5),
+    "ndcg_at_1": lambda S, T: ranking.ndcg_at_k(S, T, 1),
+    "ndcg_at_3": lambda S, T: ranking.ndcg_at_k(S, T, 3),
+    "ndcg_at_5": lambda S, T: ranking.ndcg_at_k(S, T, 5),
+    "coverage_error": ranking.coverage_error,
+    "ranking_loss": ranking.ranking_loss,
+    "lrap": ranking.lrap,
+}
+
+DISPLAY_NAMES = {
+    "map": "mAP",
+    "macro_f1": "macro-F1",
+    "micro_f1": "micro-F1",
+    "example_f1": "example-F1",
+    "hamming_accuracy": "Hamming accuracy",
+    "subset_accuracy": "subset accuracy",
+    "overall_precision": "OP",
+    "overall_recall": "OR",
+    "overall_f1": "OF1",
+    "class_precision": "CP",
+    "class_recall": "CR",
+    "class_f1": "CF1",
+    "precision_at_1": "precision@1",
+    "precision_at_3": "precision@3",
+    "precision_at_5": "precision@5",
+    "ndcg_at_1": "nDCG@1",
+    "ndcg_at_3": "nDCG@3",
+    "ndcg_at_5": "nDCG@5",
+    "coverage_error": "coverage error",
+    "ranking_loss": "ranking loss",
+    "lrap": "LRAP",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What :func:`evaluate` found.
+
+    Attributes
+    ----------
+    protocol : "fixed", "tuned" or "oracle"
+        Under "oracle" each threshold was chosen on the scored rows themselves.
+    rule : "shared", "per_label" or "top_k"
+        What kind of threshold ``thresholds`` holds.
+    absent : "leave_out" or "zero"
+        What labels without positives count in the mAP.
+    values : dict of metric to float
+    thresholds : dict of metric to float, tuple of C floats, int, or None
+        None for a metric that needs no threshold.
+    left_out : tuple of int
+        Labels without positives in the scored rows. They have no average precision; the F1 metrics count them.
+    per_label : dict of str to (C,) array
+        ``ap`` and ``f1`` (at the macro-F1's threshold), NaN where undefined, and ``positives``, int.
+    """
+
+    protocol: Protocol
+    rule: Rule
+    absent: Absent
+    values: dict[str, float]
+    thresholds: dict[str, float | tuple[float, ...] | None]
+    left_out: tuple[int, ...]
+    per_label: dict[str, Array]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, lists and strings for JSON; undefined values become None."""
+        return {
+            "protocol": self.protocol,
+            "rule": self.rule,
+            "absent": self.absent,
+            "values": {m: _plain(v) for m, v in self.values.items()},
+            "thresholds": {m: list(t) if isinstance(t, tuple) else t for m, t in self.thresholds.items()},
+            "left_out": list(self.left_out),
+            "per_label": {
+                name: [_plain(v) for v in array.tolist()] for name, array in self.per_label.items()
+            },
+        }
+
+    def __str__(self) -> str:
+        chosen = {
+            "fixed": "at 0.5",
+            "tuned": "learnt on validation rows",
+            "oracle": "chosen on the scored rows",
+        }
+        lines = [f"{self.protocol} protocol: thresholds {chosen[self.protocol]}"]
+        lines += [f"{DISPLAY_NAMES[m]:<17} {v:.4f}" for m, v in self.values.items()]
+        if self.left_out:
+            lines.append(
+                f"labels without positives: {len(self.left_out)} of {len(self.per_label['positives'])}"
+            )
+        return "\n".join(lines)
+
+
+def evaluate(
+    scores: Scores,
+    Y: Labels,
+    protocol: Protocol = "tuned",
+    validation: tuple[Scores, Labels] | None = None,
+    *,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    rule: Rule = "shared",
+    grid: Sequence[float] = GRID,
+    absent: Absent = "leave_out",
+) -> Evaluation:
+    """Score a model on held-out rows.
+
+    Parameters
+    ----------
+    scores : (n, C) array or tensor in [0, 1]
+        Any real scores if none of the metrics needs a threshold.
+    Y : (n, C) labels, dense or sparse
+    protocol : "tuned", "fixed" or "oracle", default "tuned"
+        Where thresholds come from: learnt on ``validation``; 0.5; or, as published tables do, the best of ``grid`` for
+        each metric on the scored rows themselves, which no model that is used can have.
+    validation : (scores, Y) of validation rows, optional
+        Needed by "tuned"; the other protocols do not look at it.
+    metrics : sequence of str, default mAP, precision@1, macro-, micro-, example-F1 and Hamming accuracy
+        Keys of ``DISPLAY_NAMES``.
+    rule : "shared", "per_label" or "top_k", default "shared"
+        What is learnt, see :func:`learn_thresholds`.
+    grid : ascending thresholds, default 0.1 ... 0.9
+    absent : "leave_out" or "zero", default "leave_out"
+        What a label without positives counts in the mAP. The F1 metrics keep their own rules: macro-F1 counts a label
+        that is absent and never predicted as 0, example-F1 leaves out a row without labels and predictions. Other
+        rules: :class:`Counts`.
+
+    Returns
+    -------
+    Evaluation
+        Which carries the protocol.
+
+    Raises
+    ------
+    ManyLabelError
+        If shapes differ, scores hold NaN or (for metrics that need a threshold) leave [0, 1], labels are not 0/1,
+        "tuned" comes without validation rows, or a name is unknown.
+    """
+    _check_names(metrics, protocol, rule)
+    S, T = scores_and_labels(scores, Y, "evaluate")
+    learnt = _thresholds(S, T, protocol, validation, metrics, rule, grid)
+    ap = ranking.average_precision(S, T)
+    counts = {t: count_sets(t.predict(S), T) for t in set(learnt.values())}
+    values = {}
+    for metric in metrics:
+        if metric == "map":
+            values[metric] = ranking.mean_over_present(ap, absent, "evaluate")
+        elif metric in RANKING_METRICS:
+            values[metric] = RANKING_METRICS[metric](S, T)
+        else:
+            values[metric] = float(SET_METRICS[metric](counts[learnt[metric]]))
+    positives = T.sum(0)
+    f1 = counts[learnt["macro_f1"]].labels.f1() if learnt else np.full(len(positives), np.nan)
+    return Evaluation(
+        protocol=protocol,
+        rule=rule,
+        absent=absent,
+        values=values,
+        thresholds={m: learnt[m].value if m in SET_METRICS else None for m in metrics},
+        left_out=tuple(np.flatnonzero(positives == 0).tolist()),
+        per_label={"f1": f1, "ap": ap, "positives": positives},
+    )
+
+
+def _thresholds(
+    S: Array,
+    T: Array,
+    protocol: Protocol,
+    validation: tuple[Scores, Labels] | None,
+    metrics: Sequence[str],
+    rule: Rule,
+    grid: Sequence[float],
+) -> dict[str, Threshold]:
+    """The threshold of each metric of label sets and of the macro-F1 of single labels; none if no metric needs any."""
+    wanted = dict.fromkeys(m for m in metrics if m in SET_METRICS)
+    if not wanted:
+        return {}
+    names = (*wanted, "macro_f1")
+    check_probabilities(S, "evaluate")
+    if protocol == "fixed":
+        return dict.fromkeys(names, Threshold("shared", 0.5))
+    if protocol == "oracle":
+        return learn_thresholds(S, T, names, rule=rule, grid=grid)
+    return learn_thresholds(*_validation_rows(validation, S.shape[1]), names, rule=rule, grid=grid)
+
+
+def _validation_rows(validation: tuple[Scores, Labels] | None, n_labels: int) -> tuple[Array, Array]:
+    if validation is None:
+        raise ManyLabelError(
+            "evaluate",
+            'validation=(scores, Y) of validation rows for protocol="tuned"',
+            "none",
+            'Score rows kept out of training and pass them, or ask for protocol="fixed", which takes 0.5 everywhere.',
+        )
+    S, T = scores_and_labels(*validation, "evaluate, validation rows")
+    if S.shape[1] != n_labels:
+        raise ManyLabelError(
+            "evaluate",
+            f"validation rows of {n_labels} labels",
+            f"{S.shape[1]} labels",
+            "Score both with one model.",
+        )
+    return S, T
+
+
+def _check_names(metrics: Sequence[str], protocol: str, rule: str) -> None:
+    for metric in metrics:
+        if metric not in DISPLAY_NAMES:
+            raise ManyLabelError("evaluate", f"metrics of {', '.join(DISPLAY_NAMES)}", repr(metric))
+    if protocol not in get_args(Protocol):
+        raise ManyLabelError("evaluate", 'protocol to be "tuned", "fixed" or "oracle"', repr(protocol))
+    if protocol == "fixed" and rule != "shared":
+        raise ManyLabelError(
+            "evaluate", 'rule="shared" for protocol="fixed"', repr(rule), 'Learn thresholds with "tuned".'
+        )
+
+
+def _plain(value: float) -> float | None:
+    return None if value != value else value

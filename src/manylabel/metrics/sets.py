@@ -1,0 +1,227 @@
+"""Metrics of predicted label sets, all from one count of true positives, predictions and truths.
+
+A prediction is positive at ``score >= t``. Where a ratio is 0/0, each metric says what it takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from manylabel.errors import ManyLabelError
+from manylabel.labels import Labels
+from manylabel.metrics.inputs import Array, Scores, blocks, scores_and_labels
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts of m labels (over rows) or of m rows (over labels), alone (m,) or at T thresholds (m, T).
+
+    Attributes
+    ----------
+    hits : (m,) or (m, T) int array
+        Predicted and true.
+    predicted : (m,) or (m, T) int array
+    true : (m,) or (m, 1) int array
+    """
+
+    hits: Array
+    predicted: Array
+    true: Array
+
+    @property
+    def wrong(self) -> Array:
+        """False positives and false negatives together."""
+        return self.predicted + self.true - 2 * self.hits
+
+    def precision(self) -> Array:
+        """``tp / (tp + fp)``, NaN where nothing is predicted."""
+        return _ratio(self.hits, self.predicted)
+
+    def recall(self) -> Array:
+        """``tp / (tp + fn)``, NaN where nothing is true."""
+        return _ratio(self.hits, self.true)
+
+    def f1(self) -> Array:
+        """``2 tp / (2 tp + fp + fn)``, NaN where nothing is true nor predicted."""
+        return _ratio(2 * self.hits, self.predicted + self.true)
+
+    def total(self) -> Tally:
+        """One tally over all labels, or all rows."""
+        return Tally(self.hits.sum(0), self.predicted.sum(0), self.true.sum(0))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What every metric of label sets is made of; build it with :meth:`of` or :meth:`sweep`.
+
+    Each metric gives a number for :meth:`of` and a (T,) array for :meth:`sweep`.
+
+    Attributes
+    ----------
+    labels : Tally of the C labels
+    rows : Tally of the n rows
+
+    Examples
+    --------
+    >>> Counts.of(scores >= 0.5, Y).macro_f1()  # doctest: +SKIP
+    """
+
+    labels: Tally
+    rows: Tally
+
+    @staticmethod
+    def of(predictions: Scores, Y: Labels) -> Counts:
+        """Count predicted label sets.
+
+        Parameters
+        ----------
+        predictions : (n, C) bool or 0/1 array or tensor
+        Y : (n, C) labels, dense or sparse
+
+        Raises
+        ------
+        ManyLabelError
+            If shapes differ, or predictions or labels are not 0/1.
+        """
+        P, T = scores_and_labels(predictions, Y, "Counts.of")
+        if not ((P == 0) | (P == 1)).all():
+            raise ManyLabelError(
+                "Counts.of", "predictions that are 0 or 1", "other values", "Compare scores with >=."
+            )
+        return count_sets(P.astype(bool), T)
+
+    @staticmethod
+    def sweep(scores: Scores, Y: Labels, thresholds: Array | list[float] | tuple[float, ...]) -> Counts:
+        """Count the label sets ``score >= t`` of many thresholds at once.
+
+        Each score is placed once in the grid and counted once; nothing of size n x C x T is formed. Thresholds are
+        compared in the precision of the scores, so that a float32 score of 0.9 reaches the threshold 0.9.
+
+        Parameters
+        ----------
+        scores : (n, C) array or tensor
+        Y : (n, C) labels, dense or sparse
+        thresholds : (T,) ascending numbers
+
+        Raises
+        ------
+        ManyLabelError
+            If shapes differ, scores hold NaN, labels are not 0/1 or the thresholds do not ascend.
+        """
+        S, T = scores_and_labels(scores, Y, "Counts.sweep")
+        grid = np.asarray(thresholds, dtype=S.dtype)
+        if grid.ndim != 1 or not len(grid) or not (np.diff(grid) > 0).all():
+            raise ManyLabelError("Counts.sweep", "ascending thresholds", repr(thresholds), "Sort them.")
+        return _count_sweep(S, T, grid)
+
+    def macro_f1(self, zero_division: float = 0.0) -> Array:
+        """Mean over labels of ``2 tp / (2 tp + fp + fn)``.
+
+        Parameters
+        ----------
+        zero_division : float, default 0.0
+            What a label counts that no row carries and none is predicted to: 0, 1, or NaN to leave it out.
+        """
+        return _mean(self.labels.f1(), zero_division)
+
+    def micro_f1(self) -> Array:
+        """``2 sum tp / (2 sum tp + sum fp + sum fn)``; 0 if nothing is true nor predicted."""
+        return _fill(self.labels.total().f1(), 0.0)
+
+    def example_f1(self, zero_division: float = NAN) -> Array:
+        """Mean over rows of ``2 |y and p| / (|y| + |p|)``.
+
+        Parameters
+        ----------
+        zero_division : float, default NaN
+            What a row counts without label and without prediction: NaN to leave it out, 0 or 1.
+        """
+        return _mean(self.rows.f1(), zero_division)
+
+    def hamming_accuracy(self) -> Array:
+        """Share of all n x C entries predicted right."""
+        return np.asarray(1 - self.labels.wrong.sum(0) / (len(self.labels.true) * len(self.rows.true)))
+
+    def subset_accuracy(self) -> Array:
+        """Share of rows predicted right in every label."""
+        return np.asarray((self.rows.wrong == 0).mean(0))
+
+    def overall_precision(self) -> Array:
+        """OP: ``sum tp / sum (tp + fp)``; 0 if nothing is predicted."""
+        return _fill(self.labels.total().precision(), 0.0)
+
+    def overall_recall(self) -> Array:
+        """OR: ``sum tp / sum (tp + fn)``; 0 if nothing is true."""
+        return _fill(self.labels.total().recall(), 0.0)
+
+    def overall_f1(self) -> Array:
+        """OF1: harmonic mean of OP and OR; the micro-F1."""
+        return _harmonic(self.overall_precision(), self.overall_recall())
+
+    def class_precision(self, zero_division: float = 0.0) -> Array:
+        """CP: mean over labels of ``tp / (tp + fp)``; a label never predicted counts ``zero_division`` (NaN: left out)."""
+        return _mean(self.labels.precision(), zero_division)
+
+    def class_recall(self, zero_division: float = 0.0) -> Array:
+        """CR: mean over labels of ``tp / (tp + fn)``; a label without positives counts ``zero_division`` (NaN: left out)."""
+        return _mean(self.labels.recall(), zero_division)
+
+    def class_f1(self, zero_division: float = 0.0) -> Array:
+        """CF1: harmonic mean of CP and CR, which is not the macro-F1."""
+        return _harmonic(self.class_precision(zero_division), self.class_recall(zero_division))
+
+
+def count_sets(P: Array, T: Array) -> Counts:
+    """Counts of bool predictions and labels, both (n, C)."""
+    H = P & T
+    return Counts(Tally(H.sum(0), P.sum(0), T.sum(0)), Tally(H.sum(1), P.sum(1), T.sum(1)))
+
+
+def _count_sweep(S: Array, T: Array, grid: Array) -> Counts:
+    (n, n_labels), n_bins = S.shape, len(grid) + 1
+    label_hits, label_predicted = np.zeros((2, n_labels, len(grid)), dtype=np.int64)
+    row_hits, row_predicted = np.empty((2, n, len(grid)), dtype=np.int64)
+    for part in blocks(n, n_labels):
+        reached = np.searchsorted(
+            grid, S[part], side="right"
+        )  # how many thresholds each score reaches, (b, C)
+        row, label = np.nonzero(T[part])
+        reached_true = reached[row, label]
+        every_row, every_label = np.ogrid[: len(reached), :n_labels]
+        label_hits += _tails(label * n_bins + reached_true, n_labels, n_bins)
+        row_hits[part] = _tails(row * n_bins + reached_true, len(reached), n_bins)
+        label_predicted += _tails(every_label * n_bins + reached, n_labels, n_bins)
+        row_predicted[part] = _tails(every_row * n_bins + reached, len(reached), n_bins)
+    return Counts(
+        Tally(label_hits, label_predicted, T.sum(0)[:, None]),
+        Tally(row_hits, row_predicted, T.sum(1)[:, None]),
+    )
+
+
+def _tails(cells: Array, m: int, n_bins: int) -> Array:
+    """How many entries of each of m owners reach each threshold, from cell numbers ``owner * n_bins + reached``."""
+    histogram = np.bincount(cells.ravel(), minlength=m * n_bins).reshape(m, n_bins)
+    return np.asarray(histogram[:, :0:-1].cumsum(1)[:, ::-1])  # (m, n_bins - 1)
+
+
+def _ratio(numerator: Array, denominator: Array) -> Array:
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.true_divide(numerator, denominator))
+
+
+def _fill(values: Array, zero_division: float) -> Array:
+    return np.where(np.isnan(values), zero_division, values)
+
+
+def _mean(values: Array, zero_division: float) -> Array:
+    """Mean over the first axis; 0/0 counts ``zero_division``, or is left out if that is NaN (NaN if all are)."""
+    filled = _fill(values, zero_division)
+    return _ratio(np.nansum(filled, axis=0), (~np.isnan(filled)).sum(0))
+
+
+def _harmonic(a: Array, b: Array) -> Array:
+    return _fill(_ratio(2 * a * b, a + b), 0.0)

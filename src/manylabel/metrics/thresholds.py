@@ -1,0 +1,150 @@
+"""Thresholds: where a score becomes a predicted label, learnt on rows that are not scored afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+
+from manylabel.errors import ManyLabelError
+from manylabel.labels import Labels
+from manylabel.metrics.inputs import Array, Scores, as_scores, check_probabilities, scores_and_labels
+from manylabel.metrics.ranking import top_k
+from manylabel.metrics.sets import Counts
+
+Rule: TypeAlias = Literal["shared", "per_label", "top_k"]
+
+GRID = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+LAMP_GRID = (
+    *(0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.10, 0.15, 0.20, 0.25, 0.30),
+    *(0.35, 0.40, 0.45, 0.50, 0.55, 0.60, 0.65, 0.70, 0.75, 0.80, 0.85, 0.90, 0.95),
+)
+
+SET_METRICS = {
+    "macro_f1": Counts.macro_f1,
+    "micro_f1": Counts.micro_f1,
+    "example_f1": Counts.example_f1,
+    "hamming_accuracy": Counts.hamming_accuracy,
+    "subset_accuracy": Counts.subset_accuracy,
+    "overall_precision": Counts.overall_precision,
+    "overall_recall": Counts.overall_recall,
+    "overall_f1": Counts.overall_f1,
+    "class_precision": Counts.class_precision,
+    "class_recall": Counts.class_recall,
+    "class_f1": Counts.class_f1,
+}
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A rule that turns scores into label sets.
+
+    Attributes
+    ----------
+    rule : "shared", "per_label" or "top_k"
+    value : float, tuple of C floats, or int
+        One threshold for all labels, one per label, or the number of labels each row gets.
+    """
+
+    rule: Rule
+    value: float | tuple[float, ...]
+
+    def predict(self, scores: Scores) -> Array:
+        """Predicted label sets, (n, C) scores -> (n, C) bool: ``score >= t``, or the k highest of each row.
+
+        Thresholds are compared in the precision of the scores; ties at the k-th place go to the lowest label index.
+        """
+        S = as_scores(scores, "Threshold.predict")
+        if self.rule == "top_k":
+            return top_k(S, int(self.value))  # type: ignore[arg-type]
+        t = np.asarray(self.value, dtype=S.dtype)
+        if t.ndim and t.shape != S.shape[1:]:
+            raise ManyLabelError(
+                "Threshold.predict", f"scores of {len(t)} labels", f"scores of shape {S.shape}"
+            )
+        return np.asarray(t <= S)
+
+
+def learn_thresholds(
+    scores: Scores,
+    Y: Labels,
+    metrics: Sequence[str] = ("macro_f1", "micro_f1", "example_f1", "hamming_accuracy"),
+    *,
+    rule: Rule = "shared",
+    grid: Sequence[float] = GRID,
+) -> dict[str, Threshold]:
+    """The threshold of each metric that is best on the given rows.
+
+    Parameters
+    ----------
+    scores : (n, C) array or tensor in [0, 1]
+        Scores of validation rows; a threshold learnt on the rows that are scored afterwards is an oracle.
+    Y : (n, C) labels, dense or sparse
+    metrics : sequence of str
+        Keys of metrics of label sets.
+    rule : "shared", "per_label" or "top_k", default "shared"
+        One threshold per metric for all labels; one per label that maximises the label's own F1, the same for all
+        metrics; or one number of labels per row for each metric, from 1 to the most that a given row has.
+    grid : ascending thresholds in [0, 1], default 0.1 ... 0.9
+        Not used by "top_k". ``LAMP_GRID`` has LaMP's 27 values.
+
+    Returns
+    -------
+    dict of str to Threshold
+
+    Notes
+    -----
+    Of equally good thresholds (or numbers of labels) the lowest is taken. A label without positives has no best
+    threshold of its own and gets the one that is best for the micro-F1 of all labels.
+
+    Raises
+    ------
+    ManyLabelError
+        If scores leave [0, 1] or hold NaN, shapes differ, or a metric, the rule or the grid is unknown.
+    """
+    who = "learn_thresholds"
+    _check_choices(metrics, rule, who)
+    S, T = scores_and_labels(scores, Y, who)
+    check_probabilities(S, who)
+    if rule == "top_k":
+        sizes = np.arange(max(int(T.sum(1).max()), 1), 0, -1)
+        counts = Counts.sweep(-_places(S), T, 1 - sizes)  # among the k highest: place <= k - 1
+        return {m: Threshold(rule, int(_best(counts, m, sizes))) for m in metrics}
+    thresholds = np.asarray(grid, dtype=np.float64)
+    counts = Counts.sweep(S, T, thresholds)
+    if rule == "per_label":
+        return dict.fromkeys(metrics, Threshold(rule, _best_per_label(counts, thresholds)))
+    return {m: Threshold(rule, float(_best(counts, m, thresholds))) for m in metrics}
+
+
+def _best(counts: Counts, metric: str, candidates: Array) -> Array:
+    """The candidate with the highest value of a metric, the lowest of several; one where the metric is undefined loses."""
+    values = np.nan_to_num(SET_METRICS[metric](counts), nan=-1.0)
+    return np.asarray(candidates[values == values.max()].min())
+
+
+def _best_per_label(counts: Counts, thresholds: Array) -> tuple[float, ...]:
+    own = thresholds[np.nan_to_num(counts.labels.f1()).argmax(1)]  # (C,)
+    present = counts.labels.true[:, 0] > 0
+    return tuple(np.where(present, own, _best(counts, "micro_f1", thresholds)).tolist())
+
+
+def _places(S: Array) -> Array:
+    """The place of each score in its row, 0 for the highest, equal scores by label index, (n, C) float64."""
+    order = np.argsort(-S, axis=1, kind="stable")
+    places = np.empty(S.shape)
+    np.put_along_axis(places, order, np.arange(S.shape[1], dtype=np.float64)[None], axis=1)
+    return places
+
+
+def _check_choices(metrics: Sequence[str], rule: str, who: str) -> None:
+    for metric in metrics:
+        if metric not in SET_METRICS:
+            known = ", ".join(SET_METRICS)
+            raise ManyLabelError(
+                who, f"metrics of label sets ({known})", repr(metric), "Others need no threshold."
+            )
+    if rule not in get_args(Rule):
+        raise ManyLabelError(who, f"a rule of {', '.join(get_args(Rule))}", repr(rule))
