@@ -1,17 +1,23 @@
-"""Metrics of multi-label predictions: NumPy inside, any labels that :class:`~manylabel.labels.LabelMatrix` takes."""
+"""Metrics of multi-label predictions, and the protocols by which thresholds are chosen.
 
+Scores are arrays or tensors, labels anything that :class:`~manylabel.labels.LabelMatrix` takes.
+"""
+
+from manylabel.metrics.at_k import (
+    precision_at_k,
+    propensities,
+    propensity_scored_precision_at_k,
+    recall_at_k,
+    top_k,
+)
+from manylabel.metrics.calibration import brier_score, calibration_error
 from manylabel.metrics.ranking import (
     average_precision,
     coverage_error,
     lrap,
     mean_average_precision,
     ndcg_at_k,
-    precision_at_k,
-    propensities,
-    propensity_scored_precision_at_k,
     ranking_loss,
-    recall_at_k,
-    top_k,
 )
 from manylabel.metrics.report import DEFAULT_METRICS, DISPLAY_NAMES, Evaluation, evaluate
 from manylabel.metrics.sets import Counts, Tally
@@ -27,6 +33,8 @@ __all__ = [
     "Tally",
     "Threshold",
     "average_precision",
+    "brier_score",
+    "calibration_error",
     "coverage_error",
     "evaluate",
     "learn_thresholds",

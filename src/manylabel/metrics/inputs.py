@@ -20,7 +20,7 @@ ROUNDING = 1e-6
 
 
 def as_scores(scores: Scores, who: str) -> Array:
-    """Scores of any origin as a floating (n, C) array of the precision they came in (bfloat16 becomes float32)."""
+    """Scores as a floating (n, C) array of the precision they came in (bfloat16 becomes float32)."""
     if isinstance(scores, Tensor):
         scores = scores.detach().cpu()
         scores = (scores.float() if scores.dtype == torch.bfloat16 else scores).numpy()

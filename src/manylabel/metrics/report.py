@@ -10,7 +10,7 @@ import numpy as np
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import Labels
-from manylabel.metrics import ranking
+from manylabel.metrics import at_k, ranking
 from manylabel.metrics.inputs import Array, Scores, check_probabilities, scores_and_labels
 from manylabel.metrics.ranking import Absent
 from manylabel.metrics.sets import count_sets
@@ -21,9 +21,9 @@ Protocol: TypeAlias = Literal["fixed", "tuned", "oracle"]
 DEFAULT_METRICS = ("map", "precision_at_1", "macro_f1", "micro_f1", "example_f1", "hamming_accuracy")
 
 RANKING_METRICS: dict[str, Callable[[Array, Array], float]] = {
-    "precision_at_1": lambda S, T: ranking.precision_at_k(S, T, 1),
-    "precision_at_3": lambda S, T: ranking.precision_at_k(S, T, 3),
-    "precision_at_5": lambda S, T: ranking.precision_at_k(S, T, 5),
+    "precision_at_1": lambda S, T: at_k.precision_at_k(S, T, 1),
+    "precision_at_3": lambda S, T: at_k.precision_at_k(S, T, 3),
+    "precision_at_5": lambda S, T: at_k.precision_at_k(S, T, 5),
     "ndcg_at_1": lambda S, T: ranking.ndcg_at_k(S, T, 1),
     "ndcg_at_3": lambda S, T: ranking.ndcg_at_k(S, T, 3),
     "ndcg_at_5": lambda S, T: ranking.ndcg_at_k(S, T, 5),
@@ -73,7 +73,8 @@ class Evaluation:
     thresholds : dict of metric to float, tuple of C floats, int, or None
         None for a metric that needs no threshold.
     left_out : tuple of int
-        Labels without positives in the scored rows. They have no average precision; the F1 metrics count them.
+        Labels without positives in the scored rows: they have no average precision, the F1 metrics count
+        them.
     per_label : dict of str to (C,) array
         ``ap`` and ``f1`` (at the macro-F1's threshold), NaN where undefined, and ``positives``, int.
     """
@@ -134,8 +135,8 @@ def evaluate(
         Any real scores if none of the metrics needs a threshold.
     Y : (n, C) labels, dense or sparse
     protocol : "tuned", "fixed" or "oracle", default "tuned"
-        Where thresholds come from: learnt on ``validation``; 0.5; or, as published tables do, the best of ``grid`` for
-        each metric on the scored rows themselves, which no model that is used can have.
+        Where thresholds come from: learnt on ``validation``; 0.5; or, to compare with published tables, the
+        best of ``grid`` for each metric on the scored rows themselves, which no model in use can know.
     validation : (scores, Y) of validation rows, optional
         Needed by "tuned"; the other protocols do not look at it.
     metrics : sequence of str, default mAP, precision@1, macro-, micro-, example-F1 and Hamming accuracy
@@ -144,9 +145,9 @@ def evaluate(
         What is learnt, see :func:`learn_thresholds`.
     grid : ascending thresholds, default 0.1 ... 0.9
     absent : "leave_out" or "zero", default "leave_out"
-        What a label without positives counts in the mAP. The F1 metrics keep their own rules: macro-F1 counts a label
-        that is absent and never predicted as 0, example-F1 leaves out a row without labels and predictions. Other
-        rules: :class:`Counts`.
+        What a label without positives counts in the mAP. The F1 metrics keep their own rules: macro-F1 counts
+        a label that is absent and never predicted as 0, example-F1 leaves out a row without labels and
+        predictions. :class:`Counts` has their other rules.
 
     Returns
     -------
@@ -156,8 +157,8 @@ def evaluate(
     Raises
     ------
     ManyLabelError
-        If shapes differ, scores hold NaN or (for metrics that need a threshold) leave [0, 1], labels are not 0/1,
-        "tuned" comes without validation rows, or a name is unknown.
+        If shapes differ, scores hold NaN or (where a metric needs a threshold) leave [0, 1], labels are not
+        0/1, "tuned" comes without validation rows, or a name is unknown.
     """
     _check_names(metrics, protocol, rule)
     S, T = scores_and_labels(scores, Y, "evaluate")
@@ -194,7 +195,7 @@ def _thresholds(
     rule: Rule,
     grid: Sequence[float],
 ) -> dict[str, Threshold]:
-    """The threshold of each metric of label sets and of the macro-F1 of single labels; none if no metric needs any."""
+    """The threshold of each metric that needs one and of the F1 per label; empty if no metric needs any."""
     wanted = dict.fromkeys(m for m in metrics if m in SET_METRICS)
     if not wanted:
         return {}
@@ -213,9 +214,9 @@ def _validation_rows(validation: tuple[Scores, Labels] | None, n_labels: int) ->
             "evaluate",
             'validation=(scores, Y) of validation rows for protocol="tuned"',
             "none",
-            'Score rows kept out of training and pass them, or ask for protocol="fixed", which takes 0.5 everywhere.',
+            'Score rows kept out of training and pass them, or ask for protocol="fixed", the threshold 0.5.',
         )
-    S, T = scores_and_labels(*validation, "evaluate, validation rows")
+    S, T = scores_and_labels(*validation, "evaluate: validation")
     if S.shape[1] != n_labels:
         raise ManyLabelError(
             "evaluate",

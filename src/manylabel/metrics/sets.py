@@ -35,7 +35,7 @@ class Tally:
     @property
     def wrong(self) -> Array:
         """False positives and false negatives together."""
-        return self.predicted + self.true - 2 * self.hits
+        return np.asarray(self.predicted + self.true - 2 * self.hits)
 
     def precision(self) -> Array:
         """``tp / (tp + fp)``, NaN where nothing is predicted."""
@@ -98,7 +98,7 @@ class Counts:
     def sweep(scores: Scores, Y: Labels, thresholds: Array | list[float] | tuple[float, ...]) -> Counts:
         """Count the label sets ``score >= t`` of many thresholds at once.
 
-        Each score is placed once in the grid and counted once; nothing of size n x C x T is formed. Thresholds are
+        Each score is placed once in the grid and counted; nothing of size n x C x T is formed. Thresholds are
         compared in the precision of the scores, so that a float32 score of 0.9 reaches the threshold 0.9.
 
         Parameters
@@ -163,11 +163,23 @@ class Counts:
         return _harmonic(self.overall_precision(), self.overall_recall())
 
     def class_precision(self, zero_division: float = 0.0) -> Array:
-        """CP: mean over labels of ``tp / (tp + fp)``; a label never predicted counts ``zero_division`` (NaN: left out)."""
+        """CP: mean over labels of ``tp / (tp + fp)``.
+
+        Parameters
+        ----------
+        zero_division : float, default 0.0
+            What a label never predicted counts: 0, 1, or NaN to leave it out.
+        """
         return _mean(self.labels.precision(), zero_division)
 
     def class_recall(self, zero_division: float = 0.0) -> Array:
-        """CR: mean over labels of ``tp / (tp + fn)``; a label without positives counts ``zero_division`` (NaN: left out)."""
+        """CR: mean over labels of ``tp / (tp + fn)``.
+
+        Parameters
+        ----------
+        zero_division : float, default 0.0
+            What a label without positives counts: 0, 1, or NaN to leave it out.
+        """
         return _mean(self.labels.recall(), zero_division)
 
     def class_f1(self, zero_division: float = 0.0) -> Array:
@@ -203,7 +215,7 @@ def _count_sweep(S: Array, T: Array, grid: Array) -> Counts:
 
 
 def _tails(cells: Array, m: int, n_bins: int) -> Array:
-    """How many entries of each of m owners reach each threshold, from cell numbers ``owner * n_bins + reached``."""
+    """How many entries of m owners reach each threshold, from cell numbers ``owner * n_bins + reached``."""
     histogram = np.bincount(cells.ravel(), minlength=m * n_bins).reshape(m, n_bins)
     return np.asarray(histogram[:, :0:-1].cumsum(1)[:, ::-1])  # (m, n_bins - 1)
 
@@ -218,7 +230,7 @@ def _fill(values: Array, zero_division: float) -> Array:
 
 
 def _mean(values: Array, zero_division: float) -> Array:
-    """Mean over the first axis; 0/0 counts ``zero_division``, or is left out if that is NaN (NaN if all are)."""
+    """Mean over the first axis; 0/0 counts ``zero_division``, or is left out if that is NaN."""
     filled = _fill(values, zero_division)
     return _ratio(np.nansum(filled, axis=0), (~np.isnan(filled)).sum(0))
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import Labels
+from manylabel.metrics.at_k import top_k
 from manylabel.metrics.inputs import Array, Scores, as_scores, check_probabilities, scores_and_labels
-from manylabel.metrics.ranking import top_k
 from manylabel.metrics.sets import Counts
 
 Rule: TypeAlias = Literal["shared", "per_label", "top_k"]
@@ -54,7 +54,8 @@ class Threshold:
     def predict(self, scores: Scores) -> Array:
         """Predicted label sets, (n, C) scores -> (n, C) bool: ``score >= t``, or the k highest of each row.
 
-        Thresholds are compared in the precision of the scores; ties at the k-th place go to the lowest label index.
+        Thresholds are compared in the precision of the scores; of equal scores the lowest label index goes
+        first.
         """
         S = as_scores(scores, "Threshold.predict")
         if self.rule == "top_k":
@@ -85,8 +86,8 @@ def learn_thresholds(
     metrics : sequence of str
         Keys of metrics of label sets.
     rule : "shared", "per_label" or "top_k", default "shared"
-        One threshold per metric for all labels; one per label that maximises the label's own F1, the same for all
-        metrics; or one number of labels per row for each metric, from 1 to the most that a given row has.
+        One threshold per metric for all labels; one per label that maximises the label's own F1, the same for
+        all metrics; or one number of labels per row for each metric, from 1 to the most that a given row has.
     grid : ascending thresholds in [0, 1], default 0.1 ... 0.9
         Not used by "top_k". ``LAMP_GRID`` has LaMP's 27 values.
 
@@ -96,8 +97,8 @@ def learn_thresholds(
 
     Notes
     -----
-    Of equally good thresholds (or numbers of labels) the lowest is taken. A label without positives has no best
-    threshold of its own and gets the one that is best for the micro-F1 of all labels.
+    Of equally good thresholds (or numbers of labels) the lowest is taken. A label without positives has no
+    best threshold of its own and gets the one that is best for the micro-F1 of all labels.
 
     Raises
     ------
@@ -120,7 +121,7 @@ def learn_thresholds(
 
 
 def _best(counts: Counts, metric: str, candidates: Array) -> Array:
-    """The candidate with the highest value of a metric, the lowest of several; one where the metric is undefined loses."""
+    """The candidate with the highest value of a metric, the lowest of several; undefined values lose."""
     values = np.nan_to_num(SET_METRICS[metric](counts), nan=-1.0)
     return np.asarray(candidates[values == values.max()].min())
 

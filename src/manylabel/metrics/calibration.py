@@ -1,0 +1,61 @@
+"""Whether scores can be read as probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from manylabel.errors import ManyLabelError
+from manylabel.labels import Labels
+from manylabel.metrics.inputs import Array, Scores, check_probabilities, scores_and_labels
+
+
+def brier_score(scores: Scores, Y: Labels) -> Array:
+    """Mean squared distance of score and truth, ``1/n sum_i (s_ic - y_ic)^2``, of each label.
+
+    Defined for labels without positives too. 0 is best; the share p of positives as score gives p (1 - p).
+
+    Parameters
+    ----------
+    scores : (n, C) array or tensor in [0, 1]
+    Y : (n, C) labels, dense or sparse
+
+    Returns
+    -------
+    (C,) float64 array
+    """
+    S, T = _probabilities_and_labels(scores, Y, "brier_score")
+    return np.asarray(np.square(S - T).mean(0))
+
+
+def calibration_error(scores: Scores, Y: Labels, *, bins: int = 15) -> Array:
+    """Expected calibration error of each label.
+
+    Parameters
+    ----------
+    scores : (n, C) array or tensor in [0, 1]
+    Y : (n, C) labels, dense or sparse
+    bins : int, default 15
+        Of equal width.
+
+    Returns
+    -------
+    (C,) float64 array
+
+    Notes
+    -----
+    ``sum_b n_b / n |mean of y in b - mean of s in b| = 1/n sum_b |sum_{i in b} (y_ic - s_ic)|`` over the bins
+    b of the scores; empty bins add 0. Defined for labels without positives too.
+    """
+    S, T = _probabilities_and_labels(scores, Y, "calibration_error")
+    if bins < 1:
+        raise ManyLabelError("calibration_error", "at least one bin", f"bins = {bins}")
+    n, n_labels = S.shape
+    cell = np.clip((S * bins).astype(np.int64), 0, bins - 1) + bins * np.arange(n_labels)  # (n, C)
+    excess = np.bincount(cell.ravel(), weights=(T - S).ravel(), minlength=bins * n_labels)
+    return np.asarray(np.abs(excess).reshape(n_labels, bins).sum(1) / n)
+
+
+def _probabilities_and_labels(scores: Scores, Y: Labels, who: str) -> tuple[Array, Array]:
+    S, T = scores_and_labels(scores, Y, who)
+    check_probabilities(S, who)
+    return S.astype(np.float64), T
