@@ -209,11 +209,11 @@ def _thresholds(
 
 
 def _validation_rows(validation: tuple[Scores, Labels] | None, n_labels: int) -> tuple[Array, Array]:
-    if validation is None:
+    if not isinstance(validation, tuple) or len(validation) != 2:
         raise ManyLabelError(
             "evaluate",
             'validation=(scores, Y) of validation rows for protocol="tuned"',
-            "none",
+            "none" if validation is None else type(validation).__name__,
             'Score rows kept out of training and pass them, or ask for protocol="fixed", the threshold 0.5.',
         )
     S, T = scores_and_labels(*validation, "evaluate: validation")
