@@ -1,0 +1,100 @@
+"""The classifier stage: a linear layer on an encoder, trained on the labels, together with it or on top of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from manylabel import metrics
+from manylabel.methods.recipe import ClassifySettings
+from manylabel.methods.rows import Resident, View, plain, view
+from manylabel.models import FlatParameters, Inputs
+from manylabel.training import Group
+
+LogitLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+MONITORED = ("map", "macro_f1", "micro_f1", "example_f1", "hamming_accuracy")
+
+
+def bce(logits: Tensor, Y: Tensor) -> Tensor:
+    """Binary cross entropy, the mean over rows and labels of ``softplus(x) - x y``.
+
+    Parameters
+    ----------
+    logits : (B, n_labels) tensor
+    Y : (B, n_labels) tensor in [0, 1]
+    """
+    return F.binary_cross_entropy_with_logits(logits.float(), Y.float())
+
+
+class Classification:
+    """Train a classifier on labelled rows; with an encoder rate of 0 the encoder stays as it is.
+
+    Parameters
+    ----------
+    inputs : Inputs
+    encoder : nn.Module
+    classifier : nn.Linear
+    train, validation : Resident
+    settings : ClassifySettings
+    loss : callable (logits, Y) -> scalar, default binary cross entropy
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        encoder: nn.Module,
+        classifier: nn.Linear,
+        train: Resident,
+        validation: Resident,
+        settings: ClassifySettings,
+        loss: LogitLoss = bce,
+    ) -> None:
+        self.criterion = loss
+        if settings.encoder_rate == 0:
+            train, validation = (Resident(embed(encoder, part, inputs), part.Y) for part in (train, validation))
+            self.network: nn.Module = nn.Sequential(nn.Identity(), classifier)
+            self.view: View = lambda x: x
+            self.plain: View = self.view
+        else:
+            self.network = nn.Sequential(encoder, classifier)
+            self.view, self.plain = view(settings.views, inputs), plain(inputs)
+        self.module = nn.ModuleDict({"network": self.network, "encoder": encoder})
+        self.groups = [Group(FlatParameters(classifier.parameters()))]
+        if settings.encoder_rate > 0:
+            self.groups.append(Group(FlatParameters(encoder.parameters()), settings.encoder_rate))
+        self.train, self.validation, self.n_rows = train, validation, len(train)
+
+    def loss(self, rows: Tensor) -> Tensor:
+        """The classifier's loss on a view of these rows."""
+        return self.criterion(self.network(self.view(self.train.X[rows])), self.train.Y[rows])
+
+    @torch.no_grad()
+    def monitor(self) -> dict[str, float]:
+        """Loss and metrics on the validation rows; each F1 at its best threshold there."""
+        self.network.eval()
+        logits = torch.cat([self.network(self.plain(x)) for x in self.validation.X.split(1024)]).float()
+        loss = float(self.criterion(logits, self.validation.Y))
+        return {"loss": loss} | measure(torch.sigmoid(logits), self.validation.Y)
+
+
+@torch.no_grad()
+def embed(encoder: nn.Module, rows: Resident, inputs: Inputs) -> Tensor:
+    """Representations of rows as they are, encoder in evaluation mode; (n, H)."""
+    mode, prepare = encoder.training, plain(inputs)
+    encoder.eval()
+    Z = torch.cat([encoder(prepare(x)) for x in rows.X.split(1024)]).float()
+    encoder.train(mode)
+    return Z
+
+
+def measure(scores: Tensor, Y: Tensor) -> dict[str, float]:
+    """Metrics of validation rows, thresholds chosen on them."""
+    S, T = scores.float().cpu().numpy(), Y.cpu().numpy()
+    found = metrics.evaluate(S, np.asarray(T), protocol="oracle", metrics=MONITORED)
+    return dict(found.values)

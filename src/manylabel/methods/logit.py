@@ -1,0 +1,53 @@
+"""End to end: encoder and classifier trained together on a loss of the logits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from manylabel.data.dataset import Kind, Rows
+from manylabel.methods.base import prepare, seeded, start_run
+from manylabel.methods.classification import Classification
+from manylabel.methods.networks import width
+from manylabel.methods.recipe import Recipe
+from manylabel.methods.rows import Resident
+from manylabel.methods.scorer import NetworkScorer
+from manylabel.training import Listener
+
+
+class LogitMethod:
+    """Train encoder and classifier together; see :class:`manylabel.methods.Method` for :meth:`fit`.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Of the family "logit".
+    encoder : nn.Module, optional
+        A network (B, *shape) -> (B, H) in place of the recipe's; it is copied, not changed.
+    """
+
+    stages = ("train",)
+
+    def __init__(self, recipe: Recipe, encoder: nn.Module | None = None) -> None:
+        self.name, self.recipe, self.encoder = recipe.name, recipe, encoder
+
+    def fit(
+        self,
+        train: Rows,
+        validation: Rows,
+        *,
+        kind: Kind = "vectors",
+        seed: int = 0,
+        folder: Path | None = None,
+        progress: Listener | None = None,
+    ) -> NetworkScorer:
+        run = start_run(self.recipe, self.stages, train, validation, seed, folder, progress)
+        with seeded(seed):
+            ready = prepare(self.recipe, self.encoder, train, kind)
+            inputs, encoder = ready.inputs, ready.encoder
+            classifier = nn.Linear(width(encoder, inputs), train.Y.n_labels).to(inputs.mean.device)
+            parts = Resident.of(train, inputs), Resident.of(validation, inputs)
+            settings = self.recipe.settings(kind).classify
+            run.train("train", Classification(inputs, encoder, classifier, *parts, settings), settings.stage)
+        return NetworkScorer(inputs, encoder, classifier, ready.built_from)

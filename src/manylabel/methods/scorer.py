@@ -1,0 +1,123 @@
+"""Scorers: what a trained method leaves behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from manylabel.data.dataset import Features
+from manylabel.errors import ManyLabelError
+from manylabel.methods.networks import build_encoder
+from manylabel.methods.recipe import EncoderSettings
+from manylabel.models import Inputs
+from manylabel.training import checkpoint
+
+type_name = "network scorer"
+
+
+class Scorer(Protocol):
+    """Scores rows it has never seen."""
+
+    def scores(self, X: Features) -> np.ndarray[Any, Any]:
+        """Probabilities, (n, n_labels) float32."""
+        ...
+
+    def embed(self, X: Features) -> np.ndarray[Any, Any]:
+        """Representations, (n, H) float32."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write everything that scoring needs."""
+        ...
+
+
+class NetworkScorer:
+    """An encoder and a linear classifier behind the standardisation of their training rows.
+
+    Parameters
+    ----------
+    inputs : Inputs
+    encoder : nn.Module
+        (B, *shape) -> (B, H)
+    classifier : nn.Linear
+        (B, H) -> (B, n_labels) logits
+    settings : EncoderSettings or None
+        How ``encoder`` was built; None for a network of the caller's own.
+    """
+
+    def __init__(
+        self, inputs: Inputs, encoder: nn.Module, classifier: nn.Linear, settings: EncoderSettings | None = None
+    ) -> None:
+        self.inputs, self.encoder, self.classifier, self.settings = inputs, encoder, classifier, settings
+        self.module = nn.ModuleDict({"inputs": inputs, "encoder": encoder, "classifier": classifier}).eval()
+
+    def scores(self, X: Features) -> np.ndarray[Any, Any]:
+        """Probabilities of the labels.
+
+        Parameters
+        ----------
+        X : rows like the training rows, n of them
+
+        Returns
+        -------
+        (n, n_labels) float32 array
+        """
+        return self._in_batches(X, lambda h: torch.sigmoid(self.classifier(h)))
+
+    def embed(self, X: Features) -> np.ndarray[Any, Any]:
+        """Representations that enter the classifier, (n, H) float32 array."""
+        return self._in_batches(X, lambda h: h)
+
+    def save(self, path: Path) -> None:
+        """Write weights and shapes as one safetensors file."""
+        if self.settings is None:
+            built: dict[str, Any] | None = None
+        else:
+            built = self.settings.model_dump(mode="json")
+        meta = {"type": type_name, "kind": self.inputs.kind, "shape": self.inputs.shape, "encoder": built}
+        checkpoint.save(path, self.module.state_dict(), meta)
+
+    @classmethod
+    def load(cls, path: Path, encoder: nn.Module | None = None) -> NetworkScorer:
+        """Read what :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : Path
+        encoder : nn.Module, optional
+            The network, for a scorer that was trained with a network of the caller's own.
+
+        Raises
+        ------
+        ManyLabelError
+            If the file is not a scorer, or if it needs ``encoder`` and none is given.
+        """
+        tensors, meta = checkpoint.load(path)
+        if meta.get("type") != type_name:
+            raise ManyLabelError(str(path), "a saved scorer", repr(meta.get("type", "something else")))
+        inputs = Inputs(meta["kind"], tuple(meta["shape"]))
+        settings = None if meta["encoder"] is None else EncoderSettings.model_validate(meta["encoder"])
+        if settings is not None:
+            encoder = build_encoder(settings, inputs)
+        elif encoder is None:
+            raise ManyLabelError(str(path), "the encoder it was trained with", "none", "Pass encoder=.")
+        n_labels, width = tensors["classifier.weight"].shape
+        scorer = cls(inputs, encoder, nn.Linear(width, n_labels), settings)
+        scorer.module.load_state_dict(tensors)
+        return scorer
+
+    @torch.no_grad()
+    def _in_batches(self, X: Features, head: Any) -> np.ndarray[Any, Any]:
+        self.module.eval()
+        device = self.inputs.mean.device
+        n = len(X) if isinstance(X, list) else X.shape[0]
+        parts: list[Tensor] = []
+        for start in range(0, n, 1024):
+            x = self.inputs(self.inputs.dense(X[start : start + 1024]).to(device))
+            parts.append(head(self.encoder(x)).float().cpu())
+        out: np.ndarray[Any, Any] = torch.cat(parts).numpy()
+        return out

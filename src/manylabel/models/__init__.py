@@ -1,0 +1,20 @@
+"""Encoders, heads, the momentum encoder and the label queue; any other ``nn.Module`` can take an encoder's place."""
+
+from manylabel.models.encoders import MLP, Dropout, ResNet50, SmallResNet
+from manylabel.models.flat import FlatParameters
+from manylabel.models.heads import ProjectionHead
+from manylabel.models.inputs import Inputs
+from manylabel.models.momentum import MomentumEncoder
+from manylabel.models.queue import LabelQueue
+
+__all__ = [
+    "MLP",
+    "Dropout",
+    "FlatParameters",
+    "Inputs",
+    "LabelQueue",
+    "MomentumEncoder",
+    "ProjectionHead",
+    "ResNet50",
+    "SmallResNet",
+]

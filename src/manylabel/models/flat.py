@@ -1,0 +1,43 @@
+"""All parameters of a group as one vector: one call per step for the optimiser, the average and the gradient norm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+
+class FlatParameters:
+    """Parameters laid end to end in one buffer, of which each becomes a view.
+
+    Optimiser, exponential average, gradient norm and the sum over ranks then cost one call instead of one per
+    parameter. Lay parameters flat after the module is on its device; moving it afterwards breaks the views.
+
+    Parameters
+    ----------
+    parameters : iterable of nn.Parameter
+        Of one dtype and device. Those without ``requires_grad`` are left alone.
+
+    Attributes
+    ----------
+    vector : nn.Parameter (n,)
+        The values; ``vector.grad`` is the buffer that backward passes add to.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
+        self.parameters = [p for p in parameters if p.requires_grad]
+        self.vector = nn.Parameter(torch.cat([p.detach().reshape(-1) for p in self.parameters]))
+        self.vector.grad = torch.zeros_like(self.vector)
+        start = 0
+        for p in self.parameters:
+            stop = start + p.numel()
+            p.data = self.vector.detach()[start:stop].view_as(p)
+            p.grad = self.vector.grad[start:stop].view_as(p)
+            start = stop
+
+    @property
+    def grad(self) -> Tensor:
+        """The gradient of every parameter, (n,)."""
+        assert self.vector.grad is not None
+        return self.vector.grad

@@ -1,0 +1,238 @@
+"""The training loop: steps, schedules, averages, early stopping, checkpoints; one process or several."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from manylabel.errors import ManyLabelError
+from manylabel.training import checkpoint
+from manylabel.training.checkpoint import Tensors, prefixed, under
+from manylabel.training.distributed import Ranks
+from manylabel.training.progress import Progress
+from manylabel.training.schedules import Plateau, factor
+from manylabel.training.stage import Stage, Task
+
+PRECISIONS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Loop:
+    """One stage of training from its first step to its last.
+
+    The order of the rows depends on ``seed`` and the epoch alone; views and dropout draw from torch's default
+    generator, whose state is part of :meth:`state`. A loop that loads the state of another goes on as that one would
+    have, bit for bit on a CPU.
+
+    Parameters
+    ----------
+    name : str
+        Of the stage, for errors and records.
+    task : Task
+    stage : Stage
+    seed : int
+    ranks : Ranks
+    """
+
+    def __init__(self, name: str, task: Task, stage: Stage, seed: int, ranks: Ranks) -> None:
+        _check_rows(name, task.n_rows, stage.batch, ranks.world)
+        self.name, self.task, self.stage, self.seed, self.ranks = name, task, stage, seed, ranks
+        self.vectors = [group.parameters.vector for group in task.groups]
+        self.device = self.vectors[0].device
+        self.optimiser = _optimiser(task, stage)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=stage.precision == "float16")
+        self.averages = [v.detach().clone() for v in self.vectors] if stage.ema else []
+        self.plateau = Plateau()
+        self.steps_per_epoch = task.n_rows // stage.batch
+        self.epoch, self.step_in_epoch = 0, 0
+        self.best: Tensors = {}
+        self.best_value, self.best_epoch = math.inf, -1
+        self.monitored: dict[str, float] = {}
+        self.loss_sum = torch.zeros((), device=self.device)
+        self.seconds = 0.0
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self.epoch * self.steps_per_epoch + self.step_in_epoch
+
+    @property
+    def steps(self) -> int:
+        """Steps planned."""
+        return self.stage.epochs * self.steps_per_epoch
+
+    @property
+    def done(self) -> bool:
+        patience = self.stage.patience
+        tired = patience is not None and self.best_epoch >= 0 and self.epoch - 1 - self.best_epoch >= patience
+        return self.epoch >= self.stage.epochs or tired
+
+    def progress(self, stages: tuple[str, ...]) -> Progress:
+        loss = float(self.loss_sum) / max(1, self.step_in_epoch)
+        epoch = min(self.epoch + 1, self.stage.epochs)
+        return Progress(self.name, stages, epoch, self.stage.epochs, self.step, self.steps, loss, self.monitored)
+
+    def run(self) -> Iterator[dict[str, Any] | None]:
+        """Train; yields after each step, the record of the epoch after its last one and None otherwise."""
+        while not self.done:
+            began = time.perf_counter() - self.seconds
+            order = self._order()
+            for start in range(self.step_in_epoch, self.steps_per_epoch):
+                self._train_step(self._batch(order, start))
+                self.step_in_epoch = start + 1
+                self.seconds = time.perf_counter() - began
+                if self.step_in_epoch < self.steps_per_epoch:
+                    yield None
+                    began = time.perf_counter() - self.seconds
+            record = self._end_epoch()
+            self.seconds = time.perf_counter() - began
+            yield record | {"seconds": round(self.seconds, 3)}
+        self._finish()
+
+    def state(self) -> tuple[Tensors, dict[str, Any]]:
+        """All that decides how training goes on: tensors, and facts that fit in JSON."""
+        tensors = prefixed("module", self.task.module.state_dict()) | prefixed("best", self.best)
+        for i, vector in enumerate(self.vectors):
+            kept = {k: v for k, v in self.optimiser.state[vector].items() if isinstance(v, Tensor)}
+            tensors |= prefixed(f"optimiser.{i}", kept)
+        tensors |= {f"average.{i}": average for i, average in enumerate(self.averages)}
+        tensors["loss_sum"] = self.loss_sum
+        for name, state in checkpoint.random_state().items():
+            tensors[f"random.{name}"] = self.ranks.gather(state[None].to(self.device)).cpu()
+        names = ("epoch", "step_in_epoch", "best_value", "best_epoch", "monitored", "seconds")
+        facts = {name: getattr(self, name) for name in names}
+        return tensors, facts | {"plateau": self.plateau.state, "scaler": self.scaler.state_dict()}
+
+    def load(self, tensors: Tensors, facts: dict[str, Any]) -> None:
+        """Continue from a :meth:`state`."""
+        self.task.module.load_state_dict(under("module", tensors))
+        self.best = under("best", tensors)
+        for i, vector in enumerate(self.vectors):
+            kept = under(f"optimiser.{i}", tensors)
+            if kept:
+                self.optimiser.state[vector] = {k: v if k == "step" else v.to(self.device) for k, v in kept.items()}
+        for i, average in enumerate(self.averages):
+            average.copy_(tensors[f"average.{i}"])
+        self.loss_sum.copy_(tensors["loss_sum"])
+        facts = dict(facts)
+        self.plateau.state = facts.pop("plateau")
+        self.scaler.load_state_dict(facts.pop("scaler"))
+        for name, value in facts.items():
+            setattr(self, name, value)
+        checkpoint.set_random_state({k: v[self.ranks.rank] for k, v in under("random", tensors).items()})
+
+    def _order(self) -> Tensor:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        return torch.randperm(self.task.n_rows, generator=generator)
+
+    def _batch(self, order: Tensor, step: int) -> Tensor:
+        rows = order[step * self.stage.batch : (step + 1) * self.stage.batch]
+        return rows[self.ranks.rank :: self.ranks.world].to(self.device)
+
+    def _train_step(self, rows: Tensor) -> None:
+        self._set_rates()
+        for vector in self.vectors:
+            vector.grad.zero_()  # type: ignore[union-attr]
+        with self._autocast():
+            loss = self.task.loss(rows)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.unscale_(self.optimiser) if self.scaler.is_enabled() else None
+        self._reduce_and_clip()
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        for average, vector in zip(self.averages, self.vectors, strict=False):
+            average.lerp_(vector.detach(), 1 - (self.stage.ema or 0.0))
+        self.loss_sum += loss.detach()
+
+    def _set_rates(self) -> None:
+        s = self.stage
+        share = factor(
+            s.schedule, self.step, self.steps, warmup=s.warmup, floor=s.floor, period=s.period * self.steps_per_epoch
+        )
+        for settings, group in zip(self.optimiser.param_groups, self.task.groups, strict=True):
+            settings["lr"] = s.lr * group.rate * share * self.plateau.factor
+
+    def _reduce_and_clip(self) -> None:
+        gradients = [group.parameters.grad for group in self.task.groups]
+        for gradient in gradients:
+            self.ranks.mean_(gradient)
+        if self.stage.clip is not None:
+            norm = torch.stack([g.norm() for g in gradients]).norm()
+            scale = (self.stage.clip / (norm + 1e-12)).clamp(max=1.0)
+            for gradient in gradients:
+                gradient.mul_(scale)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.stage.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, PRECISIONS[self.stage.precision])
+
+    def _end_epoch(self) -> dict[str, Any]:
+        loss = float(self.ranks.mean_(self.loss_sum)) / self.steps_per_epoch
+        if not math.isfinite(loss):
+            hint = "Lower its learning rate, raise the temperature, or set clip."
+            raise ManyLabelError(f"stage {self.name}, epoch {self.epoch + 1}", "a finite loss", str(loss), hint)
+        self.loss_sum.zero_()
+        rate = float(self.optimiser.param_groups[0]["lr"])
+        self.epoch, self.step_in_epoch = self.epoch + 1, 0
+        last = self.epoch == self.stage.epochs
+        measured = self._monitor() if last or self.epoch % self.stage.monitor_every == 0 else {}
+        record = {"stage": self.name, "epoch": self.epoch, "step": self.step, "loss": loss, "lr": rate}
+        return record | {"monitor": measured}
+
+    def _monitor(self) -> dict[str, float]:
+        with self._averaged(), torch.no_grad():
+            self.monitored = self.task.monitor()
+            select = self.stage.select
+            if select is not None:
+                value = self._selected(select)
+                if value < self.best_value:
+                    self.best_value, self.best_epoch = value, self.epoch - 1
+                    self.best = {k: v.detach().clone() for k, v in self.task.module.state_dict().items()}
+        if self.stage.schedule == "plateau":
+            self.plateau.update(self.monitored["loss"])
+        return self.monitored
+
+    def _selected(self, select: str) -> float:
+        if select not in self.monitored:
+            known = ", ".join(sorted(self.monitored))
+            raise ManyLabelError(f"stage {self.name}", f"select to be one of {known}", repr(select))
+        return self.monitored[select] if select == "loss" else -self.monitored[select]
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The averaged parameters in place of the current ones, where an average is kept."""
+        current = [v.detach().clone() for v in self.vectors] if self.averages else []
+        for vector, average in zip(self.vectors, self.averages, strict=False):
+            vector.detach().copy_(average)
+        yield
+        for vector, values in zip(self.vectors, current, strict=False):
+            vector.detach().copy_(values)
+
+    def _finish(self) -> None:
+        if self.best:
+            self.task.module.load_state_dict(self.best)
+        else:
+            for vector, average in zip(self.vectors, self.averages, strict=False):
+                vector.detach().copy_(average)
+
+
+def _optimiser(task: Task, stage: Stage) -> torch.optim.Optimizer:
+    groups = [{"params": [group.parameters.vector]} for group in task.groups]
+    if stage.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=stage.lr, momentum=0.9, weight_decay=stage.weight_decay)
+    kind = torch.optim.AdamW if stage.optimiser == "adamw" else torch.optim.Adam
+    return kind(groups, lr=stage.lr, weight_decay=stage.weight_decay, fused=True)
+
+
+def _check_rows(name: str, n_rows: int, batch: int, world: int) -> None:
+    if n_rows < batch:
+        hint = f"Set a batch of at most {n_rows}, or give more training rows."
+        raise ManyLabelError(f"stage {name}", f"at least {batch} training rows, one batch", str(n_rows), hint)
+    if batch % world:
+        raise ManyLabelError(f"stage {name}", f"a batch that {world} ranks can share evenly", str(batch))

@@ -1,0 +1,113 @@
+"""A run of several stages that can be killed at any moment and goes on where it was."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from manylabel.errors import ManyLabelError
+from manylabel.training import checkpoint
+from manylabel.training.distributed import Ranks
+from manylabel.training.loop import Loop
+from manylabel.training.progress import Listener, Reporter, write_history
+from manylabel.training.stage import Stage, Task
+
+
+class Run:
+    """Trains stages one after the other, keeping a checkpoint and a history.
+
+    Parameters
+    ----------
+    stages : tuple of str
+        Names of the stages, in their order.
+    seed : int
+    folder : Path or None
+        Where ``checkpoint.safetensors`` and ``history.jsonl`` are kept; None keeps nothing.
+    fingerprint : str
+        Of recipe and data. A checkpoint with another fingerprint is refused rather than continued.
+    listener : callable or None
+        Receives :class:`Progress`.
+    checkpoint_seconds : float, default 20
+        Longest time that a kill can cost; 0 writes after every step.
+
+    Raises
+    ------
+    ManyLabelError
+        If the folder holds a checkpoint that cannot be read or belongs to another recipe or data set.
+    """
+
+    def __init__(
+        self,
+        stages: tuple[str, ...],
+        seed: int,
+        folder: Path | None = None,
+        fingerprint: str = "",
+        listener: Listener | None = None,
+        checkpoint_seconds: float = 20.0,
+    ) -> None:
+        self.stages, self.seed, self.fingerprint = stages, seed, fingerprint
+        self.reporter, self.checkpoint_seconds = Reporter(listener), checkpoint_seconds
+        self.ranks = Ranks.current()
+        self.folder = folder
+        self.history: list[dict[str, Any]] = []
+        self._resumed = self._read()
+        self._saved = time.monotonic()
+
+    @property
+    def checkpoint_path(self) -> Path | None:
+        return None if self.folder is None else self.folder / "checkpoint.safetensors"
+
+    def train(self, name: str, task: Task, stage: Stage) -> None:
+        """Train a stage to its end, or take it over from the checkpoint.
+
+        Every stage starts from a random state of its own, made from ``seed``, so that it does not depend on what was
+        drawn before. A stage that the checkpoint has left behind is not entered: the stage that it stands in restores
+        every parameter.
+        """
+        index = self.stages.index(name)
+        if self._resumed and self.stages.index(self._resumed[1]["stage"]) > index:
+            return
+        loop = Loop(name, task, stage, self.seed, self.ranks)
+        torch.manual_seed(self.seed * 7919 + index * 101 + self.ranks.rank)
+        if self._resumed:
+            tensors, facts = self._resumed
+            loop.load(tensors, facts["loop"])
+            self._resumed = None
+        task.module.train()
+        for record in loop.run():
+            self._after_step(loop, record)
+        self.reporter.send(loop.progress(self.stages))
+        task.module.eval()
+
+    def _after_step(self, loop: Loop, record: dict[str, Any] | None) -> None:
+        if record is not None:
+            self.history.append(record)
+            loop.task.module.train()
+        if self.reporter.due:
+            self.reporter.send(loop.progress(self.stages))
+        if self.folder is None:
+            return
+        if self.ranks.agree(loop.done or time.monotonic() - self._saved >= self.checkpoint_seconds):
+            self._write(loop)
+
+    def _write(self, loop: Loop) -> None:
+        tensors, facts = loop.state()
+        if self.ranks.first and self.folder is not None and self.checkpoint_path is not None:
+            meta = {"stage": loop.name, "fingerprint": self.fingerprint, "loop": facts, "history": self.history}
+            checkpoint.save(self.checkpoint_path, tensors, meta)
+            write_history(self.folder / "history.jsonl", self.history)
+        self._saved = time.monotonic()
+
+    def _read(self) -> tuple[checkpoint.Tensors, dict[str, Any]] | None:
+        path = self.checkpoint_path
+        if path is None or not path.exists():
+            return None
+        tensors, meta = checkpoint.load(path)
+        if meta.get("fingerprint") != self.fingerprint:
+            hint = "Choose another output folder, or delete this one."
+            raise ManyLabelError(str(path), "a checkpoint of this recipe and data set", "one of another", hint)
+        self.history = meta["history"]
+        return tensors, meta

@@ -1,0 +1,71 @@
+"""Learning-rate schedules: the factor of the base rate at each step."""
+
+from __future__ import annotations
+
+import math
+
+
+def factor(schedule: str, step: int, steps: int, *, warmup: float = 0.0, floor: float = 0.0, period: int = 0) -> float:
+    """The learning rate at ``step`` as a share of the base rate.
+
+    Parameters
+    ----------
+    schedule : "constant", "cosine", "warm_restarts" or "plateau"
+        ``plateau`` is constant here; :class:`Plateau` lowers it.
+    step, steps : int
+        Steps done and planned.
+    warmup : float, default 0
+        Share of the steps over which the rate rises linearly from 0.
+    floor : float, default 0
+        The lowest share; cosines end there.
+    period : int, default 0
+        Steps of the first cosine of ``warm_restarts``; each further one is twice as long.
+    """
+    rising = round(warmup * steps)
+    if step < rising:
+        return (step + 1) / rising
+    if schedule == "cosine":
+        return _cosine((step - rising) / max(1, steps - rising), floor)
+    if schedule == "warm_restarts":
+        step, length = step - rising, max(1, period)
+        while step >= length:
+            step, length = step - length, 2 * length
+        return _cosine(step / length, floor)
+    return 1.0
+
+
+def _cosine(progress: float, floor: float) -> float:
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+class Plateau:
+    """A factor of a tenth each time a loss has not fallen for ``patience`` epochs.
+
+    Parameters
+    ----------
+    patience : int, default 2
+        Epochs without improvement that are allowed.
+    cooldown : int, default 1
+        Epochs after a drop that do not count.
+    threshold : float, default 1e-3
+        Relative improvement that counts.
+    """
+
+    def __init__(self, patience: int = 2, cooldown: int = 1, threshold: float = 1e-3) -> None:
+        self.patience, self.cooldown, self.threshold = patience, cooldown, threshold
+        self.state = {"factor": 1.0, "best": math.inf, "bad": 0.0, "resting": 0.0}
+
+    @property
+    def factor(self) -> float:
+        return self.state["factor"]
+
+    def update(self, loss: float) -> None:
+        """Take the loss of one epoch."""
+        s = self.state
+        if loss < s["best"] * (1 - self.threshold):
+            s["best"], s["bad"] = loss, 0.0
+        elif s["resting"] <= 0:
+            s["bad"] += 1
+        s["resting"] -= 1
+        if s["bad"] > self.patience:
+            s["factor"], s["bad"], s["resting"] = 0.1 * s["factor"], 0.0, float(self.cooldown)

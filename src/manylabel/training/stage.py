@@ -1,0 +1,104 @@
+"""What one stage of training is: its settings as data, and the task it trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from manylabel.models.flat import FlatParameters
+
+
+class Stage(BaseModel):
+    """How one stage trains; an epoch is one pass over the training rows, an incomplete last batch dropped.
+
+    Attributes
+    ----------
+    epochs : int
+    batch : int, default 64
+        Rows of a step, over all ranks.
+    optimiser : "adam", "adamw" or "sgd", default "adam"
+        ``sgd`` has momentum 0.9; the weight decay of ``adam`` is an L2 penalty, that of ``adamw`` is decoupled.
+    lr : float, default 4e-4
+    weight_decay : float, default 0
+    schedule : "cosine", "constant", "warm_restarts" or "plateau", default "cosine"
+    warmup : float, default 0
+        Share of the steps over which the rate rises from 0.
+    floor : float, default 0
+        Lowest rate as a share of ``lr``.
+    period : int, default 50
+        Epochs of the first cosine of ``warm_restarts``.
+    clip : float or None, default None
+        Largest global norm of the gradient.
+    ema : float or None, default None
+        Decay of an exponential average of the parameters, which then is what is monitored and kept.
+    monitor_every : int, default 1
+        Epochs between two looks at the validation rows.
+    select : str or None, default None
+        Keep the epoch that is best by this measurement on validation rows ("loss" or a metric); None keeps the last.
+    patience : int or None, default None
+        Stop after so many epochs without a better ``select``.
+    precision : "float32", "bfloat16" or "float16", default "float32"
+        Of the network under autocast; losses are computed in float32.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(ge=1)
+    batch: int = Field(64, ge=1)
+    optimiser: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: float = Field(4e-4, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Literal["cosine", "constant", "warm_restarts", "plateau"] = "cosine"
+    warmup: float = Field(0.0, ge=0, le=1)
+    floor: float = Field(0.0, ge=0, le=1)
+    period: int = Field(50, ge=1)
+    clip: float | None = Field(None, gt=0)
+    ema: float | None = Field(None, gt=0, lt=1)
+    monitor_every: int = Field(1, ge=1)
+    select: str | None = None
+    patience: int | None = Field(None, ge=1)
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+
+
+@dataclass
+class Group:
+    """Parameters that share a learning rate.
+
+    Attributes
+    ----------
+    parameters : FlatParameters
+    rate : float, default 1.0
+        Their learning rate as a multiple of the stage's.
+    """
+
+    parameters: FlatParameters
+    rate: float = 1.0
+
+
+class Task(Protocol):
+    """What a stage trains: a loss on some training rows and a look at the validation rows.
+
+    Attributes
+    ----------
+    module : nn.Module
+        Everything a checkpoint has to hold: networks, queue, running statistics.
+    groups : list of Group
+        What the optimiser changes.
+    n_rows : int
+        Training rows.
+    """
+
+    module: nn.Module
+    groups: list[Group]
+    n_rows: int
+
+    def loss(self, rows: Tensor) -> Tensor:
+        """The loss of the training rows at these positions, as a scalar with gradient."""
+        ...
+
+    def monitor(self) -> dict[str, float]:
+        """Measurements on validation rows, all networks in evaluation mode; the key ``loss`` is lower-is-better."""
+        ...
