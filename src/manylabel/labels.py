@@ -1,7 +1,7 @@
 """The label matrix: which rows carry which labels, dense or sparse behind one face.
 
-Everything above this module asks its questions of a :class:`LabelMatrix` (row counts, label counts, label sums,
-overlaps, groups of identical rows) and never looks at how the labels are laid out.
+Everything above this module asks its questions of a :class:`LabelMatrix` (row counts, label counts, label
+sums, overlaps, groups of identical rows) and never looks at how the labels are laid out.
 """
 
 from __future__ import annotations
@@ -18,6 +18,12 @@ from torch.nn import functional as F
 from manylabel.errors import ManyLabelError
 
 Labels: TypeAlias = "LabelMatrix | Tensor | np.ndarray[Any, Any] | Any"
+RowIndex: TypeAlias = "Tensor | np.ndarray[Any, Any] | slice"
+
+_COMPACT_FROM = (
+    1 << 17
+)  # entries; below this, products with the dense matrix are cheaper than listing its labels
+_ALL = slice(None)
 
 
 class LabelMatrix(ABC):
@@ -49,7 +55,7 @@ class LabelMatrix(ABC):
         """
         labels = _wrap(Y, who)
         if not torch.compiler.is_compiling():
-            labels._check_entries(binary, who)
+            labels.check(binary, who)
         return labels
 
     @property
@@ -62,28 +68,83 @@ class LabelMatrix(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.n_rows} rows, {self.n_labels} labels)"
 
+    def check(self, binary: bool, who: str) -> None:
+        """Refuse NaN and entries outside [0, 1], or outside {0, 1}; each matrix is read once."""
+        checked = getattr(self, "_checked", "no")
+        if checked == "binary" or (checked == "soft" and not binary):
+            return
+        entries = self.entries()
+        if entries is not None and entries.dtype != torch.bool and entries.numel():
+            _check_values(entries, binary, who)
+        self._checked = "binary" if binary else "soft"
+
+    def compact(self) -> LabelMatrix:
+        """The same labels in the cheaper layout: lists where the matrix is large and mostly 0."""
+        return self
+
+    def overlap(self, other: LabelMatrix, rows: slice = _ALL, columns: slice = _ALL) -> Tensor:
+        """A tile of ``Y T^T``: the number of labels that rows of this matrix share with rows of another.
+
+        Parameters
+        ----------
+        other : LabelMatrix (n_other, n_labels)
+        rows, columns : slice, default everything
+            Rows of this matrix and of the other one.
+
+        Returns
+        -------
+        (rows, columns) float32
+        """
+        return self.take(rows).row_sums(other.take(columns).columns_first())
+
+    def columns_first(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        """``Y^T`` as a dense, contiguous (n_labels, n_rows) tensor."""
+        return self.dense(dtype).T.contiguous()
+
+    def groups(self, other: LabelMatrix | None = None) -> tuple[Tensor, Tensor]:
+        """Number the groups of rows with identical label sets.
+
+        Parameters
+        ----------
+        other : LabelMatrix (n_other, n_labels), default this matrix
+
+        Returns
+        -------
+        ids : (n_rows,) int64 in [0, n_rows)
+            Equal for rows with the same set; sets without labels form a group of their own.
+        other_ids : (n_other,) int64 in [0, n_rows]
+            ``n_rows`` where no row of this matrix has that set.
+
+        Notes
+        -----
+        Sets are compared by 64-bit sums of one fixed number per label: two different sets are taken for equal
+        with a probability of 2^-64 per pair. Shapes do not depend on the labels.
+        """
+        own = self.row_hashes()
+        return match_groups(own, own if other is None else other.row_hashes())
+
     @property
     @abstractmethod
     def device(self) -> torch.device: ...
 
     @abstractmethod
-    def row_counts(self) -> Tensor:
-        """``|y_i|``: labels of each row, (n_rows,) float32."""
+    def row_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        """``|y_i|``: labels of each row, (n_rows,)."""
 
     @abstractmethod
-    def label_counts(self) -> Tensor:
-        """``n_c``: rows of each label, (n_labels,) float32."""
+    def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        """``n_c``: rows of each label, (n_labels,)."""
 
     @abstractmethod
     def label_sums(self, Z: Tensor) -> Tensor:
-        """``Y^T Z``: the sum of the rows of Z that carry each label, (n_rows, D) -> (n_labels, D); differentiable in Z."""
+        """``Y^T Z``: sums of the rows of Z that carry each label, (n_rows, D) -> (n_labels, D)."""
 
     @abstractmethod
     def row_sums(self, M: Tensor) -> Tensor:
-        """``Y M``: the sum of the rows of M over each row's labels, (n_labels, D) -> (n_rows, D); differentiable in M."""
+        """``Y M``: sums of the rows of M over each row's labels, (n_labels, D) -> (n_rows, D)."""
 
     @abstractmethod
-    def take(self, rows: Tensor | np.ndarray[Any, Any] | slice) -> LabelMatrix:
+    def take(self, rows: RowIndex) -> LabelMatrix:
         """The labels of some rows, by position (repeats allowed)."""
 
     @abstractmethod
@@ -99,7 +160,24 @@ class LabelMatrix(ABC):
         """The same labels on another device."""
 
     @abstractmethod
-    def _check_entries(self, binary: bool, who: str) -> None: ...
+    def entries(self) -> Tensor | None:
+        """The stored values: all of Y, or those of the labels present; None stands for ones."""
+
+    @abstractmethod
+    def with_entries(self, values: Tensor) -> LabelMatrix:
+        """The same labels with other stored values (see :meth:`entries`)."""
+
+    @abstractmethod
+    def spread_rows(self, v: Tensor) -> Tensor:
+        """One number per row, (n_rows,), in a shape that broadcasts against :meth:`entries`."""
+
+    @abstractmethod
+    def spread_labels(self, v: Tensor) -> Tensor:
+        """One number per label, (n_labels,), in a shape that broadcasts against :meth:`entries`."""
+
+    @abstractmethod
+    def row_hashes(self) -> Tensor:
+        """A 64-bit number per row, equal for equal label sets, (n_rows,) int64."""
 
 
 class DenseLabels(LabelMatrix):
@@ -113,11 +191,17 @@ class DenseLabels(LabelMatrix):
     def device(self) -> torch.device:
         return self.Y.device
 
-    def row_counts(self) -> Tensor:
-        return self.Y.sum(1, dtype=torch.float32)
+    def compact(self) -> LabelMatrix:
+        if self.Y.numel() < _COMPACT_FROM or torch.compiler.is_compiling():
+            return self
+        labels = self.sparse()
+        return labels if 8 * len(labels.columns) < self.Y.numel() else self
 
-    def label_counts(self) -> Tensor:
-        return self.Y.sum(0, dtype=torch.float32)
+    def row_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        return self.Y.sum(1, dtype=dtype)
+
+    def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        return self.Y.sum(0, dtype=dtype)
 
     def label_sums(self, Z: Tensor) -> Tensor:
         return self.Y.to(Z.dtype).T @ Z
@@ -125,24 +209,37 @@ class DenseLabels(LabelMatrix):
     def row_sums(self, M: Tensor) -> Tensor:
         return self.Y.to(M.dtype) @ M
 
-    def take(self, rows: Tensor | np.ndarray[Any, Any] | slice) -> DenseLabels:
+    def take(self, rows: RowIndex) -> DenseLabels:
         return DenseLabels(self.Y[_index(rows, self.device)])
 
     def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
         return self.Y.to(dtype)
 
     def sparse(self) -> SparseLabels:
-        rows, columns = self.Y.nonzero(as_tuple=True)
-        offsets = _offsets(rows, self.n_rows)
-        weights = self.Y[rows, columns].float() if self.Y.is_floating_point() else None
-        return SparseLabels(offsets, columns, weights, self.n_labels)
+        flat = self.Y.reshape(-1).nonzero().squeeze(1)
+        rows = flat.div(max(self.n_labels, 1), rounding_mode="floor")
+        weights = self.Y.reshape(-1)[flat].float() if self.Y.is_floating_point() else None
+        if weights is not None and bool((weights == 1).all()):
+            weights = None
+        return SparseLabels(_offsets(rows, self.n_rows), flat - rows * self.n_labels, weights, self.n_labels)
 
     def to(self, device: torch.device | str) -> DenseLabels:
         return DenseLabels(self.Y.to(device))
 
-    def _check_entries(self, binary: bool, who: str) -> None:
-        if self.Y.dtype != torch.bool and self.Y.numel():
-            _check_values(self.Y, binary, who)
+    def entries(self) -> Tensor:
+        return self.Y
+
+    def with_entries(self, values: Tensor) -> DenseLabels:
+        return DenseLabels(values)
+
+    def spread_rows(self, v: Tensor) -> Tensor:
+        return v[:, None]
+
+    def spread_labels(self, v: Tensor) -> Tensor:
+        return v
+
+    def row_hashes(self) -> Tensor:
+        return (self.Y.bool() * _label_hashes(self.n_labels, self.device)).sum(1)
 
 
 class SparseLabels(LabelMatrix):
@@ -150,9 +247,9 @@ class SparseLabels(LabelMatrix):
 
     Parameters
     ----------
-    offsets : (n_rows + 1,) int64
+    offsets : (n_rows + 1,) integer
         Row i owns the entries ``offsets[i]:offsets[i + 1]``.
-    columns : (nnz,) int64
+    columns : (nnz,) integer
         Label numbers, none twice in a row.
     weights : (nnz,) float, or None
         None stands for ones.
@@ -160,7 +257,8 @@ class SparseLabels(LabelMatrix):
     """
 
     def __init__(self, offsets: Tensor, columns: Tensor, weights: Tensor | None, n_labels: int) -> None:
-        self.offsets, self.columns, self.weights = offsets, columns, weights
+        assert len(columns) < 2**31
+        self.offsets, self.columns, self.weights = offsets.int(), columns.int(), weights
         self.n_rows, self.n_labels = len(offsets) - 1, n_labels
 
     @property
@@ -169,10 +267,9 @@ class SparseLabels(LabelMatrix):
 
     @cached_property
     def rows(self) -> Tensor:
-        """The row of each entry, (nnz,) int64."""
-        return torch.repeat_interleave(
-            torch.arange(self.n_rows, device=self.device), self.offsets.diff(), output_size=len(self.columns)
-        )
+        """The row of each entry, (nnz,) int32."""
+        rows = torch.arange(self.n_rows, dtype=torch.int32, device=self.device)
+        return torch.repeat_interleave(rows, self.offsets.diff(), output_size=len(self.columns))
 
     @cached_property
     def transposed(self) -> SparseLabels:
@@ -181,21 +278,25 @@ class SparseLabels(LabelMatrix):
         weights = None if self.weights is None else self.weights[order]
         return SparseLabels(_offsets(columns, self.n_labels), self.rows[order], weights, self.n_rows)
 
-    def row_counts(self) -> Tensor:
+    def row_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
         if self.weights is None:
-            return self.offsets.diff().float()
-        return torch.zeros(self.n_rows, device=self.device).index_add_(0, self.rows, self.weights.float())
+            return self.offsets.diff().to(dtype)
+        return torch.zeros(self.n_rows, dtype=dtype, device=self.device).index_add_(
+            0, self.rows, self.weights.to(dtype)
+        )
 
-    def label_counts(self) -> Tensor:
-        return self.transposed.row_counts()
+    def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.bincount(self.columns, self.weights, self.n_labels).to(dtype)
 
     def label_sums(self, Z: Tensor) -> Tensor:
-        return _BagSum.apply(Z, self.transposed, self)  # type: ignore[no-any-return]
+        return _BagSum.apply(Z, self.transposed, self)  # type: ignore[no-any-return, no-untyped-call]
 
     def row_sums(self, M: Tensor) -> Tensor:
-        return _BagSum.apply(M, self, self.transposed)  # type: ignore[no-any-return]
+        return _BagSum.apply(M, self, None)  # type: ignore[no-any-return, no-untyped-call]
 
-    def take(self, rows: Tensor | np.ndarray[Any, Any] | slice) -> SparseLabels:
+    def take(self, rows: RowIndex) -> SparseLabels:
+        if isinstance(rows, slice) and rows.step in (None, 1):
+            return self._block(*rows.indices(self.n_rows)[:2])
         index = torch.arange(self.n_rows, device=self.device)[_index(rows, self.device)]
         lengths = self.offsets.diff()[index]
         offsets = F.pad(lengths.cumsum(0), (1, 0))
@@ -204,10 +305,25 @@ class SparseLabels(LabelMatrix):
         weights = None if self.weights is None else self.weights[entries]
         return SparseLabels(offsets, self.columns[entries], weights, self.n_labels)
 
+    def _block(self, start: int, stop: int) -> SparseLabels:
+        """Consecutive rows, as views of the lists."""
+        if (start, stop) == (0, self.n_rows):
+            return self
+        stop = max(start, stop)
+        offsets = self.offsets[start : stop + 1]
+        entries = slice(int(offsets[0]), int(offsets[-1]))
+        weights = None if self.weights is None else self.weights[entries]
+        return SparseLabels(offsets - offsets[0], self.columns[entries], weights, self.n_labels)
+
     def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
         Y = torch.zeros(self.n_rows, self.n_labels, dtype=dtype, device=self.device)
         Y[self.rows, self.columns] = 1 if self.weights is None else self.weights.to(dtype)
         return Y
+
+    def columns_first(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        Yt = torch.zeros(self.n_labels, self.n_rows, dtype=dtype, device=self.device)
+        Yt[self.columns, self.rows] = 1 if self.weights is None else self.weights.to(dtype)
+        return Yt
 
     def sparse(self) -> SparseLabels:
         return self
@@ -216,25 +332,125 @@ class SparseLabels(LabelMatrix):
         weights = None if self.weights is None else self.weights.to(device)
         return SparseLabels(self.offsets.to(device), self.columns.to(device), weights, self.n_labels)
 
-    def _check_entries(self, binary: bool, who: str) -> None:
-        if self.weights is not None and len(self.weights):
-            _check_values(self.weights, binary, who)
+    def entries(self) -> Tensor | None:
+        return self.weights
+
+    def with_entries(self, values: Tensor) -> SparseLabels:
+        return SparseLabels(self.offsets, self.columns, values, self.n_labels)
+
+    def spread_rows(self, v: Tensor) -> Tensor:
+        return v.index_select(0, self.rows)
+
+    def spread_labels(self, v: Tensor) -> Tensor:
+        return v.index_select(0, self.columns)
+
+    def row_hashes(self) -> Tensor:
+        running = F.pad(_label_hashes(self.n_labels, self.device)[self.columns].cumsum(0), (1, 0))
+        return running[self.offsets].diff()
+
+
+class OneLabel(LabelMatrix):
+    """At most one label per row, as its number.
+
+    Parameters
+    ----------
+    ids : (n_rows,) int64 in [0, n_labels]
+        ``n_labels`` stands for no label.
+    n_labels : int
+    """
+
+    def __init__(self, ids: Tensor, n_labels: int) -> None:
+        self.ids, self.n_rows, self.n_labels = ids, len(ids), n_labels
+
+    @property
+    def device(self) -> torch.device:
+        return self.ids.device
+
+    @property
+    def present(self) -> Tensor:
+        """Which rows have a label, (n_rows,) bool."""
+        return self.ids < self.n_labels
+
+    def row_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        return self.present.to(dtype)
+
+    def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        return self.label_sums(torch.ones(self.n_rows, 1, dtype=dtype, device=self.device)).squeeze(1)
+
+    def label_sums(self, Z: Tensor) -> Tensor:
+        return Z.new_zeros(self.n_labels + 1, Z.shape[1]).index_add(0, self.ids, Z)[:-1]
+
+    def row_sums(self, M: Tensor) -> Tensor:
+        return F.pad(M, (0, 0, 0, 1)).index_select(0, self.ids)
+
+    def take(self, rows: RowIndex) -> OneLabel:
+        return OneLabel(self.ids[_index(rows, self.device)], self.n_labels)
+
+    def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        return (self.ids[:, None] == torch.arange(self.n_labels, device=self.device)).to(dtype)
+
+    def sparse(self) -> SparseLabels:
+        offsets = F.pad(self.present.cumsum(0), (1, 0))
+        return SparseLabels(offsets, self.ids[self.present], None, self.n_labels)
+
+    def to(self, device: torch.device | str) -> OneLabel:
+        return OneLabel(self.ids.to(device), self.n_labels)
+
+    def entries(self) -> None:
+        return None
+
+    def with_entries(self, values: Tensor) -> LabelMatrix:
+        return self.sparse().with_entries(values[self.present])
+
+    def spread_rows(self, v: Tensor) -> Tensor:
+        return v
+
+    def spread_labels(self, v: Tensor) -> Tensor:
+        return F.pad(v, (0, 1)).index_select(0, self.ids)
+
+    def row_hashes(self) -> Tensor:
+        return F.pad(_label_hashes(self.n_labels, self.device), (0, 1)).index_select(0, self.ids)
 
 
 class _BagSum(torch.autograd.Function):
     """``A M`` for a sparse A, by indexed addition; the gradient is ``A^T g`` by the same means."""
 
     @staticmethod
-    def forward(ctx: Any, M: Tensor, A: SparseLabels, At: SparseLabels) -> Tensor:
-        ctx.At = At
+    def forward(ctx: Any, M: Tensor, A: SparseLabels, At: SparseLabels | None) -> Tensor:
+        ctx.A, ctx.At = A, At
         weights = None if A.weights is None else A.weights.to(M.dtype)
         return F.embedding_bag(
             A.columns, M, A.offsets, mode="sum", include_last_offset=True, per_sample_weights=weights
         )
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        return _BagSum.apply(g.contiguous(), ctx.At, ctx.At.transposed), None, None
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
+        At = ctx.A.transposed if ctx.At is None else ctx.At
+        return _BagSum.apply(g.contiguous(), At, ctx.A), None, None  # type: ignore[no-untyped-call]
+
+
+def match_groups(own: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """Number equal values: (n,) and (m,) integers -> ids in [0, n) and in [0, n] (n: not in own)."""
+    ordered = own.sort().values
+    ids = torch.searchsorted(ordered, own)
+    if other is own:
+        return ids, ids
+    place = torch.searchsorted(ordered, other)
+    found = ordered[place.clamp(max=len(own) - 1)] == other
+    return ids, torch.where(found, place, len(own))
+
+
+def _label_hashes(n_labels: int, device: torch.device) -> Tensor:
+    """A fixed, well mixed int64 for each label number (the finaliser of splitmix64, which wraps)."""
+    x = torch.arange(1, n_labels + 1, dtype=torch.int64, device=device) * -7046029254386353131
+    for shift, factor in ((30, -4658895280553007687), (27, -7723592293110705685)):
+        x = (x ^ _shifted(x, shift)) * factor
+    return x ^ _shifted(x, 31)
+
+
+def _shifted(x: Tensor, bits: int) -> Tensor:
+    """Shift right and fill with zeros, as unsigned numbers do."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
 
 
 def _wrap(Y: Labels, who: str) -> LabelMatrix:
@@ -246,12 +462,17 @@ def _wrap(Y: Labels, who: str) -> LabelMatrix:
     if hasattr(Y, "tocsr"):
         csr = Y.tocsr()
         csr.sum_duplicates()
-        csr.eliminate_zeros()
-        return _from_csr(torch.from_numpy(csr.indptr), torch.from_numpy(csr.indices), torch.from_numpy(csr.data), csr.shape[1])
+        offsets, columns, values = (torch.from_numpy(a) for a in (csr.indptr, csr.indices, csr.data))
+        return _from_csr(offsets, columns, values, csr.shape[1])
     array = np.asarray(Y)
     _check_two_axes(array.shape, who)
     if array.dtype.kind not in "biuf":
-        raise ManyLabelError(who, "0/1 numbers or booleans", f"entries of type {array.dtype}", "Encode the labels as a 0/1 matrix.")
+        raise ManyLabelError(
+            who,
+            "0/1 numbers or booleans",
+            f"entries of type {array.dtype}",
+            "Encode the labels as a 0/1 matrix.",
+        )
     return DenseLabels(torch.from_numpy(np.ascontiguousarray(array)))
 
 
@@ -263,28 +484,44 @@ def _from_sparse_tensor(Y: Tensor) -> SparseLabels:
 def _from_csr(offsets: Tensor, columns: Tensor, values: Tensor, n_labels: int) -> SparseLabels:
     stored = values != 0
     if not bool(stored.all()):  # explicit zeros are not labels
-        rows = torch.repeat_interleave(torch.arange(len(offsets) - 1, device=offsets.device), offsets.diff().long())
+        rows = torch.repeat_interleave(
+            torch.arange(len(offsets) - 1, device=offsets.device), offsets.diff().long()
+        )
         offsets, columns, values = _offsets(rows[stored], len(offsets) - 1), columns[stored], values[stored]
     weights = None if bool((values == 1).all()) else values.float()
-    return SparseLabels(offsets.long(), columns.long(), weights, n_labels)
+    return SparseLabels(offsets, columns, weights, n_labels)
 
 
 def _check_two_axes(shape: tuple[int, ...], who: str) -> None:
     if len(shape) != 2:
-        raise ManyLabelError(who, "labels of shape (n_rows, n_labels)", f"shape {tuple(shape)}", "Pass one 0/1 row per sample.")
+        raise ManyLabelError(
+            who, "labels of shape (n_rows, n_labels)", f"shape {tuple(shape)}", "Pass one 0/1 row per sample."
+        )
 
 
 def _check_values(values: Tensor, binary: bool, who: str) -> None:
-    if values.is_floating_point() and bool(values.isnan().any()):
-        raise ManyLabelError(who, "labels without NaN", "NaN", "Replace missing labels by 0 or drop their rows.")
-    low, high = values.aminmax()
-    if float(low) < 0 or float(high) > 1:
-        raise ManyLabelError(who, "labels in [0, 1]", f"values from {float(low):g} to {float(high):g}", "Encode the labels as a 0/1 matrix.")
-    if binary and values.is_floating_point() and bool(((values != 0) & (values != 1)).any()):
-        raise ManyLabelError(who, "labels that are 0 or 1", "values in between", "Only MulSupCon takes soft labels; round them for any other loss.")
+    low, high = (float(v) for v in values.aminmax())  # NaN comes through both
+    if low != low or high != high:
+        raise ManyLabelError(
+            who, "labels without NaN", "NaN", "Replace missing labels by 0 or drop their rows."
+        )
+    if low < 0 or high > 1:
+        raise ManyLabelError(
+            who,
+            "labels in [0, 1]",
+            f"values from {low:g} to {high:g}",
+            "Encode the labels as a 0/1 matrix.",
+        )
+    if binary and values.is_floating_point() and bool((values != values.round()).any()):
+        raise ManyLabelError(
+            who,
+            "labels that are 0 or 1",
+            "values in between",
+            "Only MulSupCon takes soft labels; round them for any other loss.",
+        )
 
 
-def _index(rows: Tensor | np.ndarray[Any, Any] | slice, device: torch.device) -> Tensor | slice:
+def _index(rows: RowIndex, device: torch.device) -> Tensor | slice:
     return rows if isinstance(rows, slice) else torch.as_tensor(rows, device=device)
 
 
