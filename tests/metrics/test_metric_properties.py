@@ -1,5 +1,7 @@
 """What holds for every metric: order of rows and labels, layout of the labels, awkward sizes."""
 
+import sys
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -144,6 +146,35 @@ def test_coarser_scores_of_one_decimal_give_the_same(name, dtype):
     if name == "calibration_error":
         S = np.round(4 * S) / 4  # no score moves to another bin
     np.testing.assert_allclose(ALL[name](S.astype(dtype), Y), ALL[name](S, Y), atol=tolerance)
+
+
+def test_half_precision_tensors():
+    S, Y = draw()
+    S = torch.from_numpy(np.round(4 * S) / 4)  # exact in bfloat16
+    for metric in ALL.values():
+        np.testing.assert_array_equal(metric(S.bfloat16(), Y), metric(S.float(), Y))
+
+
+def python_calls(metric, S, Y):
+    calls = 0
+
+    def count(frame, event, argument):
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        metric(S, Y)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_python_step_is_taken_per_row_or_label(name):
+    small, large = draw(20, 6), draw(400, 60)
+    ALL[name](*small)  # whatever is imported at the first call is here now
+    assert python_calls(ALL[name], *large) <= python_calls(ALL[name], *small) + 5
 
 
 def test_constant_scores():

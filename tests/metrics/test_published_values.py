@@ -38,7 +38,7 @@ def inputs(case):
 
 
 def tied_at(case, k):
-    """Whether some row's k-th and next scores are equal, so that its first k labels depend on the rule for ties."""
+    """Whether in some row the k-th score equals the next, so that the first k hang on the rule for ties."""
     ordered = np.sort(STORED[f"{case}__scores"], axis=1)[:, ::-1]
     return (ordered[:, k - 1] == ordered[:, k]).any()
 

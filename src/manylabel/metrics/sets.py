@@ -67,7 +67,8 @@ class Counts:
 
     Examples
     --------
-    >>> Counts.of(scores >= 0.5, Y).macro_f1()  # doctest: +SKIP
+    >>> float(Counts.of([[1, 0], [1, 1]], [[1, 0], [0, 1]]).micro_f1())
+    0.8
     """
 
     labels: Tally
