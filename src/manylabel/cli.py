@@ -1,0 +1,318 @@
+"""The command line: thin commands over data, methods and studies.
+
+Heavy modules are imported inside the commands, so that ``manylabel --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from manylabel.errors import ManyLabelError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from manylabel.study.execution import Plan
+    from manylabel.study.processes import Failed
+    from manylabel.study.report import Report
+
+
+class Protocol(StrEnum):
+    """How thresholds are chosen."""
+
+    tuned = "tuned"
+    fixed = "fixed"
+    oracle = "oracle"
+
+
+app = typer.Typer(
+    name="manylabel",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Contrastive learning for data in which every row carries several labels.",
+    epilog="First steps:\n\n"
+    "[cyan]manylabel run digits --methods bce,mulsupcon --seeds 3[/]  train, compare, report\n\n"
+    "[cyan]manylabel data list[/]  the data sets that can be named\n\n"
+    "[cyan]manylabel run yeast --help[/]  everything a run can be asked for",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Data sets: list them, fetch them, look into them.")
+methods_app = typer.Typer(no_args_is_help=True, help="Methods: list them, see their recipes.")
+app.add_typer(data_app, name="data")
+app.add_typer(methods_app, name="methods")
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", envvar="MANYLABEL_DATA", help="Folder with local copies of data sets, one folder a set."
+    ),
+]
+ProtocolOption = typer.Option(
+    "--protocol",
+    help="How thresholds are chosen: [bold]tuned[/] on validation rows; [bold]fixed[/] at 0.5; [bold]oracle[/] on "
+    "the test rows themselves, only to compare with published tables that did so.",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; input that cannot be used ends with a message and exit code 2."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            app(None if arguments is None else list(arguments), prog_name="manylabel")
+        except ManyLabelError as error:
+            _stop(str(error))
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            _stop(
+                f"{where}{error.strerror or error}. Check that the place exists, can be read and written, and has room."
+            )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            typer.echo(f"manylabel {version('manylabel')}")
+        except PackageNotFoundError:
+            typer.echo("manylabel (source tree)")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take the options of the program itself."""
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "[cyan]manylabel run digits --methods bce,mulsupcon --seeds 3[/]\n\n"
+    "[cyan]manylabel run yeast --methods bce,mulsupcon --protocol oracle --out runs/yeast[/]\n\n"
+    "[cyan]manylabel run path/to/data.arff --methods bce --seeds 0,7[/]\n\n"
+    "[cyan]manylabel run scene -m mulsupcon --set pretrain.temperature=0.2[/]"
+)
+def run(
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="A data set by name (see [cyan]manylabel data list[/]) or by path: ARFF, npz, or a folder."
+        ),
+    ],
+    methods: Annotated[
+        str,
+        typer.Option(
+            "--methods", "-m", help="Methods to compare, comma between; see [cyan]manylabel methods list[/]."
+        ),
+    ] = "bce,mulsupcon",
+    seeds: Annotated[
+        str,
+        typer.Option(
+            "--seeds",
+            "-s",
+            help="How many seeds (3 means 0, 1 and 2), or the seeds themselves (0,7). A seed drives the validation split, "
+            "initialisation, the order of rows and augmentation.",
+        ),
+    ] = "3",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder of the study. Runs finished there are kept, unfinished ones are taken up.",
+            show_default="runs/DATA",
+        ),
+    ] = None,
+    protocol: Annotated[Protocol, ProtocolOption] = Protocol.tuned,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Replace a setting of the recipes, as NAME=VALUE for all methods or METHOD.NAME=VALUE for one; may be "
+            "given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            help="Runs made at the same time; results do not depend on it.",
+            show_default="one per core, or 1 on a GPU",
+        ),
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", help="Threads of each run.")] = 1,
+    data_dir: DataDir = None,
+) -> None:
+    """Train methods over seeds on one data set, compare them on its test rows, and write a report.
+
+    Ends with a table, the path of the report, and one sentence that says which method won and by how much.
+    Ctrl-C is safe: the same command goes on where it stopped.
+    """
+    from manylabel.study.execution import Plan
+
+    names = tuple(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
+    plan = Plan(
+        data=data,
+        methods=names,
+        seeds=_seeds(seeds),
+        out=out or Path("runs") / Path(data).stem,
+        settings=_settings(settings or [], names),
+        protocol=protocol.value,
+        jobs=jobs,
+        threads=threads,
+        data_dir=data_dir,
+    )
+    _run(plan)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="The --out folder of a run.")],
+    protocol: Annotated[Protocol | None, ProtocolOption] = None,
+    temperature: Annotated[
+        float, typer.Option(help="Of the class heat map; lower values show smaller differences.")
+    ] = 1.0,
+) -> None:
+    """Write the report of a study again, from what its finished runs left in the folder."""
+    from manylabel.study import report
+
+    _show(report.write(folder, None if protocol is None else protocol.value, temperature))
+
+
+@methods_app.command("list")
+def methods_list() -> None:
+    """All methods, one a line."""
+    from manylabel import methods
+
+    _print_rows(
+        ("method", "what it is"), [(name, methods.get(name).recipe.about) for name in methods.names()]
+    )
+
+
+@methods_app.command("describe")
+def methods_describe(
+    name: Annotated[str, typer.Argument(help="A method of [cyan]manylabel methods list[/].")],
+) -> None:
+    """The recipe of a method: every setting that --set can replace, and the scores to expect."""
+    from rich.markup import escape
+
+    from manylabel import methods
+    from manylabel.study.records import flattened
+    from manylabel.study.tables import expectation
+
+    recipe = methods.get(name).recipe
+    console = _console()
+    console.print(f"[bold]{name}[/]  {escape(recipe.about)}\n{escape(recipe.source)}", highlight=False)
+    for kind in ("vectors", "images"):
+        settings = flattened(getattr(recipe, kind).model_dump(mode="json"))
+        _print_rows(
+            (f"setting for {kind}", "value"), [(key, json.dumps(value)) for key, value in settings.items()]
+        )
+    for expected in recipe.expected:
+        console.print(expectation(expected), highlight=False)
+
+
+def _run(plan: Plan) -> None:
+    from manylabel.study import execution, plots, report
+    from manylabel.study.display import Display
+
+    plots.require_matplotlib()
+    try:
+        with Display(_console(stderr=True), plan.weights, plan.protocol) as display:
+            failed = execution.run(plan, display)
+        if plan.folder.study_file.exists() and plan.folder.finished_runs():
+            _show(report.write(plan.out, plan.protocol))
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped. Go on where it stopped with:\n  {plan.command}", err=True)
+        raise typer.Exit(130) from None
+    if failed:
+        _report_failures(failed)
+
+
+def _show(written: Report) -> None:
+    console = _console()
+    console.print(written.table.rich())
+    console.print(f"report: {written.path}", highlight=False, soft_wrap=True, markup=False)
+    console.print(written.verdict, highlight=False, soft_wrap=True, markup=False)
+
+
+def _report_failures(failed: Sequence[Failed]) -> NoReturn:
+    """Say each distinct error once; exit code 2 if the input or the machine is to blame, else 1."""
+    by_message: dict[str, list[str]] = {}
+    for failure in failed:
+        by_message.setdefault(failure.message, []).append(str(failure.key))
+    for message, keys in by_message.items():
+        typer.echo(f"failed: {', '.join(keys)}\n  {message}", err=True)
+    raise typer.Exit(2 if all(failure.by_input for failure in failed) else 1)
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 0 or numbers == [0]:
+        hint = "Give a number of seeds such as 3, or the seeds themselves such as 0,7."
+        raise ManyLabelError("--seeds", "a number above 0, or seeds with commas between", repr(text), hint)
+    listed = "," in text
+    return tuple(dict.fromkeys(numbers)) if listed else tuple(range(numbers[0]))
+
+
+def _settings(assignments: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Method -> setting -> value, from NAME=VALUE and METHOD.NAME=VALUE."""
+    settings: dict[str, dict[str, Any]] = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not name or not equals:
+            raise ManyLabelError("--set", "NAME=VALUE or METHOD.NAME=VALUE", repr(assignment))
+        head, _, rest = name.partition(".")
+        for method, setting in [(head, rest)] if head in methods else [(m, name) for m in methods]:
+            settings.setdefault(method, {})[setting] = _value(text)
+    return settings
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _console(stderr: bool = False) -> Console:
+    """A console; wide where nobody's window limits it."""
+    from rich.console import Console
+
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=160)
+
+
+def _print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from manylabel.study.tables import Cell, Table
+
+    cells = tuple(tuple(Cell(text) for text in row) for row in rows)
+    _console().print(Table("", tuple(headings), cells, numbers=False).rich())
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
+    if issubclass(category, UserWarning):
+        typer.echo(f"warning: {message}", err=True)
+
+
+def _stop(message: str) -> NoReturn:
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(2)

@@ -1,0 +1,123 @@
+"""One run of a study: train a method with one seed, score the test rows, put it on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from manylabel import data, methods, metrics
+from manylabel.data.dataset import DataSet, Rows
+from manylabel.study.records import RunRecord, read_history, versions, write_arrays
+from manylabel.training import Progress
+
+PROTOCOLS = ("tuned", "fixed", "oracle")
+
+
+class RunKey(NamedTuple):
+    """Names one run of a study."""
+
+    method: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.method} seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A run to be made: everything it needs but the data."""
+
+    key: RunKey
+    settings: Mapping[str, Any]
+    folder: Path
+    threads: int
+
+    def record(self, dataset: DataSet) -> RunRecord:
+        """The record of this run before it begins.
+
+        Raises
+        ------
+        ManyLabelError
+            If the method or one of its settings is unknown.
+        """
+        recipe = methods.get(self.key.method, **self.settings).recipe
+        return RunRecord(
+            method=self.key.method,
+            recipe=recipe.model_dump(mode="json", exclude={"expected"}, exclude_none=True),
+            seed=self.key.seed,
+            digest=dataset.digest,
+            threads=self.threads,
+            versions=versions(),
+        )
+
+
+def execute(task: Task, dataset: DataSet, tell: Callable[[Progress], None]) -> RunRecord:
+    """Make one run and leave its folder finished; a folder left by a killed run is taken up where it stopped."""
+    task.folder.mkdir(parents=True, exist_ok=True)
+    begun = task.record(dataset)
+    begun.write(task.folder / "run.json")
+    with computing_on(task.threads):
+        train, validation = data.split_validation(dataset, task.key.seed)
+        method = methods.get(task.key.method, **task.settings)
+        started = time.perf_counter()
+        scorer = method.fit(
+            train, validation, kind=dataset.kind, seed=task.key.seed, folder=task.folder, progress=tell
+        )
+        seconds = time.perf_counter() - started
+        scores = {
+            "validation_scores": scorer.scores(validation.X),
+            "test_scores": scorer.scores(dataset.test.X),
+        }
+        embedding = np.asarray(scorer.embed(dataset.test.X), dtype=np.float16)
+        scorer.save(task.folder / "model.safetensors")
+        write_arrays(task.folder / "scores.npz", scores | {"test_embedding": embedding})
+        evaluations = _evaluations(scores, validation, dataset.test)
+    monitor = _stages(task.folder)
+    trained = max(
+        seconds, sum(stage["seconds"] for stage in monitor.values())
+    )  # a resumed run counts all its parts
+    finished = begun.model_copy(
+        update={"status": "done", "seconds": trained, "evaluations": evaluations, "monitor": monitor}
+    )
+    finished.write(task.folder / "run.json")
+    return finished
+
+
+@contextmanager
+def computing_on(threads: int) -> Iterator[None]:
+    """Fix the number of threads: a sum split over other threads rounds otherwise, and training amplifies it."""
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads()
+    with threadpool_limits(limits=threads):
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def _evaluations(scores: Mapping[str, Any], validation: Rows, test: Rows) -> dict[str, dict[str, Any]]:
+    held_out = (scores["validation_scores"], validation.Y)
+    return {
+        protocol: metrics.evaluate(
+            scores["test_scores"], test.Y, protocol=protocol, validation=held_out
+        ).to_dict()
+        for protocol in PROTOCOLS
+    }
+
+
+def _stages(folder: Path) -> dict[str, dict[str, float]]:
+    """Per stage: epochs, seconds, and the monitor of its last epoch."""
+    last = {entry["stage"]: entry for entry in read_history(folder / "history.jsonl")}
+    return {
+        stage: {"epochs": entry["epoch"], "seconds": entry["seconds"], **entry["monitor"]}
+        for stage, entry in last.items()
+    }

@@ -1,0 +1,300 @@
+"""What a study leaves on disk: one folder, written so that a kill at any moment leaves it readable.
+
+::
+
+    OUT/study.json                what was asked for, and of which data
+    OUT/test_labels.npz           labels of the test rows, so that a report needs no data set
+    OUT/METHOD/seed-S/run.json    one run: recipe, versions, seconds, metrics of the test rows per protocol
+    OUT/METHOD/seed-S/...         history.jsonl and checkpoint (training), model.safetensors, scores.npz
+    OUT/report.html
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from manylabel.data.dataset import DataSet, Kind
+from manylabel.errors import ManyLabelError
+from manylabel.labels import LabelMatrix, SparseLabels
+
+FORMAT = 1
+
+
+class Record(BaseModel):
+    """A JSON file of a study."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = FORMAT
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The record in a file.
+
+        Raises
+        ------
+        ManyLabelError
+            If the file cannot be read, is not JSON, or is not such a record.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            raise ManyLabelError(
+                str(path), "a file of a study", "no such file", "Name the --out folder of a run."
+            ) from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            got = f"{first['msg']} at {where}" if where else first["msg"]
+            hint = (
+                "The file is damaged, of another program or of another version: move it away and run again."
+            )
+            raise ManyLabelError(str(path), f"a {cls.__name__} in JSON", got, hint) from None
+
+    def write(self, path: Path) -> None:
+        """Write the record in one step: readers see the old file or the new one."""
+        text = json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False)
+        write_atomic(path, text.encode())
+
+
+class DataCard(BaseModel):
+    """What a report says of the data set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    kind: Kind
+    digest: str
+    rows: dict[str, int]
+    features: str
+    label_names: tuple[str, ...]
+    labels_per_row: float
+    source: str
+    licence: str
+    split: str
+    validation: str
+    remarks: tuple[str, ...]
+
+    @classmethod
+    def of(cls, dataset: DataSet) -> Self:
+        """The card of a data set at hand."""
+        return cls(
+            name=dataset.name,
+            kind=dataset.kind,
+            digest=dataset.digest,
+            rows={"train": len(dataset.train), "test": len(dataset.test)},
+            features=_features(dataset),
+            label_names=dataset.label_names,
+            labels_per_row=float(dataset.train.Y.row_counts().mean()),
+            source=dataset.source,
+            licence=dataset.licence,
+            split=dataset.split,
+            validation=_validation(dataset),
+            remarks=dataset.remarks,
+        )
+
+
+class StudyRecord(Record):
+    """``study.json``: what was asked for, and of which data."""
+
+    data: DataCard
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    protocol: str
+    command: str
+    versions: dict[str, str]
+
+    def joined(self, later: StudyRecord) -> StudyRecord:
+        """This record with the methods and seeds of a later call added."""
+        methods = tuple(dict.fromkeys(self.methods + later.methods))
+        seeds = tuple(sorted({*self.seeds, *later.seeds}))
+        return later.model_copy(update={"methods": methods, "seeds": seeds})
+
+
+class RunRecord(Record):
+    """``run.json``: one method with one seed. ``seconds`` is the wall-clock time of training."""
+
+    method: str
+    recipe: dict[str, Any]
+    seed: int
+    digest: str
+    threads: int
+    versions: dict[str, str]
+    status: Literal["running", "done"] = "running"
+    seconds: float = 0.0
+    evaluations: dict[str, dict[str, Any]] = {}
+    monitor: dict[str, dict[str, float]] = {}
+
+    def asks_for_the_same(self, other: RunRecord) -> bool:
+        """Whether both stand for the same recipe, seed and data."""
+        return (self.settings, self.seed, self.digest) == (other.settings, other.seed, other.digest)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The part of the recipe that decides results, by dotted name."""
+        described = {name: value for name, value in self.recipe.items() if name not in ("about", "source")}
+        return flattened(described)
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The folder of a study, by path; every question is answered from the disk."""
+
+    path: Path
+
+    @property
+    def study_file(self) -> Path:
+        return self.path / "study.json"
+
+    def run_folder(self, method: str, seed: int) -> Path:
+        """Where one run keeps its files."""
+        return self.path / method / f"seed-{seed}"
+
+    def record(self) -> StudyRecord:
+        """What was asked for.
+
+        Raises
+        ------
+        ManyLabelError
+            If the folder is not the folder of a study.
+        """
+        if not self.study_file.exists():
+            got = "no study.json in it" if self.path.is_dir() else "no such folder"
+            hint = "Name the --out folder of a manylabel run."
+            raise ManyLabelError(str(self.path), "the folder of a study", got, hint)
+        return StudyRecord.read(self.study_file)
+
+    def finished_runs(self) -> list[RunRecord]:
+        """The finished runs of the study, by method in the order asked for, then by seed."""
+        record = self.record()
+        pairs = [(method, seed) for method in record.methods for seed in record.seeds]
+        runs = [run for pair in pairs if (run := self.run_record(*pair)) is not None]
+        return [run for run in runs if run.status == "done"]
+
+    def run_record(self, method: str, seed: int) -> RunRecord | None:
+        """The record of one run, or None before it began."""
+        path = self.run_folder(method, seed) / "run.json"
+        return RunRecord.read(path) if path.exists() else None
+
+    def history(self, method: str, seed: int) -> list[dict[str, Any]]:
+        """One entry per epoch; where a resumed run wrote an epoch twice, the later entry counts."""
+        return read_history(self.run_folder(method, seed) / "history.jsonl")
+
+    def scores(self, method: str, seed: int) -> dict[str, NDArray[np.floating[Any]]]:
+        """``validation_scores``, ``test_scores`` and ``test_embedding`` of a finished run."""
+        return _read_arrays(self.run_folder(method, seed) / "scores.npz")
+
+    def write_test_labels(self, labels: LabelMatrix) -> None:
+        entries = labels.sparse()
+        arrays = {"offsets": entries.offsets.numpy(), "columns": entries.columns.numpy()}
+        write_arrays(self.path / "test_labels.npz", arrays | {"n_labels": np.int64(labels.n_labels)})
+
+    def test_labels(self) -> LabelMatrix:
+        arrays = _read_arrays(self.path / "test_labels.npz")
+        offsets, columns = torch.from_numpy(arrays["offsets"]), torch.from_numpy(arrays["columns"])
+        return SparseLabels(offsets, columns, None, int(arrays["n_labels"]))
+
+    @property
+    def report_file(self) -> Path:
+        return self.path / "report.html"
+
+
+def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one mapping with dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= (
+            flattened(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+        )
+    return flat
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """Entries of a ``history.jsonl``; a last line that a kill cut short is left out."""
+    entries: dict[tuple[str, int], dict[str, Any]] = {}
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        entries[entry["stage"], entry["epoch"]] = entry
+    return list(entries.values())
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a whole file or nothing: a temporary file beside it takes its place once it is on disk."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write arrays as a compressed npz, whole or not at all."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_atomic(path, buffer.getvalue())
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    packages = {name: _version(name) for name in ("manylabel", "torch", "numpy", "scikit-learn")}
+    return packages | {
+        "python": platform.python_version(),
+        "platform": platform.platform(terse=True),
+        "machine": platform.machine(),
+    }
+
+
+def _version(package: str) -> str:
+    if package == "torch":
+        return torch.__version__  # with the build, such as +cpu
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "source tree"
+
+
+def _features(dataset: DataSet) -> str:
+    X = dataset.train.X
+    if isinstance(X, list):
+        return "texts"
+    shape = " x ".join(map(str, X.shape[1:]))
+    return f"images of {shape}" if dataset.kind == "images" else f"{shape} features"
+
+
+def _validation(dataset: DataSet) -> str:
+    if dataset.validation_rows is not None:
+        return f"{len(dataset.validation_rows)} published rows of the training part, the same for every seed"
+    return "a fifth of the training part, stratified by labels and drawn by the seed"
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        hint = "Delete the folder of that run and run again with the same --out."
+        raise ManyLabelError(
+            str(path), "the arrays of a finished run", str(error) or type(error).__name__, hint
+        ) from None

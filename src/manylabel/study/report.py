@@ -1,0 +1,128 @@
+"""The report of a study: one self-contained HTML page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from manylabel.errors import ManyLabelError
+from manylabel.study import plots
+from manylabel.study.heat_map import class_heat_map, mean_heat_map
+from manylabel.study.one_run import PROTOCOLS
+from manylabel.study.plots import Picture
+from manylabel.study.records import RunRecord, StudyFolder, StudyRecord, flattened, write_atomic
+from manylabel.study.statistics import Results, verdict
+from manylabel.study.tables import MEANING, Table, comparison_table, results_table
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found, and the page that shows it."""
+
+    path: Path
+    table: Table
+    verdict: str
+
+
+def write(out: Path, protocol: str | None = None, temperature: float = 1.0) -> Report:
+    """Write ``report.html`` into the folder of a study, from what the finished runs left there.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the study.
+    protocol : {"tuned", "fixed", "oracle"}, optional
+        The one the study asked for by default.
+    temperature : float, default 1
+        Of the class heat map.
+
+    Raises
+    ------
+    ManyLabelError
+        If the folder is not that of a study, or none of its runs is finished.
+    """
+    plots.require_matplotlib()
+    folder = StudyFolder(out)
+    record, runs = folder.record(), folder.finished_runs()
+    protocol = protocol or record.protocol
+    if protocol not in PROTOCOLS:
+        raise ManyLabelError("protocol", "one of " + ", ".join(PROTOCOLS), repr(protocol))
+    if not runs:
+        hint = f"Finish them with: {record.command}"
+        raise ManyLabelError(str(out), "a study with finished runs", "none", hint)
+    results = Results(runs, protocol)
+    table, sentence = results_table(results, record.data.name), verdict(results, record.data.name)
+    page = _page(record, results, table, sentence, _pictures(folder, record, results, temperature))
+    write_atomic(folder.report_file, page.encode())
+    return Report(folder.report_file, table, sentence)
+
+
+def _pictures(
+    folder: StudyFolder, record: StudyRecord, results: Results, temperature: float
+) -> list[Picture]:
+    names, labels = record.data.label_names, folder.test_labels()
+    histories = {m: {run.seed: folder.history(m, run.seed) for run in results.of(m)} for m in results.methods}
+    embeddings = {m: [_embedding(folder, run) for run in results.of(m)] for m in results.methods}
+    heat = {
+        m: mean_heat_map([class_heat_map(e, labels, temperature) for e in each])
+        for m, each in embeddings.items()
+    }
+    positives = labels.label_counts().int().tolist()
+    pictures = [
+        plots.learning_curves(histories),
+        plots.label_bars(results, names, positives),
+        plots.embedding_maps({m: each[0] for m, each in embeddings.items()}, labels, names),
+    ]
+    if next(iter(heat.values())).classes:
+        pictures.append(plots.heat_maps(heat, names, temperature))
+    return pictures
+
+
+def _embedding(folder: StudyFolder, run: RunRecord) -> Any:
+    return folder.scores(run.method, run.seed)["test_embedding"]
+
+
+def _page(record: StudyRecord, results: Results, table: Table, sentence: str, pictures: list[Picture]) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    source = resources.files("manylabel.study").joinpath("report.html.jinja").read_text(encoding="utf-8")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(source).render(
+        record=record,
+        card=record.data,
+        runs=results.runs,
+        protocol=results.protocol,
+        meaning=MEANING[results.protocol],
+        table=table,
+        differences=comparison_table(results),
+        verdict=sentence,
+        pictures=pictures,
+        recipes=_recipes(record, results),
+        without_positives=_without_positives(record, results),
+        missing=_missing(record, results),
+    )
+
+
+def _recipes(record: StudyRecord, results: Results) -> dict[str, dict[str, Any]]:
+    """Method -> what describes it, and its settings for this kind of data."""
+    return {method: _for_kind(results.of(method)[0].recipe, record.data.kind) for method in results.methods}
+
+
+def _for_kind(recipe: dict[str, Any], kind: str) -> dict[str, Any]:
+    general = {name: value for name, value in recipe.items() if name not in ("name", "vectors", "images")}
+    return general | flattened(recipe.get("images" if kind == "images" else "vectors", {}))
+
+
+def _without_positives(record: StudyRecord, results: Results) -> list[str]:
+    left_out = results.runs[0].evaluations[results.protocol]["left_out"]
+    return [record.data.label_names[c] for c in left_out]
+
+
+def _missing(record: StudyRecord, results: Results) -> list[str]:
+    """Runs that were asked for and are not finished."""
+    there = {(run.method, run.seed) for run in results.runs}
+    return [f"{m} seed {s}" for m in record.methods for s in record.seeds if (m, s) not in there]

@@ -1,0 +1,127 @@
+"""The table of a study: methods by metrics, for the terminal and for the report."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from manylabel.metrics import DISPLAY_NAMES
+from manylabel.study.display import clock
+from manylabel.study.statistics import HIGHER_IS_BETTER_BY, Difference, Results, Summary
+
+if TYPE_CHECKING:
+    from manylabel.methods.recipe import Expected
+    from rich.table import Table as RichTable
+
+MEANING = {
+    "tuned": "each metric's threshold was learnt on validation rows and then applied to the test rows unchanged",
+    "fixed": "every threshold is 0.5",
+    "oracle": "each metric takes its best threshold of 0.1 ... 0.9 on the test rows themselves, as published tables do; "
+    "no model in use can know it, so compare these numbers with published tables only",
+}
+WITHOUT_THRESHOLD = ("map", "precision_at_1")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A text, and whether it is the best of its column."""
+
+    text: str
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under headings; the first column names the rows."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    numbers: bool = True
+
+    def rich(self) -> RichTable:
+        """For a terminal."""
+        from rich import box
+        from rich.markup import escape
+        from rich.table import Table as RichTable
+
+        table = RichTable(title=self.title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for position, heading in enumerate(self.headings):
+            table.add_column(
+                heading, justify="right" if position and self.numbers else "left", no_wrap=position == 0
+            )
+        for row in self.rows:
+            table.add_row(
+                *(f"[bold]{escape(cell.text)}[/]" if cell.best else escape(cell.text) for cell in row)
+            )
+        return table
+
+
+def results_table(results: Results, data: str) -> Table:
+    """Mean ± spread of every metric, and training time, per method."""
+    headings = ("method", *(heading(metric, results.protocol) for metric in results.metrics), "training time")
+    seeds = sorted({run.seed for run in results.runs})
+    title = f"{data}, {len(seeds)} seed{'s' * (len(seeds) != 1)}, {results.protocol} protocol"
+    rows = tuple(_row(results, method) for method in results.methods)
+    return Table(title, headings, rows)
+
+
+def comparison_table(results: Results) -> Table | None:
+    """The best method by the first metric against each other one: paired differences per metric; None for one method."""
+    if len(results.methods) < 2:
+        return None
+    best, *others = results.ranking(results.metrics[0])
+    rows = []
+    for other in others:
+        for metric in results.metrics:
+            difference = results.difference(best, other, metric)
+            if difference is not None:
+                rows.append(
+                    _difference_row(f"{best} − {other}", heading(metric, results.protocol), difference)
+                )  # noqa: RUF001
+    return Table(
+        "Differences, seed by seed",
+        ("methods", "metric", "mean difference", "95 % interval", "seeds won / tied / lost"),
+        tuple(rows),
+    )
+
+
+def heading(metric: str, protocol: str) -> str:
+    """The display name of a metric, marked where its threshold comes from the test rows."""
+    oracle = protocol == "oracle" and metric not in WITHOUT_THRESHOLD
+    return f"{DISPLAY_NAMES[metric]} (oracle)" if oracle else DISPLAY_NAMES[metric]
+
+
+def _row(results: Results, method: str) -> tuple[Cell, ...]:
+    cells = [Cell(method)]
+    for metric in results.metrics:
+        summary = results.summary(method, metric)
+        highest = max(results.summary(other, metric).mean for other in results.methods)
+        best = len(results.methods) > 1 and summary.mean >= highest - HIGHER_IS_BETTER_BY
+        cells.append(Cell(str(summary), best))
+    return (*cells, Cell(_time(results.seconds(method))))
+
+
+def _time(seconds: Summary) -> str:
+    if math.isnan(seconds.spread):
+        return clock(seconds.mean)
+    if seconds.mean < 60:
+        return f"{seconds.mean:.1f} ± {seconds.spread:.1f} s"
+    return f"{clock(seconds.mean)} ± {clock(seconds.spread)}"
+
+
+def _difference_row(methods: str, metric: str, d: Difference) -> tuple[Cell, ...]:
+    interval = "one seed" if d.low != d.low else f"{d.low:+.3f} to {d.high:+.3f}"
+    return tuple(
+        map(Cell, (methods, metric, f"{d.mean:+.3f}", interval, f"{d.wins} / {d.ties} / {d.losses}"))
+    )
+
+
+def expectation(expected: Expected) -> str:
+    """One line: what a recipe reached when it was last measured."""
+    scores = ", ".join(
+        f"{heading(m, expected.protocol)} {mean:.3f} ± {sd:.3f}" for m, (mean, sd) in expected.values.items()
+    )
+    minutes = f"{expected.minutes:g} minutes a seed on one core"
+    return f"{expected.data}, {expected.seeds} seeds, {expected.protocol} protocol: {scores} ({minutes})"
