@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from torch import Tensor
 
 from manylabel.labels import LabelMatrix
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 Features: TypeAlias = "Tensor | sp.csr_matrix | list[str]"
 Kind: TypeAlias = Literal["vectors", "images", "text"]
@@ -22,7 +24,9 @@ class Rows:
 
     Attributes
     ----------
-    X : float32 tensor (n, n_features), SciPy CSR (n, n_features), uint8 tensor (n, channels, height, width), or list of n str
+    X : features of n rows
+        Float32 tensor (n, n_features), SciPy CSR matrix (n, n_features), uint8 tensor (n, channels, height, width),
+        or list of n str.
     Y : LabelMatrix (n, n_labels)
     """
 
@@ -33,11 +37,13 @@ class Rows:
         return len(self.Y)
 
     def take(self, rows: Any) -> Rows:
-        """The rows at the given positions, in that order."""
+        """The rows at the given positions, in that order; a boolean mask takes the rows that it marks."""
         index = np.asarray(rows)
+        if index.dtype == bool:
+            index = np.flatnonzero(index)
         if isinstance(self.X, list):
             return Rows([self.X[i] for i in index.tolist()], self.Y.take(index))
-        X = self.X[torch.from_numpy(index)] if isinstance(self.X, Tensor) else self.X[index]
+        X = self.X[torch.as_tensor(index)] if isinstance(self.X, Tensor) else self.X[index]
         return Rows(X, self.Y.take(index))
 
 
@@ -58,7 +64,7 @@ class DataSet:
     split, source, licence : str
         One sentence each.
     digest : str
-        sha256 over features, labels and split: two runs with one digest saw the same data.
+        sha256 over features, labels, label names and split: two runs with one digest saw the same data.
     remarks : tuple of str
         What a reader of results should know (constant labels, repeated rows, ...).
     """
@@ -74,4 +80,4 @@ class DataSet:
     source: str = ""
     licence: str = ""
     digest: str = ""
-    remarks: tuple[str, ...] = field(default=())
+    remarks: tuple[str, ...] = ()

@@ -1,0 +1,164 @@
+"""From the arrays of a file to a data set: checked, split, digested."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from manylabel.data.checks import checked_features, checked_labels, checked_names
+from manylabel.data.dataset import DataSet, Features, Kind, Rows
+from manylabel.data.remarks import find_remarks
+from manylabel.data.splits import stratified
+from manylabel.errors import ManyLabelError
+
+TEST_SHARE = 0.25
+_SPLIT_RULE = f"no published split: {TEST_SHARE:.0%} of the rows are test rows, drawn label-stratified with seed 0"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Features and labels as a file holds them, not yet checked; ``where`` names the file in messages."""
+
+    X: Any
+    Y: Any
+    where: str
+
+    def checked(self) -> Rows:
+        """The same rows, or a refusal that says what is wrong with them."""
+        rows = Rows(checked_features(self.X, f"{self.where}, features"), checked_labels(self.Y, f"{self.where}, labels"))
+        n = len(rows.X) if isinstance(rows.X, list) else rows.X.shape[0]
+        if n != len(rows):
+            raise ManyLabelError(self.where, f"one label row for each of {n} rows", f"{len(rows)} label rows")
+        return rows
+
+
+@dataclass(frozen=True)
+class About:
+    """What is said of a data set beside its rows."""
+
+    name: str
+    source: str = ""
+    licence: str = "not stated"
+    split: str = "the given training and test files"
+    remarks: tuple[str, ...] = ()
+
+
+def assemble(
+    about: About,
+    train: Part,
+    test: Part | None = None,
+    *,
+    label_names: Sequence[Any] | None = None,
+    feature_names: Sequence[Any] | None = None,
+    validation_rows: Any = None,
+) -> DataSet:
+    """Check the parts of a data set and put them together.
+
+    Parameters
+    ----------
+    about : About
+    train : Part
+        All rows, if there is no ``test``.
+    test : Part, optional
+        Without it, a label-stratified quarter of the rows becomes the test part.
+    label_names, feature_names : sequence of str, optional
+        Labels are numbered where their names are not known.
+    validation_rows : positions in ``train``, optional
+
+    Raises
+    ------
+    ManyLabelError
+        For anything in the parts that cannot be used, or parts that do not fit each other.
+    """
+    kept, held_out = _two_parts(train, test)
+    labels = checked_names(label_names, kept.Y.n_labels, "label", train.where)
+    features = None
+    if feature_names is not None and not isinstance(kept.X, list):
+        features = checked_names(feature_names, kept.X.shape[1], "feature", train.where)
+    rows = None if validation_rows is None else _positions(validation_rows, len(kept), train.where)
+    return DataSet(
+        name=about.name,
+        kind=_kind(kept.X),
+        train=kept,
+        test=held_out,
+        label_names=labels,
+        feature_names=features,
+        validation_rows=rows,
+        split=_SPLIT_RULE if test is None else about.split,
+        source=about.source,
+        licence=about.licence,
+        digest=_digest(kept, held_out, labels, rows),
+        remarks=about.remarks + tuple(find_remarks(kept, held_out, labels)),
+    )
+
+
+def _two_parts(train: Part, test: Part | None) -> tuple[Rows, Rows]:
+    kept = train.checked()
+    if test is None:
+        if len(kept) < 4:
+            raise ManyLabelError(train.where, "at least 4 rows to draw a test part from", f"{len(kept)}")
+        drawn = stratified(kept.Y, TEST_SHARE, seed=0)
+        return kept.take(~drawn), kept.take(drawn)
+    held_out = test.checked()
+    for what, here, there in (
+        ("labels", kept.Y.n_labels, held_out.Y.n_labels),
+        ("features", _row_shape(kept.X), _row_shape(held_out.X)),
+    ):
+        if here != there:
+            raise ManyLabelError(test.where, f"the {what} of {train.where} ({here})", f"{there}")
+    return kept, held_out
+
+
+def _row_shape(X: Features) -> Any:
+    if isinstance(X, list):
+        return "text"
+    return X.shape[1] if len(X.shape) == 2 else tuple(X.shape[1:])
+
+
+def _kind(X: Features) -> Kind:
+    if isinstance(X, list):
+        return "text"
+    return "images" if len(X.shape) == 4 else "vectors"
+
+
+def _positions(rows: Any, n: int, where: str) -> np.ndarray[Any, Any]:
+    positions = np.sort(np.asarray(rows))
+    if positions.dtype.kind not in "iu" or positions.ndim != 1:
+        raise ManyLabelError(where, "validation rows as a list of positions", f"{positions.dtype} {positions.shape}")
+    if len(np.unique(positions)) != len(positions) or not (0 < len(positions) < n):
+        raise ManyLabelError(where, f"from 1 to {n - 1} distinct validation rows", f"{len(positions)}")
+    if positions[0] < 0 or positions[-1] >= n:
+        raise ManyLabelError(where, f"validation rows from 0 to {n - 1}", f"{positions[0]} to {positions[-1]}")
+    return positions.astype(np.int64)
+
+
+def _digest(train: Rows, test: Rows, names: tuple[str, ...], validation: np.ndarray[Any, Any] | None) -> str:
+    """sha256 over the content, whatever file it came from; each field is preceded by its length."""
+    digest = hashlib.sha256()
+
+    def add(data: bytes) -> None:
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
+
+    for rows in (train, test):
+        for piece in _pieces(rows.X):
+            add(piece)
+        labels = rows.Y.sparse()
+        add(labels.offsets.numpy().astype("<i8").tobytes())
+        add(labels.columns.numpy().astype("<i8").tobytes())
+    add("\n".join(names).encode())
+    add(b"" if validation is None else validation.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _pieces(X: Features) -> list[bytes]:
+    if isinstance(X, list):
+        return [text.encode() for text in X]
+    if isinstance(X, Tensor):
+        return [repr(tuple(X.shape)).encode(), X.numpy().tobytes()]
+    return [repr(X.shape).encode(), X.indptr.astype("<i8").tobytes(), X.indices.astype("<i8").tobytes(), X.data.tobytes()]

@@ -1,0 +1,167 @@
+"""Data sets with a public address: found in a local folder, or downloaded once, verified and kept."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from manylabel.data.assembly import About
+from manylabel.data.dataset import DataSet
+from manylabel.data.formats.mulan import read_mulan
+from manylabel.errors import ManyLabelError, missing_extra
+
+CACHE_VARIABLE = "MANYLABEL_CACHE"
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file to download.
+
+    Attributes
+    ----------
+    name : str
+        Appended to the entry's ``base`` address.
+    bytes : int
+    sha256 : str
+    """
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A data set of the catalogue.
+
+    Attributes
+    ----------
+    name, about, source, licence, reference, split : str
+    rows : (training rows, test rows)
+    features, labels : int
+    base : str
+        Address of the folder of the files.
+    files : tuple of RemoteFile
+        Mulan's ``NAME.xml``, ``NAME-train.arff`` and ``NAME-test.arff``.
+    digest : str
+        Of the data set, see :class:`~manylabel.data.dataset.DataSet`.
+    validation_rows : tuple of int, or None
+        Published validation rows, as positions in the training file.
+    """
+
+    name: str
+    about: str
+    rows: tuple[int, int]
+    features: int
+    labels: int
+    source: str
+    licence: str
+    reference: str
+    split: str
+    digest: str
+    base: str
+    files: tuple[RemoteFile, ...]
+    validation_rows: tuple[int, ...] | None = None
+
+    @property
+    def bytes(self) -> int:
+        """Size of the download."""
+        return sum(file.bytes for file in self.files)
+
+    def described(self, source: str) -> About:
+        """What is said of the data set when it was read from ``source``."""
+        return About(self.name, source, self.licence, f"{self.split} ({self.reference})")
+
+
+def parse_catalogue(text: str) -> dict[str, Entry]:
+    """The entries of a catalogue in TOML, by name."""
+    return {name: _entry(name, table) for name, table in tomllib.loads(text).items()}
+
+
+@cache
+def catalogue() -> dict[str, Entry]:
+    """The entries that ship with the library, by name."""
+    return parse_catalogue(resources.files("manylabel.data").joinpath("catalogue.toml").read_text(encoding="utf-8"))
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: ``MANYLABEL_CACHE``, or the platform's folder for caches."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named) if named else Path(_pooch().os_cache("manylabel"))
+
+
+def download(entry: Entry, folder: Path) -> Path:
+    """Fetch the files of an entry that are not in ``folder / NAME`` yet, verify all of them, and return that folder.
+
+    Raises
+    ------
+    ManyLabelError
+        If an address cannot be reached, a file is not what it should be, or the folder cannot be written.
+    """
+    target = folder / entry.name
+    for file in entry.files:
+        _fetch(entry, file, target)
+    return target
+
+
+def load_entry(entry: Entry, folder: Path) -> DataSet:
+    """Read a data set of the catalogue from its files, downloading what is missing into ``folder / NAME``."""
+    files = download(entry, folder)
+    about = entry.described(f"{entry.source}, downloaded to {files}")
+    return verified(entry, read_mulan(files, about, validation_rows=entry.validation_rows), files)
+
+
+def verified(entry: Entry, dataset: DataSet, where: Path) -> DataSet:
+    """The data set, if it holds exactly the published rows."""
+    if dataset.digest != entry.digest:
+        hint = f"Give a changed copy another name; without {where} the published files are downloaded."
+        expected = f"the published {entry.name} (digest {entry.digest[:12]}...)"
+        raise ManyLabelError(str(where), expected, f"other content ({dataset.digest[:12]}...)", hint)
+    return dataset
+
+
+def _entry(name: str, table: dict[str, Any]) -> Entry:
+    files = tuple(RemoteFile(**file) for file in table.pop("files"))
+    rows = table.pop("validation_rows", None)
+    sizes = tuple(table.pop("rows"))
+    return Entry(name=name, files=files, rows=sizes, validation_rows=rows and tuple(rows), **table)
+
+
+def _pooch() -> Any:
+    try:
+        import pooch
+    except ImportError:
+        raise missing_extra("download", "pooch", "data") from None
+    pooch.get_logger().setLevel("WARNING")
+    return pooch
+
+
+def _fetch(entry: Entry, file: RemoteFile, target: Path) -> None:
+    url, pooch = entry.base + file.name, _pooch()
+    who = f"data set {entry.name}"
+    hint = "Check the connection, or name a folder that holds a copy with --data-dir or MANYLABEL_DATA."
+    try:
+        pooch.retrieve(url, f"sha256:{file.sha256}", fname=file.name, path=target)
+    except ValueError as error:  # pooch: the digest differs
+        if "hash" not in str(error):
+            raise
+        expected = f"{url} to have sha256 {file.sha256}"
+        raise ManyLabelError(who, expected, "another content", "The file has changed or was cut off. " + hint) from None
+    except OSError as error:  # of requests, or of the disk
+        if getattr(error, "filename", None):
+            expected = f"a writable folder {target}"
+            hint = f"Name another folder with {CACHE_VARIABLE}."
+            raise ManyLabelError(who, expected, error.strerror or str(error), hint) from None
+        raise ManyLabelError(who, f"to download {url}", _reason(error), hint) from None
+
+
+def _reason(error: OSError) -> str:
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"HTTP status {response.status_code}"
+    return f"no answer ({type(error).__name__})"

@@ -1,0 +1,145 @@
+"""What may go into a data set: finite features, labels that are 0 or 1, names that tell labels apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from manylabel.data.dataset import Features
+from manylabel.errors import ManyLabelError
+from manylabel.labels import LabelMatrix
+
+_DENSE_UP_TO = 128  # labels; a batch of so few is indexed faster as a dense block than as lists
+
+
+def checked_features(X: Any, who: str) -> Features:
+    """Features in the layout that :class:`~manylabel.data.dataset.Rows` promises.
+
+    Parameters
+    ----------
+    X : (n, n_features) numbers, dense or SciPy sparse; (n, ...) uint8 pictures; or list of n str
+        Pictures are (n, height, width), (n, height, width, channels) or (n, channels, height, width), where channels
+        is 1 or 3.
+    who : str
+        The file or argument, for messages.
+
+    Raises
+    ------
+    ManyLabelError
+        For another type or shape, no rows, or a number that is not finite as float32.
+    """
+    if isinstance(X, list):
+        return _checked_texts(X, who)
+    if X.shape[0] == 0:
+        raise ManyLabelError(who, "at least one row", "none")
+    if hasattr(X, "tocsr"):
+        return _checked_sparse(X, who)
+    if X.dtype.kind not in "biuf":
+        raise ManyLabelError(who, "numbers", f"entries of type {X.dtype}", "Encode them as numbers.")
+    if X.ndim == 2:
+        return _checked_vectors(X, who)
+    if X.ndim in (3, 4) and X.dtype == np.uint8:
+        return _channels_first(X, who)
+    hint = "Pass vectors of shape (n_rows, n_features), or pictures as uint8 from 0 to 255."
+    raise ManyLabelError(who, "vectors or uint8 pictures", f"{X.dtype} of shape {X.shape}", hint)
+
+
+def checked_labels(Y: Any, who: str) -> LabelMatrix:
+    """Labels, all 0 or 1, as a label matrix that is dense for few labels and sparse for many.
+
+    Raises
+    ------
+    ManyLabelError
+        Naming the first row and column that are neither 0 nor 1.
+    """
+    if getattr(Y, "ndim", 2) != 2 or Y.shape[1] == 0:
+        raise ManyLabelError(who, "labels of shape (n_rows, n_labels)", f"shape {tuple(Y.shape)}")
+    entries = Y.tocoo() if hasattr(Y, "tocoo") else None
+    values = np.asarray(Y) if entries is None else entries.data
+    if values.dtype.kind not in "biuf":
+        raise ManyLabelError(who, "0/1 labels", f"entries of type {values.dtype}", "Encode them as a 0/1 matrix.")
+    wrong = np.flatnonzero((values.ravel() != 0) & (values.ravel() != 1))
+    if len(wrong):
+        row, column = np.unravel_index(wrong[0], Y.shape) if entries is None else (entries.row[wrong[0]], entries.col[wrong[0]])
+        got = f"{values.ravel()[wrong[0]]:g} in row {row}, column {column} (counted from 0)"
+        raise ManyLabelError(who, "every label to be 0 or 1", got, "Encode missing labels as 0 or drop their rows.")
+    labels = LabelMatrix.of(Y.astype(np.uint8), binary=True, who=who)
+    if labels.n_labels > _DENSE_UP_TO:
+        return labels.sparse()
+    return labels if entries is None else LabelMatrix.of(labels.dense(torch.uint8))
+
+
+def checked_names(names: Sequence[Any] | None, n: int, what: str, who: str) -> tuple[str, ...]:
+    """One distinct, non-empty name for each of ``n`` columns; numbered names where none are given.
+
+    Raises
+    ------
+    ManyLabelError
+        For another number of names, an empty name or one that comes twice.
+    """
+    if names is None:
+        return tuple(f"{what} {i}" for i in range(n))
+    found = tuple(str(name) for name in names)
+    if len(found) != n:
+        raise ManyLabelError(who, f"{n} {what} names, one a column", f"{len(found)}")
+    twice = [name for name, count in Counter(found).items() if count > 1]
+    if twice or "" in found:
+        got = f"{twice[0]!r} more than once" if twice else "an empty name"
+        raise ManyLabelError(who, f"distinct, non-empty {what} names", got, "Rename or merge the columns.")
+    return found
+
+
+def _checked_texts(X: list[Any], who: str) -> list[str]:
+    if not X:
+        raise ManyLabelError(who, "at least one text", "none")
+    other = next((i for i, text in enumerate(X) if not isinstance(text, str)), None)
+    if other is not None:
+        raise ManyLabelError(who, "texts", f"{type(X[other]).__name__} in row {other}")
+    return X
+
+
+def _checked_vectors(X: np.ndarray[Any, Any], who: str) -> Tensor:
+    if X.shape[1] == 0:
+        raise ManyLabelError(who, "at least one feature", "none")
+    with np.errstate(over="ignore"):
+        vectors = np.ascontiguousarray(X, dtype=np.float32)
+    if not np.isfinite(vectors).all():
+        row, column = np.argwhere(~np.isfinite(vectors))[0]
+        raise _not_finite(who, X[row, column], row, column)
+    return torch.from_numpy(vectors)
+
+
+def _checked_sparse(X: Any, who: str) -> Features:
+    import scipy.sparse as sp
+
+    with np.errstate(over="ignore"):
+        vectors = sp.csr_matrix(X, dtype=np.float32, copy=True)
+    vectors.sum_duplicates()
+    vectors.eliminate_zeros()
+    if not np.isfinite(vectors.data).all():
+        entries = vectors.tocoo()
+        first = np.flatnonzero(~np.isfinite(entries.data))[0]
+        raise _not_finite(who, entries.data[first], entries.row[first], entries.col[first])
+    return vectors
+
+
+def _not_finite(who: str, value: Any, row: int, column: int) -> ManyLabelError:
+    got = f"{value} in row {row}, column {column} (counted from 0)"
+    return ManyLabelError(who, "finite numbers", got, "Fill missing values in, or drop those rows or columns.")
+
+
+def _channels_first(X: np.ndarray[Any, Any], who: str) -> Tensor:
+    pictures = torch.from_numpy(np.ascontiguousarray(X))
+    if pictures.ndim == 3:
+        return pictures[:, None]
+    if X.shape[3] in (1, 3):
+        return pictures.permute(0, 3, 1, 2).contiguous()
+    if X.shape[1] in (1, 3):
+        return pictures
+    hint = "Store them as (n, height, width, channels) or (n, channels, height, width)."
+    raise ManyLabelError(who, "pictures with 1 or 3 channels", f"shape {X.shape}", hint)

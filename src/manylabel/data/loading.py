@@ -1,0 +1,114 @@
+"""One way in to all data sets: by the name of a known one, or by the path of one's own."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+from manylabel.data.dataset import DataSet
+from manylabel.errors import ManyLabelError
+
+DATA_VARIABLE = "MANYLABEL_DATA"
+DIGITS = "digits"
+
+
+def load(name_or_path: str | Path, data_dir: str | Path | None = None) -> DataSet:
+    """Load a data set.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        ``"digits"`` (composed in memory), a name of the catalogue, the name of a folder in ``data_dir``, or the path of
+        an npz file, an ARFF file or a folder with a data set.
+    data_dir : str or Path, optional
+        Folder of local data sets, one folder each; a set found there is not downloaded. Default: the environment variable
+        ``MANYLABEL_DATA``.
+
+    Returns
+    -------
+    DataSet
+        Its ``source`` says which copy was read.
+
+    Raises
+    ------
+    ManyLabelError
+        If there is no such data set, it cannot be downloaded, or it holds what cannot be used; the message names the file
+        and, where there are lines, the line.
+
+    Examples
+    --------
+    >>> from manylabel import data
+    >>> scenes = data.load("digits")
+    >>> scenes.train.X.shape
+    torch.Size([3000, 1, 32, 32])
+    """
+    name, folder = str(name_or_path), _local_folder(data_dir)
+    if name == DIGITS:
+        from manylabel.data.scenes import load_scenes
+
+        return load_scenes()
+    if Path(name).name != name:  # a path, not a bare name
+        return _from_path(Path(name))
+    from manylabel.data.catalogue import cache_folder, catalogue, load_entry
+    from manylabel.data.formats.folder import read_folder
+
+    if folder is not None and (folder / name).is_dir():
+        return _from_catalogue_copy(name, folder / name) if name in catalogue() else read_folder(folder / name)
+    if name in catalogue():
+        return load_entry(catalogue()[name], cache_folder())
+    if Path(name).exists():
+        return _from_path(Path(name))
+    raise _unknown(name, data_dir)
+
+
+def names(data_dir: str | Path | None = None) -> tuple[str, ...]:
+    """The names that :func:`load` knows: ``digits``, the catalogue, and the data sets in ``data_dir``."""
+    from manylabel.data.catalogue import catalogue
+    from manylabel.data.formats.folder import is_data_folder
+
+    folder = _local_folder(data_dir)
+    local = [child.name for child in folder.iterdir() if is_data_folder(child)] if folder else []
+    return (DIGITS, *sorted({*catalogue(), *local}))
+
+
+def _local_folder(data_dir: str | Path | None) -> Path | None:
+    given = data_dir or os.environ.get(DATA_VARIABLE)
+    if not given:
+        return None
+    if not Path(given).is_dir():
+        raise ManyLabelError("data_dir", "an existing folder", str(given), f"Correct --data-dir or {DATA_VARIABLE}.")
+    return Path(given)
+
+
+def _from_path(path: Path) -> DataSet:
+    from manylabel.data.assembly import About
+    from manylabel.data.formats.arrays import read_npz
+    from manylabel.data.formats.folder import read_folder
+    from manylabel.data.formats.mulan import read_mulan
+
+    if not path.exists():
+        raise ManyLabelError(str(path), "an existing file or folder", "nothing there")
+    if path.is_dir():
+        return read_folder(path)
+    about = About(path.stem, str(path))
+    if path.suffix.lower() == ".npz":
+        return read_npz(path, about)
+    if path.suffix.lower() == ".arff":
+        return read_mulan(path, about)
+    raise ManyLabelError(str(path), "a file that ends in .npz or .arff, or a folder", f"{path.suffix or 'no ending'}")
+
+
+def _from_catalogue_copy(name: str, folder: Path) -> DataSet:
+    from manylabel.data.catalogue import catalogue, verified
+    from manylabel.data.formats.folder import read_folder
+
+    entry = catalogue()[name]
+    return verified(entry, read_folder(folder, entry.described(f"{entry.source}, local copy {folder}")), folder)
+
+
+def _unknown(name: str, data_dir: str | Path | None) -> ManyLabelError:
+    known = names(data_dir)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {near[0]!r}?" if near else "Or give the path of an npz file, an ARFF file or a folder."
+    return ManyLabelError("data set", f"one of {', '.join(known)}, or a path", repr(name), hint)

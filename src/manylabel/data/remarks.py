@@ -1,0 +1,51 @@
+"""What a reader of results should know about a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from manylabel.data.dataset import Features, Rows
+
+
+def find_remarks(train: Rows, test: Rows, label_names: tuple[str, ...]) -> Iterator[str]:
+    """Constant labels, rows without labels, and test rows that training rows repeat; one sentence each."""
+    counts = train.Y.label_counts().numpy()
+    never, always = counts == 0, counts == len(train)
+    if never.any():
+        yield f"{_labels(label_names, never)} never given in training: nothing can be learnt about it."
+    if always.any():
+        yield f"{_labels(label_names, always)} given to every training row: nothing can be learnt about it."
+    unseen = test.Y.label_counts().numpy() == 0
+    if unseen.any():
+        yield f"{_labels(label_names, unseen)} never given in test: its score is undefined there."
+    for part, rows in (("training", train), ("test", test)):
+        empty = int((rows.Y.row_counts() == 0).sum())
+        if empty:
+            yield f"{empty} of {len(rows)} {part} rows carry no label."
+    known = set(_row_keys(train.X))
+    repeated = sum(key in known for key in _row_keys(test.X))
+    if repeated:
+        yield f"{repeated} of {len(test)} test rows have the features of a training row."
+
+
+def _labels(names: tuple[str, ...], chosen: Any) -> str:
+    picked = [names[i] for i in np.flatnonzero(chosen)]
+    if len(picked) == 1:
+        return f"Label {picked[0]!r} is"
+    shown = ", ".join(repr(name) for name in picked[:5])
+    return f"{len(picked)} labels ({shown}{', ...' if picked[5:] else ''}) are"
+
+
+def _row_keys(X: Features) -> Iterator[Any]:
+    if isinstance(X, list):
+        yield from X
+    elif isinstance(X, Tensor):
+        for row in X.flatten(1).numpy():
+            yield hash(row.tobytes())
+    else:
+        for start, stop in zip(X.indptr[:-1], X.indptr[1:], strict=True):
+            yield hash((X.indices[start:stop].tobytes(), X.data[start:stop].tobytes()))

@@ -1,0 +1,106 @@
+"""Which rows are held out: published rows where there are any, label-stratified ones elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from manylabel.data.dataset import DataSet, Rows
+from manylabel.errors import ManyLabelError
+from manylabel.labels import LabelMatrix, SparseLabels
+
+
+def split_validation(dataset: DataSet, seed: int, fraction: float = 0.2) -> tuple[Rows, Rows]:
+    """The training rows without, and the validation rows within, the training part.
+
+    Parameters
+    ----------
+    dataset : DataSet
+    seed : int
+        Draws the rows; without effect where validation rows are published.
+    fraction : float, default 0.2
+        Share of the training part that is held out, where no validation rows are published.
+
+    Returns
+    -------
+    train, validation : Rows
+        Disjoint, in the order of ``dataset.train``, together all of its rows.
+
+    Raises
+    ------
+    ManyLabelError
+        If the fraction is not between 0 and 1, or leaves one of the parts without rows.
+    """
+    held_out = np.zeros(len(dataset.train), dtype=bool)
+    if dataset.validation_rows is not None:
+        held_out[dataset.validation_rows] = True
+    else:
+        held_out = stratified(dataset.train.Y, fraction, seed)
+    return dataset.train.take(~held_out), dataset.train.take(held_out)
+
+
+def stratified(Y: LabelMatrix, fraction: float, seed: int) -> np.ndarray[Any, Any]:
+    """Draw rows such that every label keeps its share in both parts.
+
+    Parameters
+    ----------
+    Y : LabelMatrix (n_rows, n_labels)
+    fraction : float
+        Share of the rows to draw.
+    seed : int
+
+    Returns
+    -------
+    (n_rows,) bool array
+        The rows drawn. No label loses its last row to them, and rows without labels are drawn by the same share.
+
+    Notes
+    -----
+    Iterative stratification: labels are served from the one with the fewest rows still free to the one with the most, since
+    a rare label has the least choice. Each draws from its free rows what it still lacks of ``fraction`` times its
+    rows; the rows drawn count for all their labels. Work grows with the number of label entries plus
+    ``n_labels ** 2``.
+
+    References
+    ----------
+    Sechidis, Tsoumakas and Vlahavas, On the stratification of multi-label data, ECML/PKDD 2011. Here a label's free
+    rows are dealt out at once, not one after another.
+    """
+    n_rows = len(Y)
+    if not 0 < fraction < 1:
+        raise ManyLabelError("split", "a fraction between 0 and 1", f"{fraction:g}")
+    if not 0 < round(fraction * n_rows) < n_rows:
+        raise ManyLabelError("split", f"enough rows to draw {fraction:g} of them", f"{n_rows} rows")
+    rng = np.random.default_rng(seed)
+    drawn, free = np.zeros(n_rows, dtype=bool), np.ones(n_rows, dtype=bool)
+    _serve_labels(Y.sparse(), fraction, rng, drawn, free)
+    rest = np.flatnonzero(free)  # rows without labels
+    lacking = round(fraction * n_rows) - int(drawn.sum())
+    drawn[rng.choice(rest, int(np.clip(lacking, 0, len(rest))), replace=False)] = True
+    return drawn
+
+
+def _serve_labels(Y: SparseLabels, fraction: float, rng: np.random.Generator, drawn: Any, free: Any) -> None:
+    """Deal out all rows that carry a label, in place."""
+    offsets, columns = Y.offsets.numpy(), Y.columns.numpy()
+    carriers = np.split(Y.transposed.columns.numpy(), Y.transposed.offsets.numpy()[1:-1])
+    left = np.array([len(rows) for rows in carriers])
+    wanted = fraction * left  # `left`: free rows of each label; `wanted`: how many it still lacks among the drawn
+    kept = np.zeros_like(left)  # rows of each label that were dealt out and not drawn
+
+    def count(rows: Any) -> Any:
+        entries = [columns[offsets[row] : offsets[row + 1]] for row in rows.tolist()]
+        return np.bincount(np.concatenate(entries) if entries else [], minlength=len(left))
+
+    while left.any():
+        # Among equals, labels without a kept row go first: then no other label can draw the last row of one.
+        label = np.argmin(np.where(left > 0, 2 * left + (kept > 0), 2 * len(Y) + 2))
+        rows = rng.permutation(carriers[label][free[carriers[label]]])
+        n_drawn = min(max(round(wanted[label]), 0), len(rows) - (kept[label] == 0))
+        drawn[rows[:n_drawn]] = True
+        free[rows] = False
+        of_drawn, of_kept = count(rows[:n_drawn]), count(rows[n_drawn:])
+        left -= of_drawn + of_kept
+        wanted -= of_drawn
+        kept += of_kept
