@@ -34,6 +34,8 @@ class LabelMatrix(ABC):
 
     n_rows: int
     n_labels: int
+    _checked: str = "no"
+    _is_binary: bool | None = None
 
     @staticmethod
     def of(Y: Labels, *, binary: bool = False, who: str = "labels") -> LabelMatrix:
@@ -70,13 +72,43 @@ class LabelMatrix(ABC):
 
     def check(self, binary: bool, who: str) -> None:
         """Refuse NaN and entries outside [0, 1], or outside {0, 1}; each matrix is read once."""
-        checked = getattr(self, "_checked", "no")
-        if checked == "binary" or (checked == "soft" and not binary):
+        if self._checked == "binary" or (self._checked == "soft" and not binary):
             return
         entries = self.entries()
         if entries is not None and entries.dtype != torch.bool and entries.numel():
             _check_values(entries, binary, who)
         self._checked = "binary" if binary else "soft"
+
+    @property
+    def binary(self) -> bool:
+        """Whether every entry is 0 or 1; under a compiler, whether the type of the entries says so."""
+        entries = self.entries()
+        if entries is None or not entries.is_floating_point():
+            return True
+        if torch.compiler.is_compiling():
+            return False
+        if self._is_binary is None:
+            self._is_binary = bool((entries == entries.round()).all())
+        return self._is_binary
+
+    def only_label(self, who: str) -> Tensor:
+        """The one label number of each row, -1 for rows without, (n_rows,) int64.
+
+        Raises
+        ------
+        ManyLabelError
+            If a row has more than one label.
+        """
+        counts = self.row_counts()
+        if not torch.compiler.is_compiling() and bool((counts > 1).any()):
+            raise ManyLabelError(
+                who,
+                "one label per row",
+                f"up to {int(counts.max())}",
+                "Use MulSupCon, ALL or ANY for several labels a row.",
+            )
+        numbers = torch.arange(1, self.n_labels + 1, dtype=torch.float64, device=self.device)[:, None]
+        return self.row_sums(numbers).squeeze(1).long() - 1
 
     def compact(self) -> LabelMatrix:
         """The same labels in the cheaper layout: lists where the matrix is large and mostly 0."""

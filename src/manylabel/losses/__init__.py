@@ -1,0 +1,76 @@
+"""Losses for rows with several labels, by name.
+
+>>> from manylabel import losses
+>>> losses.get("mulsupcon", temperature=0.1)
+MulSupCon(temperature=0.1, reduction=mean, normalize=True)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from manylabel.errors import ManyLabelError
+from manylabel.losses.supcon import All, AnyShared, MulSupCon, MulSupConInBatch, MulSupConWeighted, SupCon
+
+__all__ = [
+    "All",
+    "AnyShared",
+    "MulSupCon",
+    "MulSupConInBatch",
+    "MulSupConWeighted",
+    "SupCon",
+    "get",
+    "names",
+]
+
+_LOSSES: dict[str, type[nn.Module]] = {
+    "supcon": SupCon,
+    "all": All,
+    "any": AnyShared,
+    "mulsupcon": MulSupCon,
+    "mulsupcon_weighted": MulSupConWeighted,
+    "mulsupcon_inbatch": MulSupConInBatch,
+}
+
+
+def names() -> tuple[str, ...]:
+    """The names that :func:`get` knows."""
+    return tuple(_LOSSES)
+
+
+def get(name: str, **settings: Any) -> nn.Module:
+    """Build a loss by name.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`names`.
+    **settings
+        Arguments of the loss: ``temperature``, ``reduction``, ``normalize``, ``engine``, and those of its
+        own.
+
+    Raises
+    ------
+    ManyLabelError
+        If the name or a setting is unknown.
+    """
+    if name not in _LOSSES:
+        raise ManyLabelError(
+            "losses.get", "one of " + ", ".join(_LOSSES), repr(name), "Names are lower case."
+        )
+    loss = _LOSSES[name]
+    known = _settings(loss)
+    for setting in settings:
+        if setting not in known:
+            raise ManyLabelError(
+                loss.__name__, "settings among " + ", ".join(known), repr(setting), "Check the spelling."
+            )
+    return loss(**settings)
+
+
+def _settings(loss: type[nn.Module]) -> tuple[str, ...]:
+    from inspect import signature
+
+    return tuple(signature(loss).parameters)

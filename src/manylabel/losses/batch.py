@@ -1,0 +1,122 @@
+"""What every contrastive loss is given, checked: anchors, candidates and the labels of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from manylabel.errors import ManyLabelError
+from manylabel.labels import LabelMatrix, Labels
+from manylabel.losses.softmax.rows import working_dtype
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+@dataclass
+class Batch:
+    """Anchors ``z`` (B, D) with labels ``Y``, candidates ``keys`` (N, D) with labels ``T``.
+
+    ``keys`` is None where the batch is contrasted with itself; ``T`` is then ``Y``.
+    """
+
+    z: Tensor
+    Y: LabelMatrix
+    keys: Tensor | None
+    T: LabelMatrix
+
+    @property
+    def mutual(self) -> bool:
+        return self.keys is None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return working_dtype(self.z)
+
+
+def read_batch(
+    who: str,
+    z: Tensor,
+    Y: Labels,
+    keys: Tensor | None = None,
+    Y_keys: Labels | None = None,
+    *,
+    binary: bool = True,
+) -> Batch:
+    """Check the arguments of a contrastive loss against each other."""
+    check_embeddings(who, "embeddings", z)
+    own = read_labels(who, Y, z, "embeddings", binary)
+    if keys is None:
+        if Y_keys is not None:
+            raise ManyLabelError(
+                who, "keys along with Y_keys", "Y_keys alone", "Pass the rows of the candidates."
+            )
+        return Batch(z, own, None, own)
+    check_embeddings(who, "keys", keys)
+    if keys.shape[1] != z.shape[1]:
+        raise ManyLabelError(
+            who,
+            f"keys of shape (n, {z.shape[1]}) to match embeddings {tuple(z.shape)}",
+            str(tuple(keys.shape)),
+            "Embed both with heads of the same width.",
+        )
+    if Y_keys is None:
+        raise ManyLabelError(
+            who, "Y_keys along with keys", "keys alone", "Pass the labels of the candidates."
+        )
+    other = read_labels(who, Y_keys, keys, "keys", binary)
+    if other.n_labels != own.n_labels:
+        raise ManyLabelError(
+            who,
+            f"labels of keys with {own.n_labels} columns to match Y",
+            str(other.shape),
+            "Use the same label columns for anchors and candidates.",
+        )
+    return Batch(z, own, keys, other)
+
+
+def check_embeddings(who: str, what: str, z: Tensor) -> None:
+    """Refuse anything but a floating (n, D) tensor."""
+    if not isinstance(z, Tensor) or z.dim() != 2 or not z.is_floating_point():
+        got = f"{z.dtype} of shape {tuple(z.shape)}" if isinstance(z, Tensor) else type(z).__name__
+        raise ManyLabelError(
+            who, f"{what} as a floating tensor of shape (n, D)", got, "Pass one row per sample."
+        )
+
+
+def read_labels(who: str, Y: Labels, z: Tensor, what: str, binary: bool) -> LabelMatrix:
+    """One label row per embedding, on its device."""
+    labels = LabelMatrix.of(Y, binary=binary, who=who)
+    if labels.n_rows != len(z):
+        raise ManyLabelError(
+            who,
+            f"labels of shape ({len(z)}, n_labels) to match {what} {tuple(z.shape)}",
+            str(labels.shape),
+            "Pass one label row per embedding.",
+        )
+    labels = labels if labels.device == z.device else labels.to(z.device)
+    return labels.compact()
+
+
+def check_temperature(who: str, temperature: float) -> None:
+    if not temperature > 0:
+        raise ManyLabelError(
+            who, "a temperature above 0", repr(temperature), "Common values are 0.05 to 0.5."
+        )
+
+
+def check_reduction(who: str, reduction: str) -> None:
+    if reduction not in REDUCTIONS:
+        raise ManyLabelError(
+            who, "reduction 'mean', 'sum' or 'none'", repr(reduction), "'mean' is the default."
+        )
+
+
+def reduce(values: Tensor, reduction: str, divisor: Tensor | int) -> Tensor:
+    """Per-anchor values, their sum, or their sum over the loss's own divisor (0 where nothing counted)."""
+    if reduction == "none":
+        return values
+    if reduction == "sum":
+        return values.sum()
+    return values.sum() / torch.as_tensor(divisor, dtype=values.dtype, device=values.device).clamp(min=1e-12)

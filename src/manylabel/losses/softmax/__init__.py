@@ -1,0 +1,113 @@
+"""The engine under every contrastive loss: weighted pairs against a softmax over candidates.
+
+    L_i = W_i lse_i - sum_a w_ia s_ia / tau,    W_i = sum_a w_ia,    lse_i = logsumexp_a(s_ia / tau)
+
+A loss says what its weights ``w`` are (:mod:`manylabel.losses.softmax.weights`); the engine picks a rung:
+
+- ``dense``: ten lines of autograd, twice differentiable, for small batches and for compiled graphs;
+- ``streamed``: tiles with their own gradient; memory of a tile and of what comes in.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from manylabel.errors import ManyLabelError
+from manylabel.losses.softmax.dense import contrast_dense
+from manylabel.losses.softmax.streamed import contrast_streamed
+from manylabel.losses.softmax.weights import LabelWeights, PairWeights, TileWeights
+
+__all__ = ["RUNGS", "Contrast", "Engine", "LabelWeights", "PairWeights", "TileWeights", "contrast"]
+
+RUNGS = {"dense": contrast_dense, "streamed": contrast_streamed}
+_DENSE_BYTES = 1 << 14
+
+
+class Engine:
+    """Which rung to run, and which one ran last.
+
+    Parameters
+    ----------
+    name : "auto", "dense" or "streamed", default "auto"
+        "auto" goes by bytes.
+
+    Attributes
+    ----------
+    ran : str or None
+        The rung of the last call.
+    """
+
+    def __init__(self, name: str = "auto") -> None:
+        if name not in ("auto", *RUNGS):
+            raise ManyLabelError(
+                "engine", "one of 'auto', " + ", ".join(map(repr, RUNGS)), repr(name), "Leave it at 'auto'."
+            )
+        self.name = name
+        self.ran: str | None = None
+
+    @staticmethod
+    def of(engine: str | Engine) -> Engine:
+        return engine if isinstance(engine, Engine) else Engine(engine)
+
+    def choose(self, n_rows: int, n_columns: int, itemsize: int) -> str:
+        """The rung for B x N similarities of so many bytes each; the choice is recorded in ``ran``."""
+        name = self.name
+        if name == "auto":
+            small = n_rows * n_columns * itemsize <= _DENSE_BYTES
+            name = "dense" if small or torch.compiler.is_compiling() else "streamed"
+        self.ran = name
+        return name
+
+    def __repr__(self) -> str:
+        return f"Engine({self.name!r}, ran={self.ran!r})"
+
+
+class Contrast(NamedTuple):
+    """Per anchor: ``L_i`` and ``W_i``, both (B,)."""
+
+    values: Tensor
+    totals: Tensor
+
+
+def contrast(
+    x: Tensor,
+    keys: Tensor | None,
+    weights: PairWeights,
+    *,
+    temperature: float,
+    normalize: bool = True,
+    engine: str | Engine = "auto",
+    own: int | None = None,
+    multiplicity: Tensor | None = None,
+) -> Contrast:
+    """Contrast anchors with candidates under given pair weights.
+
+    Parameters
+    ----------
+    x : (B, D) floating tensor
+        Anchors.
+    keys : (N, D) floating tensor, or None
+        Candidates; None contrasts the batch with itself, each anchor left out of its own candidates.
+    weights : PairWeights
+    temperature : float
+    normalize : bool, default True
+        Divide rows by their L2 norms first.
+    engine : str or Engine, default "auto"
+    own : int, optional
+        Anchor i is candidate ``own + i`` and is left out of its own candidates.
+    multiplicity : (N,) tensor, optional
+        How often each candidate counts in the logsumexp.
+
+    Returns
+    -------
+    Contrast
+        Values in natural units, differentiable in ``x`` and ``keys``; an anchor without weights has value 0.
+    """
+    own = 0 if keys is None else own
+    candidates = x if keys is None else keys
+    itemsize = 8 if x.dtype == torch.float64 else 4
+    rung = RUNGS[Engine.of(engine).choose(len(x), len(candidates), itemsize)]
+    return Contrast(*rung(x, keys, weights, temperature, normalize, own, multiplicity))

@@ -1,0 +1,37 @@
+"""The dense rung: the equation as it stands, by autograd. Twice differentiable; holds B x N."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from manylabel.losses.softmax.rows import unit, working_dtype
+from manylabel.losses.softmax.weights import PairWeights
+
+_ALL = slice(None)
+
+
+def contrast_dense(
+    x: Tensor,
+    keys: Tensor | None,
+    weights: PairWeights,
+    temperature: float,
+    normalize: bool,
+    own: int | None,
+    multiplicity: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """Values ``L_i`` and weight totals of every anchor, both (B,); see :func:`contrast`."""
+    dtype = working_dtype(x)
+    z = unit(x.to(dtype)) if normalize else x.to(dtype)
+    k = z if keys is None else unit(keys.to(dtype)) if normalize else keys.to(dtype)
+    s = z @ k.T / temperature  # (B, N)
+    w = weights.tile(_ALL, _ALL, dtype)
+    logits = s if multiplicity is None else s + multiplicity.log()
+    if own is not None:
+        candidates = torch.arange(len(k), device=z.device)
+        pair = candidates == candidates[own : own + len(z), None]
+        logits, w = logits.masked_fill(pair, -1e30), w.masked_fill(pair, 0)
+    totals = w.sum(1)
+    values = totals * logits.logsumexp(1) - (w * s).sum(1)
+    scale = weights.row_scale(totals)
+    return (values if scale is None else values * scale), totals

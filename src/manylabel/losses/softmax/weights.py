@@ -1,0 +1,79 @@
+"""What a loss tells the engine: how much each candidate counts as a positive of each anchor."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from manylabel.labels import LabelMatrix
+from manylabel.losses.softmax.rows import Rows
+
+
+class PairWeights(ABC):
+    """Pair weights ``w_ia`` of B anchors and N candidates, never all at once.
+
+    The engine computes ``L_i = W_i lse_i - sum_a w_ia s_ia / tau`` with ``W_i = sum_a w_ia``. Weights come
+    in one of two forms: :class:`LabelWeights` factorise into label sums, :class:`TileWeights` are made a
+    tile at a time.
+    """
+
+    @abstractmethod
+    def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
+        """Weights of some anchors and candidates, (rows, columns); own pairs may hold anything."""
+
+    def row_scale(self, totals: Tensor) -> Tensor | None:
+        """The factor still missing in each anchor's weights, from the row sums of its tiles; None for 1."""
+        return None
+
+
+class LabelWeights(PairWeights):
+    """``w_ia = sum_c left_ic per_label_c right_ac``, own pairs left out.
+
+    Parameters
+    ----------
+    left : LabelMatrix (B, C)
+    per_label : (C,) tensor
+    right : LabelMatrix (N, C)
+    totals : (B,) tensor
+        ``W_i``, own pair left out.
+    own : (B,) tensor, optional
+        ``w_ii`` where each anchor is one of the candidates and must be left out.
+    """
+
+    def __init__(
+        self,
+        left: LabelMatrix,
+        per_label: Tensor,
+        right: LabelMatrix,
+        totals: Tensor,
+        own: Tensor | None = None,
+    ) -> None:
+        self.left, self.per_label, self.right = left, per_label, right
+        self.totals, self.own = totals, own
+
+    def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
+        table = self.right.take(columns).columns_first(dtype) * self.per_label.to(dtype)[:, None]
+        return self.left.take(rows).row_sums(table)
+
+    def candidate_sums(self, keys: Rows) -> Tensor:
+        """``diag(per_label) right^T k``, (C, D)."""
+        return self.right.label_sums(keys.tile(slice(None))) * self.per_label[:, None]
+
+    def anchor_sums(self, anchors: Tensor) -> Tensor:
+        """``diag(per_label) left^T z``, (C, D)."""
+        return self.left.label_sums(anchors) * self.per_label[:, None]
+
+
+class TileWeights(PairWeights):
+    """Weights made from the labels of a tile's rows and columns.
+
+    Attributes
+    ----------
+    symmetric : bool
+        Whether ``tile(rows, columns)`` is the transpose of ``tile(columns, rows)`` when the batch is
+        contrasted with itself.
+    """
+
+    symmetric = False

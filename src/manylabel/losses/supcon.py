@@ -1,0 +1,344 @@
+"""SupCon and its multi-label forms: ALL, ANY, MulSupCon, weighted MulSupCon, in-batch MulSupCon.
+
+All of them take anchors ``z`` (B, D) with labels ``Y`` and either candidates ``keys`` (N, D) with labels
+``Y_keys``, or none: then the batch is contrasted with itself and no anchor is its own candidate. ``s_ia``
+is the inner product of anchor i and candidate a (of unit vectors with ``normalize=True``), ``lse_i =
+logsumexp_a(s_ia / tau)``. A random encoder gives about ``log N`` for every one of them (N candidates of an
+anchor).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from manylabel.errors import ManyLabelError
+from manylabel.labels import LabelMatrix, Labels, OneLabel, match_groups
+from manylabel.losses.batch import Batch, read_batch, reduce
+from manylabel.losses.module import ContrastiveLoss, full_precision
+from manylabel.losses.softmax import Contrast, Engine, LabelWeights, TileWeights, contrast
+
+
+@full_precision
+def mulsupcon(
+    z: Tensor,
+    Y: Labels,
+    keys: Tensor | None = None,
+    Y_keys: Labels | None = None,
+    *,
+    temperature: float = 0.1,
+    reduction: str = "mean",
+    normalize: bool = True,
+    engine: str | Engine = "auto",
+) -> Tensor:
+    """MulSupCon: one positive set per label of the anchor; see :class:`MulSupCon`."""
+    batch = read_batch("MulSupCon", z, Y, keys, Y_keys, binary=False)
+    values, totals = _per_label(batch, temperature, normalize, engine)
+    counts = batch.Y.row_counts(batch.dtype) if batch.mutual else totals
+    return reduce(values, reduction, counts.sum())
+
+
+@full_precision
+def mulsupcon_weighted(
+    z: Tensor,
+    Y: Labels,
+    keys: Tensor | None = None,
+    Y_keys: Labels | None = None,
+    *,
+    temperature: float = 0.1,
+    reduction: str = "mean",
+    normalize: bool = True,
+    engine: str | Engine = "auto",
+) -> Tensor:
+    """MulSupCon with every anchor divided by its number of labels; see :class:`MulSupConWeighted`."""
+    batch = read_batch("MulSupConWeighted", z, Y, keys, Y_keys, binary=False)
+    values, totals = _per_label(batch, temperature, normalize, engine)
+    counts = batch.Y.row_counts(batch.dtype) if batch.mutual else totals
+    return reduce(values / torch.where(counts > 0, counts, 1), reduction, len(z))
+
+
+@full_precision
+def supcon(
+    z: Tensor,
+    Y: Labels,
+    keys: Tensor | None = None,
+    Y_keys: Labels | None = None,
+    *,
+    temperature: float = 0.1,
+    reduction: str = "mean",
+    normalize: bool = True,
+    engine: str | Engine = "auto",
+) -> Tensor:
+    """SupCon for one label per row; see :class:`SupCon`."""
+    ids, key_ids = _class_numbers(Y), None if Y_keys is None else _class_numbers(Y_keys)
+    batch = read_batch("SupCon", z, _one_column(ids), keys, None if key_ids is None else _one_column(key_ids))
+    own = ids.to(z.device)
+    other = own if key_ids is None else key_ids.to(z.device)
+    groups, key_groups = match_groups(own, other)
+    unlabelled, key_unlabelled = torch.full_like(own, len(z)), torch.full_like(other, len(z))
+    left = torch.where(own < 0, unlabelled, groups)
+    right = left if batch.mutual else torch.where(other < 0, key_unlabelled, key_groups)
+    result = _same_group(batch, left, right, temperature, normalize, engine)
+    return reduce(result.values, reduction, (result.totals > 0).sum())
+
+
+@full_precision
+def supcon_all(
+    z: Tensor,
+    Y: Labels,
+    keys: Tensor | None = None,
+    Y_keys: Labels | None = None,
+    *,
+    temperature: float = 0.1,
+    reduction: str = "mean",
+    normalize: bool = True,
+    engine: str | Engine = "auto",
+) -> Tensor:
+    """SupCon whose positives carry exactly the anchor's labels; see :class:`All`."""
+    batch = read_batch("ALL", z, Y, keys, Y_keys)
+    groups, key_groups = batch.Y.groups(None if batch.mutual else batch.T)
+    result = _same_group(batch, groups, key_groups, temperature, normalize, engine)
+    return reduce(result.values, reduction, (result.totals > 0).sum())
+
+
+@full_precision
+def supcon_any(
+    z: Tensor,
+    Y: Labels,
+    keys: Tensor | None = None,
+    Y_keys: Labels | None = None,
+    *,
+    temperature: float = 0.1,
+    reduction: str = "mean",
+    normalize: bool = True,
+    engine: str | Engine = "auto",
+) -> Tensor:
+    """SupCon whose positives share at least one label with the anchor; see :class:`AnyShared`."""
+    batch = read_batch("ANY", z, Y, keys, Y_keys)
+    weights = SharedLabel(batch.Y, batch.T)
+    result = contrast(z, keys, weights, temperature=temperature, normalize=normalize, engine=engine)
+    return reduce(result.values, reduction, (result.totals > 0).sum())
+
+
+def _per_label(batch: Batch, temperature: float, normalize: bool, engine: str | Engine) -> Contrast:
+    """``L_i = sum_{j in y_i} [ lse_i - (1/n_j) sum_{a carries j} s_ia / tau ]``."""
+    weights = _mutual_label_weights(batch.Y, batch.dtype) if batch.mutual else _label_weights(batch)
+    return contrast(batch.z, batch.keys, weights, temperature=temperature, normalize=normalize, engine=engine)
+
+
+def _label_weights(batch: Batch) -> LabelWeights:
+    """``w_ia = sum_j Y_ij T_aj / n_j``; a label without carriers drops out."""
+    n = batch.T.label_counts(batch.dtype)  # (C,)
+    carried = (n > 0).to(n.dtype)
+    totals = batch.Y.row_sums(carried[:, None]).squeeze(1)  # (B,)
+    return LabelWeights(batch.Y, carried / n.clamp(min=torch.finfo(n.dtype).tiny), batch.T, totals)
+
+
+def _mutual_label_weights(Y: LabelMatrix, dtype: torch.dtype) -> LabelWeights:
+    """``w_ia = sum_j Y_ij Y_aj / n_ij`` with ``n_ij`` the weight of label j on the other rows."""
+    n = Y.label_counts(dtype)  # (C,)
+    if Y.binary:
+        carried = (n > 1).to(dtype)
+        per_label = carried / (n - 1).clamp(min=1)
+        totals, own = Y.row_sums(torch.stack([carried, per_label], 1)).unbind(1)
+        return LabelWeights(Y, per_label, Y, totals, own)
+    entries = Y.entries()
+    assert entries is not None
+    entries = entries.to(dtype)
+    others = Y.spread_labels(n) - entries
+    carried = (others > 0).to(dtype)
+    left = entries * carried / torch.where(others > 0, others, 1)
+    totals = Y.with_entries(entries * carried).row_counts(dtype)
+    own = Y.with_entries(entries * left).row_counts(dtype)
+    return LabelWeights(Y.with_entries(left), torch.ones_like(n), Y, totals, own)
+
+
+def _same_group(
+    batch: Batch,
+    groups: Tensor,
+    key_groups: Tensor,
+    temperature: float,
+    normalize: bool,
+    engine: str | Engine,
+) -> Contrast:
+    """Positives are the candidates of the anchor's group; group B stands for none."""
+    n_groups = len(batch.z)
+    left = OneLabel(groups, n_groups)
+    if batch.mutual:
+        weights = _mutual_label_weights(left, batch.dtype)
+        return contrast(batch.z, None, weights, temperature=temperature, normalize=normalize, engine=engine)
+    grouped = Batch(batch.z, left, batch.keys, OneLabel(key_groups, n_groups))
+    return _per_label(grouped, temperature, normalize, engine)
+
+
+class SharedLabel(TileWeights):
+    """``w_ia = 1 / n_i`` on the ``n_i`` candidates that share a label with the anchor."""
+
+    symmetric = True
+
+    def __init__(self, Y: LabelMatrix, T: LabelMatrix) -> None:
+        self.Y, self.T = Y, T
+
+    def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
+        return self.Y.overlap(self.T, rows, columns).sign_().to(dtype)
+
+    def row_scale(self, totals: Tensor) -> Tensor:
+        return totals.clamp(min=1).reciprocal()
+
+
+def _class_numbers(Y: Labels) -> Tensor:
+    """One class number per row, -1 for none, from numbers or from one-hot rows."""
+    if not isinstance(Y, LabelMatrix):
+        vector = Y if isinstance(Y, Tensor) else torch.as_tensor(Y) if not hasattr(Y, "tocsr") else None
+        if vector is not None and vector.dim() == 1:
+            if vector.is_floating_point() or vector.is_complex():
+                raise ManyLabelError(
+                    "SupCon", "whole class numbers", f"{vector.dtype}", "Pass integers or a one-hot matrix."
+                )
+            return vector.long()
+    labels = LabelMatrix.of(Y, binary=True, who="SupCon")
+    return labels.only_label("SupCon")
+
+
+def _one_column(ids: Tensor) -> Tensor:
+    return (ids >= 0)[:, None]
+
+
+class MulSupCon(ContrastiveLoss):
+    """MulSupCon (eq. 4 and 5): a separate positive set for every label of the anchor.
+
+    ::
+
+        L_i = sum_{j in y_i} [ lse_i - (1/n_j) sum_{a carries j} s_ia / tau ]
+        L   = sum_i L_i / sum_i |y_i|
+
+    Parameters
+    ----------
+    temperature : float, default 0.1
+    reduction : "mean", "sum" or "none", default "mean"
+        "none" gives ``L_i``, (B,).
+    normalize : bool, default True
+        Divide rows by their L2 norms; False takes them as they are.
+    engine : "auto", "dense" or "streamed", default "auto"
+
+    Notes
+    -----
+    Divisor: the number of (anchor, label) pairs. With keys, a pair whose label no candidate carries is
+    dropped from the value and from the divisor; without keys it contributes 0 and stays in the divisor.
+    Rows without labels contribute 0 and are negatives of the others. Soft labels in [0, 1] count as weights.
+
+    Raises
+    ------
+    ManyLabelError
+        If shapes do not match, or labels hold NaN or lie outside [0, 1].
+
+    References
+    ----------
+    P. Zhang and M. Wu, "Multi-Label Supervised Contrastive Learning", AAAI 2024. Their code takes
+    ``log(softmax)``, which is infinite in float32 at temperatures below about 0.015; this one does not.
+
+    Examples
+    --------
+    >>> import torch
+    >>> loss = MulSupCon(temperature=0.1)
+    >>> z, Y = torch.randn(8, 16), torch.rand(8, 5) < 0.4
+    >>> keys, Y_keys = torch.randn(32, 16), torch.rand(32, 5) < 0.4
+    >>> loss(z, Y, keys, Y_keys).shape
+    torch.Size([])
+    """
+
+    function = staticmethod(mulsupcon)
+
+
+class MulSupConInBatch(MulSupCon):
+    """MulSupCon of a batch against itself, every anchor left out of its own candidates.
+
+    The same function as :class:`MulSupCon` without keys, under the name that studies use for it: the
+    divisor is ``sum_i |y_i|``, a label that no other row carries contributes 0 and still counts there.
+
+    References
+    ----------
+    A. Audibert, A. Gauffre, M.-R. Amini, "Multi-Label Contrastive Learning: A Comprehensive Study", 2024.
+    """
+
+    def forward(
+        self, z: Tensor, Y: Labels, keys: Tensor | None = None, Y_keys: Labels | None = None
+    ) -> Tensor:
+        if keys is not None or Y_keys is not None:
+            raise ManyLabelError(
+                type(self).__name__, "no keys", "keys", "Use MulSupCon for candidates other than the batch."
+            )
+        return super().forward(z, Y)
+
+
+class MulSupConWeighted(ContrastiveLoss):
+    """MulSupCon with every anchor divided by its number of labels (eq. 6): ``L = (1/B) sum_i L_i / |y_i|``.
+
+    Parameters and edge cases as in :class:`MulSupCon`.
+
+    Notes
+    -----
+    Divisor: the number of anchors B, rows without labels included. ``reduction="none"`` gives ``L_i /
+    |y_i|``. With keys, ``|y_i|`` counts the labels that some candidate carries; without keys it counts all
+    of them.
+    """
+
+    function = staticmethod(mulsupcon_weighted)
+
+
+class SupCon(ContrastiveLoss):
+    """SupCon for one label per row: positives are the candidates with the anchor's label.
+
+    ::
+
+        L_i = lse_i - (1/|P_i|) sum_{p in P_i} s_ip / tau
+
+    ``Y`` is a vector of class numbers (negative: no label) or a one-hot matrix. Other parameters as in
+    :class:`MulSupCon`.
+
+    Notes
+    -----
+    Divisor: the number of anchors that have a positive; the others contribute 0.
+
+    References
+    ----------
+    P. Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020.
+    """
+
+    function = staticmethod(supcon)
+
+
+class All(ContrastiveLoss):
+    """ALL: positives are the candidates with exactly the anchor's label set.
+
+    ::
+
+        L_i = lse_i - (1/|P_i|) sum_{p in P_i} s_ip / tau,   P_i = {a : y_a = y_i}
+
+    Parameters as in :class:`MulSupCon`.
+
+    Notes
+    -----
+    Divisor: the number of anchors that have a positive; the others contribute 0. Rows without labels match
+    each other, as in the released code.
+    """
+
+    function = staticmethod(supcon_all)
+
+
+class AnyShared(ContrastiveLoss):
+    """ANY: positives are the candidates that share at least one label with the anchor.
+
+    ::
+
+        L_i = lse_i - (1/|P_i|) sum_{p in P_i} s_ip / tau,   P_i = {a : y_a and y_i intersect}
+
+    Parameters as in :class:`MulSupCon`.
+
+    Notes
+    -----
+    Divisor: the number of anchors that have a positive; the others contribute 0 (the released code divides
+    by zero there).
+    """
+
+    function = staticmethod(supcon_any)
