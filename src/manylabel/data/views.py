@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+from manylabel.errors import ManyLabelError, missing_extra
 
 _LEVELS = 1 << 16
+_ASPECT = 4 / 3  # a crop is at most so much wider than high, or higher than wide
+_JITTERED = 0.8  # share of pictures whose colours change
 
 
 def keep_mask(shape: torch.Size | tuple[int, ...], p: float, device: torch.device | str = "cpu") -> Tensor:
@@ -31,3 +38,89 @@ def keep_mask(shape: torch.Size | tuple[int, ...], p: float, device: torch.devic
 def mask(x: Tensor, p: float) -> Tensor:
     """Zero each entry of ``x`` with probability ``p``; the others stay as they are."""
     return x * keep_mask(x.shape, p, x.device).to(x.dtype)
+
+
+class ImageViews:
+    """Random crops, mirror images, colours and grey levels of a batch of pictures, each picture with its own draw.
+
+    Parameters
+    ----------
+    crop : float, default 0.2
+        Smallest share of the picture's area that a crop keeps before it is enlarged to the full size; 1 does not crop.
+    flip : bool, default False
+        Mirror left and right with probability 0.5.
+    jitter : float, default 0.4
+        With probability 0.8, brightness and contrast are multiplied by a factor from ``1 - jitter`` to ``1 + jitter``;
+        in coloured pictures saturation too, and the hue turns by up to ``jitter / 4`` of the circle. 0 changes nothing.
+    greyscale : float, default 0.2
+        Probability that a coloured picture loses its colour.
+
+    Raises
+    ------
+    ManyLabelError
+        If a setting is out of range, or kornia is missing where colours are to be changed.
+
+    Notes
+    -----
+    Crop and mirror are one bilinear resampling. The defaults are those of SimCLR and of the paper's pictures.
+
+    Examples
+    --------
+    >>> import torch
+    >>> ImageViews(crop=0.5, jitter=0)(torch.rand(8, 3, 32, 32)).shape
+    torch.Size([8, 3, 32, 32])
+    """
+
+    def __init__(self, crop: float = 0.2, flip: bool = False, jitter: float = 0.4, greyscale: float = 0.2) -> None:
+        if not 0 < crop <= 1:
+            raise ManyLabelError("ImageViews", "crop above 0 and up to 1", f"{crop:g}")
+        if jitter < 0 or not 0 <= greyscale <= 1:
+            expected = "jitter of at least 0 and greyscale from 0 to 1"
+            raise ManyLabelError("ImageViews", expected, f"{jitter:g} and {greyscale:g}")
+        self.crop, self.flip, self.jitter, self.greyscale = crop, flip, jitter, greyscale
+        if jitter or greyscale:
+            try:
+                import kornia  # noqa: F401
+            except ImportError:
+                raise missing_extra("ImageViews", "kornia", "vision") from None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """A view of each picture, (B, C, H, W) in [0, 1] -> the same."""
+        if self.crop < 1 or self.flip:
+            x = self._resampled(x)
+        if self.jitter:
+            x = self._jittered(x)
+        if self.greyscale and x.shape[1] == 3:
+            from kornia.color import rgb_to_grayscale
+
+            grey = torch.rand(len(x), 1, 1, 1, device=x.device) < self.greyscale
+            x = torch.where(grey, rgb_to_grayscale(x), x)
+        return x
+
+    def _resampled(self, x: Tensor) -> Tensor:
+        n = len(x)
+        area = self._between(n, self.crop, 1, x)
+        stretch = self._between(n, -math.log(_ASPECT), math.log(_ASPECT), x).div(2).exp()
+        size = torch.stack([area.sqrt() * stretch, area.sqrt() / stretch], 1).clamp(max=1)  # width, height
+        centre = (1 - size) * self._between((n, 2), -1, 1, x)
+        if self.flip:
+            size[:, 0] *= torch.randint(2, (n,), device=x.device) * 2 - 1
+        theta = torch.cat([torch.diag_embed(size), centre[:, :, None]], 2)  # (n, 2, 3)
+        grid = F.affine_grid(theta, list(x.shape), align_corners=False)
+        return F.grid_sample(x, grid.to(x.dtype), padding_mode="border", align_corners=False)
+
+    def _jittered(self, x: Tensor) -> Tensor:
+        from kornia import enhance
+
+        n, low, high = len(x), max(0.0, 1 - self.jitter), 1 + self.jitter
+        y = enhance.adjust_brightness_accumulative(x, self._between(n, low, high, x))
+        y = enhance.adjust_contrast_with_mean_subtraction(y, self._between(n, low, high, x))
+        if x.shape[1] == 3:
+            y = enhance.adjust_saturation_with_gray_subtraction(y, self._between(n, low, high, x))
+            turn = min(self.jitter / 4, 0.5) * 2 * math.pi
+            y = enhance.adjust_hue(y, self._between(n, -turn, turn, x))
+        return torch.where(torch.rand(n, 1, 1, 1, device=x.device) < _JITTERED, y, x)
+
+    @staticmethod
+    def _between(shape: int | tuple[int, ...], low: float, high: float, like: Tensor) -> Tensor:
+        return torch.rand(shape, device=like.device) * (high - low) + low
