@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 CANVAS = 32  # pixels
 _DIGITS = 10
-_SHARE_OF_COUNTS = (0.25, 0.3, 0.25, 0.2)  # scenes with one, two, three, four digits
-_SIZE = (11.0, 18.0)  # pixels, side of a digit
+_SHARE_OF_COUNTS = (0.3, 0.3, 0.25, 0.15)  # scenes with one, two, three, four digits
+_SIZE = (10.0, 16.0)  # pixels, side of a digit
 _TURN = 0.35  # radians, largest to either side
-_CONTRAST = (0.35, 1.0)
-_NOISE = 0.07  # standard deviation, of a white digit's 1
-_SHADE = 0.25  # brightest background
+_CONTRAST = (0.4, 1.0)
+_NOISE = 0.05  # standard deviation, of a white digit's 1
+_SHADE = 0.2  # brightest background
 _N_SPECKS = 1  # scraps of digits that carry no label
 
 
