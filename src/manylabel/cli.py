@@ -58,8 +58,8 @@ DataDir = Annotated[
 ]
 ProtocolOption = typer.Option(
     "--protocol",
-    help="How thresholds are chosen: [bold]tuned[/] on validation rows; [bold]fixed[/] at 0.5; [bold]oracle[/] on "
-    "the test rows themselves, only to compare with published tables that did so.",
+    help="How thresholds are chosen: [bold]tuned[/] on validation rows; [bold]fixed[/] at 0.5; "
+    "[bold]oracle[/] on the test rows themselves, only to compare with published tables that did so.",
 )
 
 
@@ -73,9 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _stop(str(error))
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            _stop(
-                f"{where}{error.strerror or error}. Check that the place exists, can be read and written, and has room."
-            )
+            hint = "Check that the place exists, can be read and written, and has room."
+            _stop(f"{where}{error.strerror or error}. {hint}")
 
 
 def _version(wanted: bool) -> None:
@@ -123,8 +122,8 @@ def run(
         typer.Option(
             "--seeds",
             "-s",
-            help="How many seeds (3 means 0, 1 and 2), or the seeds themselves (0,7). A seed drives the validation split, "
-            "initialisation, the order of rows and augmentation.",
+            help="How many seeds (3 means 0, 1 and 2), or the seeds themselves (0,7). A seed drives the "
+            "validation split, initialisation, the order of rows and augmentation.",
         ),
     ] = "3",
     out: Annotated[
@@ -141,8 +140,8 @@ def run(
         list[str] | None,
         typer.Option(
             "--set",
-            help="Replace a setting of the recipes, as NAME=VALUE for all methods or METHOD.NAME=VALUE for one; may be "
-            "given several times.",
+            help="Replace a setting of the recipes, as NAME=VALUE for all methods or METHOD.NAME=VALUE for "
+            "one; may be given several times.",
             show_default=False,
         ),
     ] = None,
@@ -192,6 +191,56 @@ def report(
     from manylabel.study import report
 
     _show(report.write(folder, None if protocol is None else protocol.value, temperature))
+
+
+@data_app.command("list")
+def data_list(data_dir: DataDir = None) -> None:
+    """The data sets that can be named, with their size and where they come from."""
+    from manylabel import data
+    from manylabel.data.catalogue import catalogue
+
+    entries = catalogue()
+    rows = []
+    for name in data.names(data_dir):
+        if name in entries:
+            entry = entries[name]
+            size = f"{entry.rows[0]} / {entry.rows[1]}"
+            rows.append((name, size, str(entry.features), str(entry.labels), entry.about))
+        else:
+            about = "composed in memory from handwritten digits" if name == "digits" else f"in {data_dir}"
+            rows.append((name, "", "", "", about))
+    _print_rows(("name", "train / test rows", "features", "labels", "what it is"), rows)
+
+
+@data_app.command("get")
+def data_get(
+    name: Annotated[str, typer.Argument(help="A data set of [cyan]manylabel data list[/].")],
+    data_dir: DataDir = None,
+) -> None:
+    """Fetch a data set of the catalogue and verify it; into --data-dir, or else into the cache."""
+    from manylabel import data
+    from manylabel.data.catalogue import cache_folder, catalogue, download
+
+    entry = catalogue().get(name)
+    if entry is not None and not (data_dir and (data_dir / name).is_dir()):
+        download(entry, data_dir or cache_folder())
+    dataset = data.load(name, data_dir)
+    typer.echo(f"{dataset.name}: {len(dataset.train)} training and {len(dataset.test)} test rows")
+    typer.echo(dataset.source)
+
+
+@data_app.command("describe")
+def data_describe(
+    name: Annotated[str, typer.Argument(help="A data set by name or by path.")], data_dir: DataDir = None
+) -> None:
+    """A data set in numbers: rows, labels, how frequent they are, split, source, licence."""
+    from manylabel import data
+    from manylabel.study.records import flattened
+
+    facts = flattened(data.describe(data.load(name, data_dir)))
+    remarks = facts.pop("remarks")
+    rows = [(fact, str(value)) for fact, value in facts.items()] + [("remark", text) for text in remarks]
+    _print_rows(("fact", "value"), rows)
 
 
 @methods_app.command("list")
@@ -308,7 +357,7 @@ def _print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     _console().print(Table("", tuple(headings), cells, numbers=False).rich())
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     if issubclass(category, UserWarning):
         typer.echo(f"warning: {message}", err=True)
 

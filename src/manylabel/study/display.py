@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from manylabel.metrics import DISPLAY_NAMES
 from manylabel.study.one_run import RunKey
-from manylabel.study.processes import Advanced, Event, Failed, Finished
+from manylabel.study.processes import Advanced, Event, Failed, Finished, Loaded
+from manylabel.study.records import DataCard
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,12 +50,13 @@ class Overview:
     """
 
     weights: Mapping[RunKey, float]
-    began: float
+    began: float = 0.0
     paces: dict[RunKey, Pace] = field(default_factory=dict)
     finished: int = 0
     spared: float = 0.0
 
     def advance(self, event: Advanced, now: float) -> Pace:
+        self.began = self.began or now
         pace = self.paces.setdefault(event.key, Pace())
         pace.update(event.progress, now)
         return pace
@@ -99,7 +101,7 @@ class Display:
         self, console: Console, weights: Mapping[RunKey, float], protocol: str, every: float = 5.0
     ) -> None:
         self.console, self.protocol = console, protocol
-        self.overview = Overview(weights, time.monotonic())
+        self.overview = Overview(weights)
         lines: type[_Bars | _Lines] = _Bars if console.is_terminal else _Lines
         self._lines = lines(console, len(weights), every)
 
@@ -114,6 +116,9 @@ class Display:
 
     def __call__(self, event: Event) -> None:
         now = time.monotonic()
+        if isinstance(event, Loaded):
+            self._show_data(event.card)
+            return
         if isinstance(event, Advanced):
             pace = self.overview.advance(event, now)
             self._lines.advance(event, pace, self.overview, now)
@@ -121,6 +126,15 @@ class Display:
         self.overview.end(event)
         self._lines.end(event, self.overview, now)
         self.console.print(self._outcome(event), highlight=False, soft_wrap=True)
+
+    def _show_data(self, card: DataCard) -> None:
+        rows = f"{card.rows['train']} training and {card.rows['test']} test rows"
+        sizes = f"{len(card.label_names)} labels; {len(self.overview.weights)} runs"
+        for line in (
+            f"{card.name}: {rows} ({card.features}), {sizes}",
+            *(f"note: {remark}" for remark in card.remarks),
+        ):
+            self.console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     def _outcome(self, event: Finished | Failed) -> str:
         from rich.markup import escape
@@ -184,7 +198,7 @@ class _Lines:
         self.last: dict[RunKey, float] = {}
 
     def start(self) -> None:
-        self.console.print(f"{self.n_runs} runs", highlight=False)
+        return
 
     def stop(self) -> None:
         return

@@ -17,7 +17,7 @@ from manylabel import data, methods
 from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
 from manylabel.study.one_run import PROTOCOLS, RunKey, Task
-from manylabel.study.processes import Failed, Finished, Listener, in_processes, in_this_process
+from manylabel.study.processes import Failed, Finished, Listener, Loaded, in_processes, in_this_process
 from manylabel.study.records import DataCard, RunRecord, StudyFolder, StudyRecord, versions
 
 SPARE_BYTES = 64 * 2**20
@@ -118,7 +118,7 @@ def run(plan: Plan, listener: Listener) -> list[Failed]:
     ----------
     plan : Plan
     listener : callable
-        Is told of every Advanced, Finished and Failed as it happens.
+        Is told of the data once they are loaded, and of every Advanced, Finished and Failed.
 
     Returns
     -------
@@ -134,8 +134,9 @@ def run(plan: Plan, listener: Listener) -> list[Failed]:
     """
     dataset = data.load(plan.data, plan.data_dir)
     done, to_do = _sort(plan, dataset)
-    fresh = not plan.folder.study_file.exists()
-    _open_folder(plan, dataset)
+    fresh, card = not plan.folder.study_file.exists(), DataCard.of(dataset)
+    _open_folder(plan, dataset, card)
+    listener(Loaded(card))
     for record in done:
         listener(Finished(RunKey(record.method, record.seed), record, earlier=True))
     jobs = min(plan.jobs or _default_jobs(), len(to_do))
@@ -169,7 +170,7 @@ def _sort(plan: Plan, dataset: DataSet) -> tuple[list[RunRecord], list[Task]]:
 def _check_folder(plan: Plan, dataset: DataSet) -> None:
     who, hint = f"--out {plan.out}", "Choose another --out."
     if plan.folder.study_file.exists():
-        card = plan.folder.record().data
+        card = plan.folder.record().card
         if card.digest != dataset.digest:
             raise ManyLabelError(
                 who, f"a study of {dataset.name} as it is now", f"one of other data ({card.name})", hint
@@ -188,12 +189,12 @@ def _difference(found: RunRecord, asked: RunRecord) -> str:
     return ", ".join(f"{name} = {old.get(name)} instead of {new.get(name)}" for name in names[:3])
 
 
-def _open_folder(plan: Plan, dataset: DataSet) -> None:
+def _open_folder(plan: Plan, dataset: DataSet, card: DataCard) -> None:
     """Make the folder and its study.json, after a probe that it can be written and has room."""
     made = _missing_parents(plan.out)
     folder = plan.folder
     record = StudyRecord(
-        data=DataCard.of(dataset),
+        card=card,
         methods=plan.methods,
         seeds=plan.seeds,
         protocol=plan.protocol,
@@ -240,7 +241,7 @@ def _leave_nothing_behind(plan: Plan) -> None:
         (task.folder / "run.json").unlink(missing_ok=True)
     for file in ("study.json", "test_labels.npz"):
         (plan.out / file).unlink(missing_ok=True)
-    for folder in sorted((p for p in plan.out.rglob("*") if p.is_dir()), reverse=True) + [plan.out]:
+    for folder in [*sorted((p for p in plan.out.rglob("*") if p.is_dir()), reverse=True), plan.out]:
         if not any(folder.iterdir()):
             folder.rmdir()
 

@@ -14,10 +14,11 @@ import torch
 
 from manylabel import data, methods, metrics
 from manylabel.data.dataset import DataSet, Rows
+from manylabel.metrics.report import Protocol
 from manylabel.study.records import RunRecord, read_history, versions, write_arrays
 from manylabel.training import Progress
 
-PROTOCOLS = ("tuned", "fixed", "oracle")
+PROTOCOLS: tuple[Protocol, ...] = ("tuned", "fixed", "oracle")
 
 
 class RunKey(NamedTuple):
@@ -59,7 +60,7 @@ class Task:
 
 
 def execute(task: Task, dataset: DataSet, tell: Callable[[Progress], None]) -> RunRecord:
-    """Make one run and leave its folder finished; a folder left by a killed run is taken up where it stopped."""
+    """Make one run and leave its folder finished; what a killed run left there is taken up."""
     task.folder.mkdir(parents=True, exist_ok=True)
     begun = task.record(dataset)
     begun.write(task.folder / "run.json")
@@ -92,8 +93,8 @@ def execute(task: Task, dataset: DataSet, tell: Callable[[Progress], None]) -> R
 
 @contextmanager
 def computing_on(threads: int) -> Iterator[None]:
-    """Fix the number of threads: a sum split over other threads rounds otherwise, and training amplifies it."""
-    from threadpoolctl import threadpool_limits
+    """Fix the number of threads: sums split over other threads round otherwise, and training amplifies it."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     before = torch.get_num_threads()
     with threadpool_limits(limits=threads):

@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 History: TypeAlias = "Sequence[Mapping[str, Any]]"
 
 # Okabe and Ito's palette: told apart by colour-blind readers
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F7F7F", "#000000")
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#882255", "#000000")
+LABEL_PALETTE = (*PALETTE, "#999933", "#332288", "#44AA99", "#DDCC77")
 MARKERS = "os^DvPX*"
 INK, GREY, FAINT = "#222222", "#B8B8B8", "#E4E4E4"
 MOST_LABELS = 40
 MOST_POINTS = 1000
 
-STYLE = {
+STYLE: Any = {
     "font.size": 9.0,
     "font.family": "DejaVu Sans",
     "axes.spines.top": False,
@@ -145,8 +146,8 @@ def label_bars(results: Results, names: Sequence[str], positives: Sequence[int])
         "" if len(shown) == len(names) else f" {len(shown)} of {len(names)} labels, evenly chosen by support."
     )
     caption = (
-        f"Labels from the highest mean F1 to the lowest, with the number of test rows that carry them.{chosen} "
-        "Whiskers are the spread over seeds."
+        "Labels from the highest mean F1 to the lowest, with the number of test rows that carry them."
+        f"{chosen} Whiskers are the spread over seeds."
     )
     alt = f"Bars of F1 per label for {', '.join(results.methods)}."
     return Picture(figure, "F1 per label", caption, alt)
@@ -155,10 +156,10 @@ def label_bars(results: Results, names: Sequence[str], positives: Sequence[int])
 def embedding_maps(
     embeddings: Mapping[str, NDArray[np.floating[Any]]], labels: LabelMatrix, names: Sequence[str]
 ) -> Picture:
-    """The same test rows in the embedding of each method, laid out by t-SNE; rows with one label in its colour."""
+    """The same test rows in the embedding of each method by t-SNE; rows with one label have its colour."""
     rows = np.random.default_rng(0).permutation(len(labels))[:MOST_POINTS]
     label = only_label(labels)[rows]
-    kept = _most_frequent(label, len(PALETTE) * 2)
+    kept = _most_frequent(label, len(LABEL_PALETTE) * 2)
     with _styled():
         figure = _figure(3.6 * len(embeddings) + 0.2, 4.3 + 0.17 * (len(kept) // 6))
         axes = figure.subplots(1, len(embeddings), squeeze=False)[0]
@@ -172,9 +173,9 @@ def embedding_maps(
         )
     single = np.mean(label >= 0)
     caption = (
-        f"{len(rows)} test rows, the same for every method, distances within a cloud mean "
-        f"more than distances between clouds. {single:.0%} of them carry a single label and have its colour; "
-        "the others are grey."
+        f"{len(rows)} test rows, the same for every method, laid out by t-SNE: near neighbours mean "
+        f"something, distances between clouds do not. {single:.0%} of them carry a single "
+        "label and have its colour; the others are grey."
     )
     alt = f"Scatter plots of the test embedding of {', '.join(embeddings)}, coloured by label."
     return Picture(figure, "Embeddings of the test rows", caption, alt)
@@ -198,15 +199,16 @@ def heat_maps(maps: Mapping[str, HeatMap], names: Sequence[str], temperature: fl
             axis.tick_params(length=0, labelsize=9 if len(ticks) <= 20 else 6)
             axis.spines[:].set_visible(False)
         figure.colorbar(image, ax=list(axes), shrink=0.8, pad=0.02, label="softmax over classes")
+    even = f"{1 / max(1, len(first.classes)):.3f}"
     dropped = (
         f" Left out, as no test row carries them alone: {_listed(first.dropped, names)}."
         if first.dropped
         else ""
     )
     caption = (
-        "Row i: softmax over classes j of the cosine between the mean embeddings of rows labelled i alone and j alone, "
-        f"temperature {temperature:g}, mean over seeds. A brighter diagonal means better separated classes; without "
-        f"any separation it would be {1 / max(1, len(first.classes)):.3f}.{dropped}"
+        "Row i: softmax over classes j of the cosine between the mean embeddings of the rows labelled i "
+        f"alone and j alone, temperature {temperature:g}, mean over seeds. A brighter diagonal means better "
+        f"separated classes; without any separation it would be {even}.{dropped}"
     )
     diagonals = ", ".join(f"{method} {heat.diagonal:.3f}" for method, heat in maps.items())
     return Picture(
@@ -236,7 +238,7 @@ def _stages(runs: Mapping[int, History]) -> list[str]:
 
 
 def _curves(axis: Axes, runs: Sequence[History], value: Any, colour: str, dashed: bool = False) -> None:
-    """A thin line per run and a thick one for their mean over the epochs that all have; nothing where none has values."""
+    """A thin line per run and a thick one for their mean over the epochs that all have."""
     series = [{e["epoch"]: value(e) for e in run if value(e) is not None} for run in runs]
     series = [s for s in series if s]
     style = "--" if dashed else "-"
@@ -278,7 +280,7 @@ def _most_frequent(label: NDArray[np.int64], most: int) -> list[int]:
 
 
 def _flat(embedding: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """Two coordinates per row: t-SNE of the unit vectors, or the first principal components of a handful of rows."""
+    """Two coordinates per row: t-SNE of the unit vectors, or principal components of a handful of rows."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
@@ -287,7 +289,8 @@ def _flat(embedding: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     if len(unit) < 30 or unit.shape[1] < 2:
         pieces = min(2, *unit.shape)
         return np.pad(PCA(pieces).fit_transform(unit), ((0, 0), (0, 2 - pieces)))
-    return TSNE(init="pca", perplexity=min(30.0, len(unit) / 4), random_state=0).fit_transform(unit)
+    layout = TSNE(init="pca", perplexity=min(30.0, len(unit) / 4), random_state=0)
+    return np.asarray(layout.fit_transform(unit))
 
 
 def _scatter(
@@ -298,13 +301,27 @@ def _scatter(
     names: Sequence[str],
 ) -> None:
     others = ~np.isin(label, kept)
-    axis.scatter(*points[others].T, s=7, color=GREY, alpha=0.5, linewidths=0, label="several labels or none")
+    axis.scatter(
+        points[others, 0],
+        points[others, 1],
+        s=7,
+        color=GREY,
+        alpha=0.5,
+        linewidths=0,
+        label="several labels or none",
+    )
     for i, c in enumerate(kept):
         ours = label == c
-        marker = MARKERS[(i + i // len(PALETTE)) % len(MARKERS)]
-        colour = PALETTE[i % len(PALETTE)]
+        marker = MARKERS[(i + i // len(LABEL_PALETTE)) % len(MARKERS)]
+        colour = LABEL_PALETTE[i % len(LABEL_PALETTE)]
         axis.scatter(
-            *points[ours].T, s=16, color=colour, marker=marker, linewidths=0, label=_short(names[c], 16)
+            points[ours, 0],
+            points[ours, 1],
+            s=16,
+            color=colour,
+            marker=marker,
+            linewidths=0,
+            label=_short(names[c], 16),
         )
     axis.set_xticks([])
     axis.set_yticks([])

@@ -20,8 +20,15 @@ from manylabel import data
 from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
 from manylabel.study.one_run import RunKey, Task, execute
-from manylabel.study.records import RunRecord
+from manylabel.study.records import DataCard, RunRecord
 from manylabel.training import Progress
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The data are there, the runs begin."""
+
+    card: DataCard
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class Failed:
     by_input: bool
 
 
-Event: TypeAlias = Advanced | Finished | Failed
+Event: TypeAlias = Loaded | Advanced | Finished | Failed
 Listener: TypeAlias = Callable[[Event], None]
 
 
@@ -113,14 +120,15 @@ class _Worker:
         if self.task is not None:
             self.connection.send(self.task)
 
-    def hear(self) -> Event:
+    def hear(self) -> Advanced | Finished | Failed:
         """The next event; a process that died is replaced and its run counted as failed."""
         assert self.task is not None
         try:
-            event: Event = self.connection.recv()
+            event: Advanced | Finished | Failed = self.connection.recv()
         except (EOFError, ConnectionError):
             self.process.join()
-            message = f"its process ended with exit code {self.process.exitcode} (-9: killed, often for want of memory)"
+            code = self.process.exitcode
+            message = f"its process ended with exit code {code} (-9: killed, often for want of memory)"
             event = Failed(self.task.key, message, by_input=False)
             self._start()
         return event

@@ -27,6 +27,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from manylabel import data
 from manylabel.data.dataset import DataSet, Kind
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, SparseLabels
@@ -92,26 +93,20 @@ class DataCard(BaseModel):
     @classmethod
     def of(cls, dataset: DataSet) -> Self:
         """The card of a data set at hand."""
+        facts = data.describe(dataset)
+        same = ("name", "kind", "digest", "features", "source", "licence", "split", "validation", "remarks")
         return cls(
-            name=dataset.name,
-            kind=dataset.kind,
-            digest=dataset.digest,
-            rows={"train": len(dataset.train), "test": len(dataset.test)},
-            features=_features(dataset),
+            rows={part: facts[part]["rows"] for part in ("train", "test")},
             label_names=dataset.label_names,
-            labels_per_row=float(dataset.train.Y.row_counts().mean()),
-            source=dataset.source,
-            licence=dataset.licence,
-            split=dataset.split,
-            validation=_validation(dataset),
-            remarks=dataset.remarks,
+            labels_per_row=facts["train"]["labels_per_row"],
+            **{name: facts[name] for name in same},
         )
 
 
 class StudyRecord(Record):
     """``study.json``: what was asked for, and of which data."""
 
-    data: DataCard
+    card: DataCard
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
     protocol: str
@@ -273,20 +268,6 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "source tree"
-
-
-def _features(dataset: DataSet) -> str:
-    X = dataset.train.X
-    if isinstance(X, list):
-        return "texts"
-    shape = " x ".join(map(str, X.shape[1:]))
-    return f"images of {shape}" if dataset.kind == "images" else f"{shape} features"
-
-
-def _validation(dataset: DataSet) -> str:
-    if dataset.validation_rows is not None:
-        return f"{len(dataset.validation_rows)} published rows of the training part, the same for every seed"
-    return "a fifth of the training part, stratified by labels and drawn by the seed"
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:

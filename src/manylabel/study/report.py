@@ -53,7 +53,7 @@ def write(out: Path, protocol: str | None = None, temperature: float = 1.0) -> R
         hint = f"Finish them with: {record.command}"
         raise ManyLabelError(str(out), "a study with finished runs", "none", hint)
     results = Results(runs, protocol)
-    table, sentence = results_table(results, record.data.name), verdict(results, record.data.name)
+    table, sentence = results_table(results, record.card.name), verdict(results, record.card.name)
     page = _page(record, results, table, sentence, _pictures(folder, record, results, temperature))
     write_atomic(folder.report_file, page.encode())
     return Report(folder.report_file, table, sentence)
@@ -62,7 +62,7 @@ def write(out: Path, protocol: str | None = None, temperature: float = 1.0) -> R
 def _pictures(
     folder: StudyFolder, record: StudyRecord, results: Results, temperature: float
 ) -> list[Picture]:
-    names, labels = record.data.label_names, folder.test_labels()
+    names, labels = record.card.label_names, folder.test_labels()
     histories = {m: {run.seed: folder.history(m, run.seed) for run in results.of(m)} for m in results.methods}
     embeddings = {m: [_embedding(folder, run) for run in results.of(m)] for m in results.methods}
     heat = {
@@ -93,7 +93,7 @@ def _page(record: StudyRecord, results: Results, table: Table, sentence: str, pi
     )
     return environment.from_string(source).render(
         record=record,
-        card=record.data,
+        card=record.card,
         runs=results.runs,
         protocol=results.protocol,
         meaning=MEANING[results.protocol],
@@ -109,7 +109,7 @@ def _page(record: StudyRecord, results: Results, table: Table, sentence: str, pi
 
 def _recipes(record: StudyRecord, results: Results) -> dict[str, dict[str, Any]]:
     """Method -> what describes it, and its settings for this kind of data."""
-    return {method: _for_kind(results.of(method)[0].recipe, record.data.kind) for method in results.methods}
+    return {method: _for_kind(results.of(method)[0].recipe, record.card.kind) for method in results.methods}
 
 
 def _for_kind(recipe: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _for_kind(recipe: dict[str, Any], kind: str) -> dict[str, Any]:
 
 def _without_positives(record: StudyRecord, results: Results) -> list[str]:
     left_out = results.runs[0].evaluations[results.protocol]["left_out"]
-    return [record.data.label_names[c] for c in left_out]
+    return [record.card.label_names[c] for c in left_out]
 
 
 def _missing(record: StudyRecord, results: Results) -> list[str]:

@@ -127,10 +127,10 @@ class Results:
 
 
 def verdict(results: Results, data: str, headline: Sequence[str] = HEADLINE) -> str:
-    """One honest sentence: which method won on which metric, by how much, and whether that exceeds the spread.
+    """One sentence: which method won on which metric, by how much, and whether that exceeds the spread.
 
-    The spread is the larger of the two methods' standard deviations over seeds. With several methods the best is
-    compared with the next best.
+    The spread is the larger of the two methods' standard deviations over seeds. With several methods the
+    best is compared with the next best.
     """
     metrics = [metric for metric in headline if metric in results.metrics]
     oracle = " (oracle thresholds, chosen on the test rows)" if results.protocol == "oracle" else ""
@@ -138,24 +138,25 @@ def verdict(results: Results, data: str, headline: Sequence[str] = HEADLINE) -> 
         method = results.methods[0]
         parts = [f"{DISPLAY_NAMES[m]} {results.summary(method, m)}" for m in metrics]
         number = _seeds(results.summary(method, metrics[0]).n)
-        return f"On {data}, {method} reached {_and(parts)} over {number}{oracle}; name a second method to compare."
-    winners = {metric: results.ranking(metric)[0] for metric in metrics}
-    clauses = []
-    for position, metric in enumerate(metrics):
-        repeated = position > 0 and winners[metric] == winners[metrics[position - 1]]
-        clauses.append(_clause(results, metric, repeated))
+        reached = f"On {data}, {method} reached {_and(parts)} over {number}{oracle}"
+        return f"{reached}; name a second method to compare."
+    clauses: list[str] = []
+    before = None
+    for metric in metrics:
+        pair = results.ranking(metric)[:2]
+        clauses.append(_clause(results, metric, *pair, repeated=pair == before))
+        before = pair
     return f"On {data}, {_and(clauses)}{oracle}."
 
 
-def _clause(results: Results, metric: str, repeated: bool) -> str:
-    best, second = results.ranking(metric)[:2]
+def _clause(results: Results, metric: str, best: str, second: str, *, repeated: bool) -> str:
     ours, theirs = results.summary(best, metric), results.summary(second, metric)
     by = ours.mean - theirs.mean
     name = DISPLAY_NAMES[metric]
     if by < HIGHER_IS_BETTER_BY:
         return f"{best} and {second} tied on {name} ({ours.mean:.3f})"
-    lead = f"on {name}" if repeated else f"{best} won on {name}"
-    return f"{lead} by {by:.3f} over {second} ({ours.mean:.3f} against {theirs.mean:.3f}, {_weight(by, ours, theirs)})"
+    lead = f"on {name} by {by:.3f}" if repeated else f"{best} won on {name} by {by:.3f} over {second}"
+    return f"{lead} ({ours.mean:.3f} against {theirs.mean:.3f}, {_weight(by, ours, theirs)})"
 
 
 def _weight(by: float, ours: Summary, theirs: Summary) -> str:

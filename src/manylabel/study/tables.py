@@ -11,14 +11,15 @@ from manylabel.study.display import clock
 from manylabel.study.statistics import HIGHER_IS_BETTER_BY, Difference, Results, Summary
 
 if TYPE_CHECKING:
-    from manylabel.methods.recipe import Expected
     from rich.table import Table as RichTable
 
+    from manylabel.methods.recipe import Expected
+
 MEANING = {
-    "tuned": "each metric's threshold was learnt on validation rows and then applied to the test rows unchanged",
+    "tuned": "each metric's threshold was learnt on validation rows and applied to the test rows unchanged",
     "fixed": "every threshold is 0.5",
-    "oracle": "each metric takes its best threshold of 0.1 ... 0.9 on the test rows themselves, as published tables do; "
-    "no model in use can know it, so compare these numbers with published tables only",
+    "oracle": "each metric takes its best threshold of 0.1 ... 0.9 on the test rows themselves, as published "
+    "tables do; no model in use can know it, so compare these numbers with such tables only",
 }
 WITHOUT_THRESHOLD = ("map", "precision_at_1")
 
@@ -68,7 +69,7 @@ def results_table(results: Results, data: str) -> Table:
 
 
 def comparison_table(results: Results) -> Table | None:
-    """The best method by the first metric against each other one: paired differences per metric; None for one method."""
+    """The best method by the first metric against each other, seed by seed; None for a single method."""
     if len(results.methods) < 2:
         return None
     best, *others = results.ranking(results.metrics[0])
@@ -78,8 +79,8 @@ def comparison_table(results: Results) -> Table | None:
             difference = results.difference(best, other, metric)
             if difference is not None:
                 rows.append(
-                    _difference_row(f"{best} − {other}", heading(metric, results.protocol), difference)
-                )  # noqa: RUF001
+                    _difference_row(f"{best} over {other}", heading(metric, results.protocol), difference)
+                )
     return Table(
         "Differences, seed by seed",
         ("methods", "metric", "mean difference", "95 % interval", "seeds won / tied / lost"),
