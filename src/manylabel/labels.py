@@ -250,7 +250,7 @@ class DenseLabels(LabelMatrix):
     def sparse(self) -> SparseLabels:
         flat = self.Y.reshape(-1).nonzero().squeeze(1)
         rows = flat.div(max(self.n_labels, 1), rounding_mode="floor")
-        weights = self.Y.reshape(-1)[flat].float() if self.Y.is_floating_point() else None
+        weights = self.Y.reshape(-1)[flat] if self.Y.is_floating_point() else None
         if weights is not None and bool((weights == 1).all()):
             weights = None
         return SparseLabels(_offsets(rows, self.n_rows), flat - rows * self.n_labels, weights, self.n_labels)
@@ -318,7 +318,8 @@ class SparseLabels(LabelMatrix):
         )
 
     def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        return torch.bincount(self.columns, self.weights, self.n_labels).to(dtype)
+        weights = None if self.weights is None else self.weights.to(dtype)
+        return torch.bincount(self.columns, weights, self.n_labels).to(dtype)
 
     def label_sums(self, Z: Tensor) -> Tensor:
         return _BagSum.apply(Z, self.transposed, self)  # type: ignore[no-any-return, no-untyped-call]
@@ -509,8 +510,11 @@ def _wrap(Y: Labels, who: str) -> LabelMatrix:
 
 
 def _from_sparse_tensor(Y: Tensor) -> SparseLabels:
-    csr = Y.coalesce().to_sparse_csr() if Y.layout == torch.sparse_coo else Y.to_sparse_csr()
-    return _from_csr(csr.crow_indices(), csr.col_indices(), csr.values(), csr.shape[1])
+    if Y.layout == torch.sparse_csr:
+        return _from_csr(Y.crow_indices(), Y.col_indices(), Y.values(), Y.shape[1])
+    coo = (Y if Y.layout == torch.sparse_coo else Y.to_sparse(layout=torch.sparse_coo)).coalesce()
+    rows, columns = coo.indices()
+    return _from_csr(_offsets(rows, Y.shape[0]), columns, coo.values(), Y.shape[1])
 
 
 def _from_csr(offsets: Tensor, columns: Tensor, values: Tensor, n_labels: int) -> SparseLabels:
@@ -520,7 +524,7 @@ def _from_csr(offsets: Tensor, columns: Tensor, values: Tensor, n_labels: int) -
             torch.arange(len(offsets) - 1, device=offsets.device), offsets.diff().long()
         )
         offsets, columns, values = _offsets(rows[stored], len(offsets) - 1), columns[stored], values[stored]
-    weights = None if bool((values == 1).all()) else values.float()
+    weights = None if bool((values == 1).all()) else values
     return SparseLabels(offsets, columns, weights, n_labels)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
-from manylabel.losses.softmax.rows import working_dtype
+from manylabel.losses.precision import working_dtype
 
 REDUCTIONS = ("mean", "sum", "none")
 

@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
-from typing import Any, ClassVar, ParamSpec, TypeVar
+from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from manylabel.labels import Labels
 from manylabel.losses.batch import check_reduction, check_temperature
 from manylabel.losses.softmax import Engine
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def full_precision(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a loss outside of autocast: inputs may be half, what happens inside is float32 or better."""
-
-    @wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        device = next((a.device.type for a in args if isinstance(a, Tensor)), "cpu")
-        if not torch.is_autocast_enabled(device):
-            return function(*args, **kwargs)
-        with torch.autocast(device, enabled=False):
-            return function(*args, **kwargs)
-
-    return run
 
 
 class ContrastiveLoss(nn.Module):

@@ -15,7 +15,8 @@ from torch import Tensor
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels, OneLabel, match_groups
 from manylabel.losses.batch import Batch, read_batch, reduce
-from manylabel.losses.module import ContrastiveLoss, full_precision
+from manylabel.losses.module import ContrastiveLoss
+from manylabel.losses.precision import full_precision
 from manylabel.losses.softmax import Contrast, Engine, LabelWeights, TileWeights, contrast
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from manylabel.losses.softmax.rows import unit, working_dtype
+from manylabel.losses.precision import working_dtype
+from manylabel.losses.softmax.rows import unit
 from manylabel.losses.softmax.weights import PairWeights
 
 _ALL = slice(None)

@@ -19,11 +19,6 @@ def unit(x: Tensor) -> Tensor:
     return z
 
 
-def working_dtype(x: Tensor) -> torch.dtype:
-    """The precision inside the losses: float64 for float64, float32 for anything else."""
-    return torch.float64 if x.dtype == torch.float64 else torch.float32
-
-
 class Rows:
     """Rows of an (n, D) tensor in working precision, divided by their norms where asked.
 
@@ -45,7 +40,8 @@ class Rows:
         """Rows times a constant, (rows, D)."""
         x = self.x[rows].to(self.dtype)
         if self.inverse is not None:
-            return x * (self.inverse[rows] * factor)[:, None]
+            scale: Tensor = self.inverse[rows] * factor
+            return x * scale[:, None]
         return x if factor == 1.0 else x * factor
 
     def project(self, g: Tensor, rows: slice) -> Tensor:

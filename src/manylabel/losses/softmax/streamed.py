@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from manylabel.losses.softmax.rows import Rows, log2_per, tile_shape, tiles, working_dtype
+from manylabel.losses.precision import full_precision, working_dtype
+from manylabel.losses.softmax.rows import Rows, log2_per, tile_shape, tiles
 from manylabel.losses.softmax.weights import LabelWeights, PairWeights, TileWeights
 
 _LN2 = math.log(2.0)
@@ -118,6 +119,7 @@ class Anchored(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @full_precision
     def backward(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         (direction,) = ctx.saved_tensors
         dx = None if direction is None else (g[:, None] * direction).to(ctx.dtypes[0])
@@ -243,6 +245,7 @@ class Mutual(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @full_precision
     def backward(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor, None]:
         job, rows = ctx.job, ctx.rows
         lse, totals, scale, label_sums = ctx.saved_tensors

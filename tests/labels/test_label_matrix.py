@@ -1,0 +1,157 @@
+"""Every layout of the label matrix answers like the dense one, and refuses what is not a label matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+from manylabel.errors import ManyLabelError
+from manylabel.labels import DenseLabels, LabelMatrix, OneLabel, SparseLabels, match_groups
+
+
+def matrices(soft: bool = False, one: bool = False, n: int = 23, c: int = 7) -> list[LabelMatrix]:
+    """The same labels, rows without labels among them, in every layout that can hold them."""
+    Y = torch.rand(n, c) < 0.25
+    if one:
+        Y &= Y.cumsum(1) == 1
+    values = Y * (torch.rand(n, c).double() if soft else 1)
+    layouts = [DenseLabels(values), LabelMatrix.of(values.double().to_sparse())]
+    if one:
+        layouts.append(OneLabel(torch.where(Y.any(1), Y.int().argmax(1), c), c))
+    return layouts
+
+
+QUESTIONS = {
+    "dense": lambda m: m.dense(),
+    "sparse": lambda m: m.sparse().dense(),
+    "columns_first": lambda m: m.columns_first().T,
+    "row_counts": lambda m: m.row_counts(),
+    "label_counts": lambda m: m.label_counts(torch.float64),
+    "take_slice": lambda m: m.take(slice(3, 11)).dense(),
+    "take_nothing": lambda m: m.take(slice(5, 5)).dense(),
+    "take_strided": lambda m: m.take(slice(1, 20, 3)).dense(),
+    "take_positions": lambda m: m.take(np.array([4, 4, 0, 22])).dense(),
+    "take_mask": lambda m: m.take(torch.arange(23) % 2 == 0).dense(),
+    "overlap": lambda m: m.overlap(m, slice(2, 9), slice(4, 23)),
+    "spread_rows": lambda m: spread(m, m.spread_rows(torch.arange(23.0))),
+    "spread_labels": lambda m: spread(m, m.spread_labels(torch.arange(7.0))),
+}
+
+
+def spread(m: LabelMatrix, values: torch.Tensor) -> torch.Tensor:
+    """Values on the entries of a matrix, as a dense matrix."""
+    ones = torch.ones_like(values) if m.entries() is None else m.entries()
+    return m.with_entries(values * ones).dense()
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("kind", ["binary", "soft", "one"])
+def test_every_layout_answers_alike(question, kind):
+    dense, *others = matrices(soft=kind == "soft", one=kind == "one")
+    for other in others:
+        torch.testing.assert_close(QUESTIONS[question](other), QUESTIONS[question](dense), check_dtype=False)
+
+
+@pytest.mark.parametrize("kind", ["binary", "soft", "one"])
+@pytest.mark.parametrize("product", ["label_sums", "row_sums"])
+def test_products_and_their_gradients(kind, product):
+    layouts = matrices(soft=kind == "soft", one=kind == "one")
+    Y = layouts[0].dense(torch.float64)
+    A = Y.T if product == "label_sums" else Y
+    M = torch.randn(A.shape[1], 4, dtype=torch.float64, requires_grad=True)
+    for layout in layouts:
+        torch.testing.assert_close(getattr(layout, product)(M), A @ M)
+        assert torch.autograd.gradcheck(getattr(layout, product), (M,))
+        assert torch.autograd.gradgradcheck(getattr(layout, product), (M,))
+
+
+@pytest.mark.parametrize("one", [False, True])
+def test_groups_are_rows_with_equal_sets(one):
+    layouts, others = matrices(one=one), matrices(one=one, n=40)
+    rows, other_rows = layouts[0].dense().tolist(), others[0].dense().tolist()
+    for layout, other in zip(layouts, others, strict=True):
+        ids, other_ids = layout.groups(other)
+        for i in range(23):
+            assert [bool(ids[i] == ids[a]) for a in range(23)] == [rows[i] == row for row in rows]
+            assert [bool(ids[i] == a) for a in other_ids] == [rows[i] == row for row in other_rows]
+        assert int(ids.max()) < 23
+        strangers = [row not in rows for row in other_rows]
+        assert [bool(a == 23) for a in other_ids] == strangers
+        assert torch.equal(layout.groups()[0], layout.groups()[1])
+
+
+def test_groups_of_layouts_match_each_other():
+    dense, sparse = matrices()
+    ids, other = dense.groups(sparse)
+    assert torch.equal(ids, other)
+
+
+def test_match_groups_counts_nothing_twice():
+    ids, other = match_groups(torch.tensor([5, -2, 5]), torch.tensor([7, 5, -3]))
+    assert ids[0] == ids[2] != ids[1]
+    assert other.tolist() == [3, int(ids[0]), 3]
+
+
+def test_compact_lists_large_and_mostly_empty_matrices():
+    Y = torch.zeros(600, 400, dtype=torch.bool)
+    Y[torch.arange(600), torch.arange(600) % 400] = True
+    assert isinstance(LabelMatrix.of(Y).compact(), SparseLabels)
+    torch.testing.assert_close(LabelMatrix.of(Y).compact().dense(), Y.float())
+    assert isinstance(LabelMatrix.of(Y[:20]).compact(), DenseLabels)
+    assert isinstance(LabelMatrix.of(~Y).compact(), DenseLabels)
+
+
+def test_only_label():
+    for layout in matrices(one=True):
+        Y = layout.dense()
+        assert layout.only_label("x").tolist() == [int(y.argmax()) if y.any() else -1 for y in Y]
+    with pytest.raises(ManyLabelError, match="x: expected one label per row, but got up to 2"):
+        LabelMatrix.of([[1, 1], [0, 1]]).only_label("x")
+
+
+def test_binary():
+    assert all(m.binary for m in matrices())
+    assert not any(m.binary for m in matrices(soft=True))
+
+
+def test_sizes_and_device():
+    for layout in matrices(one=True):
+        assert layout.shape == (23, 7)
+        assert len(layout) == 23
+        assert layout.device.type == "cpu"
+        assert repr(layout) == f"{type(layout).__name__}(23 rows, 7 labels)"
+        torch.testing.assert_close(layout.to("cpu").dense(), layout.dense())
+
+
+def test_scipy_input_with_repeated_and_stored_zero_entries():
+    coo = sp.coo_array(([1, 0, 1], ([0, 1, 2], [1, 0, 2])), shape=(3, 4))
+    assert LabelMatrix.of(coo).dense().tolist() == [[0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0]]
+    repeated = sp.coo_array(([1, 1], ([0, 0], [1, 1])), shape=(3, 4))
+    with pytest.raises(ManyLabelError, match=r"labels in \[0, 1\], but got values from 2 to 2"):
+        LabelMatrix.of(repeated)
+
+
+@pytest.mark.parametrize(
+    ("labels", "binary", "message"),
+    [
+        (torch.ones(3), False, r"labels of shape \(n_rows, n_labels\), but got shape \(3,\)"),
+        (np.ones((2, 2, 2)), False, r"but got shape \(2, 2, 2\)"),
+        (torch.tensor([[0.0, float("nan")]]), False, "labels without NaN"),
+        (torch.tensor([[0, -1]]), False, r"values from -1 to 0"),
+        (torch.tensor([[0.0, 0.5]]), True, "labels that are 0 or 1, but got values in between"),
+        (torch.tensor([[0.0, 0.5]]).to_sparse(), True, "labels that are 0 or 1"),
+        (np.array([["a"]]), False, "entries of type"),
+    ],
+)
+def test_refusals(labels, binary, message):
+    with pytest.raises(ManyLabelError, match="who: expected .*" + message):
+        LabelMatrix.of(labels, binary=binary, who="who")
+
+
+def test_a_checked_matrix_is_checked_again_only_when_more_is_asked():
+    soft = LabelMatrix.of(torch.tensor([[0.0, 0.5]]))
+    assert LabelMatrix.of(soft) is soft
+    with pytest.raises(ManyLabelError, match="0 or 1"):
+        LabelMatrix.of(soft, binary=True)

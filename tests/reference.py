@@ -1,0 +1,93 @@
+"""Slow twins of the losses: float64 loops over anchors, labels and pairs, written from the equations.
+
+Every function takes float64 rows as they are (no normalisation) and 0/1 (or soft) label matrices, and is
+differentiable by autograd. Nothing here is fast, tiled or clever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def unit(x: Tensor) -> Tensor:
+    return x / x.norm(dim=1, keepdim=True).clamp_min(1e-12)
+
+
+def pairwise(
+    z: Tensor, k: Tensor, w: list[list[float]], tau: float, own: bool, times: list[float] | None = None
+) -> list[Tensor]:
+    """``sum_a w_ia (lse_i - s_ia / tau)`` of each anchor; with ``own`` anchor i is not its own candidate."""
+    values = []
+    for i in range(len(z)):
+        others = [a for a in range(len(k)) if not (own and a == i)]
+        value = 0.0 * z[i].sum()
+        if others and any(w[i][a] for a in others):
+            s = torch.stack([z[i] @ k[a] / tau for a in others])
+            lse = torch.logsumexp(
+                s if times is None else s + torch.tensor([times[a] for a in others]).log(), 0
+            )
+            for a, s_ia in zip(others, s, strict=True):
+                if w[i][a]:
+                    value = value + w[i][a] * (lse - s_ia)
+        values.append(value)
+    return values
+
+
+def mean_of_counted(values: list[Tensor], counted: list[bool], zero: Tensor) -> Tensor:
+    kept = [v for v, c in zip(values, counted, strict=True) if c]
+    return torch.stack(kept).mean() if kept else 0.0 * zero.sum()
+
+
+def per_label_weights(Y: Tensor, T: Tensor, own: bool) -> tuple[list[list[float]], list[float]]:
+    """``w_ia = sum_j Y_ij T_aj / n_ij``, and the weight of each anchor's labels that a candidate carries."""
+    weights, carried = [], []
+    for i in range(len(Y)):
+        row = [0.0] * len(T)
+        total = 0.0
+        for j in range(Y.shape[1]):
+            n = sum(float(T[a, j]) for a in range(len(T)) if not (own and a == i))
+            if float(Y[i, j]) and n:
+                total += float(Y[i, j])
+                for a in range(len(T)):
+                    if not (own and a == i):
+                        row[a] += float(Y[i, j]) * float(T[a, j]) / n
+        weights.append(row)
+        carried.append(total)
+    return weights, carried
+
+
+def mulsupcon(z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False) -> Tensor:
+    weights, carried = per_label_weights(Y, T, own)
+    pairs = float(Y.sum()) if own else sum(carried)
+    total = sum(pairwise(z, k, weights, tau, own))
+    return total / pairs if pairs else 0.0 * z.sum()
+
+
+def mulsupcon_weighted(z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False) -> Tensor:
+    weights, carried = per_label_weights(Y, T, own)
+    counts = [float(y.sum()) for y in Y] if own else carried
+    values = pairwise(z, k, weights, tau, own)
+    return sum(v / c for v, c in zip(values, counts, strict=True) if c) / len(z) + 0.0 * z.sum()
+
+
+def with_positives(
+    positive: Callable[[Tensor, Tensor], bool],
+) -> Callable[[Tensor, Tensor, Tensor, Tensor, float, bool], Tensor]:
+    """SupCon with a rule that says which candidates are positives of an anchor."""
+
+    def loss(z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False) -> Tensor:
+        weights = []
+        for i in range(len(Y)):
+            hits = [not (own and a == i) and positive(Y[i], T[a]) for a in range(len(T))]
+            weights.append([hit / max(sum(hits), 1) for hit in hits])
+        return mean_of_counted(pairwise(z, k, weights, tau, own), [any(w) for w in weights], z)
+
+    return loss
+
+
+supcon_all = with_positives(lambda y, t: bool((y == t).all()))
+supcon_any = with_positives(lambda y, t: bool((y * t).sum() > 0))
+supcon = supcon_any
