@@ -17,7 +17,9 @@ from manylabel.data.splits import stratified
 from manylabel.errors import ManyLabelError
 
 TEST_SHARE = 0.25
-_SPLIT_RULE = f"no published split: {TEST_SHARE:.0%} of the rows are test rows, drawn label-stratified with seed 0"
+_SPLIT_RULE = (
+    f"no published split: {TEST_SHARE:.0%} of the rows are test rows, drawn label-stratified with seed 0"
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,10 @@ class Part:
 
     def checked(self) -> Rows:
         """The same rows, or a refusal that says what is wrong with them."""
-        rows = Rows(checked_features(self.X, f"{self.where}, features"), checked_labels(self.Y, f"{self.where}, labels"))
+        rows = Rows(
+            checked_features(self.X, f"{self.where}, features"),
+            checked_labels(self.Y, f"{self.where}, labels"),
+        )
         n = len(rows.X) if isinstance(rows.X, list) else rows.X.shape[0]
         if n != len(rows):
             raise ManyLabelError(self.where, f"one label row for each of {n} rows", f"{len(rows)} label rows")
@@ -129,11 +134,15 @@ def _kind(X: Features) -> Kind:
 def _positions(rows: Any, n: int, where: str) -> np.ndarray[Any, Any]:
     positions = np.sort(np.asarray(rows))
     if positions.dtype.kind not in "iu" or positions.ndim != 1:
-        raise ManyLabelError(where, "validation rows as a list of positions", f"{positions.dtype} {positions.shape}")
+        raise ManyLabelError(
+            where, "validation rows as a list of positions", f"{positions.dtype} {positions.shape}"
+        )
     if len(np.unique(positions)) != len(positions) or not (0 < len(positions) < n):
         raise ManyLabelError(where, f"from 1 to {n - 1} distinct validation rows", f"{len(positions)}")
     if positions[0] < 0 or positions[-1] >= n:
-        raise ManyLabelError(where, f"validation rows from 0 to {n - 1}", f"{positions[0]} to {positions[-1]}")
+        raise ManyLabelError(
+            where, f"validation rows from 0 to {n - 1}", f"{positions[0]} to {positions[-1]}"
+        )
     return positions.astype(np.int64)
 
 
@@ -161,4 +170,9 @@ def _pieces(X: Features) -> list[bytes]:
         return [text.encode() for text in X]
     if isinstance(X, Tensor):
         return [repr(tuple(X.shape)).encode(), X.numpy().tobytes()]
-    return [repr(X.shape).encode(), X.indptr.astype("<i8").tobytes(), X.indices.astype("<i8").tobytes(), X.data.tobytes()]
+    return [
+        repr(X.shape).encode(),
+        X.indptr.astype("<i8").tobytes(),
+        X.indices.astype("<i8").tobytes(),
+        X.data.tobytes(),
+    ]

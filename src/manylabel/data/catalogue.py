@@ -12,6 +12,7 @@ from typing import Any
 
 from manylabel.data.assembly import About
 from manylabel.data.dataset import DataSet
+from manylabel.data.formats.arrays import read_npz
 from manylabel.data.formats.mulan import read_mulan
 from manylabel.errors import ManyLabelError, missing_extra
 
@@ -73,10 +74,6 @@ class Entry:
         """Size of the download."""
         return sum(file.bytes for file in self.files)
 
-    def described(self, source: str) -> About:
-        """What is said of the data set when it was read from ``source``."""
-        return About(self.name, source, self.licence, f"{self.split} ({self.reference})")
-
 
 def parse_catalogue(text: str) -> dict[str, Entry]:
     """The entries of a catalogue in TOML, by name."""
@@ -86,7 +83,9 @@ def parse_catalogue(text: str) -> dict[str, Entry]:
 @cache
 def catalogue() -> dict[str, Entry]:
     """The entries that ship with the library, by name."""
-    return parse_catalogue(resources.files("manylabel.data").joinpath("catalogue.toml").read_text(encoding="utf-8"))
+    return parse_catalogue(
+        resources.files("manylabel.data").joinpath("catalogue.toml").read_text(encoding="utf-8")
+    )
 
 
 def cache_folder() -> Path:
@@ -110,18 +109,28 @@ def download(entry: Entry, folder: Path) -> Path:
 
 
 def load_entry(entry: Entry, folder: Path) -> DataSet:
-    """Read a data set of the catalogue from its files, downloading what is missing into ``folder / NAME``."""
+    """Read a data set of the catalogue, downloading what is missing into ``folder / NAME``."""
     files = download(entry, folder)
-    about = entry.described(f"{entry.source}, downloaded to {files}")
-    return verified(entry, read_mulan(files, about, validation_rows=entry.validation_rows), files)
+    return read_copy(entry, files, f"downloaded to {files}")
 
 
-def verified(entry: Entry, dataset: DataSet, where: Path) -> DataSet:
-    """The data set, if it holds exactly the published rows."""
+def read_copy(entry: Entry, folder: Path, how: str) -> DataSet:
+    """Read a copy of a data set of the catalogue, as arrays or as Mulan's files, and verify its content.
+
+    Raises
+    ------
+    ManyLabelError
+        If the files cannot be read, or hold other rows than the published ones.
+    """
+    about = About(entry.name, f"{entry.source}, {how}", entry.licence, f"{entry.split} ({entry.reference})")
+    if (folder / "data.npz").exists():
+        dataset = read_npz(folder / "data.npz", about)
+    else:
+        dataset = read_mulan(folder, about, entry.validation_rows)
     if dataset.digest != entry.digest:
-        hint = f"Give a changed copy another name; without {where} the published files are downloaded."
         expected = f"the published {entry.name} (digest {entry.digest[:12]}...)"
-        raise ManyLabelError(str(where), expected, f"other content ({dataset.digest[:12]}...)", hint)
+        hint = f"Give a changed copy another name; without {folder} the published files are downloaded."
+        raise ManyLabelError(str(folder), expected, f"other content ({dataset.digest[:12]}...)", hint)
     return dataset
 
 
@@ -151,7 +160,9 @@ def _fetch(entry: Entry, file: RemoteFile, target: Path) -> None:
         if "hash" not in str(error):
             raise
         expected = f"{url} to have sha256 {file.sha256}"
-        raise ManyLabelError(who, expected, "another content", "The file has changed or was cut off. " + hint) from None
+        raise ManyLabelError(
+            who, expected, "another content", "The file has changed or was cut off. " + hint
+        ) from None
     except OSError as error:  # of requests, or of the disk
         if getattr(error, "filename", None):
             expected = f"a writable folder {target}"

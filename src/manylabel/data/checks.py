@@ -62,12 +62,20 @@ def checked_labels(Y: Any, who: str) -> LabelMatrix:
     entries = Y.tocoo() if hasattr(Y, "tocoo") else None
     values = np.asarray(Y) if entries is None else entries.data
     if values.dtype.kind not in "biuf":
-        raise ManyLabelError(who, "0/1 labels", f"entries of type {values.dtype}", "Encode them as a 0/1 matrix.")
+        raise ManyLabelError(
+            who, "0/1 labels", f"entries of type {values.dtype}", "Encode them as a 0/1 matrix."
+        )
     wrong = np.flatnonzero((values.ravel() != 0) & (values.ravel() != 1))
     if len(wrong):
-        row, column = np.unravel_index(wrong[0], Y.shape) if entries is None else (entries.row[wrong[0]], entries.col[wrong[0]])
+        row, column = (
+            np.unravel_index(wrong[0], Y.shape)
+            if entries is None
+            else (entries.row[wrong[0]], entries.col[wrong[0]])
+        )
         got = f"{values.ravel()[wrong[0]]:g} in row {row}, column {column} (counted from 0)"
-        raise ManyLabelError(who, "every label to be 0 or 1", got, "Encode missing labels as 0 or drop their rows.")
+        raise ManyLabelError(
+            who, "every label to be 0 or 1", got, "Encode missing labels as 0 or drop their rows."
+        )
     labels = LabelMatrix.of(Y.astype(np.uint8), binary=True, who=who)
     if labels.n_labels > _DENSE_UP_TO:
         return labels.sparse()
@@ -130,7 +138,9 @@ def _checked_sparse(X: Any, who: str) -> Features:
 
 def _not_finite(who: str, value: Any, row: int, column: int) -> ManyLabelError:
     got = f"{value} in row {row}, column {column} (counted from 0)"
-    return ManyLabelError(who, "finite numbers", got, "Fill missing values in, or drop those rows or columns.")
+    return ManyLabelError(
+        who, "finite numbers", got, "Fill missing values in, or drop those rows or columns."
+    )
 
 
 def _channels_first(X: np.ndarray[Any, Any], who: str) -> Tensor:

@@ -35,7 +35,9 @@ def describe(dataset: DataSet) -> dict[str, Any]:
         "most_frequent": {dataset.label_names[i]: int(counts[i]) for i in order[:5]},
         "least_frequent": {dataset.label_names[i]: int(counts[i]) for i in order[:-6:-1]},
         "imbalance": round(float(counts.max()) / median, 2) if median else None,
-        "validation": "drawn label-stratified, by seed" if published is None else f"{len(published)} published rows",
+        "validation": "drawn label-stratified, by seed"
+        if published is None
+        else f"{len(published)} published rows",
         "split": dataset.split,
         "source": dataset.source,
         "licence": dataset.licence,

@@ -48,16 +48,18 @@ def load(name_or_path: str | Path, data_dir: str | Path | None = None) -> DataSe
         from manylabel.data.scenes import load_scenes
 
         return load_scenes()
-    if Path(name).name != name:  # a path, not a bare name
+    if isinstance(name_or_path, Path) or Path(name).name != name:
         return _from_path(Path(name))
-    from manylabel.data.catalogue import cache_folder, catalogue, load_entry
+    from manylabel.data.catalogue import cache_folder, catalogue, load_entry, read_copy
     from manylabel.data.formats.folder import read_folder
 
-    if folder is not None and (folder / name).is_dir():
-        return _from_catalogue_copy(name, folder / name) if name in catalogue() else read_folder(folder / name)
-    if name in catalogue():
-        return load_entry(catalogue()[name], cache_folder())
-    if Path(name).exists():
+    entry = catalogue().get(name)
+    if name and folder and (folder / name).is_dir():
+        copy = folder / name
+        return read_copy(entry, copy, f"local copy {copy}") if entry else read_folder(copy)
+    if entry:
+        return load_entry(entry, cache_folder())
+    if name and Path(name).exists():
         return _from_path(Path(name))
     raise _unknown(name, data_dir)
 
@@ -77,7 +79,9 @@ def _local_folder(data_dir: str | Path | None) -> Path | None:
     if not given:
         return None
     if not Path(given).is_dir():
-        raise ManyLabelError("data_dir", "an existing folder", str(given), f"Correct --data-dir or {DATA_VARIABLE}.")
+        raise ManyLabelError(
+            "data_dir", "an existing folder", str(given), f"Correct --data-dir or {DATA_VARIABLE}."
+        )
     return Path(given)
 
 
@@ -96,19 +100,15 @@ def _from_path(path: Path) -> DataSet:
         return read_npz(path, about)
     if path.suffix.lower() == ".arff":
         return read_mulan(path, about)
-    raise ManyLabelError(str(path), "a file that ends in .npz or .arff, or a folder", f"{path.suffix or 'no ending'}")
-
-
-def _from_catalogue_copy(name: str, folder: Path) -> DataSet:
-    from manylabel.data.catalogue import catalogue, verified
-    from manylabel.data.formats.folder import read_folder
-
-    entry = catalogue()[name]
-    return verified(entry, read_folder(folder, entry.described(f"{entry.source}, local copy {folder}")), folder)
+    raise ManyLabelError(
+        str(path), "a file that ends in .npz or .arff, or a folder", f"{path.suffix or 'no ending'}"
+    )
 
 
 def _unknown(name: str, data_dir: str | Path | None) -> ManyLabelError:
     known = names(data_dir)
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else "Or give the path of an npz file, an ARFF file or a folder."
+    hint = (
+        f"Did you mean {near[0]!r}?" if near else "Or give the path of an npz file, an ARFF file or a folder."
+    )
     return ManyLabelError("data set", f"one of {', '.join(known)}, or a path", repr(name), hint)

@@ -82,14 +82,18 @@ def _split_sources() -> tuple[_Sources, _Sources]:
     return _Sources(images[~of_test], classes[~of_test]), _Sources(images[of_test], classes[of_test])
 
 
-def _compose(sources: _Sources, n: int, random: torch.Generator) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def _compose(
+    sources: _Sources, n: int, random: torch.Generator
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """n scenes, (n, 32, 32) uint8, and their labels, (n, 10) uint8."""
     counts = torch.multinomial(torch.tensor(_SHARE_OF_COUNTS), n, replacement=True, generator=random) + 1
     scene = torch.repeat_interleave(torch.arange(n), counts)  # the scene of each digit
     drawn = torch.randint(len(sources.images), scene.shape, generator=random)
     canvas = _background(n, random)
     specks = torch.randint(len(sources.images), (n * _N_SPECKS,), generator=random)
-    canvas = _paint(canvas, torch.arange(n).repeat_interleave(_N_SPECKS), _scraps(sources.images[specks], random), random)
+    canvas = _paint(
+        canvas, torch.arange(n).repeat_interleave(_N_SPECKS), _scraps(sources.images[specks], random), random
+    )
     canvas = _paint(canvas, scene, sources.images[drawn], random)
     canvas += _NOISE * torch.randn(canvas.shape, generator=random)
     labels = torch.zeros(n, _DIGITS, dtype=torch.uint8)

@@ -86,7 +86,9 @@ def _serve_labels(Y: SparseLabels, fraction: float, rng: np.random.Generator, dr
     offsets, columns = Y.offsets.numpy(), Y.columns.numpy()
     carriers = np.split(Y.transposed.columns.numpy(), Y.transposed.offsets.numpy()[1:-1])
     left = np.array([len(rows) for rows in carriers])
-    wanted = fraction * left  # `left`: free rows of each label; `wanted`: how many it still lacks among the drawn
+    wanted = (
+        fraction * left
+    )  # `left`: free rows of each label; `wanted`: how many it still lacks among the drawn
     kept = np.zeros_like(left)  # rows of each label that were dealt out and not drawn
 
     def count(rows: Any) -> Any:

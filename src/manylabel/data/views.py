@@ -71,7 +71,9 @@ class ImageViews:
     torch.Size([8, 3, 32, 32])
     """
 
-    def __init__(self, crop: float = 0.2, flip: bool = False, jitter: float = 0.4, greyscale: float = 0.2) -> None:
+    def __init__(
+        self, crop: float = 0.2, flip: bool = False, jitter: float = 0.4, greyscale: float = 0.2
+    ) -> None:
         if not 0 < crop <= 1:
             raise ManyLabelError("ImageViews", "crop above 0 and up to 1", f"{crop:g}")
         if jitter < 0 or not 0 <= greyscale <= 1:
@@ -100,8 +102,9 @@ class ImageViews:
     def _resampled(self, x: Tensor) -> Tensor:
         n = len(x)
         area = self._between(n, self.crop, 1, x)
-        stretch = self._between(n, -math.log(_ASPECT), math.log(_ASPECT), x).div(2).exp()
-        size = torch.stack([area.sqrt() * stretch, area.sqrt() / stretch], 1).clamp(max=1)  # width, height
+        widest = -area.log().clamp(min=-math.log(_ASPECT))  # no side may be longer than the picture's
+        stretch = self._between(n, -0.5, 0.5, x).mul(widest).exp()
+        size = torch.stack([area.sqrt() * stretch, area.sqrt() / stretch], 1)  # width, height
         centre = (1 - size) * self._between((n, 2), -1, 1, x)
         if self.flip:
             size[:, 0] *= torch.randint(2, (n,), device=x.device) * 2 - 1

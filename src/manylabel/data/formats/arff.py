@@ -7,6 +7,7 @@ a single stored value must not vanish, and `INTEGER` columns must not be rounded
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,9 @@ import numpy as np
 from manylabel.data.assembly import Part
 from manylabel.errors import ManyLabelError
 
-_ATTRIBUTE = re.compile(r"""@attribute\s+("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[^\s{}%,]+)\s*(\{.*\}|\S+)\s*$""", re.I)
+_ATTRIBUTE = re.compile(
+    r"""@attribute\s+("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[^\s{}%,]+)\s*(\{.*\}|\S+)\s*$""", re.I
+)
 _NUMERIC = ("numeric", "real", "integer")
 
 
@@ -84,7 +87,11 @@ def read_label_names(xml: Path) -> tuple[str, ...]:
         raise ManyLabelError(str(xml), "a readable XML file", error.strerror or str(error), hint) from None
     names = tuple(e.get("name", "") for e in root.iter() if e.tag.rpartition("}")[2] == "label")
     if not names or "" in names:
-        raise ManyLabelError(str(xml), '<label name="..."/> elements', f"{len(names)} labels, some without a name")
+        got = f"{len(names)} labels" + (", some without a name" if names else "")
+        raise ManyLabelError(str(xml), '<label name="..."/> elements', got)
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ManyLabelError(str(xml), "every label once", f"{twice[0]!r} twice")
     return names
 
 
@@ -149,7 +156,9 @@ def _label_columns(path: Path, attributes: list[_Attribute], labels: tuple[str, 
     missing = [name for name in labels if name not in known]
     if missing:
         got = f"no attribute {missing[0]!r}" + (f" (nor {len(missing) - 1} others)" if missing[1:] else "")
-        raise ManyLabelError(str(path), f"an attribute for every label of {xml.name}", got, "Is it the XML file of this table?")
+        raise ManyLabelError(
+            str(path), f"an attribute for every label of {xml.name}", got, "Is it the XML file of this table?"
+        )
     is_label = np.array([a.name in set(labels) for a in attributes])
     if is_label.all():
         raise ManyLabelError(str(path), "features beside the labels", f"only the label columns of {xml.name}")
@@ -203,7 +212,13 @@ def _read_sparse(
 def _read_sparse_row(path: Path, number: int, line: str, attributes: list[_Attribute]) -> dict[int, float]:
     """``{column value, column value, ...}``."""
     if not (line.startswith("{") and line.endswith("}")):
-        raise _refusal(path, number, "a sparse row {column value, ...}", repr(line[:60]), "The file may have been cut off.")
+        raise _refusal(
+            path,
+            number,
+            "a sparse row {column value, ...}",
+            repr(line[:60]),
+            "The file may have been cut off.",
+        )
     row: dict[int, float] = {}
     for entry in line[1:-1].split(",") if line[1:-1].strip() else ():
         column, _, value = entry.strip().partition(" ")

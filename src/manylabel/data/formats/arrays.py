@@ -36,7 +36,9 @@ def read_npz(path: Path, about: About) -> DataSet:
     if not _has(arrays, "X_train") and not _has(arrays, "X"):
         hint = ""
         if "y_train" in arrays:
-            hint = "These are labels without features, which nothing can be trained on: add X_train and X_test."
+            hint = (
+                "These are labels without features, which nothing can be trained on: add X_train and X_test."
+            )
         raise ManyLabelError(str(path), _FORM, ", ".join(sorted(arrays)) or "no arrays", hint)
     validation = arrays.get("val_rows")
     if _has(arrays, "X_train"):
@@ -75,7 +77,7 @@ def _stack(first: Any, second: Any) -> Any:
 
 def _read(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except OSError as error:
         if error.errno is not None:

@@ -1,4 +1,4 @@
-"""A folder with `data.npz`, or with `train.jsonl.gz`, `test.jsonl.gz` and `labels.txt`, and a `card.json` that tells of its origin."""
+"""A folder with arrays, texts or ARFF files, and a `card.json` that tells of their origin."""
 
 from __future__ import annotations
 
@@ -18,25 +18,24 @@ def is_data_folder(path: Path) -> bool:
     """Whether a folder holds features to read, not labels alone."""
     if (path / "data.npz").exists():
         return str(_card(path).get("kind")) != "labels only"
-    return (path / "train.jsonl.gz").exists()
+    return (path / "train.jsonl.gz").exists() or any(path.glob("*.arff"))
 
 
-def read_folder(path: Path, about: About | None = None) -> DataSet:
+def read_folder(path: Path) -> DataSet:
     """Read the data set of a folder.
 
     Parameters
     ----------
     path : Path
         A folder with ``data.npz``, with JSON lines of texts, or with ARFF files.
-    about : About, optional
-        Otherwise told by ``card.json``, where there is one.
+        ``card.json``, where there is one, tells of its origin.
 
     Raises
     ------
     ManyLabelError
         If there is nothing to read, or the files are not as they should be.
     """
-    about = about or _about(path)
+    about = _about(path)
     if (path / "data.npz").exists():
         return read_npz(path / "data.npz", about)
     if (path / "train.jsonl.gz").exists():

@@ -38,7 +38,9 @@ def read_mulan(path: Path, about: About, validation_rows: Any = None) -> DataSet
     if test_path is not None:
         other = read_arff(test_path, xml)
         if (other.feature_names, other.label_names) != (table.feature_names, table.label_names):
-            raise ManyLabelError(str(test_path), f"the attributes of {table_path.name}", "others, or another order")
+            raise ManyLabelError(
+                str(test_path), f"the attributes of {table_path.name}", "others, or another order"
+            )
         test = other.part
     return assemble(
         about,

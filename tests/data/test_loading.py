@@ -1,0 +1,128 @@
+"""The way in: names, paths, descriptions, and the cost of the import."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from manylabel import data
+from manylabel.errors import ManyLabelError
+
+LABELS_ONLY = ("voc2007_labels", "mlrsnet_labels", "chestxray14_labels")
+
+
+def test_names_list_what_can_be_loaded(tmp_path, small):
+    assert data.names() == ("digits", "scene", "yeast")
+    for name in ("mine", "labels_alone", "empty"):
+        (tmp_path / name).mkdir()
+    np.savez(tmp_path / "mine" / "data.npz", X=small[0], y=small[1])
+    np.savez(tmp_path / "labels_alone" / "data.npz", y_train=small[1])
+    (tmp_path / "labels_alone" / "card.json").write_text('{"kind": "labels only"}')
+    assert data.names(tmp_path) == ("digits", "mine", "scene", "yeast")
+    assert data.load("mine", tmp_path).name == "mine"
+
+
+def test_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(
+        ManyLabelError,
+        match=r"one of digits, scene, yeast, or a path, but got 'yeats'. Did you mean 'yeast'\?",
+    ):
+        data.load("yeats")
+    with pytest.raises(ManyLabelError, match="Or give the path"):
+        data.load("")
+
+
+def test_path_that_cannot_be_read_is_refused(tmp_path, write):
+    with pytest.raises(ManyLabelError, match=r"an existing file or folder, but got nothing there"):
+        data.load(tmp_path / "nothing.npz")
+    with pytest.raises(ManyLabelError, match=r"ends in \.npz or \.arff, or a folder, but got \.csv"):
+        data.load(write("table.csv", "1,2"))
+    with pytest.raises(ManyLabelError, match="data_dir: expected an existing folder"):
+        data.load("yeast", tmp_path / "nothing")
+
+
+def test_bare_file_name_in_the_working_folder_is_a_path(tmp_path, small, monkeypatch):
+    np.savez(tmp_path / "d.npz", X=small[0], y=small[1])
+    monkeypatch.chdir(tmp_path)
+    assert data.load("d.npz").name == "d"
+
+
+@pytest.mark.parametrize("name", ["yeast", "scene"])
+def test_catalogue_sets_are_read_from_the_folder(shared_data, name):
+    dataset = data.load(name, shared_data)
+    assert "local copy" in dataset.source
+    assert dataset.split.startswith("the published train and test files")
+    arrays = np.load(shared_data / name / "data.npz")
+    np.testing.assert_array_equal(dataset.train.X, arrays["X_train"])
+    np.testing.assert_array_equal(dataset.test.Y.dense(), arrays["y_test"])
+    assert dataset.label_names == tuple(arrays["label_names"])
+    train, validation = data.split_validation(dataset, seed=0)
+    assert len(train) + len(validation) == len(dataset.train)
+    if name == "yeast":
+        np.testing.assert_array_equal(validation.X, arrays["X_train"][arrays["val_rows"]])
+
+
+@pytest.mark.parametrize(
+    "name", ["cal500", "delicious", "stackex_cs", "rcv1_subset1", "miml_scenes", "goemotions"]
+)
+def test_every_kind_of_folder_is_read(shared_data, name):
+    if not (shared_data / name).is_dir():
+        pytest.skip(f"no {name} in {shared_data}")
+    card = json.loads((shared_data / name / "card.json").read_text())
+    dataset = data.load(name, shared_data)
+    told = data.describe(dataset)
+    assert len(dataset.train) == card["n_train"] + card.get("n_valid", 0)
+    assert len(dataset.test) == card["n_test"]
+    assert told["labels"] == card["n_labels"]
+    assert told["test"]["labels_per_row"] == pytest.approx(card["test"]["mean_labels"], abs=1e-4)
+    assert told["test"]["most_labels"] == card["test"]["max_labels"]
+    assert json.loads(json.dumps(told)) == told
+
+
+@pytest.mark.parametrize("name", LABELS_ONLY)
+def test_labels_without_features_are_refused(shared_data, name):
+    assert name not in data.names(shared_data)
+    with pytest.raises(ManyLabelError, match="labels without features"):
+        data.load(name, shared_data)
+
+
+def test_description_of_a_small_set(tmp_path):
+    X = np.arange(20.0).reshape(10, 2)
+    Y = np.zeros((10, 3), dtype=int)
+    Y[:6, 0], Y[:2, 1], Y[0, 2] = 1, 1, 1
+    np.savez(
+        tmp_path / "d.npz",
+        X_train=X,
+        y_train=Y,
+        X_test=X[:2] + 100,
+        y_test=Y[:2],
+        label_names=["a", "b", "c"],
+    )
+    told = data.describe(data.load(tmp_path / "d.npz"))
+    assert told["train"] == {"rows": 10, "labels_per_row": 0.9, "most_labels": 3, "without_labels": 0.4}
+    assert told["most_frequent"] == {"a": 6, "b": 2, "c": 1}
+    assert list(told["least_frequent"]) == ["c", "b", "a"]
+    assert told["imbalance"] == 3
+    assert told["features"] == "2 numbers"
+    assert told["remarks"] == ["4 of 10 training rows carry no label."]
+
+
+def test_rows_are_taken_by_position_or_mask(tmp_path, small):
+    np.savez(tmp_path / "d.npz", X_train=small[0], y_train=small[1], X_test=small[0], y_test=small[1])
+    rows = data.load(tmp_path / "d.npz").train
+    some = rows.take([3, 3, 0])
+    torch.testing.assert_close(some.X, rows.X[[3, 3, 0]])
+    np.testing.assert_array_equal(some.Y.dense(), small[1][[3, 3, 0]])
+    marked = np.zeros(12, dtype=bool)
+    marked[[0, 3]] = True
+    assert torch.equal(rows.take(marked).X, rows.X[[0, 3]])
+
+
+def test_import_brings_nothing_heavy():
+    heavy = ("scipy", "sklearn", "kornia", "pooch", "arff", "matplotlib", "rich", "pandas")
+    program = f"import sys, manylabel.data; print([name for name in {heavy} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
