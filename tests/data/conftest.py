@@ -58,7 +58,7 @@ def xml_text(names: Iterable[str]) -> str:
 
 @pytest.fixture
 def small() -> tuple[np.ndarray, np.ndarray]:
-    """Features (12, 4) float32, a third of them 0, and labels (12, 3); the last row has no feature and no label."""
+    """Features (12, 4) float32, a third of them 0, and labels (12, 3); the last row is all 0."""
     random = np.random.default_rng(3)
     X = random.standard_normal((12, 4)).astype(np.float32)
     X[random.random(X.shape) < 0.33] = 0

@@ -39,8 +39,10 @@ def test_agrees_with_liac_arff(write, forms, small, sparse):
 
 def test_spellings_that_files_in_use_have(write):
     text = (
-        "\ufeff% a comment\n@RELATION 'a name: -C 2'\n@ATTRIBUTE\t'with space'\tREAL\n@attribute \"it's\" integer\n"
-        "@attribute n-0_x numeric\n@attribute 'l\\'1' { 0, 1 }\n\n@DATA\n% more\n 0.5 , 1.5,2 ,'1'\r\n\n1e-3,2,3,0\n"
+        "\ufeff% a comment\n@RELATION 'a name: -C 2'\n"
+        "@ATTRIBUTE\t'with space'\tREAL\n@attribute \"it's\" integer\n"
+        "@attribute n-0_x numeric\n@attribute 'l\\'1' { 0, 1 }\n\n"
+        "@DATA\n% more\n 0.5 , 1.5,2 ,'1'\r\n\n1e-3,2,3,0\n"
     )
     table = read_arff(write("t.arff", text), write("t.xml", '<labels><label name="l\'1"/></labels>'))
     np.testing.assert_allclose(
@@ -74,6 +76,8 @@ BROKEN = {
     "missing value": (HEADER + "1,2,0\n%\n?,2,0\n", "line 8", "a finite number for 'f'"),
     "NaN": (HEADER + "1,nan,0\n", "line 6", "a finite number for 'g'"),
     "infinite": (HEADER + "1,2,0\n1,-inf,0\n", "line 7", "a finite number for 'g'"),
+    "beyond float32": (HEADER + "1,2,0\n1e300,2,0\n", "line 7", "a finite number for 'f', but got 1e+300"),
+    "sparse beyond float32": (HEADER + "{1 1e300}\n", "line 6", "a finite number for 'g', but got 1e+300"),
     "missing label": (HEADER + "1,2,?\n", "line 6", "a finite number for 'a'"),
     "label 2": (HEADER + "1,2,0\n1,2,2\n", "line 7", "label 'a' to be 0 or 1, but got 2"),
     "label one half": (HEADER + "1,2,0.5\n", "line 6", "got 0.5"),

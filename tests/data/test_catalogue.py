@@ -65,7 +65,8 @@ def entry(served, forms, small):
     told = "".join(
         f'{key} = "{key} of small"\n' for key in ("about", "source", "licence", "reference", "split")
     )
-    sizes = f'rows = [8, 4]\nfeatures = 4\nlabels = 3\nvalidation_rows = {rows}\ndigest = "{expected}"\nbase = "{base}"\n'
+    sizes = f"rows = [8, 4]\nfeatures = 4\nlabels = 3\nvalidation_rows = {rows}\n"
+    sizes += f'digest = "{expected}"\nbase = "{base}"\n'
     return parse_catalogue(f"[small]\n{told}{sizes}{listed}")["small"]
 
 
@@ -112,7 +113,7 @@ def test_no_connection_says_what_to_do(tmp_path, entry, monkeypatch):
 def test_cache_that_cannot_be_written_says_what_to_do(tmp_path, entry):
     (tmp_path / "file").write_text("")
     with pytest.raises(
-        ManyLabelError, match=r"expected a writable folder .*Name another folder with MANYLABEL_CACHE"
+        ManyLabelError, match=r"expected a folder .* to write to.*Name another folder with MANYLABEL_CACHE"
     ):
         load_entry(entry, tmp_path / "file")
 

@@ -93,6 +93,14 @@ def test_pictures_are_kept_as_bytes_with_channels_first(tmp_path, layout):
     assert sorted(row.numpy().tobytes() for row in read) == sorted(row.tobytes() for row in expected)
 
 
+def test_validation_rows_with_other_columns_are_refused(tmp_path, small):
+    X, Y = small
+    arrays = {"X_train": X, "y_train": Y, "X_val": X[:, :2], "y_val": Y, "X_test": X, "y_test": Y}
+    np.savez(tmp_path / "d.npz", **arrays)
+    with pytest.raises(ManyLabelError, match="X_val and y_val: expected the columns of"):
+        data.load(tmp_path / "d.npz")
+
+
 GOOD = {"X_train": np.eye(4), "y_train": np.eye(4), "X_test": np.eye(4), "y_test": np.eye(4)}
 
 
@@ -128,6 +136,7 @@ BAD_ARRAYS = {
         {"y_train": np.array([0, 1, 2, 3])},
         "labels of shape (n_rows, n_labels), but got shape (4,)",
     ),
+    "no array but a number": ({"X_train": np.array(3)}, "at least one row"),
     "text features": ({"X_train": np.full((4, 4), "a")}, "numbers, but got entries of type <U1"),
     "text labels": ({"y_train": np.full((4, 4), "a")}, "0/1 labels, but got entries of type <U1"),
     "float pictures": (
@@ -176,7 +185,7 @@ def test_arrays_that_are_absent_are_named(tmp_path):
     with pytest.raises(ManyLabelError, match="no array y_test"):
         data.load(tmp_path / "d.npz")
     np.savez(tmp_path / "d.npz", Z=np.eye(3))
-    with pytest.raises(ManyLabelError, match="expected arrays X_train, y_train.* but got Z"):
+    with pytest.raises(ManyLabelError, match=r"expected arrays X_train, y_train.* but got Z"):
         data.load(tmp_path / "d.npz")
     np.savez(tmp_path / "d.npz", y_train=np.eye(3), y_test=np.eye(3))
     with pytest.raises(ManyLabelError, match="labels without features"):
@@ -240,7 +249,7 @@ def test_texts(write):
     folder = write("t/labels.txt", "yes\nno\n").parent
     dataset = data.load(folder)
     assert (dataset.kind, dataset.label_names) == ("text", ("yes", "no"))
-    assert dataset.train.X == [row["text"] for row in ROWS[:6]]
+    assert [row["text"] for row in ROWS[:6]] == dataset.train.X
     assert dataset.train.Y.dense().tolist() == [["yes" in r["labels"], "no" in r["labels"]] for r in ROWS[:6]]
     assert dataset.validation_rows.tolist() == [4, 5]
     assert dataset.test.take([2, 0]).X == ["text 8", "text 6"]
@@ -284,7 +293,7 @@ def test_remarks_tell_what_a_reader_should_know():
     assert dataset.remarks == (
         "Label 'b' is never given in training: nothing can be learnt about it.",
         "Label 'a' is given to every training row: nothing can be learnt about it.",
-        "2 labels ('a', 'b') are never given in test: its score is undefined there.",
+        "2 labels ('a', 'b') are never given in test: no score is defined there.",
         "1 of 2 test rows carry no label.",
         "1 of 2 test rows have the features of a training row.",
     )

@@ -54,7 +54,7 @@ def test_no_digit_serves_both_parts():
 
 
 def test_scenes_show_their_digits():
-    """Where only bright digits of one class are drawn, the label says so and the picture is brighter than without."""
+    """Where digits of one class alone are drawn, that is the label, and something bright is to be seen."""
     train, _ = _split_sources()
     ones = type(train)(train.images[train.classes == 1], train.classes[train.classes == 1])
     pictures, labels = _compose(ones, 50, torch.Generator().manual_seed(0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from torch import Tensor
@@ -16,10 +16,9 @@ from manylabel.data.remarks import find_remarks
 from manylabel.data.splits import stratified
 from manylabel.errors import ManyLabelError
 
+Names: TypeAlias = "Sequence[Any] | np.ndarray[Any, Any]"
 TEST_SHARE = 0.25
-_SPLIT_RULE = (
-    f"no published split: {TEST_SHARE:.0%} of the rows are test rows, drawn label-stratified with seed 0"
-)
+_SPLIT_RULE = f"no published split: {TEST_SHARE:.0%} of the rows are drawn label-stratified with seed 0"
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,8 @@ def assemble(
     train: Part,
     test: Part | None = None,
     *,
-    label_names: Sequence[Any] | None = None,
-    feature_names: Sequence[Any] | None = None,
+    label_names: Names | None = None,
+    feature_names: Names | None = None,
     validation_rows: Any = None,
 ) -> DataSet:
     """Check the parts of a data set and put them together.
@@ -74,12 +73,14 @@ def assemble(
     label_names, feature_names : sequence of str, optional
         Labels are numbered where their names are not known.
     validation_rows : positions in ``train``, optional
+        Only beside a ``test``.
 
     Raises
     ------
     ManyLabelError
         For anything in the parts that cannot be used, or parts that do not fit each other.
     """
+    assert test is not None or validation_rows is None, "positions in a part that is yet to be drawn"
     kept, held_out = _two_parts(train, test)
     labels = checked_names(label_names, kept.Y.n_labels, "label", train.where)
     features = None
@@ -134,15 +135,13 @@ def _kind(X: Features) -> Kind:
 def _positions(rows: Any, n: int, where: str) -> np.ndarray[Any, Any]:
     positions = np.sort(np.asarray(rows))
     if positions.dtype.kind not in "iu" or positions.ndim != 1:
-        raise ManyLabelError(
-            where, "validation rows as a list of positions", f"{positions.dtype} {positions.shape}"
-        )
+        got = f"{positions.dtype} of shape {positions.shape}"
+        raise ManyLabelError(where, "validation rows as a list of positions", got)
     if len(np.unique(positions)) != len(positions) or not (0 < len(positions) < n):
         raise ManyLabelError(where, f"from 1 to {n - 1} distinct validation rows", f"{len(positions)}")
     if positions[0] < 0 or positions[-1] >= n:
-        raise ManyLabelError(
-            where, f"validation rows from 0 to {n - 1}", f"{positions[0]} to {positions[-1]}"
-        )
+        got = f"{positions[0]} to {positions[-1]}"
+        raise ManyLabelError(where, f"validation rows from 0 to {n - 1}", got)
     return positions.astype(np.int64)
 
 

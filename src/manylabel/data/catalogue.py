@@ -95,7 +95,7 @@ def cache_folder() -> Path:
 
 
 def download(entry: Entry, folder: Path) -> Path:
-    """Fetch the files of an entry that are not in ``folder / NAME`` yet, verify all of them, and return that folder.
+    """Fetch what is missing of an entry into ``folder / NAME``, verify all of its files, return that folder.
 
     Raises
     ------
@@ -151,28 +151,26 @@ def _pooch() -> Any:
 
 
 def _fetch(entry: Entry, file: RemoteFile, target: Path) -> None:
-    url, pooch = entry.base + file.name, _pooch()
-    who = f"data set {entry.name}"
+    pooch = _pooch()
+    from requests import RequestException  # comes with pooch
+
+    url, who = entry.base + file.name, f"data set {entry.name}"
     hint = "Check the connection, or name a folder that holds a copy with --data-dir or MANYLABEL_DATA."
     try:
         pooch.retrieve(url, f"sha256:{file.sha256}", fname=file.name, path=target)
-    except ValueError as error:  # pooch: the digest differs
-        if "hash" not in str(error):
-            raise
-        expected = f"{url} to have sha256 {file.sha256}"
-        raise ManyLabelError(
-            who, expected, "another content", "The file has changed or was cut off. " + hint
-        ) from None
-    except OSError as error:  # of requests, or of the disk
-        if getattr(error, "filename", None):
-            expected = f"a writable folder {target}"
-            hint = f"Name another folder with {CACHE_VARIABLE}."
-            raise ManyLabelError(who, expected, error.strerror or str(error), hint) from None
+    except RequestException as error:
         raise ManyLabelError(who, f"to download {url}", _reason(error), hint) from None
+    except OSError as error:
+        hint = f"Name another folder with {CACHE_VARIABLE}."
+        got = error.strerror or str(error)
+        raise ManyLabelError(who, f"a folder {target} to write to", got, hint) from None
+    except ValueError:  # pooch found another digest
+        expected = f"{url} to have sha256 {file.sha256}"
+        hint = f"The file has changed or was cut off. {hint}"
+        raise ManyLabelError(who, expected, "another content", hint) from None
 
 
-def _reason(error: OSError) -> str:
-    response = getattr(error, "response", None)
-    if response is not None:
-        return f"HTTP status {response.status_code}"
+def _reason(error: Any) -> str:
+    if error.response is not None:
+        return f"HTTP status {error.response.status_code}"
     return f"no answer ({type(error).__name__})"

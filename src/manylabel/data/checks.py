@@ -23,8 +23,8 @@ def checked_features(X: Any, who: str) -> Features:
     Parameters
     ----------
     X : (n, n_features) numbers, dense or SciPy sparse; (n, ...) uint8 pictures; or list of n str
-        Pictures are (n, height, width), (n, height, width, channels) or (n, channels, height, width), where channels
-        is 1 or 3.
+        Pictures are (n, height, width), (n, height, width, channels) or (n, channels, height, width), where
+        channels is 1 or 3.
     who : str
         The file or argument, for messages.
 
@@ -35,7 +35,7 @@ def checked_features(X: Any, who: str) -> Features:
     """
     if isinstance(X, list):
         return _checked_texts(X, who)
-    if X.shape[0] == 0:
+    if not X.shape or X.shape[0] == 0:
         raise ManyLabelError(who, "at least one row", "none")
     if hasattr(X, "tocsr"):
         return _checked_sparse(X, who)
@@ -59,30 +59,25 @@ def checked_labels(Y: Any, who: str) -> LabelMatrix:
     """
     if getattr(Y, "ndim", 2) != 2 or Y.shape[1] == 0:
         raise ManyLabelError(who, "labels of shape (n_rows, n_labels)", f"shape {tuple(Y.shape)}")
-    entries = Y.tocoo() if hasattr(Y, "tocoo") else None
-    values = np.asarray(Y) if entries is None else entries.data
-    if values.dtype.kind not in "biuf":
-        raise ManyLabelError(
-            who, "0/1 labels", f"entries of type {values.dtype}", "Encode them as a 0/1 matrix."
-        )
-    wrong = np.flatnonzero((values.ravel() != 0) & (values.ravel() != 1))
+    if Y.dtype.kind not in "biuf":
+        hint = "Encode them as a 0/1 matrix."
+        raise ManyLabelError(who, "0/1 labels", f"entries of type {Y.dtype}", hint)
+    rows, columns, values = _entries(Y)
+    wrong = np.flatnonzero((values != 0) & (values != 1))
     if len(wrong):
-        row, column = (
-            np.unravel_index(wrong[0], Y.shape)
-            if entries is None
-            else (entries.row[wrong[0]], entries.col[wrong[0]])
-        )
-        got = f"{values.ravel()[wrong[0]]:g} in row {row}, column {column} (counted from 0)"
-        raise ManyLabelError(
-            who, "every label to be 0 or 1", got, "Encode missing labels as 0 or drop their rows."
-        )
+        first = wrong[0]
+        got = f"{values[first]:g} in row {rows[first]}, column {columns[first]} (counted from 0)"
+        hint = "Encode missing labels as 0 or drop their rows."
+        raise ManyLabelError(who, "every label to be 0 or 1", got, hint)
     labels = LabelMatrix.of(Y.astype(np.uint8), binary=True, who=who)
     if labels.n_labels > _DENSE_UP_TO:
         return labels.sparse()
-    return labels if entries is None else LabelMatrix.of(labels.dense(torch.uint8))
+    return LabelMatrix.of(labels.dense(torch.uint8))
 
 
-def checked_names(names: Sequence[Any] | None, n: int, what: str, who: str) -> tuple[str, ...]:
+def checked_names(
+    names: Sequence[Any] | np.ndarray[Any, Any] | None, n: int, what: str, who: str
+) -> tuple[str, ...]:
     """One distinct, non-empty name for each of ``n`` columns; numbered names where none are given.
 
     Raises
@@ -92,7 +87,7 @@ def checked_names(names: Sequence[Any] | None, n: int, what: str, who: str) -> t
     """
     if names is None:
         return tuple(f"{what} {i}" for i in range(n))
-    found = tuple(str(name) for name in names)
+    found = tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names)
     if len(found) != n:
         raise ManyLabelError(who, f"{n} {what} names, one a column", f"{len(found)}")
     twice = [name for name, count in Counter(found).items() if count > 1]
@@ -100,6 +95,15 @@ def checked_names(names: Sequence[Any] | None, n: int, what: str, who: str) -> t
         got = f"{twice[0]!r} more than once" if twice else "an empty name"
         raise ManyLabelError(who, f"distinct, non-empty {what} names", got, "Rename or merge the columns.")
     return found
+
+
+def _entries(Y: Any) -> tuple[Any, Any, Any]:
+    """Row, column and value of every entry that may differ from 0."""
+    if hasattr(Y, "tocoo"):
+        coo = Y.tocoo()
+        return coo.row, coo.col, coo.data
+    rows, columns = np.nonzero(Y)
+    return rows, columns, Y[rows, columns]
 
 
 def _checked_texts(X: list[Any], who: str) -> list[str]:

@@ -25,8 +25,8 @@ class Rows:
     Attributes
     ----------
     X : features of n rows
-        Float32 tensor (n, n_features), SciPy CSR matrix (n, n_features), uint8 tensor (n, channels, height, width),
-        or list of n str.
+        Float32 tensor (n, n_features), SciPy CSR matrix (n, n_features), uint8 tensor (n, channels, height,
+        width), or list of n str.
     Y : LabelMatrix (n, n_labels)
     """
 

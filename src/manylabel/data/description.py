@@ -16,10 +16,11 @@ def describe(dataset: DataSet) -> dict[str, Any]:
     Returns
     -------
     dict
-        JSON-able, in an order to print: name, kind, features, labels; a dict for each of ``train`` and ``test`` with rows, labels
-        per row, largest number of labels, share of rows without labels; ``most_frequent`` and ``least_frequent`` labels with
-        their training rows; ``imbalance``, the most frequent label's training rows over those of the median label;
-        validation, split, source, licence, digest, remarks.
+        JSON-able, in an order to print: name, kind, features, labels; a dict for each of ``train`` and
+        ``test`` with rows, labels per row, largest number of labels, share of rows without labels;
+        ``most_frequent`` and ``least_frequent`` labels with their training rows; ``imbalance``, the most
+        frequent label's training rows over those of the median label; validation, split, source, licence,
+        digest, remarks.
     """
     counts = dataset.train.Y.label_counts().numpy().astype(int)
     order = np.argsort(-counts, kind="stable").tolist()

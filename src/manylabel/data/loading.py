@@ -19,11 +19,11 @@ def load(name_or_path: str | Path, data_dir: str | Path | None = None) -> DataSe
     Parameters
     ----------
     name_or_path : str or Path
-        ``"digits"`` (composed in memory), a name of the catalogue, the name of a folder in ``data_dir``, or the path of
-        an npz file, an ARFF file or a folder with a data set.
+        ``"digits"`` (composed in memory), a name of the catalogue, the name of a folder in ``data_dir``, or
+        the path of an npz file, an ARFF file or a folder with a data set.
     data_dir : str or Path, optional
-        Folder of local data sets, one folder each; a set found there is not downloaded. Default: the environment variable
-        ``MANYLABEL_DATA``.
+        Folder of local data sets, one folder each; a set found there is not downloaded. Default: the
+        environment variable ``MANYLABEL_DATA``.
 
     Returns
     -------
@@ -33,8 +33,8 @@ def load(name_or_path: str | Path, data_dir: str | Path | None = None) -> DataSe
     Raises
     ------
     ManyLabelError
-        If there is no such data set, it cannot be downloaded, or it holds what cannot be used; the message names the file
-        and, where there are lines, the line.
+        If there is no such data set, it cannot be downloaded, or it holds what cannot be used; the message
+        names the file and, where there are lines, the line.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def names(data_dir: str | Path | None = None) -> tuple[str, ...]:
 
     folder = _local_folder(data_dir)
     local = [child.name for child in folder.iterdir() if is_data_folder(child)] if folder else []
-    return (DIGITS, *sorted({*catalogue(), *local}))
+    return (DIGITS, *sorted({*catalogue(), *local} - {DIGITS}))
 
 
 def _local_folder(data_dir: str | Path | None) -> Path | None:

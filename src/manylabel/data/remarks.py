@@ -21,7 +21,7 @@ def find_remarks(train: Rows, test: Rows, label_names: tuple[str, ...]) -> Itera
         yield f"{_labels(label_names, always)} given to every training row: nothing can be learnt about it."
     unseen = test.Y.label_counts().numpy() == 0
     if unseen.any():
-        yield f"{_labels(label_names, unseen)} never given in test: its score is undefined there."
+        yield f"{_labels(label_names, unseen)} never given in test: no score is defined there."
     for part, rows in (("training", train), ("test", test)):
         empty = int((rows.Y.row_counts() == 0).sum())
         if empty:

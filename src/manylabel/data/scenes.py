@@ -1,4 +1,4 @@
-"""The embedded data set `digits`: pictures of one to four handwritten digits, labelled with the digits they show."""
+"""The embedded data set `digits`: pictures of one to four handwritten digits, which are their labels."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def load_scenes(n_train: int = 3000, n_test: int = 1500, seed: int = 0) -> DataS
 
     Notes
     -----
-    A third of the 1797 digits, every third of each class, is set aside for the test scenes, so that no test scene shows
-    a digit that a training scene shows. Digits differ in place, size, angle and contrast and may overlap; shading,
-    scraps of other digits and noise keep a classifier from reading them off single pixels.
+    A third of the 1797 digits, every third of each class, is set aside for the test scenes, so that no test
+    scene shows a digit that a training scene shows. Digits differ in place, size, angle and contrast and may
+    overlap; shading, scraps of other digits and noise keep a classifier from reading them off single pixels.
     """
     from manylabel.data.assembly import About, Part, assemble
 
@@ -58,7 +58,7 @@ def load_scenes(n_train: int = 3000, n_test: int = 1500, seed: int = 0) -> DataS
     random = torch.Generator().manual_seed(seed)
     about = About(
         name="digits",
-        source="composed from the handwritten digits that come with scikit-learn (Alpaydin and Kaynak, UCI, 1998)",
+        source="composed from scikit-learn's handwritten digits (Alpaydin and Kaynak, UCI, 1998)",
         licence="CC BY 4.0",
         split=f"{n_train} training and {n_test} test scenes; no digit image is used in both; seed {seed}",
     )
@@ -122,7 +122,7 @@ def _scraps(images: Tensor, random: torch.Generator) -> Tensor:
 
 
 def _paint(canvas: Tensor, scene: Tensor, images: Tensor, random: torch.Generator) -> Tensor:
-    """Put small images onto the scenes, each at its own place, size, angle and contrast; overlaps keep the brighter."""
+    """Put images onto the scenes, each at its own place, size, angle and contrast; the brighter one shows."""
     n = len(images)
     size, turn = _uniform((n,), *_SIZE, random), _uniform((n,), -_TURN, _TURN, random)
     contrast = _uniform((n, 1, 1), *_CONTRAST, random)

@@ -53,19 +53,20 @@ def stratified(Y: LabelMatrix, fraction: float, seed: int) -> np.ndarray[Any, An
     Returns
     -------
     (n_rows,) bool array
-        The rows drawn. No label loses its last row to them, and rows without labels are drawn by the same share.
+        The rows drawn. No label loses its last row to them, and rows without labels are drawn by the same
+        share.
 
     Notes
     -----
-    Iterative stratification: labels are served from the one with the fewest rows still free to the one with the most, since
-    a rare label has the least choice. Each draws from its free rows what it still lacks of ``fraction`` times its
-    rows; the rows drawn count for all their labels. Work grows with the number of label entries plus
-    ``n_labels ** 2``.
+    Iterative stratification: labels are served from the one with the fewest rows still free to the one with
+    the most, since a rare label has the least choice. Each draws from its free rows what it still lacks of
+    ``fraction`` times its rows; the rows drawn count for all their labels. Work grows with the number of
+    label entries plus ``n_labels ** 2``.
 
     References
     ----------
-    Sechidis, Tsoumakas and Vlahavas, On the stratification of multi-label data, ECML/PKDD 2011. Here a label's free
-    rows are dealt out at once, not one after another.
+    Sechidis, Tsoumakas and Vlahavas, On the stratification of multi-label data, ECML/PKDD 2011. Here a
+    label's free rows are dealt out at once, not one after another.
     """
     n_rows = len(Y)
     if not 0 < fraction < 1:
@@ -85,10 +86,8 @@ def _serve_labels(Y: SparseLabels, fraction: float, rng: np.random.Generator, dr
     """Deal out all rows that carry a label, in place."""
     offsets, columns = Y.offsets.numpy(), Y.columns.numpy()
     carriers = np.split(Y.transposed.columns.numpy(), Y.transposed.offsets.numpy()[1:-1])
-    left = np.array([len(rows) for rows in carriers])
-    wanted = (
-        fraction * left
-    )  # `left`: free rows of each label; `wanted`: how many it still lacks among the drawn
+    left = np.array([len(rows) for rows in carriers])  # free rows of each label
+    wanted = fraction * left  # rows that each label still lacks among the drawn
     kept = np.zeros_like(left)  # rows of each label that were dealt out and not drawn
 
     def count(rows: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Random views of a batch: masked vectors, augmented pictures. All draws come from torch's default generator."""
+"""Random views of a batch, masked vectors or augmented pictures, drawn with torch's default generator."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def keep_mask(shape: torch.Size | tuple[int, ...], p: float, device: torch.devic
     ----------
     shape : tuple of int
     p : float, from 0 to below 1
-        On the CPU rounded to a multiple of 2**-16: one 64-bit draw decides four entries, which takes a quarter of
-        the time of drawing each.
+        On the CPU rounded to a multiple of 2**-16: one 64-bit draw decides four entries, which takes a
+        quarter of the time of drawing each.
     device : torch.device, default the CPU
     """
     device = torch.device(device)
@@ -41,17 +41,19 @@ def mask(x: Tensor, p: float) -> Tensor:
 
 
 class ImageViews:
-    """Random crops, mirror images, colours and grey levels of a batch of pictures, each picture with its own draw.
+    """Crop, mirror and recolour the pictures of a batch at random, each with its own draw.
 
     Parameters
     ----------
     crop : float, default 0.2
-        Smallest share of the picture's area that a crop keeps before it is enlarged to the full size; 1 does not crop.
+        Smallest share of the picture's area that a crop keeps before it is enlarged to the full size; 1 does
+        not crop.
     flip : bool, default False
         Mirror left and right with probability 0.5.
     jitter : float, default 0.4
-        With probability 0.8, brightness and contrast are multiplied by a factor from ``1 - jitter`` to ``1 + jitter``;
-        in coloured pictures saturation too, and the hue turns by up to ``jitter / 4`` of the circle. 0 changes nothing.
+        With probability 0.8, brightness and contrast are multiplied by a factor from ``1 - jitter`` to ``1 +
+        jitter``; in coloured pictures saturation too, and the hue turns by up to ``jitter / 4`` of the
+        circle. 0 changes nothing.
     greyscale : float, default 0.2
         Probability that a coloured picture loses its colour.
 
@@ -62,7 +64,7 @@ class ImageViews:
 
     Notes
     -----
-    Crop and mirror are one bilinear resampling. The defaults are those of SimCLR and of the paper's pictures.
+    Crop and mirror are one bilinear resampling. The defaults of jitter and greyscale are those of SimCLR.
 
     Examples
     --------

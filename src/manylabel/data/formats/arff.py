@@ -1,7 +1,7 @@
 """Mulan's ARFF files: an ARFF table whose label columns are named by an XML file beside it.
 
-Read here rather than by a general ARFF library, because every refusal must name the file and the line, rows without
-a single stored value must not vanish, and `INTEGER` columns must not be rounded.
+Read here rather than by a general ARFF library, because every refusal must name the file and the line, rows
+without a single stored value must not vanish, and `INTEGER` columns must not be rounded.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _ATTRIBUTE = re.compile(
     r"""@attribute\s+("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[^\s{}%,]+)\s*(\{.*\}|\S+)\s*$""", re.I
 )
 _NUMERIC = ("numeric", "real", "integer")
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -156,10 +157,10 @@ def _label_columns(path: Path, attributes: list[_Attribute], labels: tuple[str, 
     missing = [name for name in labels if name not in known]
     if missing:
         got = f"no attribute {missing[0]!r}" + (f" (nor {len(missing) - 1} others)" if missing[1:] else "")
-        raise ManyLabelError(
-            str(path), f"an attribute for every label of {xml.name}", got, "Is it the XML file of this table?"
-        )
-    is_label = np.array([a.name in set(labels) for a in attributes])
+        hint = "Is it the XML file of this table?"
+        raise ManyLabelError(str(path), f"an attribute for every label of {xml.name}", got, hint)
+    chosen = set(labels)
+    is_label = np.array([a.name in chosen for a in attributes])
     if is_label.all():
         raise ManyLabelError(str(path), "features beside the labels", f"only the label columns of {xml.name}")
     return is_label
@@ -178,7 +179,7 @@ def _read_dense(
             values[i] = tokens
         except ValueError:  # a quoted, missing or broken value
             values[i] = [_number(path, number, a, t) for a, t in zip(attributes, tokens, strict=True)]
-    row, column = np.nonzero(~np.isfinite(values) | (is_label & (values != 0) & (values != 1)))
+    row, column = np.nonzero(~(np.abs(values) <= _LARGEST) | (is_label & (values != 0) & (values != 1)))
     if len(row):
         raise _bad_value(path, rows[row[0]][0], attributes[column[0]], values[row[0], column[0]])
     return values[:, ~is_label].astype(np.float32), values[:, is_label].astype(np.uint8)
@@ -193,14 +194,16 @@ def _read_sparse(
         if np.isnan(attribute.omitted):
             hint = "A sparse row leaves the first value out, which must be 0."
             raise _refusal(path, attribute.line, f"{attribute.name!r} to list 0 first", "another value", hint)
-    lengths, columns, values = [0], [], []
+    lengths: list[int] = [0]
+    columns: list[int] = []
+    values: list[float] = []
     for number, line in rows:
         row = _read_sparse_row(path, number, line, attributes)
         lengths.append(len(row))
         columns.extend(row.keys())
         values.extend(row.values())
         for column, value in row.items():
-            if not np.isfinite(value) or (is_label[column] and value not in (0, 1)):
+            if not abs(value) <= _LARGEST or (is_label[column] and value not in (0, 1)):
                 raise _bad_value(path, number, attributes[column], value)
     shape = len(rows), len(attributes)
     table = sp.csr_matrix((np.array(values, dtype=np.float32), columns, np.cumsum(lengths)), shape=shape)
@@ -212,13 +215,8 @@ def _read_sparse(
 def _read_sparse_row(path: Path, number: int, line: str, attributes: list[_Attribute]) -> dict[int, float]:
     """``{column value, column value, ...}``."""
     if not (line.startswith("{") and line.endswith("}")):
-        raise _refusal(
-            path,
-            number,
-            "a sparse row {column value, ...}",
-            repr(line[:60]),
-            "The file may have been cut off.",
-        )
+        hint = "The file may have been cut off."
+        raise _refusal(path, number, "a sparse row {column value, ...}", repr(line[:60]), hint)
     row: dict[int, float] = {}
     for entry in line[1:-1].split(",") if line[1:-1].strip() else ():
         column, _, value = entry.strip().partition(" ")
@@ -239,7 +237,8 @@ def _number(path: Path, line: int, attribute: _Attribute, token: str) -> float:
 
 
 def _bad_value(path: Path, line: int, attribute: _Attribute, value: float) -> ManyLabelError:
-    if not np.isfinite(value):
-        hint = "Missing values cannot be used: fill them in or leave the row out."
-        return _refusal(path, line, f"a finite number for {attribute.name!r}", f"{value:g} or '?'", hint)
+    if not abs(value) <= _LARGEST:
+        got = "a missing value" if np.isnan(value) else f"{value:g}"
+        hint = "Fill it in, or leave the row or the column out."
+        return _refusal(path, line, f"a finite number for {attribute.name!r}", got, hint)
     return _refusal(path, line, f"label {attribute.name!r} to be 0 or 1", f"{value:g}")

@@ -1,4 +1,4 @@
-"""Arrays of an npz file: dense ones as they are, sparse ones as the parts of a CSR matrix; nothing is unpickled."""
+"""Arrays of an npz file, dense as they are or sparse as CSR parts; nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
 
 _CSR = ("data", "indices", "indptr", "shape")
-_FORM = "arrays X_train, y_train, X_test, y_test, or X and y (a sparse X as X_train_data, _indices, _indptr, _shape)"
+_FORM = "arrays X_train, y_train, X_test, y_test, or X and y (sparse: X_data, X_indices, X_indptr, X_shape)"
 
 
 def read_npz(path: Path, about: About) -> DataSet:
@@ -22,9 +22,10 @@ def read_npz(path: Path, about: About) -> DataSet:
     Parameters
     ----------
     path : Path
-        ``X_train``, ``y_train``, ``X_test``, ``y_test``, or ``X`` and ``y`` without a split; besides, where known,
-        ``X_val`` and ``y_val`` (kept as validation rows of the training part), ``val_rows``, ``label_names`` and
-        ``feature_names``. A sparse array ``A`` is stored as ``A_data``, ``A_indices``, ``A_indptr``, ``A_shape``.
+        ``X_train``, ``y_train``, ``X_test``, ``y_test``, or ``X`` and ``y`` without a split; besides, where
+        known, ``X_val`` and ``y_val`` (kept as validation rows of the training part), ``val_rows``,
+        ``label_names`` and ``feature_names``. A sparse array ``A`` is stored as ``A_data``, ``A_indices``,
+        ``A_indptr``, ``A_shape``.
     about : About
 
     Raises
@@ -33,20 +34,16 @@ def read_npz(path: Path, about: About) -> DataSet:
         If the file cannot be read, lacks one of the arrays, or holds what a data set cannot.
     """
     arrays = _read(path)
-    if not _has(arrays, "X_train") and not _has(arrays, "X"):
-        hint = ""
-        if "y_train" in arrays:
-            hint = (
-                "These are labels without features, which nothing can be trained on: add X_train and X_test."
-            )
-        raise ManyLabelError(str(path), _FORM, ", ".join(sorted(arrays)) or "no arrays", hint)
-    validation = arrays.get("val_rows")
+    test, validation = None, None
     if _has(arrays, "X_train"):
         train, test = _part(arrays, "_train", path), _part(arrays, "_test", path)
+        validation = arrays.get("val_rows")
+        if _has(arrays, "X_val"):
+            train, validation = joined(train, _part(arrays, "_val", path))
+    elif _has(arrays, "X"):
+        train = _part(arrays, "", path)
     else:
-        train, test = _part(arrays, "", path), None
-    if _has(arrays, "X_val"):
-        train, validation = joined(train, _part(arrays, "_val", path))
+        raise _without_features(path, arrays)
     return assemble(
         about,
         train,
@@ -60,19 +57,27 @@ def read_npz(path: Path, about: About) -> DataSet:
 def joined(train: Part, validation: Part) -> tuple[Part, np.ndarray[Any, Any]]:
     """The rows of both, and the positions of the second among them."""
     n = len(train.X) if isinstance(train.X, list) else train.X.shape[0]
-    n_validation = validation.Y.shape[0]
-    both = Part(_stack(train.X, validation.X), _stack(train.Y, validation.Y), train.where)
-    return both, np.arange(n, n + n_validation)
+    try:
+        both = Part(_stack(train.X, validation.X), _stack(train.Y, validation.Y), train.where)
+    except ValueError as error:
+        raise ManyLabelError(validation.where, f"the columns of {train.where}", str(error)) from None
+    return both, np.arange(n, len(both.X) if isinstance(both.X, list) else both.X.shape[0])
 
 
 def _stack(first: Any, second: Any) -> Any:
     if isinstance(first, list):
         return first + second
-    if hasattr(first, "tocsr"):
+    if hasattr(first, "tocsr") or hasattr(second, "tocsr"):
         import scipy.sparse as sp
 
-        return sp.vstack([first, second], format="csr")
+        return sp.vstack([sp.csr_matrix(first), sp.csr_matrix(second)], format="csr")
     return np.concatenate([first, second])
+
+
+def _without_features(path: Path, arrays: dict[str, Any]) -> ManyLabelError:
+    hint = "These are labels without features, which nothing can be trained on: add X_train and X_test."
+    got = ", ".join(sorted(arrays)) or "no arrays"
+    return ManyLabelError(str(path), _FORM, got, hint if "y_train" in arrays else "")
 
 
 def _read(path: Path) -> dict[str, np.ndarray[Any, Any]]:

@@ -1,4 +1,4 @@
-"""A data set as Mulan publishes it: `NAME-train.arff` and `NAME-test.arff`, or `NAME.arff`, with `NAME.xml`."""
+"""A data set as Mulan publishes it: `NAME-train.arff`, `NAME-test.arff` (or `NAME.arff`) and `NAME.xml`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def read_mulan(path: Path, about: About, validation_rows: Any = None) -> DataSet
     Parameters
     ----------
     path : Path
-        The folder, the training file (the test file is the one named ``test`` instead of ``train``), or a file without
-        a split.
+        The folder, the training file (the test file is the one named ``test`` instead of ``train``), or a
+        file without a split.
     about : About
     validation_rows : positions in the training file, optional
 
