@@ -168,8 +168,11 @@ class LabelMatrix(ABC):
         """``n_c``: rows of each label, (n_labels,)."""
 
     @abstractmethod
-    def label_sums(self, Z: Tensor) -> Tensor:
-        """``Y^T Z``: sums of the rows of Z that carry each label, (n_rows, D) -> (n_labels, D)."""
+    def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
+        """``Y^T Z``: sums of the rows of Z that carry each label, (n_rows, D) -> (n_labels, D).
+
+        With ``factors`` (n_rows,), of ``diag(factors) Z``, which is not made; then not differentiable.
+        """
 
     @abstractmethod
     def row_sums(self, M: Tensor) -> Tensor:
@@ -218,6 +221,7 @@ class DenseLabels(LabelMatrix):
     def __init__(self, Y: Tensor) -> None:
         self.Y = Y
         self.n_rows, self.n_labels = Y.shape
+        self._converted: Tensor | None = None
 
     @property
     def device(self) -> torch.device:
@@ -230,22 +234,27 @@ class DenseLabels(LabelMatrix):
         return labels if 8 * len(labels.columns) < self.Y.numel() else self
 
     def row_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        return self.Y.sum(1, dtype=dtype)
+        return self.dense(dtype).sum(1)
 
     def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        return self.Y.sum(0, dtype=dtype)
+        return self.dense(dtype).sum(0)
 
-    def label_sums(self, Z: Tensor) -> Tensor:
-        return self.Y.to(Z.dtype).T @ Z
+    def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
+        Yt = self.dense(Z.dtype).T
+        return (Yt if factors is None else Yt * factors) @ Z
 
     def row_sums(self, M: Tensor) -> Tensor:
-        return self.Y.to(M.dtype) @ M
+        return self.dense(M.dtype) @ M
 
     def take(self, rows: RowIndex) -> DenseLabels:
         return DenseLabels(self.Y[_index(rows, self.device)])
 
     def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        return self.Y.to(dtype)
+        if self.Y.dtype == dtype or self.Y.numel() > _COMPACT_FROM:
+            return self.Y.to(dtype)
+        if self._converted is None or self._converted.dtype != dtype:
+            self._converted = self.Y.to(dtype)  # small, and asked for several times by one loss
+        return self._converted
 
     def sparse(self) -> SparseLabels:
         flat = self.Y.reshape(-1).nonzero().squeeze(1)
@@ -321,7 +330,11 @@ class SparseLabels(LabelMatrix):
         weights = None if self.weights is None else self.weights.to(dtype)
         return torch.bincount(self.columns, weights, self.n_labels).to(dtype)
 
-    def label_sums(self, Z: Tensor) -> Tensor:
+    def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
+        if factors is not None:
+            entries = factors.index_select(0, self.transposed.columns)
+            weights = self.transposed.weights
+            return self.transposed.with_entries(entries if weights is None else entries * weights).row_sums(Z)
         return _BagSum.apply(Z, self.transposed, self)  # type: ignore[no-any-return, no-untyped-call]
 
     def row_sums(self, M: Tensor) -> Tensor:
@@ -410,8 +423,14 @@ class OneLabel(LabelMatrix):
     def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
         return self.label_sums(torch.ones(self.n_rows, 1, dtype=dtype, device=self.device)).squeeze(1)
 
-    def label_sums(self, Z: Tensor) -> Tensor:
-        return Z.new_zeros(self.n_labels + 1, Z.shape[1]).index_add(0, self.ids, Z)[:-1]
+    def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
+        sums = Z.new_zeros(self.n_labels + 1, Z.shape[1])
+        if factors is None:
+            return sums.index_add(0, self.ids, Z)[:-1]
+        for start in range(0, self.n_rows, 4096):
+            rows = slice(start, start + 4096)
+            sums.index_add_(0, self.ids[rows], Z[rows] * factors[rows, None])
+        return sums[:-1]
 
     def row_sums(self, M: Tensor) -> Tensor:
         return F.pad(M, (0, 0, 0, 1)).index_select(0, self.ids)

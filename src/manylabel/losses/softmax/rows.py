@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from manylabel.labels import LabelMatrix
+
 SMALLEST_NORM = 1e-12
+ALL = slice(None)
 
 
 def unit(x: Tensor) -> Tensor:
@@ -23,40 +26,76 @@ class Rows:
     """Rows of an (n, D) tensor in working precision, divided by their norms where asked.
 
     Nothing of size (n, D) is copied before somebody asks for it.
+
+    Parameters
+    ----------
+    x : (n, D) floating tensor
+    normalize : bool
+    dtype : torch.dtype
+        Working precision.
+    constant : bool, default False
+        No gradient is wanted: rows that are unit vectors to the last digits are taken as they are.
     """
 
-    def __init__(self, x: Tensor, normalize: bool, dtype: torch.dtype) -> None:
+    def __init__(self, x: Tensor, normalize: bool, dtype: torch.dtype, constant: bool = False) -> None:
         self.x, self.dtype = x, dtype
         self.n, self.dim = x.shape
-        self.norms = torch.linalg.vector_norm(x, dim=1, dtype=dtype) if normalize else None
-        self.inverse = None if self.norms is None else self.norms.clamp_min(SMALLEST_NORM).reciprocal_()
+        self.norms: Tensor | None = None
+        self.inverse: Tensor | None = None
+        if normalize:
+            self.norms = torch.linalg.vector_norm(x, dim=1, dtype=dtype)
+            if not (constant and self._are_unit(self.norms)):
+                self.inverse = self.norms.clamp_min(SMALLEST_NORM).reciprocal_()
 
-    @property
-    def plain(self) -> bool:
-        """Whether the tensor can be used as it is."""
-        return self.inverse is None and self.x.dtype == self.dtype
+    @staticmethod
+    def _are_unit(norms: Tensor) -> bool:
+        if norms.device.type != "cpu" or not len(norms):  # elsewhere the question costs more than it saves
+            return False
+        low, high = norms.aminmax()
+        return max(1.0 - float(low), float(high) - 1.0) <= 4 * torch.finfo(norms.dtype).eps
+
+    def longest(self) -> float:
+        """The largest norm, which bounds similarities; infinite where looking would stall a device."""
+        if self.norms is not None:
+            return 1.0
+        if self.x.device.type != "cpu" or not self.n:
+            return math.inf
+        return float(torch.linalg.vector_norm(self.x, dim=1, dtype=self.dtype).max())
 
     def tile(self, rows: slice, factor: float = 1.0) -> Tensor:
         """Rows times a constant, (rows, D)."""
         x = self.x[rows].to(self.dtype)
         if self.inverse is not None:
-            scale: Tensor = self.inverse[rows] * factor
-            return x * scale[:, None]
+            scale: Tensor = self.inverse[rows]
+            return x * (scale if factor == 1.0 else scale * factor)[:, None]
         return x if factor == 1.0 else x * factor
 
-    def project(self, g: Tensor, rows: slice) -> Tensor:
-        """The gradient of x from the gradient of its normalised rows; in place, (rows, D)."""
+    def label_sums(self, labels: LabelMatrix, factors: Tensor | None = None) -> Tensor:
+        """``labels^T diag(factors) z``, (n_labels, D)."""
+        if self.inverse is not None:
+            factors = self.inverse if factors is None else self.inverse * factors
+        return labels.label_sums(self.x.to(self.dtype), factors)
+
+    def project(self, g: Tensor, rows: slice, z: Tensor | None = None) -> Tensor:
+        """Turn the gradient of normalised rows into that of x, in place, (rows, D)."""
         if self.inverse is None or self.norms is None:
             return g
-        z = self.tile(rows)
-        inverse = torch.where(self.norms[rows] > SMALLEST_NORM, self.inverse[rows], 0)[:, None]
-        return g.sub_(z.mul_((g * z).sum(1, keepdim=True))).mul_(inverse)
+        z = self.tile(rows) if z is None else z
+        g.addcmul_(z, (g * z).sum(1, keepdim=True), value=-1)
+        return g.mul_(self.slope(rows)[:, None])
+
+    def slope(self, rows: slice) -> Tensor:
+        """``1 / ||x||``, and 0 for a row of zeros, which has no direction to turn."""
+        assert self.norms is not None
+        assert self.inverse is not None
+        slope: Tensor = self.norms[rows] * self.inverse[rows]
+        return slope.mul_(self.inverse[rows])
 
 
-def tiles(n: int, width: int) -> Iterator[slice]:
-    """Cut ``range(n)`` into slices of at most ``width``."""
-    for start in range(0, n, width):
-        yield slice(start, min(start + width, n))
+def tiles(start: int, stop: int, width: int) -> Iterator[slice]:
+    """Cut ``range(start, stop)`` into slices of at most ``width``."""
+    for first in range(start, stop, width):
+        yield slice(first, min(first + width, stop))
 
 
 def tile_shape(n_rows: int, n_columns: int, device: torch.device) -> tuple[int, int]:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from manylabel.labels import LabelMatrix
-from manylabel.losses.softmax.rows import Rows
 
 
 class PairWeights(ABC):
@@ -56,10 +55,6 @@ class LabelWeights(PairWeights):
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
         table = self.right.take(columns).columns_first(dtype) * self.per_label.to(dtype)[:, None]
         return self.left.take(rows).row_sums(table)
-
-    def candidate_sums(self, keys: Rows) -> Tensor:
-        """``diag(per_label) right^T k``, (C, D)."""
-        return self.right.label_sums(keys.tile(slice(None))) * self.per_label[:, None]
 
     def anchor_sums(self, anchors: Tensor) -> Tensor:
         """``diag(per_label) left^T z``, (C, D)."""

@@ -1,0 +1,103 @@
+"""One call of the engine: what is contrasted, and the arithmetic that its walks over the tiles share.
+
+Exponents are ``s / (tau ln 2)``. While they are known to stay within +-98, sums of 2^exponent neither
+overflow nor vanish in float32 and no maximum is subtracted; unit vectors guarantee that for ``tau >=
+0.0148``. Otherwise a running maximum is subtracted.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from manylabel.losses.softmax.rows import Rows, log2_per
+from manylabel.losses.softmax.weights import PairWeights, TileWeights
+
+LN2 = math.log(2.0)
+OWN = -1e30  # the exponent of an anchor's own pair: finite, so that the difference of two of them is 0
+_SAFE_EXPONENT = 98.0
+
+
+@dataclass
+class Job:
+    """What to contrast, fixed for one call."""
+
+    weights: PairWeights
+    temperature: float
+    normalize: bool
+    own: int | None
+    multiplicity: Tensor | None
+
+    @property
+    def factor(self) -> float:
+        return log2_per(self.temperature)
+
+    def bounded(self, anchors: Rows, candidates: Rows) -> bool:
+        """Whether no exponent can leave the range in which sums need no maximum."""
+        if self.factor > _SAFE_EXPONENT and self.normalize:
+            return False
+        return self.factor * anchors.longest() * candidates.longest() <= _SAFE_EXPONENT
+
+
+class Sums:
+    """Running sums over the candidates, one entry per anchor."""
+
+    def __init__(self, n: int, dim: int, like: Tensor, job: Job, bounded: bool, average: bool) -> None:
+        tiled = isinstance(job.weights, TileWeights)
+        self.peak = None if bounded else like.new_full((n,), OWN)
+        self.mass = like.new_zeros(n)  # sum of 2^(exponent - peak)
+        self.average = like.new_empty(n, dim) if average else None  # sum of 2^(exponent - peak) k
+        self.pull = like.new_zeros(n, dim) if average and tiled else None  # sum of w k
+        self.total = like.new_zeros(n) if tiled else None  # sum of w
+        self.score = like.new_zeros(n) if tiled else None  # sum of w exponent
+
+    def add_weights(self, rows: slice, w: Tensor, s: Tensor, k: Tensor) -> None:
+        """Take in a tile of weights and exponents."""
+        assert self.total is not None
+        assert self.score is not None
+        self.total[rows] += w.sum(1)
+        if self.pull is not None:
+            self.pull[rows].addmm_(w, k)
+        self.score[rows] += w.mul_(s).sum(1)
+
+    def add_scores(self, rows: slice, s: Tensor, k: Tensor, multiplicity: Tensor | None, first: bool) -> None:
+        """Take in a tile of exponents (overwritten)."""
+        if self.peak is not None:
+            self._lower(rows, s, first)
+        e = s.exp2_()
+        if multiplicity is None:
+            self.mass[rows] += e.sum(1)
+        else:
+            self.mass[rows] += e @ multiplicity
+            k = k * multiplicity[:, None]
+        if self.average is not None:
+            torch.addmm(self.average[rows], e, k, beta=0 if first else 1, out=self.average[rows])
+
+    def _lower(self, rows: slice, s: Tensor, first: bool) -> None:
+        """Move the running maximum, and subtract it."""
+        assert self.peak is not None
+        peak = torch.maximum(self.peak[rows], s.amax(1))
+        if not first:
+            shrink = (self.peak[rows] - peak).exp2_()
+            self.mass[rows] *= shrink
+            if self.average is not None:
+                self.average[rows] *= shrink[:, None]
+        self.peak[rows] = peak
+        s -= peak[:, None]
+
+    def log2(self) -> Tensor:
+        """``log2 sum_a 2^exponent`` of each anchor, (B,); finite where there was no candidate."""
+        lse = self.mass.clamp_min(torch.finfo(self.mass.dtype).tiny).log2_()
+        return lse if self.peak is None else lse.add_(self.peak)
+
+
+def without_own(tile: Tensor, rows: slice, columns: slice, own: int | None, fill: float) -> Tensor:
+    """Fill the pairs of each anchor with itself, in place."""
+    if own is not None:
+        offset = own + rows.start - columns.start
+        if -tile.shape[0] < offset < tile.shape[1]:
+            tile.diagonal(offset).fill_(fill)
+    return tile
