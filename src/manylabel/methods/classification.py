@@ -64,7 +64,7 @@ class Classification:
         else:
             self.network = nn.Sequential(encoder, classifier)
             self.view, self.plain = view(settings.views, inputs), plain(inputs)
-        self.module = nn.ModuleDict({"network": self.network, "encoder": encoder})
+        self.module: nn.Module = nn.ModuleDict({"network": self.network, "encoder": encoder})
         self.groups = [Group(FlatParameters(classifier.parameters()))]
         if settings.encoder_rate > 0:
             self.groups.append(Group(FlatParameters(encoder.parameters()), settings.encoder_rate))
@@ -78,7 +78,7 @@ class Classification:
     def monitor(self) -> dict[str, float]:
         """Loss and metrics on the validation rows; each F1 at its best threshold there."""
         self.network.eval()
-        logits = torch.cat([self.network(self.plain(x)) for x in self.validation.X.split(1024)]).float()
+        logits = torch.cat([self.network(self.plain(x)) for x in torch.split(self.validation.X, 1024)]).float()
         loss = float(self.criterion(logits, self.validation.Y))
         return {"loss": loss} | measure(torch.sigmoid(logits), self.validation.Y)
 
@@ -88,7 +88,7 @@ def embed(encoder: nn.Module, rows: Resident, inputs: Inputs) -> Tensor:
     """Representations of rows as they are, encoder in evaluation mode; (n, H)."""
     mode, prepare = encoder.training, plain(inputs)
     encoder.eval()
-    Z = torch.cat([encoder(prepare(x)) for x in rows.X.split(1024)]).float()
+    Z = torch.cat([encoder(prepare(x)) for x in torch.split(rows.X, 1024)]).float()
     encoder.train(mode)
     return Z
 

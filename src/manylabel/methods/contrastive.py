@@ -57,7 +57,7 @@ class Pretraining:
         queue = LabelQueue(settings.queue, settings.dim, n_labels, train.Y.dtype) if settings.queue else None
         self.queue = None if queue is None else queue.to(inputs.mean.device)
         parts = {"query": query, "key": self.key} | ({} if self.queue is None else {"queue": self.queue})
-        self.module = nn.ModuleDict(parts)
+        self.module: nn.Module = nn.ModuleDict(parts)
         self.groups = [Group(parameters)]
         self.criterion = losses.get(loss, temperature=settings.temperature, normalize=False)
         self.inputs, self.view = inputs, view(settings.views, inputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from importlib import resources
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -239,4 +239,4 @@ def _paths(settings: dict[str, Any], prefix: str = "") -> list[str]:
     found: list[str] = []
     for key, value in settings.items():
         found += _paths(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]
-    return cast(list[str], found)
+    return found

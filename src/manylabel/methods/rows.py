@@ -54,7 +54,7 @@ def view(settings: ViewSettings, inputs: Inputs) -> View:
     augment = views.ImageViews(
         crop=settings.crop, flip=settings.flip, jitter=settings.jitter, greyscale=settings.greyscale
     )
-    return lambda x: inputs(augment(x))  # type: ignore[no-any-return]
+    return lambda x: inputs(augment(x))
 
 
 def plain(inputs: Inputs) -> View:

@@ -10,6 +10,11 @@ from torch import Tensor, nn
 from manylabel.data.views import keep_mask
 
 
+def scaled_mask(n: int, p: float, like: Tensor) -> Tensor:
+    """``n`` independent factors for dropout: 0 with probability ``p``, else ``1 / (1 - p)``; dtype and device of ``like``."""
+    return keep_mask((n,), p, like.device).mul_(1 / (1 - p)).to(like.dtype)
+
+
 class Dropout(nn.Module):
     """Dropout whose mask costs a quarter of a random draw per entry on a CPU.
 
@@ -26,13 +31,13 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x
-        return x * keep_mask(x.shape, self.p, x.device).to(x.dtype).mul_(1 / (1 - self.p))
+        return x * scaled_mask(x.numel(), self.p, x).view_as(x)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
 
 
-class MLP(nn.Sequential):
+class MLP(nn.Module):
     """Blocks of Linear, ReLU and dropout, the last one included.
 
     Parameters
@@ -43,16 +48,26 @@ class MLP(nn.Sequential):
 
     Notes
     -----
-    (B, n_features) -> (B, widths[-1]). The defaults are the vector encoder of Zhang and Wu, AAAI 2024.
+    (B, n_features) -> (B, widths[-1]). The defaults are the vector encoder of Zhang and Wu, AAAI 2024. The dropout
+    masks of all layers are one draw.
     """
 
     def __init__(self, n_features: int, widths: Sequence[int] = (256, 512, 256), dropout: float = 0.2) -> None:
+        super().__init__()
         sizes = [n_features, *widths]
-        layers: list[nn.Module] = []
-        for before, after in zip(sizes[:-1], sizes[1:], strict=True):
-            layers += [nn.Linear(before, after), nn.ReLU(), Dropout(dropout)]
-        super().__init__(*layers)
-        self.out_features = sizes[-1]
+        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in zip(sizes[:-1], sizes[1:], strict=True))
+        self.widths, self.dropout, self.out_features = tuple(widths), dropout, sizes[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.dropout == 0:
+            for layer in self.layers:
+                x = torch.relu(layer(x))
+            return x
+        sizes = [len(x) * width for width in self.widths]
+        masks = scaled_mask(sum(sizes), self.dropout, x).split(sizes)
+        for layer, mask, width in zip(self.layers, masks, self.widths, strict=True):
+            x = torch.relu(layer(x)) * mask.view(-1, width)
+        return x
 
 
 class BasicBlock(nn.Module):

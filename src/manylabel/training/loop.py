@@ -42,6 +42,7 @@ class Loop:
     def __init__(self, name: str, task: Task, stage: Stage, seed: int, ranks: Ranks) -> None:
         _check_rows(name, task.n_rows, stage.batch, ranks.world)
         self.name, self.task, self.stage, self.seed, self.ranks = name, task, stage, seed, ranks
+        self._follow_first()
         self.vectors = [group.parameters.vector for group in task.groups]
         self.device = self.vectors[0].device
         self.optimiser = _optimiser(task, stage)
@@ -141,7 +142,7 @@ class Loop:
         with self._autocast():
             loss = self.task.loss(rows)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        self.scaler.unscale_(self.optimiser) if self.scaler.is_enabled() else None
+        self.scaler.unscale_(self.optimiser)
         self._reduce_and_clip()
         self.scaler.step(self.optimiser)
         self.scaler.update()
@@ -178,12 +179,19 @@ class Loop:
             hint = "Lower its learning rate, raise the temperature, or set clip."
             raise ManyLabelError(f"stage {self.name}, epoch {self.epoch + 1}", "a finite loss", str(loss), hint)
         self.loss_sum.zero_()
+        self._follow_first()
         rate = float(self.optimiser.param_groups[0]["lr"])
         self.epoch, self.step_in_epoch = self.epoch + 1, 0
         last = self.epoch == self.stage.epochs
         measured = self._monitor() if last or self.epoch % self.stage.monitor_every == 0 else {}
         record = {"stage": self.name, "epoch": self.epoch, "step": self.step, "loss": loss, "lr": rate}
         return record | {"monitor": measured}
+
+    def _follow_first(self) -> None:
+        """Weights drawn and running statistics kept by the first rank, on every rank."""
+        if self.ranks.world > 1:
+            for tensor in self.task.module.state_dict().values():
+                self.ranks.copy_first_(tensor)
 
     def _monitor(self) -> dict[str, float]:
         with self._averaged(), torch.no_grad():

@@ -33,7 +33,8 @@ def ridge_scores(Z: Tensor, Y: Tensor, Z_new: Tensor, strength: float = 1.0) -> 
     penalty = strength * gram.diagonal().mean().clamp_min(1e-12) / 100
     gram.diagonal().add_(penalty)
     weights = torch.linalg.solve(gram, Z.T @ (Y.float() - base))
-    return (Z_new @ weights + base).clamp_(0, 1)
+    scores: Tensor = (Z_new @ weights + base).clamp_(0, 1)
+    return scores
 
 
 def neighbour_scores(Z: Tensor, Y: Tensor, Z_new: Tensor, k: int = 20) -> Tensor:
@@ -51,5 +52,5 @@ def neighbour_scores(Z: Tensor, Y: Tensor, Z_new: Tensor, k: int = 20) -> Tensor
     (m, n_labels) tensor in [0, 1]
     """
     Z, Z_new, Y = torch.nn.functional.normalize(Z), torch.nn.functional.normalize(Z_new), Y.float()
-    parts = [Y[(rows @ Z.T).topk(min(k, len(Z))).indices].mean(1) for rows in Z_new.split(1024)]
+    parts = [Y[(rows @ Z.T).topk(min(k, len(Z))).indices].mean(1) for rows in torch.split(Z_new, 1024)]
     return torch.cat(parts)

@@ -1,0 +1,41 @@
+"""manylabel: contrastive learning for data in which every row carries several labels."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from manylabel import data, losses, methods, metrics, models, study, training
+    from manylabel.errors import ManyLabelError
+    from manylabel.labels import LabelMatrix
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LabelMatrix",
+    "ManyLabelError",
+    "__version__",
+    "data",
+    "losses",
+    "methods",
+    "metrics",
+    "models",
+    "study",
+    "training",
+]
+
+_HOMES = {"LabelMatrix": "manylabel.labels", "ManyLabelError": "manylabel.errors"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name at its first use, so that ``import manylabel`` costs nothing."""
+    if name not in __all__:
+        raise AttributeError(f"module 'manylabel' has no attribute {name!r}")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    return import_module(f"manylabel.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

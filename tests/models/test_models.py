@@ -1,0 +1,199 @@
+"""Encoders, heads, the momentum encoder, the queue, flat parameters, inputs."""
+
+import copy
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from torch import nn
+
+from manylabel import ManyLabelError
+from manylabel.models import (
+    MLP,
+    Dropout,
+    FlatParameters,
+    Inputs,
+    LabelQueue,
+    MomentumEncoder,
+    ProjectionHead,
+    ResNet50,
+    SmallResNet,
+)
+
+
+def n_parameters(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+class TestEncoders:
+    def test_the_vector_encoder_and_head_have_the_published_size(self):
+        encoder = MLP(103)
+        assert n_parameters(encoder) + n_parameters(ProjectionHead(encoder.out_features)) == 421_632
+        assert encoder(torch.randn(5, 103)).shape == (5, 256)
+
+    def test_the_head_halves_wide_representations(self):
+        widths = [layer.out_features for layer in ProjectionHead(2048) if isinstance(layer, nn.Linear)]
+        assert widths == [1024, 256]
+        widths = [layer.out_features for layer in ProjectionHead(256, n_hidden=2) if isinstance(layer, nn.Linear)]
+        assert widths == [256, 256, 256]
+
+    def test_resnet50_has_the_parameters_of_resnet50_without_its_last_layer(self):
+        network = ResNet50().eval()
+        assert n_parameters(network) == 25_557_032 - (2048 * 1000 + 1000)
+        with torch.no_grad():
+            assert network(torch.randn(1, 3, 64, 64)).shape == (1, 2048)
+
+    def test_resnet50_strides_on_the_3_by_3_convolution(self):
+        strided = [m for m in ResNet50().modules() if isinstance(m, nn.Conv2d) and m.stride == (2, 2)]
+        assert [m.kernel_size for m in strided if m.kernel_size[0] > 1] == [(7, 7), (3, 3), (3, 3), (3, 3)]
+
+    def test_the_small_network_takes_any_picture_size(self):
+        network = SmallResNet(1, (8, 16))
+        assert network(torch.randn(2, 1, 32, 32)).shape == (2, 16)
+        assert network(torch.randn(2, 1, 47, 20)).shape == (2, 16)
+
+    def test_dropout_keeps_the_mean_and_acts_in_training_only(self):
+        layer, x = Dropout(0.3), torch.ones(400, 500)
+        y = layer(x)
+        assert y.unique().tolist() == pytest.approx([0, 1 / 0.7])
+        assert y.mean().item() == pytest.approx(1, abs=0.01)
+        assert torch.equal(layer.eval()(x), x)
+
+
+class TestFlatParameters:
+    def test_training_flat_is_training_parameter_by_parameter(self):
+        plain = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)).double()
+        flat_network = copy.deepcopy(plain)
+        flat = FlatParameters(flat_network.parameters())
+        one, all_ = torch.optim.Adam(plain.parameters(), lr=0.1), torch.optim.Adam([flat.vector], lr=0.1)
+        for _ in range(5):
+            x = torch.randn(6, 4, dtype=torch.float64)
+            for network, optimiser in ((plain, one), (flat_network, all_)):
+                optimiser.zero_grad(set_to_none=False)
+                network(x).square().sum().backward()
+                optimiser.step()
+        for p, q in zip(plain.parameters(), flat_network.parameters(), strict=True):
+            torch.testing.assert_close(p, q, rtol=1e-12, atol=1e-14)
+
+    def test_loading_weights_writes_through_to_the_vector(self):
+        network = nn.Linear(3, 2)
+        flat = FlatParameters(network.parameters())
+        network.load_state_dict({"weight": torch.ones(2, 3), "bias": torch.zeros(2)})
+        assert flat.vector.tolist() == [1.0] * 6 + [0.0] * 2
+
+    def test_frozen_parameters_stay_out(self):
+        network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+        network[0].requires_grad_(False)
+        assert FlatParameters(network.parameters()).vector.numel() == 6
+
+
+class TestMomentumEncoder:
+    def test_follows_the_query_exponentially(self):
+        query = nn.Linear(3, 2)
+        parameters = FlatParameters(query.parameters())
+        key = MomentumEncoder(query, parameters, momentum=0.9)
+        before = key.network.weight.clone()
+        with torch.no_grad():
+            query.weight += 1
+        key.update()
+        torch.testing.assert_close(key.network.weight, 0.9 * before + 0.1 * query.weight)
+
+    def test_keys_carry_no_gradient_and_the_batch_norm_statistics_are_its_own(self):
+        query = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+        key = MomentumEncoder(query, FlatParameters(query.parameters())).train()
+        query(torch.randn(8, 3) + 5)
+        assert not key(torch.randn(8, 3)).requires_grad
+        assert key.network.training
+        assert not torch.equal(query[1].running_mean, key.network[1].running_mean)
+
+    def test_a_checkpoint_restores_it(self):
+        query = nn.Linear(3, 2)
+        key = MomentumEncoder(query, FlatParameters(query.parameters()), momentum=0.5)
+        state = copy.deepcopy(key.state_dict())
+        with torch.no_grad():
+            query.weight += 1
+        key.update()
+        key.load_state_dict(state)
+        torch.testing.assert_close(key.network.weight, query.weight - 1)
+        key.update()
+        torch.testing.assert_close(key.network.weight, query.weight - 0.5)
+
+
+class TestLabelQueue:
+    @staticmethod
+    def rows(start, n):
+        values = torch.arange(start, start + n, dtype=torch.float32)
+        return values[:, None].repeat(1, 2), (values[:, None].long() % 2).repeat(1, 3)
+
+    def test_rows_never_written_are_never_seen(self):
+        queue = LabelQueue(8, 2, 3)
+        keys, labels = self.rows(100, 4)
+        assert queue.candidates(keys, labels)[0].shape == (4, 2)
+        queue.push(keys, labels)
+        candidates, candidate_labels = queue.candidates(*self.rows(200, 4))
+        assert candidates[:, 0].tolist() == [200, 201, 202, 203, 100, 101, 102, 103]
+        assert candidate_labels[:, 0].tolist() == [0, 1, 0, 1] * 2
+
+    @pytest.mark.parametrize("batches", [[3, 3, 3, 3], [5, 1, 7, 2], [4, 8, 4], [20], [1] * 9])
+    @pytest.mark.parametrize("capacity", [1, 7, 8])
+    def test_holds_the_last_rows_for_any_batch(self, capacity, batches):
+        queue, start = LabelQueue(capacity, 2, 3), 0
+        for n in batches:
+            queue.push(*self.rows(start, n))
+            start += n
+            expected = list(range(max(0, start - capacity), start))
+            assert len(queue) == len(expected)
+            stored, labels = queue.candidates(torch.empty(0, 2), torch.empty(0, 3, dtype=torch.uint8))
+            assert sorted(stored[:, 0].tolist()) == expected
+            assert labels[:, 0].tolist() == (stored[:, 0] % 2).tolist()
+
+    def test_a_checkpoint_restores_it_whole(self):
+        queue, other = LabelQueue(5, 2, 3), LabelQueue(5, 2, 3)
+        queue.push(*self.rows(0, 4))
+        other.load_state_dict(queue.state_dict())
+        for q in (queue, other):
+            q.push(*self.rows(4, 3))
+        assert torch.equal(queue.keys, other.keys)
+        assert len(other) == 5
+
+    def test_soft_labels_are_kept(self):
+        queue = LabelQueue(4, 2, 3, torch.float32)
+        queue.push(torch.zeros(1, 2), torch.tensor([[0.25, 0.5, 1.0]]))
+        assert queue.labels[0].tolist() == [0.25, 0.5, 1.0]
+
+    def test_says_what_it_expects(self):
+        with pytest.raises(ManyLabelError, match=r"keys \(B, 2\) and labels \(B, 3\), but got \(4, 2\) and \(3, 3\)"):
+            LabelQueue(4, 2, 3).push(torch.zeros(4, 2), torch.zeros(3, 3))
+        with pytest.raises(ManyLabelError, match="a capacity of at least 1"):
+            LabelQueue(0, 2, 3)
+
+
+class TestInputs:
+    def test_vectors_are_standardised_and_a_constant_feature_becomes_zero(self):
+        X = torch.randn(50, 3) * torch.tensor([1.0, 5.0, 0.0]) + 7
+        inputs = Inputs.fit(X, "vectors")
+        out = inputs(inputs.dense(X))
+        torch.testing.assert_close(out.mean(0), torch.zeros(3), atol=1e-5, rtol=0)
+        torch.testing.assert_close(out.std(0, correction=0), torch.tensor([1.0, 1.0, 0.0]))
+
+    def test_sparse_rows_give_what_dense_rows_give(self):
+        X = sp.random(30, 6, 0.3, format="csr", dtype=np.float32, random_state=0)
+        sparse, dense = Inputs.fit(X, "vectors"), Inputs.fit(torch.from_numpy(X.toarray()), "vectors")
+        assert torch.equal(sparse.mean, dense.mean)
+        assert torch.equal(sparse.scale, dense.scale)
+
+    def test_pictures_are_standardised_by_channel(self):
+        X = torch.randint(0, 256, (20, 3, 8, 8), dtype=torch.uint8)
+        inputs = Inputs.fit(X, "images")
+        out = inputs(inputs.dense(X))
+        torch.testing.assert_close(out.mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
+        assert inputs.mean.shape == (3, 1, 1)
+
+    def test_other_features_than_in_training_are_refused(self):
+        with pytest.raises(ManyLabelError, match=r"rows of shape \(3,\), but got shape \(4,\)"):
+            Inputs.fit(torch.randn(5, 3), "vectors").dense(torch.randn(2, 4))
+
+    def test_text_is_refused_with_advice(self):
+        with pytest.raises(ManyLabelError, match="TfidfVectorizer"):
+            Inputs.fit(["a", "b"], "text")

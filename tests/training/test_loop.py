@@ -1,0 +1,156 @@
+"""The loop: schedules, selection, averages, clipping, precision, errors."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from manylabel import ManyLabelError
+from manylabel.models import FlatParameters
+from manylabel.training import Group, Loop, Ranks, Stage
+from manylabel.training.probe import neighbour_scores, ridge_scores
+from manylabel.training.schedules import Plateau, factor
+from tests.training.small_run import fit
+
+
+class Line:
+    """Fit one number to the mean of ``n_rows`` numbers; the monitor says how far off it is."""
+
+    def __init__(self, n_rows=20, scores=None):
+        self.module = nn.Linear(1, 1, bias=False)
+        nn.init.zeros_(self.module.weight)
+        self.groups = [Group(FlatParameters(self.module.parameters()))]
+        self.n_rows, self.targets = n_rows, torch.arange(n_rows, dtype=torch.float32)
+        self.scores, self.seen = iter(scores or ()), []
+
+    def loss(self, rows):
+        self.seen.append(rows.tolist())
+        return (self.module(torch.ones(len(rows), 1))[:, 0] - self.targets[rows]).square().mean()
+
+    def monitor(self):
+        weight = self.module.weight.item()
+        return {"loss": abs(weight - 9.5), "score": next(self.scores, 0.0), "weight": weight}
+
+
+def run(task, **settings):
+    loop = Loop("test", task, Stage(**settings), seed=0, ranks=Ranks())
+    return loop, [record for record in loop.run() if record]
+
+
+def test_an_epoch_sees_every_row_once_in_a_new_order():
+    task = Line()
+    run(task, epochs=2, batch=5)
+    first, second = sum(task.seen[:4], []), sum(task.seen[4:], [])
+    assert sorted(first) == sorted(second) == list(range(20))
+    assert first != second
+
+
+def test_the_incomplete_last_batch_is_dropped():
+    task = Line()
+    loop, records = run(task, epochs=1, batch=6)
+    assert [len(rows) for rows in task.seen] == [6, 6, 6]
+    assert (loop.step, records[0]["step"]) == (3, 3)
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_training():
+    task = Line(scores=[0.1, 0.5, 0.4, 0.3, 0.9])
+    loop, records = run(task, epochs=10, batch=20, lr=0.5, select="score", patience=2)
+    assert [r["monitor"]["score"] for r in records] == [0.1, 0.5, 0.4, 0.3]
+    assert task.module.weight.item() == records[1]["monitor"]["weight"]
+    assert loop.best_epoch == 1
+
+
+def test_the_average_is_monitored_and_kept():
+    task, plain = Line(), Line()
+    _, records = run(task, epochs=5, batch=20, lr=0.5, ema=0.5, schedule="constant")
+    _, raw = run(plain, epochs=5, batch=20, lr=0.5, schedule="constant")
+    average = 0.0
+    for record, expected in zip(records, raw, strict=True):
+        average += 0.5 * (expected["monitor"]["weight"] - average)
+        assert record["monitor"]["weight"] == pytest.approx(average, rel=1e-6)
+    assert task.module.weight.item() == pytest.approx(average, rel=1e-6)
+
+
+def test_the_gradient_is_clipped_to_its_norm():
+    task = Line()
+    run(task, epochs=1, batch=20, optimiser="sgd", lr=1.0, clip=0.25, schedule="constant")
+    assert task.module.weight.item() == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "adamw", "sgd"])
+def test_every_optimiser_gets_there(optimiser):
+    task = Line()
+    run(task, epochs=200, batch=20, optimiser=optimiser, lr=0.3 if optimiser != "sgd" else 0.05)
+    assert task.module.weight.item() == pytest.approx(9.5, abs=0.1)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_trains(precision):
+    for record in run(Line(), epochs=3, batch=20, precision=precision)[1]:
+        assert math.isfinite(record["loss"])
+
+
+def test_a_diverged_run_says_so():
+    task = Line()
+    task.targets = task.targets * float("inf")
+    with pytest.raises(ManyLabelError, match=r"stage test, epoch 1: expected a finite loss, but got (inf|nan)\. Lower"):
+        run(task, epochs=1, batch=20)
+
+
+def test_fewer_rows_than_a_batch_are_refused():
+    with pytest.raises(ManyLabelError, match="at least 64 training rows, one batch, but got 20. Set a batch of at most 20"):
+        run(Line(), epochs=1, batch=64)
+
+
+def test_an_unknown_measurement_cannot_select():
+    with pytest.raises(ManyLabelError, match="select to be one of loss, score, weight"):
+        run(Line(), epochs=1, batch=20, select="accuracy")
+
+
+def test_cosine_starts_warm_and_ends_at_its_floor():
+    values = [factor("cosine", step, 100, warmup=0.1, floor=0.2) for step in range(101)]
+    assert values[0] == pytest.approx(0.1)
+    assert values[9] == values[10] == 1
+    assert values[55] == pytest.approx(0.6)
+    assert values[100] == pytest.approx(0.2)
+
+
+def test_warm_restarts_double_their_period():
+    values = [factor("warm_restarts", step, 100, period=10) for step in range(71)]
+    assert [step for step in range(1, 71) if values[step] > values[step - 1]] == [10, 30, 70]
+
+
+def test_plateau_drops_after_patience_and_rests():
+    plateau, factors = Plateau(patience=2, cooldown=1), []
+    for loss in (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5):
+        plateau.update(loss)
+        factors.append(plateau.factor)
+    assert factors == pytest.approx([1, 1, 1, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01])
+
+
+@pytest.mark.parametrize("probe", [ridge_scores, neighbour_scores])
+def test_the_probes_read_what_is_there(probe):
+    Z = torch.randn(300, 6)
+    Y = (Z[:, :3] > 0).float()
+    Z_new = torch.randn(100, 6)
+    scores = probe(Z, Y, Z_new)
+    assert scores.shape == (100, 3)
+    assert ((scores > 0.5) == (Z_new[:, :3] > 0)).float().mean() > 0.85
+
+
+def test_ridge_is_the_closed_form():
+    Z, Y, Z_new = torch.randn(50, 4), torch.rand(50, 2), torch.randn(7, 4)
+    centred = Z - Z.mean(0)
+    penalty = 2.0 * (centred.square().sum(0).mean() / 100) * torch.eye(4)
+    W = torch.linalg.inv(centred.T @ centred + penalty) @ centred.T @ (Y - Y.mean(0))
+    expected = ((Z_new - Z.mean(0)) @ W + Y.mean(0)).clamp(0, 1)
+    torch.testing.assert_close(ridge_scores(Z, Y, Z_new, 2.0), expected)
+
+
+def test_progress_tells_where_the_run_stands():
+    seen = []
+    fit(progress=seen.append)
+    assert seen[-1].stages == ("pretrain", "finetune")
+    assert (seen[-1].stage, seen[-1].step, seen[-1].steps) == ("finetune", 48, 48)
+    assert "macro_f1" in seen[-1].monitor

@@ -1,0 +1,123 @@
+"""A run that is killed goes on bit for bit."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from manylabel import ManyLabelError
+from manylabel.training import Run, checkpoint
+from tests.training.small_run import fit
+
+SCRIPT = Path(__file__).parent / "small_run.py"
+
+
+class Killed(Exception):
+    pass
+
+
+def weights(scorer):
+    return {name: t.clone() for name, t in scorer.module.state_dict().items()}
+
+
+def assert_same(a, b):
+    assert a.keys() == b.keys()
+    for name in a:
+        assert torch.equal(a[name], b[name]), name
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    return weights(fit(folder)), history(folder)
+
+
+def history(folder):
+    lines = (folder / "history.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
+
+
+def stop_after(monkeypatch, steps):
+    """Write a checkpoint after every step and stop dead, nothing tidied up, after that many steps."""
+    count = itertools.count(1)
+    original = Run._after_step
+
+    def after_step(self, loop, record):
+        self.checkpoint_seconds = 0.0
+        original(self, loop, record)
+        if next(count) == steps:
+            raise Killed
+
+    monkeypatch.setattr(Run, "_after_step", after_step)
+
+
+@pytest.mark.parametrize("steps", [1, 5, 6, 7, 20, 36, 37, 41, 60, 84])
+def test_a_run_stopped_at_any_step_ends_as_if_never_stopped(whole, tmp_path, monkeypatch, steps):
+    with monkeypatch.context() as patch:
+        stop_after(patch, steps)
+        with pytest.raises(Killed):
+            fit(tmp_path)
+    torch.rand(7)  # whatever else the process draws must not matter
+    assert_same(weights(fit(tmp_path)), whole[0])
+    assert history(tmp_path) == whole[1]
+
+
+def test_a_finished_run_is_not_trained_again(whole, tmp_path):
+    fit(tmp_path)
+    seen = []
+    again = fit(tmp_path, progress=seen.append)
+    assert_same(weights(again), whole[0])
+    assert {(p.stage, p.step) for p in seen} == {("finetune", 48)}
+
+
+def test_a_process_killed_by_the_system_goes_on(whole, tmp_path):
+    process = subprocess.Popen([sys.executable, SCRIPT, tmp_path], env=environment(tmp_path))
+    while not (tmp_path / "checkpoint.safetensors").exists():
+        assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    subprocess.run([sys.executable, SCRIPT, tmp_path], check=True, env=environment(tmp_path))
+    tensors, _ = checkpoint.load(tmp_path / "model-0.safetensors")
+    assert_same(tensors, whole[0])
+
+
+def environment(folder):
+    root = str(Path(__file__).parents[2])
+    return os.environ | {"PYTHONPATH": os.pathsep.join([root, f"{root}/src"]), "OMP_NUM_THREADS": "1"}
+
+
+def test_the_random_state_of_the_caller_is_left_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    fit()
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_seeds_differ_and_repeat(whole):
+    assert_same(weights(fit()), whole[0])
+    other = weights(fit(seed=4))
+    assert not torch.equal(other["classifier.weight"], whole[0]["classifier.weight"])
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
+    fit(tmp_path)
+    with pytest.raises(ManyLabelError, match="a checkpoint of this recipe and data set, but got one of another"):
+        fit(tmp_path, **{"classify.stage.lr": 0.5})
+
+
+@pytest.mark.parametrize("damage", [lambda raw: raw[: len(raw) // 2], lambda raw: b"junk", lambda raw: b""])
+def test_an_unreadable_checkpoint_is_named_and_kept(tmp_path, damage):
+    fit(tmp_path)
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(damage(path.read_bytes()))
+    before = path.read_bytes()
+    with pytest.raises(ManyLabelError, match=r"checkpoint\.safetensors: expected a checkpoint written by manylabel"):
+        fit(tmp_path)
+    assert path.read_bytes() == before
