@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from manylabel import __version__
 from manylabel.errors import ManyLabelError
 
 if TYPE_CHECKING:
@@ -79,12 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            typer.echo(f"manylabel {version('manylabel')}")
-        except PackageNotFoundError:
-            typer.echo("manylabel (source tree)")
+        typer.echo(f"manylabel {__version__}")
         raise typer.Exit
 
 

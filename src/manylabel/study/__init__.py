@@ -1,5 +1,12 @@
 """Studies: several methods on one data set over several seeds, recorded, compared and reported.
 
-``execution.run`` trains what a :class:`~manylabel.study.execution.Plan` asks for, ``records.StudyFolder``
-reads a study back, and ``report.write`` makes its one-page report.
+:func:`run` trains what a :class:`Plan` asks for, :class:`StudyFolder` reads a study back, and
+:func:`write_report` makes its one-page report.
 """
+
+from manylabel.study.execution import Plan, run
+from manylabel.study.records import StudyFolder
+from manylabel.study.report import Report
+from manylabel.study.report import write as write_report
+
+__all__ = ["Plan", "Report", "StudyFolder", "run", "write_report"]

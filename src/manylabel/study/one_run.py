@@ -76,7 +76,8 @@ def execute(task: Task, dataset: DataSet, tell: Callable[[Progress], None]) -> R
             "validation_scores": scorer.scores(validation.X),
             "test_scores": scorer.scores(dataset.test.X),
         }
-        embedding = np.asarray(scorer.embed(dataset.test.X), dtype=np.float16)
+        largest = np.finfo(np.float16).max
+        embedding = np.clip(scorer.embed(dataset.test.X), -largest, largest).astype(np.float16)
         scorer.save(task.folder / "model.safetensors")
         write_arrays(task.folder / "scores.npz", scores | {"test_embedding": embedding})
         evaluations = _evaluations(scores, validation, dataset.test)
@@ -94,7 +95,7 @@ def execute(task: Task, dataset: DataSet, tell: Callable[[Progress], None]) -> R
 @contextmanager
 def computing_on(threads: int) -> Iterator[None]:
     """Fix the number of threads: sums split over other threads round otherwise, and training amplifies it."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     before = torch.get_num_threads()
     with threadpool_limits(limits=threads):

@@ -281,15 +281,17 @@ def _most_frequent(label: NDArray[np.int64], most: int) -> list[int]:
 
 def _flat(embedding: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Two coordinates per row: t-SNE of the unit vectors, or principal components of a handful of rows."""
-    from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
     unit = np.asarray(embedding, dtype=np.float32)
     unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
-    if len(unit) < 30 or unit.shape[1] < 2:
-        pieces = min(2, *unit.shape)
-        return np.pad(PCA(pieces).fit_transform(unit), ((0, 0), (0, 2 - pieces)))
-    layout = TSNE(init="pca", perplexity=min(30.0, len(unit) / 4), random_state=0)
+    U, S, _ = np.linalg.svd(unit - unit.mean(axis=0), full_matrices=False)
+    components = np.pad(U * S, ((0, 0), (0, 2)))[:, :2]
+    scale = components[:, 0].std()
+    if len(unit) < 30 or scale < 1e-6:  # a collapsed embedding has nothing to lay out
+        return components
+    start = (components / scale * 1e-4).astype(np.float32)
+    layout = TSNE(init=start, perplexity=min(30.0, len(unit) / 4), random_state=0)
     return np.asarray(layout.fit_transform(unit))
 
 

@@ -172,6 +172,10 @@ def _attempt(task: Task, dataset: DataSet, tell: Listener) -> Finished | Failed:
 def _message(error: Exception) -> str:
     if isinstance(error, ManyLabelError):
         return str(error)
+    if isinstance(error, OSError):
+        return (
+            f"{error}. Make room or free the place, then run the same command again: finished runs are kept."
+        )
     return f"{type(error).__name__}: {error}"
 
 

@@ -27,12 +27,10 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from manylabel import data
+from manylabel import __version__, data
 from manylabel.data.dataset import DataSet, Kind
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, SparseLabels
-
-FORMAT = 1
 
 
 class Record(BaseModel):
@@ -40,7 +38,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: int = FORMAT
+    format: Literal[1] = 1
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -253,26 +251,20 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 
 def versions() -> dict[str, str]:
     """Versions of what a result depends on."""
-    packages = {name: _version(name) for name in ("manylabel", "torch", "numpy", "scikit-learn")}
-    return packages | {
+    return {
+        "manylabel": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "scikit-learn": metadata.version("scikit-learn"),
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),
         "machine": platform.machine(),
     }
 
 
-def _version(package: str) -> str:
-    if package == "torch":
-        return torch.__version__  # with the build, such as +cpu
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "source tree"
-
-
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         hint = "Delete the folder of that run and run again with the same --out."

@@ -1,0 +1,156 @@
+"""The files of a study: written whole, read back, refused when they are something else."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from manylabel.errors import ManyLabelError
+from manylabel.labels import LabelMatrix
+from manylabel.study.records import (
+    RunRecord,
+    StudyFolder,
+    StudyRecord,
+    flattened,
+    read_history,
+    write_atomic,
+)
+
+
+def record(**changes: object) -> RunRecord:
+    asked = {"method": "bce", "recipe": {"vectors": {"lr": 0.1}}, "seed": 0, "digest": "d", "threads": 1}
+    return RunRecord(**(asked | {"versions": {}} | changes))  # type: ignore[arg-type]
+
+
+def test_a_record_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    ours = record(
+        seconds=2.5, evaluations={"tuned": {"values": {"map": 0.5}}}, monitor={"train": {"map": 0.4}}
+    )
+    ours.write(tmp_path / "run.json")
+    assert RunRecord.read(tmp_path / "run.json") == ours
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_undefined_numbers_are_written_as_json(tmp_path: Path) -> None:
+    record(evaluations={"tuned": {"per_label": {"ap": [0.5, float("nan")]}}}).write(tmp_path / "run.json")
+    text = (tmp_path / "run.json").read_text()
+    assert "NaN" not in text
+    assert json.loads(text)["evaluations"]["tuned"]["per_label"]["ap"] == [0.5, None]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    target.write_text("old")
+    with pytest.raises(TypeError):
+        write_atomic(target, "text is not bytes")  # type: ignore[arg-type]
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "Invalid JSON"),
+        ("[]", "should be an object"),
+        ('{"format": 1}', "Field required at method"),
+        ('{"surprise": 1}', "Field required"),
+    ],
+)
+def test_a_damaged_record_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(content)
+    with pytest.raises(ManyLabelError, match=message) as caught:
+        RunRecord.read(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_record_of_a_later_format_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(record().model_dump(mode="json") | {"format": 2}))
+    with pytest.raises(ManyLabelError, match="at format"):
+        RunRecord.read(path)
+
+
+def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ManyLabelError, match=r"no study\.json in it"):
+        StudyFolder(tmp_path).record()
+    with pytest.raises(ManyLabelError, match="no such folder"):
+        StudyFolder(tmp_path / "nowhere").record()
+
+
+def test_runs_ask_for_the_same_whatever_their_description_says() -> None:
+    ours = record(recipe={"about": "old words", "vectors": {"lr": 0.1}})
+    assert ours.asks_for_the_same(record(recipe={"about": "new words", "vectors": {"lr": 0.1}}))
+    assert not ours.asks_for_the_same(record(recipe={"vectors": {"lr": 0.2}}))
+    assert not ours.asks_for_the_same(record(recipe={"vectors": {"lr": 0.1}}, digest="other"))
+
+
+def test_flattened_names_nested_settings_with_dots() -> None:
+    assert flattened({"a": {"b": {"c": 1}, "d": [2]}, "e": None}) == {"a.b.c": 1, "a.d": [2], "e": None}
+
+
+def test_history_survives_a_cut_last_line_and_repeated_epochs(tmp_path: Path) -> None:
+    lines = [{"stage": "train", "epoch": 1, "loss": 3.0}, {"stage": "train", "epoch": 1, "loss": 2.0}]
+    path = tmp_path / "history.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"stage": "tr')
+    assert read_history(path) == [lines[1]]
+    assert read_history(tmp_path / "missing") == []
+
+
+def test_test_labels_read_back(tmp_path: Path) -> None:
+    Y = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0]])
+    StudyFolder(tmp_path).write_test_labels(LabelMatrix.of(Y))
+    np.testing.assert_array_equal(StudyFolder(tmp_path).test_labels().dense().numpy(), Y)
+
+
+def test_damaged_arrays_name_the_file(tmp_path: Path) -> None:
+    (tmp_path / "test_labels.npz").write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(ManyLabelError, match=r"test_labels\.npz"):
+        StudyFolder(tmp_path).test_labels()
+
+
+def test_a_study_remembers_what_earlier_calls_asked_for(study: StudyFolder) -> None:
+    first = study.record()
+    later = first.model_copy(update={"methods": ("zlpr", "bce"), "seeds": (5,), "command": "later"})
+    joined = first.joined(later)
+    assert joined.methods == ("bce", "mulsupcon", "zlpr")
+    assert joined.seeds == (0, 1, 5)
+    assert joined.command == "later"
+
+
+def test_a_finished_study_is_complete(study: StudyFolder) -> None:
+    runs = study.finished_runs()
+    assert [(run.method, run.seed) for run in runs] == [
+        ("bce", 0),
+        ("bce", 1),
+        ("mulsupcon", 0),
+        ("mulsupcon", 1),
+    ]
+    for run in runs:
+        assert set(run.evaluations) == {"tuned", "fixed", "oracle"}
+        assert run.seconds > 0
+        assert run.versions["torch"]
+        files = {path.name for path in study.run_folder(run.method, run.seed).iterdir()}
+        assert {
+            "run.json",
+            "history.jsonl",
+            "checkpoint.safetensors",
+            "model.safetensors",
+            "scores.npz",
+        } <= files
+        scores = study.scores(run.method, run.seed)
+        assert scores["test_scores"].shape == (60, 4)
+        assert len(scores["test_embedding"]) == 60
+        assert len(scores["validation_scores"]) == 24
+    assert set(runs[2].monitor) == {"pretrain", "finetune"}
+
+
+def test_study_json_holds_the_data_card(study: StudyFolder) -> None:
+    card = StudyRecord.read(study.study_file).card
+    assert card.rows == {"train": 120, "test": 60}
+    assert card.label_names[-1] == "<b>last & least</b>"
+    assert len(card.digest) == 64

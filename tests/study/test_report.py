@@ -1,0 +1,188 @@
+"""The report: one page that needs nothing else, and the pictures on it."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.study.test_statistics import results
+
+from manylabel.errors import ManyLabelError
+from manylabel.labels import LabelMatrix
+from manylabel.study import Report, StudyFolder, plots, write_report
+from manylabel.study.heat_map import class_heat_map
+
+
+class Page(HTMLParser):
+    """Tags, and the text outside of styles."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._open = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._open = tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open != "style":
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def report(study: StudyFolder, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    out = tmp_path_factory.mktemp("report") / "out"
+    shutil.copytree(study.path, out)
+    return write_report(out)
+
+
+@pytest.fixture(scope="module")
+def page(report: Report) -> Page:
+    return Page(report.path.read_text(encoding="utf-8"))
+
+
+def test_page_needs_nothing_from_outside(page: Page) -> None:
+    loading = {"src", "href", "srcset", "data", "action"}
+    for tag, attributes in page.tags:
+        assert tag not in {"script", "link", "iframe", "object"}
+        for name in loading & attributes.keys():
+            assert (attributes[name] or "").startswith("data:image/svg+xml;base64,")
+
+
+def test_page_says_what_was_found_on_what_and_how_to_repeat_it(
+    page: Page, report: Report, study: StudyFolder
+) -> None:
+    record = study.record()
+    assert report.verdict in page.text
+    for row in report.table.rows:
+        assert all(cell.text in page.text for cell in row)
+    assert "learnt on validation rows" in page.text
+    assert record.card.digest in page.text
+    assert record.command in page.text
+    assert record.versions["torch"] in page.text
+    assert "classify.stage.epochs" in page.text
+    assert "Seeds: 0, 1." in page.text
+    assert "Not finished" not in page.text
+
+
+def test_page_shows_four_pictures_with_words_for_those_who_cannot_see_them(page: Page) -> None:
+    images = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert len(images) == 4
+    assert all(len(image["alt"] or "") > 30 for image in images)
+    for image in images:
+        svg = base64.b64decode((image["src"] or "").partition(",")[2]).decode()
+        assert svg.startswith("<?xml")
+        assert "</svg>" in svg
+
+
+def test_names_from_the_data_cannot_become_markup(report: Report, page: Page) -> None:
+    assert "Left out, as no test row carries them alone: label 0, <b>last & least</b>." in page.text
+    assert "<b>last" not in report.path.read_text(encoding="utf-8")
+
+
+def test_the_same_study_gives_the_same_page(report: Report) -> None:
+    before = report.path.read_bytes()
+    assert write_report(report.path.parent).path.read_bytes() == before
+
+
+def test_oracle_is_marked_and_explained(report: Report, tmp_path: Path) -> None:
+    shutil.copytree(report.path.parent, tmp_path / "out")
+    oracle = write_report(tmp_path / "out", "oracle")
+    text = Page(oracle.path.read_text(encoding="utf-8")).text
+    assert "macro-F1 (oracle)" in text
+    assert "on the test rows themselves" in text
+    assert "oracle thresholds" in oracle.verdict
+
+
+def test_unfinished_runs_are_named(study: StudyFolder, tmp_path: Path) -> None:
+    shutil.copytree(study.path, tmp_path / "out")
+    (tmp_path / "out" / "mulsupcon" / "seed-1" / "run.json").unlink()
+    text = Page(write_report(tmp_path / "out").path.read_text(encoding="utf-8")).text
+    assert "Not finished, and not part of this page: mulsupcon seed 1." in text
+
+
+def test_a_study_without_finished_runs_has_no_report(study: StudyFolder, tmp_path: Path) -> None:
+    (tmp_path / "study.json").write_bytes(study.study_file.read_bytes())
+    with pytest.raises(ManyLabelError, match="Finish them with: manylabel run"):
+        write_report(tmp_path)
+    with pytest.raises(ManyLabelError, match="'best'"):
+        write_report(study.path, "best")
+
+
+def test_a_method_has_one_colour_in_all_pictures() -> None:
+    chosen = plots.colours(["bce", "mulsupcon", "zlpr"])
+    assert len(set(chosen.values())) == 3
+    assert plots.colours(["bce", "mulsupcon"])["mulsupcon"] == chosen["mulsupcon"]
+
+
+def test_label_bars_choose_among_many_labels_and_name_their_support() -> None:
+    shown = results(bce=[(0.5, 0.4)])
+    labels = 100
+    shown.runs[0].evaluations["tuned"]["per_label"]["f1"] = np.linspace(0, 1, labels).tolist()
+    positives = list(range(labels))
+    picture = plots.label_bars(shown, [f"tag {c}" for c in range(labels)], positives)
+    texts = [tick.get_text() for tick in picture.figure.axes[0].get_yticklabels()]
+    assert len(texts) == plots.MOST_LABELS
+    assert texts[0] == "tag 99 (99)"
+    assert texts[-1] == "tag 1 (1)"  # label 0 has no test row
+    assert "40 of 100 labels" in picture.caption
+
+
+def test_learning_curves_have_a_column_per_stage_and_a_line_per_seed() -> None:
+    def history(stages: dict[str, int]) -> list[dict[str, object]]:
+        entry = {"loss": 1.0, "monitor": {"map": 0.5, "loss": 0.7}}
+        return [{"stage": s, "epoch": e, **entry} for s, n in stages.items() for e in range(1, n + 1)]
+
+    end_to_end, two = {"train": 3}, {"pretrain": 2, "finetune": 4}
+    histories = {"bce": {0: history(end_to_end), 1: history(end_to_end)}, "mulsupcon": {0: history(two)}}
+    axes = plots.learning_curves(histories).figure.axes  # type: ignore[arg-type]
+    titles = [axis.get_title(loc="left") for axis in axes]
+    assert titles[:3] == ["bce: train", "mulsupcon: pretrain", "mulsupcon: finetune"]
+    assert [len(axis.lines) for axis in axes] == [3, 1, 1, 6, 2, 2]
+    assert axes[0].get_ylim() == axes[1].get_ylim() == axes[2].get_ylim()
+
+
+def test_embedding_maps_colour_rows_with_one_label() -> None:
+    rng = np.random.default_rng(0)
+    Y = np.eye(3, dtype=np.uint8)[rng.integers(0, 3, 60)]
+    Y[:20] = 1
+    embeddings = {m: rng.normal(size=(60, 5)) for m in ("bce", "mulsupcon")}
+    picture = plots.embedding_maps(embeddings, LabelMatrix.of(Y), ["a", "b", "c"])
+    for axis in picture.figure.axes:
+        names = [points.get_label() for points in axis.collections]
+        assert names == ["several labels or none", "a", "b", "c"]
+        assert sum(len(points.get_offsets()) for points in axis.collections) == 60
+    assert "67% of them carry a single label" in picture.caption
+
+
+@pytest.mark.parametrize(("rows", "width"), [(1, 4), (5, 4), (60, 1), (60, 0)])
+def test_embedding_maps_take_few_rows_and_thin_embeddings(rows: int, width: int) -> None:
+    """A width of 0 stands for an embedding that is the same for all rows."""
+    Y = np.ones((rows, 1), dtype=np.uint8)
+    embedding = np.random.default_rng(0).normal(size=(rows, width)) if width else np.ones((rows, 3))
+    picture = plots.embedding_maps({"bce": embedding}, LabelMatrix.of(Y), ["a"])
+    points = picture.figure.axes[0].collections[1].get_offsets()
+    assert points.shape == (rows, 2)
+    assert np.isfinite(points).all()
+
+
+def test_heat_maps_share_one_scale_and_state_the_diagonal() -> None:
+    rng = np.random.default_rng(0)
+    Y = LabelMatrix.of(np.eye(4, dtype=np.uint8)[rng.integers(0, 3, 40)])
+    maps = {m: class_heat_map(rng.normal(size=(40, 6)), Y) for m in ("bce", "mulsupcon")}
+    picture = plots.heat_maps(maps, ["a", "b", "c", "d"], 1.0)
+    images = [axis.images[0] for axis in picture.figure.axes[:2]]
+    assert images[0].get_clim() == images[1].get_clim()
+    assert f"mulsupcon: diagonal {maps['mulsupcon'].diagonal:.3f}" in [
+        axis.get_title(loc="left") for axis in picture.figure.axes
+    ]
+    assert re.search(r"Left out, .*: d\.$", picture.caption)
+    assert "it would be 0.333" in picture.caption

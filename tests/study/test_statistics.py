@@ -1,0 +1,125 @@
+"""Means, spreads, paired differences, and the sentence that sums them up."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from manylabel.study.records import RunRecord
+from manylabel.study.statistics import Difference, Results, Summary, per_label, verdict
+
+
+def results(protocol: str = "tuned", **scores: list[tuple[float, float]]) -> Results:
+    """Runs with the given (mAP, macro-F1), one per seed."""
+    runs = [
+        RunRecord(
+            method=method,
+            recipe={},
+            seed=seed,
+            digest="",
+            threads=1,
+            versions={},
+            status="done",
+            seconds=10.0 + seed,
+            evaluations={
+                protocol: {
+                    "values": {"map": ap, "macro_f1": f1},
+                    "per_label": {"f1": [f1, None], "ap": [ap, None]},
+                }
+            },
+        )
+        for method, values in scores.items()
+        for seed, (ap, f1) in enumerate(values)
+    ]
+    return Results(runs, protocol)
+
+
+def test_summary_is_mean_and_sample_standard_deviation() -> None:
+    values = [0.1, 0.4, 0.7, 0.75]
+    summary = Summary.of(values)
+    assert summary.mean == pytest.approx(np.mean(values))
+    assert summary.spread == pytest.approx(np.std(values, ddof=1))
+    assert str(summary) == "0.487 ± 0.301"
+
+
+def test_one_seed_has_no_spread() -> None:
+    summary = Summary.of([0.25])
+    assert math.isnan(summary.spread)
+    assert str(summary) == "0.250"
+
+
+def test_difference_has_the_interval_of_a_paired_t_test() -> None:
+    a, b = [0.5, 0.7, 0.4, 0.9], [0.45, 0.7, 0.45, 0.7]
+    difference = Difference.of(a, b)
+    low, high = stats.ttest_rel(a, b).confidence_interval(0.95)
+    assert (difference.low, difference.high) == pytest.approx((low, high))
+    assert difference.mean == pytest.approx(0.05)
+    assert (difference.wins, difference.ties, difference.losses) == (2, 1, 1)
+
+
+def test_difference_pairs_common_seeds_only() -> None:
+    shown = results(a=[(0.5, 0.5), (0.6, 0.5)], b=[(0.4, 0.5)])
+    difference = shown.difference("a", "b", "map")
+    assert difference is not None
+    assert difference.mean == pytest.approx(0.1)
+    assert math.isnan(difference.low)
+
+
+def test_per_label_values_are_undefined_where_a_seed_has_none() -> None:
+    mean, spread = per_label(results(a=[(0.5, 0.2), (0.5, 0.4)]), "a", "f1")
+    assert mean[0] == pytest.approx(0.3)
+    assert spread[0] == pytest.approx(np.std([0.2, 0.4], ddof=1))
+    assert np.isnan(mean[1])
+
+
+def test_verdict_tells_a_clear_win() -> None:
+    sentence = verdict(results(bce=[(0.5, 0.4), (0.52, 0.4)], mulsupcon=[(0.7, 0.6), (0.7, 0.62)]), "digits")
+    assert sentence == (
+        "On digits, mulsupcon won on mAP by 0.190 over bce (0.700 against 0.510, more than the spread of "
+        "0.014 over 2 seeds) and on macro-F1 by 0.210 (0.610 against 0.400, more than the spread of 0.014 "
+        "over 2 seeds)."
+    )
+
+
+def test_verdict_says_when_the_spread_is_larger() -> None:
+    sentence = verdict(results(bce=[(0.4, 0.4), (0.6, 0.4)], mulsupcon=[(0.45, 0.5), (0.58, 0.5)]), "digits")
+    assert (
+        "mulsupcon won on mAP by 0.015 over bce (0.515 against 0.500, within the spread of 0.141" in sentence
+    )
+
+
+def test_verdict_names_the_winner_of_each_metric() -> None:
+    sentence = verdict(results(bce=[(0.5, 0.4), (0.5, 0.41)], mulsupcon=[(0.7, 0.3), (0.7, 0.3)]), "digits")
+    assert "mulsupcon won on mAP" in sentence
+    assert "and bce won on macro-F1 by 0.105 over mulsupcon" in sentence
+
+
+def test_verdict_compares_the_best_with_the_next_best() -> None:
+    sentence = verdict(results(a=[(0.1, 0.1)], b=[(0.3, 0.3)], c=[(0.2, 0.2)]), "digits")
+    assert "b won on mAP by 0.100 over c" in sentence
+
+
+def test_verdict_of_one_seed_admits_that_the_spread_is_unknown() -> None:
+    assert "one seed, so the spread is unknown" in verdict(results(a=[(0.1, 0.1)], b=[(0.3, 0.3)]), "digits")
+
+
+def test_verdict_of_equal_methods_is_a_tie() -> None:
+    equal = [(0.5, 0.4), (0.6, 0.5)]
+    sentence = verdict(results(a=equal, b=equal), "digits")
+    assert sentence == "On digits, a and b tied on mAP (0.550) and a and b tied on macro-F1 (0.450)."
+
+
+def test_verdict_of_one_method_claims_no_win() -> None:
+    sentence = verdict(results(bce=[(0.5, 0.4), (0.6, 0.4)]), "digits")
+    assert sentence.startswith(
+        "On digits, bce reached mAP 0.550 ± 0.071 and macro-F1 0.400 ± 0.000 over 2 seeds"
+    )
+    assert "won" not in sentence
+
+
+def test_verdict_marks_the_oracle() -> None:
+    shown = results("oracle", a=[(0.1, 0.1)], b=[(0.3, 0.3)])
+    assert "oracle thresholds, chosen on the test rows" in verdict(shown, "digits")

@@ -1,0 +1,84 @@
+"""The table of a study."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from tests.study.test_statistics import results
+
+from manylabel import methods
+from manylabel.methods.recipe import Expected
+from manylabel.study.records import StudyFolder
+from manylabel.study.statistics import Results
+from manylabel.study.tables import Table, comparison_table, expectation, results_table
+
+SCORES = {"bce": [(0.5, 0.4), (0.6, 0.4)], "mulsupcon": [(0.7, 0.3), (0.8, 0.3)]}
+
+
+def text_of(table: Table) -> str:
+    console = Console(width=160, force_terminal=True, color_system=None)
+    with console.capture() as capture:
+        console.print(table.rich())
+    return capture.get()
+
+
+def test_rows_are_methods_and_the_best_of_each_column_is_marked() -> None:
+    table = results_table(results(**SCORES), "digits")
+    assert table.headings == ("method", "mAP", "macro-F1", "training time")
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["bce", "0.550 ± 0.071", "0.400 ± 0.000", "10.5 ± 0.7 s"],
+        ["mulsupcon", "0.750 ± 0.071", "0.300 ± 0.000", "10.5 ± 0.7 s"],
+    ]
+    assert [[cell.best for cell in row] for row in table.rows] == [
+        [False, False, True, False],
+        [False, True, False, False],
+    ]
+
+
+def test_a_single_method_is_not_called_best() -> None:
+    table = results_table(results(bce=[(0.5, 0.4)]), "digits")
+    assert not any(cell.best for row in table.rows for cell in row)
+
+
+def test_equal_methods_are_both_best() -> None:
+    table = results_table(results(a=[(0.5, 0.4)], b=[(0.5, 0.3)]), "digits")
+    assert [row[1].best for row in table.rows] == [True, True]
+
+
+def test_the_oracle_is_marked_wherever_it_chose_a_threshold() -> None:
+    table = results_table(results("oracle", **SCORES), "digits")
+    assert table.headings == ("method", "mAP", "macro-F1 (oracle)", "training time")
+    assert "oracle protocol" in table.title
+    differences = comparison_table(results("oracle", **SCORES))
+    assert differences is not None
+    assert [row[1].text for row in differences.rows] == ["mAP", "macro-F1 (oracle)"]
+
+
+def test_terminal_table_shows_every_cell(study: StudyFolder) -> None:
+    table = results_table(Results(study.finished_runs(), "tuned"), "tiny")
+    text = text_of(table)
+    assert "tiny, 2 seeds, tuned protocol" in text
+    assert all(cell.text in text for row in table.rows for cell in row)
+
+
+def test_differences_count_won_tied_and_lost_seeds() -> None:
+    table = comparison_table(results(**SCORES))
+    assert table is not None
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["mulsupcon over bce", "mAP", "+0.200", "+0.200 to +0.200", "2 / 0 / 0"],
+        ["mulsupcon over bce", "macro-F1", "-0.100", "-0.100 to -0.100", "0 / 0 / 2"],
+    ]
+    assert comparison_table(results(bce=[(0.5, 0.4)])) is None
+
+
+def test_expectation_names_data_protocol_and_minutes() -> None:
+    values = {"macro_f1": (0.48, 0.01)}
+    expected = Expected(data="yeast", protocol="oracle", seeds=3, minutes=1.5, values=values)
+    assert expectation(expected) == (
+        "yeast, 3 seeds, oracle protocol: macro-F1 (oracle) 0.480 ± 0.010 (1.5 minutes a seed on one core)"
+    )
+
+
+def test_every_shipped_expectation_can_be_printed() -> None:
+    for name in methods.names():
+        for expected in methods.get(name).recipe.expected:
+            assert expected.data in expectation(expected)
