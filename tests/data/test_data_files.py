@@ -307,6 +307,8 @@ def test_digest_follows_the_content_alone(small):
         About("two", source="there"), Part(X.astype(float), Y.astype(bool), "c"), Part(X, Y, "d")
     )
     assert first.digest == again.digest
+    signed = assemble(About("one"), Part(np.where(X == 0, -0.0, X), Y, "a"), Part(X, Y, "b"))
+    assert signed.digest == first.digest  # -0 and 0 are one number
     wide = np.zeros_like(Y)
     others = [
         assemble(About("one"), Part(X + 1, Y, "a"), Part(X, Y, "b")),

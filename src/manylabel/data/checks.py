@@ -119,7 +119,9 @@ def _checked_vectors(X: np.ndarray[Any, Any], who: str) -> Tensor:
     if X.shape[1] == 0:
         raise ManyLabelError(who, "at least one feature", "none")
     with np.errstate(over="ignore"):
-        vectors = np.ascontiguousarray(X, dtype=np.float32)
+        vectors = np.ascontiguousarray(X, dtype=np.float32) + np.float32(
+            0
+        )  # -0.0 becomes 0.0, as in sparse rows
     if not np.isfinite(vectors).all():
         row, column = np.argwhere(~np.isfinite(vectors))[0]
         raise _not_finite(who, X[row, column], row, column)
