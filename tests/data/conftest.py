@@ -36,7 +36,7 @@ def arff_text(X: Any, Y: Any, sparse: bool = False, labels_first: bool = False) 
     blocks = [Y, X] if labels_first else [X, Y]
     rows = (np.concatenate([block[i].astype(object) for block in blocks]) for i in range(len(X)))
     data = map(_sparse_row if sparse else _dense_row, rows)
-    return "\n".join(["@relation small", "", *header, "", "@data", *data]) + "\n"
+    return "\n".join(["@relation MultiLabelData", "", *header, "", "@data", *data]) + "\n"
 
 
 def _dense_row(row: Iterable[Any]) -> str:
@@ -48,7 +48,7 @@ def _sparse_row(row: Iterable[Any]) -> str:
 
 
 def _number(value: Any) -> str:
-    return np.format_float_positional(value, trim="-") if isinstance(value, float) else str(value)
+    return np.format_float_positional(np.float32(value), trim="-") if isinstance(value, float) else str(value)
 
 
 def xml_text(names: Iterable[str]) -> str:
