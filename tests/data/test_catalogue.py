@@ -164,7 +164,7 @@ def test_shipped_entries_point_at_pinned_files():
 
 @pytest.mark.parametrize("name", ["yeast", "scene"])
 def test_published_set_is_the_same_from_arff_and_from_arrays(shared_data, tmp_path, forms, name):
-    """Written out as Mulan writes them, the arrays give the published files byte for byte, and those the arrays."""
+    """Written as Mulan writes, the arrays give the published files byte for byte, and those the arrays."""
     copy = read_folder(shared_data / name)
     entry, folder = catalogue()[name], tmp_path / name
     published = {file.name: file.sha256 for file in entry.files}
