@@ -91,3 +91,52 @@ def with_positives(
 supcon_all = with_positives(lambda y, t: bool((y == t).all()))
 supcon_any = with_positives(lambda y, t: bool((y * t).sum() > 0))
 supcon = supcon_any
+
+
+def _entries(x: Tensor, Y: Tensor) -> list[tuple[Tensor, bool]]:
+    return [(x[i, c], bool(Y[i, c])) for i in range(len(x)) for c in range(x.shape[1])]
+
+
+def bce(x: Tensor, Y: Tensor) -> Tensor:
+    terms = [-torch.log(torch.sigmoid(v if y else -v)) for v, y in _entries(x, Y)]
+    return torch.stack(terms).mean()
+
+
+def focal(x: Tensor, Y: Tensor, gamma: float = 2.0) -> Tensor:
+    right = [torch.sigmoid(v if y else -v) for v, y in _entries(x, Y)]
+    return sum(-((1 - p) ** gamma) * torch.log(p) for p in right)
+
+
+def asl(
+    x: Tensor, Y: Tensor, gn: float = 4.0, gp: float = 1.0, clip: float = 0.05, eps: float = 1e-8
+) -> Tensor:
+    total = 0.0 * x.sum()
+    for v, y in _entries(x, Y):
+        p = torch.sigmoid(v)
+        pn = torch.clamp(1 - p + clip, max=1.0)
+        if y:
+            total = total - (1 - p).detach() ** gp * torch.log(p.clamp(min=eps))
+        else:
+            total = total - (1 - pn).detach() ** gn * torch.log(pn.clamp(min=eps))
+    return total
+
+
+def zlpr(x: Tensor, Y: Tensor) -> Tensor:
+    values = []
+    for row, y in zip(x, Y, strict=True):
+        present, absent = row[y > 0], row[y == 0]
+        values.append(torch.log(1 + torch.exp(-present).sum()) + torch.log(1 + torch.exp(absent).sum()))
+    return torch.stack(values).mean()
+
+
+def twoway(x: Tensor, Y: Tensor, tp: float = 4.0, tn: float = 1.0) -> Tensor:
+    total = 0.0 * x.sum()
+    for X, labels in ((x, Y), (x.T, Y.T)):
+        values = []
+        for row, y in zip(X, labels, strict=True):
+            if bool((y > 0).any()):
+                high = torch.exp(-row[y > 0] / tp).sum() ** tp
+                low = torch.exp(row[y == 0] / tn).sum() ** tn
+                values.append(torch.log(1 + high * low))
+        total = total + (torch.stack(values).mean() if values else 0.0)
+    return total

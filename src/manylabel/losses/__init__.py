@@ -12,15 +12,21 @@ from typing import Any
 from torch import nn
 
 from manylabel.errors import ManyLabelError
+from manylabel.losses.logits import ASL, BCE, ZLPR, Focal, TwoWay
 from manylabel.losses.supcon import All, AnyShared, MulSupCon, MulSupConInBatch, MulSupConWeighted, SupCon
 
 __all__ = [
+    "ASL",
+    "BCE",
+    "ZLPR",
     "All",
     "AnyShared",
+    "Focal",
     "MulSupCon",
     "MulSupConInBatch",
     "MulSupConWeighted",
     "SupCon",
+    "TwoWay",
     "get",
     "names",
 ]
@@ -32,6 +38,11 @@ _LOSSES: dict[str, type[nn.Module]] = {
     "mulsupcon": MulSupCon,
     "mulsupcon_weighted": MulSupConWeighted,
     "mulsupcon_inbatch": MulSupConInBatch,
+    "bce": BCE,
+    "focal": Focal,
+    "asl": ASL,
+    "zlpr": ZLPR,
+    "twoway": TwoWay,
 }
 
 

@@ -49,8 +49,8 @@ class Anchored(torch.autograd.Function):
         dx = None if slope is None else (slope * g[:, None]).to(ctx.dtypes[0])
         if not ctx.needs_input_grad[1]:
             return dx, None, None
-        lse, totals, scale = rest
-        return dx, _candidate_gradient(ctx.job, *ctx.rows, g, lse, totals, scale), None
+        anchors, candidates = ctx.rows
+        return dx, _candidate_gradient(ctx.job, anchors, candidates, g, *rest), None
 
 
 def scan(q: Tensor, candidates: Rows, job: Job, bounded: bool, average: bool) -> Sums:

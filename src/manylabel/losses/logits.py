@@ -1,0 +1,309 @@
+"""Losses on logits, one per row and label: BCE, Focal, ASL, ZLPR, two-way.
+
+Logits ``x`` are (B, C), labels ``Y`` (B, C); ``p = sigmoid(x)``. Half-precision logits are taken to float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from manylabel.errors import ManyLabelError
+from manylabel.labels import LabelMatrix, Labels
+from manylabel.losses.batch import check_reduction
+from manylabel.losses.precision import full_precision, working_dtype
+
+_ABSENT = -1e30  # a logit that takes no part: finite, so that a side without entries keeps a gradient of 0
+
+
+@full_precision
+def bce(logits: Tensor, Y: Labels, *, reduction: str = "mean") -> Tensor:
+    """Binary cross entropy; see :class:`BCE`."""
+    x, y = _read("BCE", logits, Y, binary=False)
+    return _reduce(F.softplus(x) - x * y, reduction)
+
+
+@full_precision
+def focal(
+    logits: Tensor, Y: Labels, *, gamma: float = 2.0, alpha: Tensor | None = None, reduction: str = "sum"
+) -> Tensor:
+    """Focal loss; see :class:`Focal`."""
+    x, y = _read("Focal", logits, Y)
+    toward = torch.where(y > 0, x, -x)  # the logit of the right answer
+    terms = -_power(torch.sigmoid(-toward), gamma) * F.logsigmoid(toward)
+    return _reduce(terms if alpha is None else terms * alpha, reduction)
+
+
+@full_precision
+def asl(
+    logits: Tensor,
+    Y: Labels,
+    *,
+    gamma_neg: float = 4.0,
+    gamma_pos: float = 1.0,
+    clip: float = 0.05,
+    eps: float = 1e-8,
+    detach_focus: bool = True,
+    log_space: bool = False,
+    reduction: str = "sum",
+) -> Tensor:
+    """Asymmetric loss; see :class:`ASL`."""
+    x, y = _read("ASL", logits, Y)
+    p, absent = torch.sigmoid(x), torch.sigmoid(-x)
+    shifted = (absent + clip).clamp(max=1.0)  # probability of "absent", easier by the margin
+    if log_space:
+        log_present, log_absent = F.logsigmoid(x), shifted.log() if clip > 0 else F.logsigmoid(-x)
+    else:
+        log_present, log_absent = p.clamp(min=eps).log(), shifted.clamp(min=eps).log()
+    present, rejected = absent, 1.0 - shifted if clip > 0 else p
+    if detach_focus:
+        present, rejected = present.detach(), rejected.detach()
+    positive = y * _power(present, gamma_pos) * log_present
+    negative = (1.0 - y) * _power(rejected, gamma_neg) * log_absent
+    return _reduce(-(positive + negative), reduction)
+
+
+@full_precision
+def zlpr(logits: Tensor, Y: Labels, *, reduction: str = "mean") -> Tensor:
+    """Zero-bounded log-sum-exp and pairwise rank loss; see :class:`ZLPR`."""
+    x, y = _read("ZLPR", logits, Y)
+    positive, negative = x.masked_fill(y == 0, -_ABSENT).neg(), x.masked_fill(y > 0, _ABSENT)
+    values = F.pad(positive, (0, 1)).logsumexp(1) + F.pad(negative, (0, 1)).logsumexp(
+        1
+    )  # the 0 is the 1 in log
+    return values.mean() if reduction == "mean" else _reduce(values[:, None], reduction)
+
+
+@full_precision
+def two_way(
+    logits: Tensor, Y: Labels, *, positive_temperature: float = 4.0, negative_temperature: float = 1.0
+) -> Tensor:
+    """Two-way multi-label loss; see :class:`TwoWay`."""
+    x, y = _read("TwoWay", logits, Y)
+    by_row = _one_way(x, y, positive_temperature, negative_temperature)
+    by_label = _one_way(x.T, y.T, positive_temperature, negative_temperature)
+    return by_row + by_label
+
+
+def _one_way(x: Tensor, y: Tensor, positive_temperature: float, negative_temperature: float) -> Tensor:
+    """``mean softplus(g+ + g-)`` over the sets (rows) that have a positive."""
+    positive = positive_temperature * (-x / positive_temperature).masked_fill(y == 0, _ABSENT).logsumexp(1)
+    negative = negative_temperature * (x / negative_temperature).masked_fill(y > 0, _ABSENT).logsumexp(1)
+    counted = (y > 0).any(1)
+    margin = torch.where(counted, positive + negative, 0)
+    return (F.softplus(margin) * counted).sum() / counted.sum().clamp(min=1)
+
+
+def _read(who: str, logits: Tensor, Y: Labels, binary: bool = True) -> tuple[Tensor, Tensor]:
+    """Logits and dense labels in working precision."""
+    if not isinstance(logits, Tensor) or logits.dim() != 2 or not logits.is_floating_point():
+        got = (
+            f"{logits.dtype} of shape {tuple(logits.shape)}"
+            if isinstance(logits, Tensor)
+            else str(type(logits))
+        )
+        raise ManyLabelError(
+            who, "logits as a floating tensor of shape (n, n_labels)", got, "One row per sample."
+        )
+    labels = LabelMatrix.of(Y, binary=binary, who=who)
+    if labels.shape != tuple(logits.shape):
+        raise ManyLabelError(
+            who,
+            f"labels of shape {tuple(logits.shape)} to match the logits",
+            str(labels.shape),
+            "Pass one per logit.",
+        )
+    dtype = working_dtype(logits)
+    return logits.to(dtype), labels.to(logits.device).dense(dtype)
+
+
+def _power(base: Tensor, exponent: float) -> Tensor | float:
+    """``base ** exponent`` for a base in [0, 1], with a finite slope at 0."""
+    if exponent == 0:
+        return 1.0
+    if exponent == 1:
+        return base
+    return (base.clamp(min=1e-12) if exponent < 1 else base) ** exponent
+
+
+def _reduce(terms: Tensor, reduction: str) -> Tensor:
+    """Mean over rows and labels, their sum, or the sums of rows."""
+    if reduction == "none":
+        return terms.sum(1)
+    return terms.sum() if reduction == "sum" else terms.sum() / max(terms.numel(), 1)
+
+
+class LogitLoss(nn.Module):
+    """Settings of a loss on logits; subclasses name the pure function."""
+
+    function: ClassVar[Callable[..., Tensor]]
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__()
+        if "reduction" in settings:
+            check_reduction(type(self).__name__, settings["reduction"])
+        self.settings = settings
+
+    def forward(self, logits: Tensor, Y: Labels) -> Tensor:
+        """The loss of logits (B, C) with labels ``Y`` (B, C)."""
+        return type(self).function(logits, Y, **self.settings)
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={value}" for name, value in self.settings.items())
+
+
+class BCE(LogitLoss):
+    """Binary cross entropy: the mean over rows and labels of ``softplus(x) - x y``.
+
+    Parameters
+    ----------
+    reduction : "mean", "sum" or "none", default "mean"
+        "none" gives sums of rows, (B,).
+
+    Notes
+    -----
+    Divisor: B times C. Soft labels are allowed. Logits of 0 give log 2.
+    """
+
+    function = staticmethod(bce)
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+
+
+class Focal(LogitLoss):
+    """Focal loss: ``-(1 - p_t)^gamma log p_t``, ``p_t = p`` for a present label and ``1 - p`` for an absent one.
+
+    Parameters
+    ----------
+    gamma : float, default 2
+    alpha : (C,) tensor, optional
+        Weights of the labels.
+    reduction : "sum", "mean" or "none", default "sum"
+        "mean" divides by B times C; "none" gives sums of rows, (B,).
+
+    Notes
+    -----
+    Equals :class:`ASL` with ``gamma_pos = gamma_neg = gamma``, ``clip=0``, ``detach_focus=False``.
+    """
+
+    function = staticmethod(focal)
+
+    def __init__(self, gamma: float = 2.0, alpha: Tensor | None = None, reduction: str = "sum") -> None:
+        super().__init__(gamma=gamma, reduction=reduction)
+        self.alpha: Tensor | None
+        self.register_buffer("alpha", alpha)
+
+    def forward(self, logits: Tensor, Y: Labels) -> Tensor:
+        """The loss of logits (B, C) with labels ``Y`` (B, C)."""
+        return focal(logits, Y, alpha=self.alpha, **self.settings)
+
+
+class ASL(LogitLoss):
+    """Asymmetric loss: present and absent labels each with their own focusing, absent ones with a margin.
+
+    ::
+
+        pn = min(1 - p + clip, 1)
+        present:  -(1 - p)^gamma_pos log max(p, eps)
+        absent:   -(1 - pn)^gamma_neg log max(pn, eps)
+
+    Parameters
+    ----------
+    gamma_neg, gamma_pos : float, default 4 and 1
+    clip : float, default 0.05
+        The margin: absent labels with ``p`` below it cost nothing.
+    eps : float, default 1e-8
+        Below it a logarithm is cut off, and with it the gradient (of present labels with logits below -18.4).
+    detach_focus : bool, default True
+        No gradient through the focusing factors.
+    log_space : bool, default False
+        Take the logarithms from the logits, without ``eps``: no gradient is lost however wrong the logit.
+    reduction : "sum", "mean" or "none", default "sum"
+        "mean" divides by B times C; "none" gives sums of rows, (B,).
+
+    References
+    ----------
+    E. Ben-Baruch et al., "Asymmetric Loss for Multi-Label Classification", ICCV 2021. The released code
+    switches gradients off globally for the focusing factor; here the factor alone is detached.
+    """
+
+    function = staticmethod(asl)
+
+    def __init__(
+        self,
+        gamma_neg: float = 4.0,
+        gamma_pos: float = 1.0,
+        clip: float = 0.05,
+        eps: float = 1e-8,
+        detach_focus: bool = True,
+        log_space: bool = False,
+        reduction: str = "sum",
+    ) -> None:
+        super().__init__(
+            gamma_neg=gamma_neg,
+            gamma_pos=gamma_pos,
+            clip=clip,
+            eps=eps,
+            detach_focus=detach_focus,
+            log_space=log_space,
+            reduction=reduction,
+        )
+
+
+class ZLPR(LogitLoss):
+    """Zero-bounded log-sum-exp and pairwise rank loss.
+
+    ::
+
+        L_i = log(1 + sum_{c in y_i} exp(-x_ic)) + log(1 + sum_{c not in y_i} exp(x_ic))
+
+    Parameters
+    ----------
+    reduction : "mean", "sum" or "none", default "mean"
+        "none" gives ``L_i``, (B,).
+
+    Notes
+    -----
+    Divisor: B. A row without labels, or with all of them, has log 1 = 0 for the side that is missing. The
+    threshold of a decision is logit 0. The code released with the study of Audibert et al. returns a lower
+    number (it leaves out the maxima it subtracts) with the same gradient; this is the value of the equation.
+    """
+
+    function = staticmethod(zlpr)
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+
+
+class TwoWay(LogitLoss):
+    """Two-way loss: present labels above absent ones, within each row and within each label.
+
+    ::
+
+        g+ = Tp logsumexp_{present}(-x / Tp),   g- = Tn logsumexp_{absent}(x / Tn)
+        L  = mean of softplus(g+ + g-) over rows that have a label + mean over labels that a row has
+
+    Parameters
+    ----------
+    positive_temperature, negative_temperature : float, default 4 and 1
+        ``Tp`` and ``Tn``.
+
+    Notes
+    -----
+    Divisors: the rows with a label, and the labels with a row. A side without entries gives 0. There is no
+    value per row, hence no ``reduction``.
+
+    References
+    ----------
+    T. Kobayashi, "Two-Way Multi-Label Loss", CVPR 2023.
+    """
+
+    function = staticmethod(two_way)
+
+    def __init__(self, positive_temperature: float = 4.0, negative_temperature: float = 1.0) -> None:
+        super().__init__(positive_temperature=positive_temperature, negative_temperature=negative_temperature)
