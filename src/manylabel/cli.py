@@ -281,7 +281,9 @@ def _run(plan: Plan) -> None:
         with Display(_console(stderr=True), plan.weights, plan.protocol) as display:
             failed = execution.run(plan, display)
         if plan.folder.study_file.exists() and plan.folder.finished_runs():
-            _show(report.write(plan.out, plan.protocol))
+            with _console(stderr=True).status("writing the report"):
+                written = report.write(plan.out, plan.protocol)
+            _show(written)
     except KeyboardInterrupt:
         typer.echo(f"\nStopped. Go on where it stopped with:\n  {plan.command}", err=True)
         raise typer.Exit(130) from None

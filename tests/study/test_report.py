@@ -14,7 +14,7 @@ from tests.study.test_statistics import results
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
-from manylabel.study import Report, StudyFolder, plots, write_report
+from manylabel.study import Report, StudyFolder, embedding_plots, plots, write_report
 from manylabel.study.heat_map import class_heat_map
 
 
@@ -155,7 +155,7 @@ def test_embedding_maps_colour_rows_with_one_label() -> None:
     Y = np.eye(3, dtype=np.uint8)[rng.integers(0, 3, 60)]
     Y[:20] = 1
     embeddings = {m: rng.normal(size=(60, 5)) for m in ("bce", "mulsupcon")}
-    picture = plots.embedding_maps(embeddings, LabelMatrix.of(Y), ["a", "b", "c"])
+    picture = embedding_plots.embedding_maps(embeddings, LabelMatrix.of(Y), ["a", "b", "c"])
     for axis in picture.figure.axes:
         names = [points.get_label() for points in axis.collections]
         assert names == ["several labels or none", "a", "b", "c"]
@@ -163,12 +163,37 @@ def test_embedding_maps_colour_rows_with_one_label() -> None:
     assert "67% of them carry a single label" in picture.caption
 
 
+def test_embedding_maps_colour_label_sets_where_single_labels_are_rare() -> None:
+    Y = np.array([[1, 1, 0], [0, 1, 1], [1, 1, 1], [0, 0, 0]] * 10 + [[1, 0, 0]], dtype=np.uint8)
+    embedding = np.random.default_rng(0).normal(size=(len(Y), 5))
+    picture = embedding_plots.embedding_maps({"bce": embedding}, LabelMatrix.of(Y), ["a", "b", "c"])
+    shown = {points.get_label(): len(points.get_offsets()) for points in picture.figure.axes[0].collections}
+    assert shown == {"other label sets": 0, "a + b": 10, "b + c": 10, "a + b + c": 10, "no label": 10, "a": 1}
+    assert "Only 2% of them carry a single label, so the 5 most frequent label sets" in picture.caption
+
+
+def test_pictures_of_many_methods_wrap() -> None:
+    methods = [f"method {i}" for i in range(7)]
+    Y = LabelMatrix.of(np.eye(2, dtype=np.uint8)[np.arange(20) % 2])
+    embedding = np.random.default_rng(0).normal(size=(20, 3))
+    history = [{"stage": "train", "epoch": 1, "loss": 1.0, "monitor": {"map": 0.5}}]
+    pictures = [
+        plots.learning_curves({m: {0: history} for m in methods}),
+        embedding_plots.embedding_maps(dict.fromkeys(methods, embedding), Y, ["a", "b"]),
+        embedding_plots.heat_maps(dict.fromkeys(methods, class_heat_map(embedding, Y)), ["a", "b"], 1.0),
+    ]
+    for picture in pictures:
+        assert picture.figure.get_figwidth() < 12
+        titles = [axis.get_title(loc="left") for axis in picture.figure.axes]
+        assert all(any(title.startswith(m) for title in titles) for m in methods)
+
+
 @pytest.mark.parametrize(("rows", "width"), [(1, 4), (5, 4), (60, 1), (60, 0)])
 def test_embedding_maps_take_few_rows_and_thin_embeddings(rows: int, width: int) -> None:
     """A width of 0 stands for an embedding that is the same for all rows."""
     Y = np.ones((rows, 1), dtype=np.uint8)
     embedding = np.random.default_rng(0).normal(size=(rows, width)) if width else np.ones((rows, 3))
-    picture = plots.embedding_maps({"bce": embedding}, LabelMatrix.of(Y), ["a"])
+    picture = embedding_plots.embedding_maps({"bce": embedding}, LabelMatrix.of(Y), ["a"])
     points = picture.figure.axes[0].collections[1].get_offsets()
     assert points.shape == (rows, 2)
     assert np.isfinite(points).all()
@@ -178,7 +203,7 @@ def test_heat_maps_share_one_scale_and_state_the_diagonal() -> None:
     rng = np.random.default_rng(0)
     Y = LabelMatrix.of(np.eye(4, dtype=np.uint8)[rng.integers(0, 3, 40)])
     maps = {m: class_heat_map(rng.normal(size=(40, 6)), Y) for m in ("bce", "mulsupcon")}
-    picture = plots.heat_maps(maps, ["a", "b", "c", "d"], 1.0)
+    picture = embedding_plots.heat_maps(maps, ["a", "b", "c", "d"], 1.0)
     images = [axis.images[0] for axis in picture.figure.axes[:2]]
     assert images[0].get_clim() == images[1].get_clim()
     assert f"mulsupcon: diagonal {maps['mulsupcon'].diagonal:.3f}" in [

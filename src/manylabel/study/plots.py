@@ -1,4 +1,4 @@
-"""The pictures of a report: learning curves, F1 per label, maps of the embedding, class heat maps."""
+"""Pictures of a report: how they look, learning curves, F1 per label."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manylabel.errors import missing_extra
-from manylabel.labels import LabelMatrix
-from manylabel.study.heat_map import HeatMap, only_label
 from manylabel.study.statistics import Results, per_label
 
 if TYPE_CHECKING:
@@ -25,11 +23,9 @@ History: TypeAlias = "Sequence[Mapping[str, Any]]"
 
 # Okabe and Ito's palette: told apart by colour-blind readers
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#882255", "#000000")
-LABEL_PALETTE = (*PALETTE, "#999933", "#332288", "#44AA99", "#DDCC77")
-MARKERS = "os^DvPX*"
-INK, GREY, FAINT = "#222222", "#B8B8B8", "#E4E4E4"
+INK, FAINT = "#222222", "#E4E4E4"
 MOST_LABELS = 40
-MOST_POINTS = 1000
+MOST_COLUMNS = 4
 
 STYLE: Any = {
     "font.size": 9.0,
@@ -62,7 +58,7 @@ class Picture:
     def data_uri(self) -> str:
         """The picture as an SVG that a page can hold."""
         buffer = io.BytesIO()
-        with _styled():
+        with styled():
             self.figure.savefig(buffer, format="svg", metadata={"Date": None})
         return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
 
@@ -87,22 +83,24 @@ def learning_curves(histories: Mapping[str, Mapping[int, History]]) -> Picture:
     ----------
     histories : method -> seed -> entries of history.jsonl
     """
+    from matplotlib.ticker import MaxNLocator
+
     colour = colours(list(histories))
-    columns = [(method, stage) for method, runs in histories.items() for stage in _stages(runs)]
-    with _styled():
-        figure = _figure(max(3.2, 2.7 * len(columns)), 4.6)
-        axes = figure.subplots(2, len(columns), squeeze=False, sharex="col")
-        for (method, stage), (top, bottom) in zip(columns, axes.T, strict=True):
+    panels = [(method, stage) for method, runs in histories.items() for stage in _stages(runs)]
+    with styled():
+        figure, pairs = _panels(len(panels))
+        for i, ((method, stage), (top, bottom)) in enumerate(zip(panels, pairs, strict=True)):
             runs = [[e for e in history if e["stage"] == stage] for history in histories[method].values()]
             top.set_title(f"{method}: {stage}", color=colour[method], fontweight="bold")
             _curves(top, runs, lambda e: e["monitor"].get("map"), colour[method])
             _curves(bottom, runs, lambda e: e["loss"], colour[method])
             _curves(bottom, runs, lambda e: e["monitor"].get("loss"), colour[method], dashed=True)
+            if i % MOST_COLUMNS == 0:
+                top.set_ylabel("validation mAP")
+                bottom.set_ylabel("loss")
             bottom.set_xlabel("epoch")
-            bottom.xaxis.get_major_locator().set_params(integer=True)
-        _share_heights(axes[0])
-        axes[0, 0].set_ylabel("validation mAP")
-        axes[1, 0].set_ylabel("loss")
+            bottom.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+        _share_heights([top for top, _ in pairs])
         _legend_of_losses(figure)
     caption = (
         "Thin lines are seeds, thick lines their mean. Losses of different stages are different functions: "
@@ -117,8 +115,8 @@ def label_bars(results: Results, names: Sequence[str], positives: Sequence[int])
     values = {method: per_label(results, method, "f1") for method in results.methods}
     shown = _shown_labels(np.mean([mean for mean, _ in values.values()], axis=0), np.asarray(positives))
     colour, height = colours(results.methods), 0.8 / len(results.methods)
-    with _styled():
-        figure = _figure(7.0, 1.1 + 0.13 * len(shown) * (1 + len(results.methods)))
+    with styled():
+        figure = new_figure(7.0, 1.1 + 0.13 * len(shown) * (1 + len(results.methods)))
         axes = figure.subplots()
         places = np.arange(len(shown))
         for i, (method, (mean, spread)) in enumerate(values.items()):
@@ -133,7 +131,7 @@ def label_bars(results: Results, names: Sequence[str], positives: Sequence[int])
                 elinewidth=0.8,
                 alpha=0.7,
             )
-        axes.set_yticks(places, [f"{_short(names[c])} ({positives[c]})" for c in shown])
+        axes.set_yticks(places, [f"{short(names[c])} ({positives[c]})" for c in shown])
         axes.invert_yaxis()
         axes.margins(y=0.01)
         axes.set_xlim(0, 1)
@@ -153,84 +151,34 @@ def label_bars(results: Results, names: Sequence[str], positives: Sequence[int])
     return Picture(figure, "F1 per label", caption, alt)
 
 
-def embedding_maps(
-    embeddings: Mapping[str, NDArray[np.floating[Any]]], labels: LabelMatrix, names: Sequence[str]
-) -> Picture:
-    """The same test rows in the embedding of each method by t-SNE; rows with one label have its colour."""
-    rows = np.random.default_rng(0).permutation(len(labels))[:MOST_POINTS]
-    label = only_label(labels)[rows]
-    kept = _most_frequent(label, len(LABEL_PALETTE) * 2)
-    with _styled():
-        figure = _figure(3.6 * len(embeddings) + 0.2, 4.3 + 0.17 * (len(kept) // 6))
-        axes = figure.subplots(1, len(embeddings), squeeze=False)[0]
-        for axis, (method, embedding) in zip(axes, embeddings.items(), strict=True):
-            _scatter(axis, _flat(embedding[rows]), label, kept, names)
-            axis.set_title(method, color=colours(list(embeddings))[method], fontweight="bold")
-        handles, texts = axes[0].get_legend_handles_labels()
-        columns = min(len(texts), 3 * len(embeddings))
-        figure.legend(
-            handles, texts, loc="outside lower center", ncols=columns, handletextpad=0.2, columnspacing=1.0
-        )
-    single = np.mean(label >= 0)
-    caption = (
-        f"{len(rows)} test rows, the same for every method, laid out by t-SNE: near neighbours mean "
-        f"something, distances between clouds do not. {single:.0%} of them carry a single "
-        "label and have its colour; the others are grey."
-    )
-    alt = f"Scatter plots of the test embedding of {', '.join(embeddings)}, coloured by label."
-    return Picture(figure, "Embeddings of the test rows", caption, alt)
-
-
-def heat_maps(maps: Mapping[str, HeatMap], names: Sequence[str], temperature: float) -> Picture:
-    """Class heat maps of the methods, on one colour scale."""
-    first = next(iter(maps.values()))
-    low = min(float(m.map.min()) for m in maps.values())
-    high = max(float(m.map.max()) for m in maps.values())
-    ticks = [_short(names[c], 12) for c in first.classes] if len(first.classes) <= MOST_LABELS else []
-    with _styled():
-        figure = _figure(3.6 * len(maps) + 0.7, 4.2)
-        axes = figure.subplots(1, len(maps), squeeze=False)[0]
-        for axis, (method, heat) in zip(axes, maps.items(), strict=True):
-            image = axis.imshow(heat.map, cmap="cividis", vmin=low, vmax=high, interpolation="nearest")
-            title = f"{method}: diagonal {heat.diagonal:.3f}"
-            axis.set_title(title, color=colours(list(maps))[method], fontweight="bold")
-            axis.set_xticks(range(len(ticks)), ticks, rotation=90)
-            axis.set_yticks(range(len(ticks)), ticks if axis is axes[0] else [])
-            axis.tick_params(length=0, labelsize=9 if len(ticks) <= 20 else 6)
-            axis.spines[:].set_visible(False)
-        figure.colorbar(image, ax=list(axes), shrink=0.8, pad=0.02, label="softmax over classes")
-    even = f"{1 / max(1, len(first.classes)):.3f}"
-    dropped = (
-        f" Left out, as no test row carries them alone: {_listed(first.dropped, names)}."
-        if first.dropped
-        else ""
-    )
-    caption = (
-        "Row i: softmax over classes j of the cosine between the mean embeddings of the rows labelled i "
-        f"alone and j alone, temperature {temperature:g}, mean over seeds. A brighter diagonal means better "
-        f"separated classes; without any separation it would be {even}.{dropped}"
-    )
-    diagonals = ", ".join(f"{method} {heat.diagonal:.3f}" for method, heat in maps.items())
-    return Picture(
-        figure,
-        "Class heat map",
-        caption,
-        f"Heat maps of class similarity; mean of the diagonal: {diagonals}.",
-    )
-
-
 @contextmanager
-def _styled() -> Iterator[None]:
+def styled() -> Iterator[None]:
     import matplotlib
 
     with matplotlib.rc_context(STYLE):
         yield
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def _panels(n: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
+    """Pairs of axes, one above the other, in bands of a few columns."""
+    columns = min(n, MOST_COLUMNS)
+    bands = -(-n // columns)
+    figure = new_figure(max(3.2, 2.7 * columns), 0.4 + 4.2 * bands)
+    axes = figure.subplots(2 * bands, columns, squeeze=False)
+    pairs = [(axes[2 * band, c], axes[2 * band + 1, c]) for band in range(bands) for c in range(columns)]
+    for top, bottom in pairs:
+        top.sharex(bottom)
+        top.tick_params(labelbottom=False)
+    for pair in pairs[n:]:
+        for axis in pair:
+            axis.remove()
+    return figure, pairs[:n]
 
 
 def _stages(runs: Mapping[int, History]) -> list[str]:
@@ -274,66 +222,5 @@ def _shown_labels(mean: NDArray[np.float64], positives: NDArray[np.int64]) -> ND
     return by_support[np.argsort(-mean[by_support], kind="stable")]
 
 
-def _most_frequent(label: NDArray[np.int64], most: int) -> list[int]:
-    found, counts = np.unique(label[label >= 0], return_counts=True)
-    return sorted(found[np.argsort(-counts, kind="stable")][:most].tolist())
-
-
-def _flat(embedding: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """Two coordinates per row: t-SNE of the unit vectors, or principal components of a handful of rows."""
-    from sklearn.manifold import TSNE
-
-    unit = np.asarray(embedding, dtype=np.float32)
-    unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
-    U, S, _ = np.linalg.svd(unit - unit.mean(axis=0), full_matrices=False)
-    components = np.pad(U * S, ((0, 0), (0, 2)))[:, :2]
-    scale = components[:, 0].std()
-    if len(unit) < 30 or scale < 1e-6:  # a collapsed embedding has nothing to lay out
-        return components
-    start = (components / scale * 1e-4).astype(np.float32)
-    layout = TSNE(init=start, perplexity=min(30.0, len(unit) / 4), random_state=0)
-    return np.asarray(layout.fit_transform(unit))
-
-
-def _scatter(
-    axis: Axes,
-    points: NDArray[np.floating[Any]],
-    label: NDArray[np.int64],
-    kept: Sequence[int],
-    names: Sequence[str],
-) -> None:
-    others = ~np.isin(label, kept)
-    axis.scatter(
-        points[others, 0],
-        points[others, 1],
-        s=7,
-        color=GREY,
-        alpha=0.5,
-        linewidths=0,
-        label="several labels or none",
-    )
-    for i, c in enumerate(kept):
-        ours = label == c
-        marker = MARKERS[(i + i // len(LABEL_PALETTE)) % len(MARKERS)]
-        colour = LABEL_PALETTE[i % len(LABEL_PALETTE)]
-        axis.scatter(
-            points[ours, 0],
-            points[ours, 1],
-            s=16,
-            color=colour,
-            marker=marker,
-            linewidths=0,
-            label=_short(names[c], 16),
-        )
-    axis.set_xticks([])
-    axis.set_yticks([])
-    axis.spines[:].set_visible(False)
-
-
-def _short(name: str, most: int = 28) -> str:
+def short(name: str, most: int = 28) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
-
-
-def _listed(labels: Sequence[int], names: Sequence[str], most: int = 12) -> str:
-    text = ", ".join(names[c] for c in labels[:most])
-    return text if len(labels) <= most else f"{text} and {len(labels) - most} more"

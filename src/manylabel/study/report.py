@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from manylabel.errors import ManyLabelError
-from manylabel.study import plots
+from manylabel.study import embedding_plots, plots
 from manylabel.study.heat_map import class_heat_map, mean_heat_map
 from manylabel.study.one_run import PROTOCOLS
 from manylabel.study.plots import Picture
@@ -73,10 +73,10 @@ def _pictures(
     pictures = [
         plots.learning_curves(histories),
         plots.label_bars(results, names, positives),
-        plots.embedding_maps({m: each[0] for m, each in embeddings.items()}, labels, names),
+        embedding_plots.embedding_maps({m: each[0] for m, each in embeddings.items()}, labels, names),
     ]
-    if next(iter(heat.values())).classes:
-        pictures.append(plots.heat_maps(heat, names, temperature))
+    if len(next(iter(heat.values())).classes) > 1:
+        pictures.append(embedding_plots.heat_maps(heat, names, temperature))
     return pictures
 
 
@@ -101,6 +101,7 @@ def _page(record: StudyRecord, results: Results, table: Table, sentence: str, pi
         differences=comparison_table(results),
         verdict=sentence,
         pictures=pictures,
+        has_heat_map=any(picture.title == embedding_plots.HEAT_MAP for picture in pictures),
         recipes=_recipes(record, results),
         without_positives=_without_positives(record, results),
         missing=_missing(record, results),
