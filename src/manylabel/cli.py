@@ -293,7 +293,7 @@ def _run(plan: Plan) -> None:
 
 def _show(written: Report) -> None:
     console = _console()
-    console.print(written.table.rich())
+    console.print(written.table.rich(console.width))
     console.print(f"report: {written.path}", highlight=False, soft_wrap=True, markup=False)
     console.print(written.verdict, highlight=False, soft_wrap=True, markup=False)
 
@@ -352,7 +352,8 @@ def _print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from manylabel.study.tables import Cell, Table
 
     cells = tuple(tuple(Cell(text) for text in row) for row in rows)
-    _console().print(Table("", tuple(headings), cells, numbers=False).rich())
+    console = _console()
+    console.print(Table("", tuple(headings), cells, numbers=False).rich(console.width))
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

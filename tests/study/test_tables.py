@@ -14,10 +14,10 @@ from manylabel.study.tables import Table, comparison_table, expectation, results
 SCORES = {"bce": [(0.5, 0.4), (0.6, 0.4)], "mulsupcon": [(0.7, 0.3), (0.8, 0.3)]}
 
 
-def text_of(table: Table) -> str:
-    console = Console(width=160, force_terminal=True, color_system=None)
+def text_of(table: Table, width: int = 160) -> str:
+    console = Console(width=width, force_terminal=True, color_system=None)
     with console.capture() as capture:
-        console.print(table.rich())
+        console.print(table.rich(width))
     return capture.get()
 
 
@@ -25,8 +25,8 @@ def test_rows_are_methods_and_the_best_of_each_column_is_marked() -> None:
     table = results_table(results(**SCORES), "digits")
     assert table.headings == ("method", "mAP", "macro-F1", "training time")
     assert [[cell.text for cell in row] for row in table.rows] == [
-        ["bce", "0.550 ± 0.071", "0.400 ± 0.000", "10.5 ± 0.7 s"],
-        ["mulsupcon", "0.750 ± 0.071", "0.300 ± 0.000", "10.5 ± 0.7 s"],
+        ["bce", "0.550 ± 0.071", "0.400 ± 0.000", "10.5 s ± 0.7 s"],
+        ["mulsupcon", "0.750 ± 0.071", "0.300 ± 0.000", "10.5 s ± 0.7 s"],
     ]
     assert [[cell.best for cell in row] for row in table.rows] == [
         [False, False, True, False],
@@ -58,6 +58,17 @@ def test_terminal_table_shows_every_cell(study: StudyFolder) -> None:
     text = text_of(table)
     assert "tiny, 2 seeds, tuned protocol" in text
     assert all(cell.text in text for row in table.rows for cell in row)
+
+
+def test_narrow_terminals_cut_no_heading_and_no_number(study: StudyFolder) -> None:
+    table = results_table(Results(study.finished_runs(), "tuned"), "tiny")
+    text = text_of(table, width=80)
+    assert "…" not in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+    words = [
+        word for cells in (table.headings, *([c.text for c in row] for row in table.rows)) for word in cells
+    ]
+    assert all(part in text for word in words for part in word.split())
 
 
 def test_differences_count_won_tied_and_lost_seeds() -> None:

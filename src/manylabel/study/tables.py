@@ -41,22 +41,34 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     numbers: bool = True
 
-    def rich(self) -> RichTable:
-        """For a terminal."""
+    def rich(self, width: int) -> RichTable:
+        """For a terminal of so many columns; where it is narrow, spreads go below their means."""
         from rich import box
-        from rich.markup import escape
         from rich.table import Table as RichTable
+        from rich.text import Text
 
-        table = RichTable(title=self.title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        for position, heading in enumerate(self.headings):
-            table.add_column(
-                heading, justify="right" if position and self.numbers else "left", no_wrap=position == 0
-            )
+        stacked = self.numbers and self._width() > width
+        table = RichTable(
+            title=self.title or None,
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            padding=(0, 0) if stacked else (0, 1, 0, 0),
+        )
+        for i, heading in enumerate(self.headings):
+            number = self.numbers and i > 0
+            text = heading.replace(" ", "\n") if number else heading
+            table.add_column(Text(text), justify="right" if number else "left", no_wrap=i == 0 or number)
         for row in self.rows:
-            table.add_row(
-                *(f"[bold]{escape(cell.text)}[/]" if cell.best else escape(cell.text) for cell in row)
-            )
+            texts = [cell.text.replace(" ± ", " ±\n") if stacked else cell.text for cell in row]
+            styles = ["bold" if cell.best else "" for cell in row]
+            table.add_row(*map(Text, texts, styles))
         return table
+
+    def _width(self) -> int:
+        """Columns of a terminal that the table needs where no cell is broken."""
+        columns = zip(self.headings, *([cell.text for cell in row] for row in self.rows), strict=True)
+        return sum(2 + max(*map(len, texts[0].split()), *map(len, texts[1:])) for texts in columns)
 
 
 def results_table(results: Results, data: str) -> Table:
@@ -107,8 +119,6 @@ def _row(results: Results, method: str) -> tuple[Cell, ...]:
 def _time(seconds: Summary) -> str:
     if math.isnan(seconds.spread):
         return clock(seconds.mean)
-    if seconds.mean < 60:
-        return f"{seconds.mean:.1f} ± {seconds.spread:.1f} s"
     return f"{clock(seconds.mean)} ± {clock(seconds.spread)}"
 
 
