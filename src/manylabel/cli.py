@@ -21,7 +21,7 @@ from manylabel.errors import ManyLabelError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from manylabel.study.execution import Plan
+    from manylabel.study.plan import Plan
     from manylabel.study.processes import Failed
     from manylabel.study.report import Report
 
@@ -158,7 +158,7 @@ def run(
     Ends with a table, the path of the report, and one sentence that says which method won and by how much.
     Ctrl-C is safe: the same command goes on where it stopped.
     """
-    from manylabel.study.execution import Plan
+    from manylabel.study.plan import Plan
 
     names = tuple(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
     plan = Plan(
@@ -310,7 +310,7 @@ def _report_failures(failed: Sequence[Failed]) -> NoReturn:
 
 def _seeds(text: str) -> tuple[int, ...]:
     try:
-        numbers = [int(part) for part in text.split(",")]
+        numbers = [int(part) for part in text.removesuffix(",").split(",")]
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 0 or numbers == [0]:

@@ -66,6 +66,8 @@ def test_a_run_that_cannot_be_made_does_not_lose_the_others(tiny_data: Path, tmp
     assert failed[0].by_input
     assert "at least 4000 training rows" in failed[0].message
     assert [run.method for run in StudyFolder(tmp_path / "out").finished_runs()] == ["bce"]
+    assert run(plan(tiny_data, tmp_path / "out", seeds=(0,)), Told()) == []
+    assert len(StudyFolder(tmp_path / "out").finished_runs()) == 2
 
 
 def test_nothing_is_left_behind_where_no_run_could_begin(tiny_data: Path, tmp_path: Path) -> None:
@@ -73,7 +75,7 @@ def test_nothing_is_left_behind_where_no_run_could_begin(tiny_data: Path, tmp_pa
     out = tmp_path / "deep" / "out"
     failed = run(plan(tiny_data, out, methods=("bce",), settings=settings), Told())
     assert len(failed) == 2
-    assert not out.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 class KillsOne(Told):
@@ -180,6 +182,18 @@ def test_a_killed_run_is_taken_up_and_ends_the_same(tiny_data: Path, tmp_path: P
     assert_same_results(asked.folder, straight.folder)
 
 
+def test_an_unreadable_checkpoint_fails_its_run_alone(tiny_data: Path, tmp_path: Path) -> None:
+    asked = plan(tiny_data, tmp_path / "out", methods=("bce",), settings={"bce": TINY})
+    assert run(asked, Told()) == []
+    spoilt = asked.folder.run_folder("bce", 1)
+    (spoilt / "run.json").unlink()
+    (spoilt / "checkpoint.safetensors").write_bytes(b"not a checkpoint")
+    failed = run(asked, Told())
+    assert [(failure.key.seed, failure.by_input) for failure in failed] == [(1, True)]
+    assert "checkpoint.safetensors: expected a checkpoint" in failed[0].message
+    assert len(asked.folder.finished_runs()) == 1
+
+
 def test_another_recipe_needs_another_folder(study: StudyFolder, tiny_data: Path) -> None:
     settings = {"bce": TINY | {"classify.stage.lr": 0.5}}
     with pytest.raises(ManyLabelError, match=r"bce seed 0 there with vectors\.classify\.stage\.lr = 0\.0004"):
@@ -248,6 +262,8 @@ def test_the_command_of_a_plan_asks_for_it_again() -> None:
         "manylabel run 'my data.npz' --methods bce,mulsupcon --seeds 3 "
         "--set mulsupcon.pretrain.temperature=0.2 --protocol oracle --data-dir here --out runs/x"
     )
+    assert "--seeds 7, " in dataclasses.replace(asked, seeds=(7,)).command
+    assert "--seeds 1,0 " in dataclasses.replace(asked, seeds=(1, 0)).command
 
 
 def test_failures_travel_between_processes() -> None:

@@ -122,4 +122,5 @@ def test_verdict_of_one_method_claims_no_win() -> None:
 
 def test_verdict_marks_the_oracle() -> None:
     shown = results("oracle", a=[(0.1, 0.1)], b=[(0.3, 0.3)])
-    assert "oracle thresholds, chosen on the test rows" in verdict(shown, "digits")
+    sentence = verdict(shown, "digits")
+    assert sentence.startswith("On digits with oracle thresholds (chosen on the test rows), b won on mAP")

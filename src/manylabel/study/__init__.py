@@ -4,7 +4,8 @@
 :func:`write_report` makes its one-page report.
 """
 
-from manylabel.study.execution import Plan, run
+from manylabel.study.execution import run
+from manylabel.study.plan import Plan
 from manylabel.study.records import StudyFolder
 from manylabel.study.report import Report
 from manylabel.study.report import write as write_report

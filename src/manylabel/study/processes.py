@@ -9,7 +9,7 @@ import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext
@@ -118,7 +118,8 @@ class _Worker:
     def take_next(self, waiting: deque[Task]) -> None:
         self.task = waiting.popleft() if waiting else None
         if self.task is not None:
-            self.connection.send(self.task)
+            with suppress(ConnectionError):  # a process that is gone is noticed by hear
+                self.connection.send(self.task)
 
     def hear(self) -> Advanced | Finished | Failed:
         """The next event; a process that died is replaced and its run counted as failed."""

@@ -133,20 +133,20 @@ def verdict(results: Results, data: str, headline: Sequence[str] = HEADLINE) -> 
     best is compared with the next best.
     """
     metrics = [metric for metric in headline if metric in results.metrics]
-    oracle = " (oracle thresholds, chosen on the test rows)" if results.protocol == "oracle" else ""
+    oracle = " with oracle thresholds (chosen on the test rows)" if results.protocol == "oracle" else ""
+    start = f"On {data}{oracle}, "
     if len(results.methods) == 1:
         method = results.methods[0]
         parts = [f"{DISPLAY_NAMES[m]} {results.summary(method, m)}" for m in metrics]
         number = _seeds(results.summary(method, metrics[0]).n)
-        reached = f"On {data}, {method} reached {_and(parts)} over {number}{oracle}"
-        return f"{reached}; name a second method to compare."
+        return f"{start}{method} reached {_and(parts)} over {number}; name a second method to compare."
     clauses: list[str] = []
     before = None
     for metric in metrics:
         pair = results.ranking(metric)[:2]
         clauses.append(_clause(results, metric, *pair, repeated=pair == before))
         before = pair
-    return f"On {data}, {_and(clauses)}{oracle}."
+    return f"{start}{_and(clauses)}."
 
 
 def _clause(results: Results, metric: str, best: str, second: str, *, repeated: bool) -> str:

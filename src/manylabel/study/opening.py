@@ -1,0 +1,120 @@
+"""The folder of a study before and after its runs: what is there, can it be written, was it a false start."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from manylabel.data.dataset import DataSet
+from manylabel.errors import ManyLabelError
+from manylabel.study.one_run import Task
+from manylabel.study.plan import Plan
+from manylabel.study.records import DataCard, RunRecord, StudyRecord, versions
+
+SPARE_BYTES = 64 * 2**20
+
+
+def sort_tasks(plan: Plan, dataset: DataSet) -> tuple[list[RunRecord], list[Task]]:
+    """Finished records and tasks to do; refuses a folder that holds something else."""
+    _check_folder(plan, dataset)
+    done, to_do = [], []
+    for task in plan.tasks:
+        asked = task.record(dataset)
+        found = plan.folder.run_record(*task.key)
+        if found is not None and not found.asks_for_the_same(asked) and _is_begun(task.folder):
+            got = f"{task.key} there with {_difference(found, asked)}"
+            hint = "Choose another --out, or delete the folder of that run."
+            raise ManyLabelError(f"--out {plan.out}", "runs of the same recipe", got, hint)
+        if found is not None and found.status == "done":
+            done.append(found)
+        else:
+            to_do.append(task)
+    return done, to_do
+
+
+def _check_folder(plan: Plan, dataset: DataSet) -> None:
+    who, hint = f"--out {plan.out}", "Choose another --out."
+    if plan.folder.study_file.exists():
+        card = plan.folder.record().card
+        if card.digest != dataset.digest:
+            raise ManyLabelError(
+                who, f"a study of {dataset.name} as it is now", f"one of other data ({card.name})", hint
+            )
+    elif plan.out.is_dir() and any(plan.out.iterdir()):
+        raise ManyLabelError(
+            who, "a new or empty folder, or one of a study", "a folder with other files", hint
+        )
+
+
+def _difference(found: RunRecord, asked: RunRecord) -> str:
+    old, new = found.settings, asked.settings
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    if not names:
+        return "other data"
+    return ", ".join(f"{name} = {old.get(name)} instead of {new.get(name)}" for name in names[:3])
+
+
+def open_folder(plan: Plan, dataset: DataSet, card: DataCard) -> None:
+    """Make the folder and its study.json, after a probe that it can be written and has room."""
+    made = missing_folders(plan.out)
+    folder = plan.folder
+    record = StudyRecord(
+        card=card,
+        methods=plan.methods,
+        seeds=plan.seeds,
+        protocol=plan.protocol,
+        command=plan.command,
+        versions=versions(),
+    )
+    try:
+        plan.out.mkdir(parents=True, exist_ok=True)
+        _probe(plan.out)
+        folder.write_test_labels(dataset.test.Y)
+        (folder.record().joined(record) if folder.study_file.exists() else record).write(folder.study_file)
+    except OSError as error:
+        if made:
+            shutil.rmtree(made[-1], ignore_errors=True)
+        reason = error.strerror or str(error)
+        hint = "Name a folder that can be written, on a disk with room, with --out."
+        raise ManyLabelError(f"--out {plan.out}", "a folder that can be written", reason, hint) from None
+
+
+def _probe(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < SPARE_BYTES:
+        raise OSError(f"a disk with {free / 2**20:.0f} MiB left")
+    probe = folder / f".probe.{os.getpid()}"
+    try:
+        probe.write_bytes(bytes(2**20))  # a quota shows only when bytes are written
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def leave_nothing_behind(plan: Plan, made: list[Path]) -> None:
+    """Remove what a false start wrote: no run got as far as training. ``made`` are folders that it made."""
+    if any(_is_begun(task.folder) for task in plan.tasks):
+        return
+    for task in plan.tasks:
+        (task.folder / "run.json").unlink(missing_ok=True)
+    for file in ("study.json", "test_labels.npz"):
+        (plan.out / file).unlink(missing_ok=True)
+    for task in plan.tasks:
+        _remove_empty([task.folder, task.folder.parent])
+    _remove_empty(made)
+
+
+def missing_folders(path: Path) -> list[Path]:
+    """The folder and its parents as far as they are not there, the deepest first."""
+    return [folder for folder in (path, *path.parents) if not folder.exists()]
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether a run has trained, or has left word of a bug."""
+    return any((folder / file).exists() for file in ("checkpoint.safetensors", "history.jsonl", "error.txt"))
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()

@@ -1,0 +1,125 @@
+"""What a study is asked to do."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from manylabel import methods
+from manylabel.errors import ManyLabelError
+from manylabel.study.one_run import PROTOCOLS, RunKey, Task
+from manylabel.study.records import StudyFolder
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run.
+
+    Attributes
+    ----------
+    data : str
+        Name of a catalogue data set, or a path.
+    methods : tuple of str
+    seeds : tuple of int
+        A seed drives the validation split, initialisation, the order of rows and augmentation.
+    out : Path
+        Folder of the study. Runs finished there are kept, unfinished ones are taken up.
+    settings : mapping from method to settings that replace those of its recipe
+    protocol : {"tuned", "fixed", "oracle"}
+        How thresholds are chosen in what is shown; all three are recorded.
+    jobs : int or None
+        Runs made at the same time; None: as many as cores (1 where there is a GPU).
+        Results do not depend on it.
+    threads : int
+        Threads of each run.
+    data_dir : Path or None
+        Folder with local copies of data sets.
+    """
+
+    data: str
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    out: Path
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    protocol: str = "tuned"
+    jobs: int | None = None
+    threads: int = 1
+    data_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        _check_choice("--protocol", self.protocol, PROTOCOLS)
+        _check_at_least_one("--methods", len(self.methods))
+        _check_at_least_one("--seeds", len(self.seeds))
+        _check_at_least_one("--jobs", 1 if self.jobs is None else self.jobs)
+        _check_at_least_one("--threads", self.threads)
+        for method in self.settings:
+            _check_choice("--set", method, self.methods)
+
+    @property
+    def folder(self) -> StudyFolder:
+        return StudyFolder(self.out)
+
+    @cached_property
+    def tasks(self) -> tuple[Task, ...]:
+        """All runs asked for: every method with the first seed, then with the second, and so on."""
+        keys = [RunKey(method, seed) for seed in self.seeds for method in self.methods]
+        return tuple(
+            Task(key, self.settings.get(key.method, {}), self.folder.run_folder(*key), self.threads)
+            for key in keys
+        )
+
+    @property
+    def weights(self) -> dict[RunKey, float]:
+        """Expected minutes of each run where all recipes name them for this data set, else equal weights."""
+        minutes = {method: _minutes(method, self.data) for method in self.methods}
+        known = all(minutes.values())
+        return {task.key: minutes[task.key.method] if known else 1.0 for task in self.tasks}
+
+    @property
+    def command(self) -> str:
+        """The command line that asks for this plan."""
+        words = [
+            "manylabel",
+            "run",
+            self.data,
+            "--methods",
+            ",".join(self.methods),
+            "--seeds",
+            _seeds(self.seeds),
+        ]
+        for method, settings in self.settings.items():
+            for name, value in settings.items():
+                words += ["--set", f"{method}.{name}={value}"]
+        if self.protocol != "tuned":
+            words += ["--protocol", self.protocol]
+        if self.threads != 1:
+            words += ["--threads", str(self.threads)]
+        if self.data_dir is not None:
+            words += ["--data-dir", str(self.data_dir)]
+        return shlex.join([*words, "--out", str(self.out)])
+
+
+def _minutes(method: str, name: str) -> float:
+    expected = (e.minutes for e in methods.get(method).recipe.expected if e.data == name)
+    return next(expected, 0.0)
+
+
+def _seeds(seeds: tuple[int, ...]) -> str:
+    """As --seeds takes them: how many, or a list, which for a single seed ends with a comma."""
+    if seeds == tuple(range(len(seeds))):
+        return str(len(seeds))
+    return ",".join(map(str, seeds)) + "," * (len(seeds) == 1)
+
+
+def _check_at_least_one(option: str, number: int) -> None:
+    if number < 1:
+        raise ManyLabelError(option, "at least 1", str(number))
+
+
+def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ManyLabelError(option, "one of " + ", ".join(choices), repr(value))
