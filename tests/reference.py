@@ -27,7 +27,7 @@ def pairwise(
         if others and any(w[i][a] for a in others):
             s = torch.stack([z[i] @ k[a] / tau for a in others])
             lse = torch.logsumexp(
-                s if times is None else s + torch.tensor([times[a] for a in others]).log(), 0
+                s if times is None else s + torch.tensor([times[a] for a in others], dtype=s.dtype).log(), 0
             )
             for a, s_ia in zip(others, s, strict=True):
                 if w[i][a]:
@@ -140,3 +140,98 @@ def twoway(x: Tensor, Y: Tensor, tp: float = 4.0, tn: float = 1.0) -> Tensor:
                 values.append(torch.log(1 + high * low))
         total = total + (torch.stack(values).mean() if values else 0.0)
     return total
+
+
+EPS = 1e-8
+
+
+def base(z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False) -> Tensor:
+    weights = []
+    for i in range(len(Y)):
+        row = []
+        for a in range(len(T)):
+            both = float((Y[i] * T[a]).sum())
+            either = float(Y[i].sum() + T[a].sum()) - both
+            row.append(0.0 if own and a == i else both / (either + EPS))
+        total = sum(row) + EPS
+        weights.append([w / total for w in row])
+    counted = sum(any(row) for row in weights)
+    return sum(pairwise(z, k, weights, tau, own)) / (counted + EPS)
+
+
+def pair_weighted(z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False) -> Tensor:
+    weights = []
+    for i in range(len(Y)):
+        row = [0.0 if own and a == i else float((Y[i] * T[a]).sum()) for a in range(len(T))]
+        weights.append([w / sum(row) if sum(row) else 0.0 for w in row])
+    return mean_of_counted(pairwise(z, k, weights, tau, own), [any(w) for w in weights], z)
+
+
+def proto(z: Tensor, Y: Tensor, p: Tensor, tau: float) -> Tensor:
+    weights = [[float(y) / max(float(row.sum()), 1.0) for y in row] for row in Y]
+    return mean_of_counted(pairwise(z, p, weights, tau, False), [any(w) for w in weights], z)
+
+
+def msc(
+    z: Tensor,
+    Y: Tensor,
+    p: Tensor,
+    tau: float,
+    alpha: float = 1.0,
+    beta: float = 0.1,
+    keys: Tensor | None = None,
+    T: Tensor | None = None,
+) -> Tensor:
+    samples = z if keys is None else torch.cat([z, keys])
+    Y = Y.double()
+    labels = Y if T is None else torch.cat([Y, T.double()])
+    values, counted = [], []
+    times = [beta] * len(samples) + [1.0] * len(p)
+    candidates = torch.cat([samples, p])
+    weights = []
+    for a in range(len(z)):
+        shares = []
+        for b in range(len(samples)):
+            both = Y[a] * labels[b]
+            either = float(Y[a].sum() + labels[b].sum() - both.sum())
+            shares.append(torch.zeros_like(both) * 1.0 if b == a else alpha * both / max(either, 1.0))
+        normaliser = Y[a] + sum(shares)
+        row = [float((g / (normaliser + EPS)).sum()) for g in shares]
+        weights.append(row + [float(y / (n + EPS)) for y, n in zip(Y[a], normaliser, strict=True)])
+    for value, y in zip(pairwise(z, candidates, weights, tau, True, times), Y, strict=True):
+        n = float(y.sum())
+        values.append(value / (n + (0.0 if keys is None else EPS)) if n else value)
+        counted.append(n > 0)
+    return mean_of_counted(values, counted, z)
+
+
+def reg(z: Tensor, Y: Tensor, p: Tensor, tau: float, alpha: float = 0.0, regularised: bool = True) -> Tensor:
+    e, A = torch.cat([z, p]), torch.cat([Y.double(), torch.eye(len(p)).double()])
+    total, counted = 0.0 * e.sum(), 0
+    for a in range(len(e)):
+        others = [b for b in range(len(e)) if b != a]
+        shares = {}
+        for b in others:
+            both, size = float((A[a] * A[b]).sum()), float(A[b].sum())
+            within = both / size if size else 0.0
+            shares[b] = within**alpha if alpha >= 0 else float(within >= 1 - EPS)
+        w = dict.fromkeys(others, 0.0)
+        for c in range(A.shape[1]):
+            if A[a, c]:
+                n = sum(shares[b] * float(A[b, c]) for b in others)
+                for b in others:
+                    w[b] += shares[b] * float(A[b, c]) / (n + EPS) / float(A[a].sum())
+        if not any(w.values()):
+            continue
+        counted += 1
+        s = torch.stack([e[a] @ e[b] / tau for b in others])
+        lse = torch.logsumexp(s, 0)
+        for b, s_ab in zip(others, s, strict=True):
+            if w[b]:
+                extra = max(float((s_ab - lse).detach().exp()) - w[b], 0.0) if regularised else 0.0
+                total = total + w[b] * (lse - s_ab) - extra * s_ab
+    return total / max(counted, 1)
+
+
+def wrg(z: Tensor, Y: Tensor, p: Tensor, tau: float, alpha: float = 0.0) -> Tensor:
+    return reg(z, Y, p, tau, alpha, regularised=False)

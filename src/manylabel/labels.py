@@ -211,6 +211,18 @@ class LabelMatrix(ABC):
         """One number per label, (n_labels,), in a shape that broadcasts against :meth:`entries`."""
 
     @abstractmethod
+    def pick(self, columns_first: Tensor) -> Tensor:
+        """The values at the stored entries, in their shape, from a dense (n_labels, n_rows) tensor."""
+
+    @abstractmethod
+    def followed_by(self, other: LabelMatrix) -> LabelMatrix:
+        """These rows and then those of another matrix over the same labels."""
+
+    @abstractmethod
+    def with_identity(self) -> LabelMatrix:
+        """These rows, then one row for each label with that label alone, (n_rows + n_labels, n_labels)."""
+
+    @abstractmethod
     def row_hashes(self) -> Tensor:
         """A 64-bit number per row, equal for equal label sets, (n_rows,) int64."""
 
@@ -278,6 +290,18 @@ class DenseLabels(LabelMatrix):
 
     def spread_labels(self, v: Tensor) -> Tensor:
         return v
+
+    def pick(self, columns_first: Tensor) -> Tensor:
+        return columns_first.T
+
+    def followed_by(self, other: LabelMatrix) -> LabelMatrix:
+        if not isinstance(other, DenseLabels):
+            return self.sparse().followed_by(other)
+        return DenseLabels(torch.cat([self.Y, other.Y]))
+
+    def with_identity(self) -> DenseLabels:
+        eye = torch.eye(self.n_labels, dtype=self.Y.dtype, device=self.device)
+        return DenseLabels(torch.cat([self.Y, eye]))
 
     def row_hashes(self) -> Tensor:
         return (self.Y.bool() * _label_hashes(self.n_labels, self.device)).sum(1)
@@ -390,6 +414,25 @@ class SparseLabels(LabelMatrix):
     def spread_labels(self, v: Tensor) -> Tensor:
         return v.index_select(0, self.columns)
 
+    def pick(self, columns_first: Tensor) -> Tensor:
+        return columns_first[self.columns, self.rows]
+
+    def followed_by(self, other: LabelMatrix) -> SparseLabels:
+        tail = other.sparse()
+        offsets = torch.cat([self.offsets, self.offsets[-1] + tail.offsets[1:]])
+        weights = None
+        if self.weights is not None or tail.weights is not None:
+            weights = torch.cat(
+                [m.columns.new_ones(len(m.columns)) if m.weights is None else m.weights for m in (self, tail)]
+            )
+        return SparseLabels(offsets, torch.cat([self.columns, tail.columns]), weights, self.n_labels)
+
+    def with_identity(self) -> SparseLabels:
+        numbers = torch.arange(self.n_labels, dtype=torch.int32, device=self.device)
+        offsets = torch.cat([self.offsets, self.offsets[-1] + 1 + numbers])
+        weights = None if self.weights is None else torch.cat([self.weights, torch.ones_like(numbers)])
+        return SparseLabels(offsets, torch.cat([self.columns, numbers]), weights, self.n_labels)
+
     def row_hashes(self) -> Tensor:
         running = F.pad(_label_hashes(self.n_labels, self.device)[self.columns].cumsum(0), (1, 0))
         return running[self.offsets].diff()
@@ -459,6 +502,16 @@ class OneLabel(LabelMatrix):
 
     def spread_labels(self, v: Tensor) -> Tensor:
         return F.pad(v, (0, 1)).index_select(0, self.ids)
+
+    def pick(self, columns_first: Tensor) -> Tensor:
+        rows = torch.arange(self.n_rows, device=self.device)
+        return F.pad(columns_first, (0, 0, 0, 1))[self.ids, rows]
+
+    def followed_by(self, other: LabelMatrix) -> LabelMatrix:
+        return self.sparse().followed_by(other)
+
+    def with_identity(self) -> OneLabel:
+        return OneLabel(torch.cat([self.ids, torch.arange(self.n_labels, device=self.device)]), self.n_labels)
 
     def row_hashes(self) -> Tensor:
         return F.pad(_label_hashes(self.n_labels, self.device), (0, 1)).index_select(0, self.ids)

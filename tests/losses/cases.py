@@ -19,6 +19,8 @@ TWINS: dict[str, Callable[..., Tensor]] = {
     "any": reference.supcon_any,
     "mulsupcon": reference.mulsupcon,
     "mulsupcon_weighted": reference.mulsupcon_weighted,
+    "base": reference.base,
+    "pair_weighted": reference.pair_weighted,
 }
 SOFT = ("mulsupcon", "mulsupcon_weighted")
 

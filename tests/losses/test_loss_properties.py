@@ -77,7 +77,7 @@ def test_one_label_a_row_is_supcon(name, engine, mutual):
         run("supcon", c, mutual, engine=engine)
         if _every_label_is_shared(c, mutual)
         else twin(name, c, mutual, 0.1),
-        1e-10,
+        1e-7 if name == "base" else 1e-10,
     )
 
 
@@ -168,7 +168,7 @@ def test_reductions_agree(name, engine, mutual):
     assert rows.shape == (len(c.x),)
     torch.testing.assert_close(rows.sum(), total)
     divisor = total / mean
-    assert abs(float(divisor) - round(float(divisor))) < 1e-9
+    assert abs(float(divisor) - round(float(divisor))) < 1e-7  # base adds 1e-8 to its divisor
     torch.testing.assert_close(mean_grads[0] * divisor, grads[0])
 
 

@@ -13,18 +13,26 @@ from torch import nn
 
 from manylabel.errors import ManyLabelError
 from manylabel.losses.logits import ASL, BCE, ZLPR, Focal, TwoWay
+from manylabel.losses.overlap import Base, PairWeighted
+from manylabel.losses.prototypes import MSC, REG, WRG, Proto
 from manylabel.losses.supcon import All, AnyShared, MulSupCon, MulSupConInBatch, MulSupConWeighted, SupCon
 
 __all__ = [
     "ASL",
     "BCE",
+    "MSC",
+    "REG",
+    "WRG",
     "ZLPR",
     "All",
     "AnyShared",
+    "Base",
     "Focal",
     "MulSupCon",
     "MulSupConInBatch",
     "MulSupConWeighted",
+    "PairWeighted",
+    "Proto",
     "SupCon",
     "TwoWay",
     "get",
@@ -38,6 +46,12 @@ _LOSSES: dict[str, type[nn.Module]] = {
     "mulsupcon": MulSupCon,
     "mulsupcon_weighted": MulSupConWeighted,
     "mulsupcon_inbatch": MulSupConInBatch,
+    "base": Base,
+    "pair_weighted": PairWeighted,
+    "proto": Proto,
+    "msc": MSC,
+    "reg": REG,
+    "wrg": WRG,
     "bce": BCE,
     "focal": Focal,
     "asl": ASL,

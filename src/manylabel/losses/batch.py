@@ -11,6 +11,7 @@ from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
 from manylabel.losses.precision import working_dtype
 
+EPS = 1e-8  # what the authors of the overlap and prototype losses add to their denominators
 REDUCTIONS = ("mean", "sum", "none")
 
 

@@ -176,7 +176,7 @@ class BCE(LogitLoss):
 
 
 class Focal(LogitLoss):
-    """Focal loss: ``-(1 - p_t)^gamma log p_t``, ``p_t = p`` for a present label and ``1 - p`` for an absent one.
+    """Focal loss: ``-(1 - p_t)^gamma log p_t``, ``p_t = p`` for present labels, ``1 - p`` for absent ones.
 
     Parameters
     ----------

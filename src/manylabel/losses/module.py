@@ -12,8 +12,8 @@ from manylabel.losses.batch import check_reduction, check_temperature
 from manylabel.losses.softmax import Engine
 
 
-class ContrastiveLoss(nn.Module):
-    """Settings of a contrastive loss; subclasses name the pure function.
+class LossModule(nn.Module):
+    """Settings of a loss; subclasses name the pure function.
 
     Attributes
     ----------
@@ -36,12 +36,6 @@ class ContrastiveLoss(nn.Module):
         self.temperature, self.reduction, self.normalize = temperature, reduction, normalize
         self.engine = Engine.of(engine)
 
-    def forward(
-        self, z: Tensor, Y: Labels, keys: Tensor | None = None, Y_keys: Labels | None = None
-    ) -> Tensor:
-        """The loss of anchors ``z`` (B, D) with labels ``Y``, against ``keys`` or against each other."""
-        return type(self).function(z, Y, keys, Y_keys, **self.settings())
-
     def settings(self) -> dict[str, Any]:
         """The keyword arguments of the function."""
         return {
@@ -53,3 +47,21 @@ class ContrastiveLoss(nn.Module):
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={value}" for name, value in self.settings().items() if name != "engine")
+
+
+class ContrastiveLoss(LossModule):
+    """A loss of anchors against candidates, or of a batch against itself."""
+
+    def forward(
+        self, z: Tensor, Y: Labels, keys: Tensor | None = None, Y_keys: Labels | None = None
+    ) -> Tensor:
+        """The loss of anchors ``z`` (B, D) with labels ``Y``, against ``keys`` or against each other."""
+        return type(self).function(z, Y, keys, Y_keys, **self.settings())
+
+
+class PrototypeLoss(LossModule):
+    """A loss that takes the prototypes of the labels third."""
+
+    def forward(self, z: Tensor, Y: Labels, prototypes: Tensor) -> Tensor:
+        """The loss of anchors ``z`` (B, D) with labels ``Y`` and prototypes (C, D)."""
+        return type(self).function(z, Y, prototypes, **self.settings())

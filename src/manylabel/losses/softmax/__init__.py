@@ -82,6 +82,7 @@ def contrast(
     engine: str | Engine = "auto",
     own: int | None = None,
     multiplicity: Tensor | None = None,
+    uniform: bool = False,
 ) -> Contrast:
     """Contrast anchors with candidates under given pair weights.
 
@@ -100,6 +101,9 @@ def contrast(
         Anchor i is candidate ``own + i`` and is left out of its own candidates.
     multiplicity : (N,) tensor, optional
         How often each candidate counts in the logsumexp.
+    uniform : bool, default False
+        A promise that all values will be multiplied by the same number; saves a visit to the pairs for some
+        weights.
 
     Returns
     -------
@@ -110,4 +114,4 @@ def contrast(
     candidates = x if keys is None else keys
     itemsize = 8 if x.dtype == torch.float64 else 4
     rung = RUNGS[Engine.of(engine).choose(len(x), len(candidates), itemsize)]
-    return Contrast(*rung(x, keys, weights, temperature, normalize, own, multiplicity))
+    return Contrast(*rung(x, keys, weights, temperature, normalize, own, multiplicity, uniform))

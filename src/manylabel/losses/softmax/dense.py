@@ -7,9 +7,7 @@ from torch import Tensor
 
 from manylabel.losses.precision import working_dtype
 from manylabel.losses.softmax.rows import unit
-from manylabel.losses.softmax.weights import PairWeights
-
-_ALL = slice(None)
+from manylabel.losses.softmax.weights import PairWeights, TileWeights
 
 
 def contrast_dense(
@@ -20,19 +18,24 @@ def contrast_dense(
     normalize: bool,
     own: int | None,
     multiplicity: Tensor | None,
+    uniform: bool,
 ) -> tuple[Tensor, Tensor]:
     """Values ``L_i`` and weight totals of every anchor, both (B,); see :func:`contrast`."""
     dtype = working_dtype(x)
     z = unit(x.to(dtype)) if normalize else x.to(dtype)
     k = z if keys is None else unit(keys.to(dtype)) if normalize else keys.to(dtype)
     s = z @ k.T / temperature  # (B, N)
-    w = weights.tile(_ALL, _ALL, dtype)
+    w = weights.tile(slice(0, len(z)), slice(0, len(k)), dtype)
     logits = s if multiplicity is None else s + multiplicity.log()
     if own is not None:
         candidates = torch.arange(len(k), device=z.device)
         pair = candidates == candidates[own : own + len(z), None]
         logits, w = logits.masked_fill(pair, -1e30), w.masked_fill(pair, 0)
     totals = w.sum(1)
-    values = totals * logits.logsumexp(1) - (w * s).sum(1)
+    lse = logits.logsumexp(1)
+    if isinstance(weights, TileWeights) and weights.regularised:
+        likely = (logits - lse[:, None]).exp().detach()
+        w = torch.maximum(w, likely) * w.sign()
+    values = totals * lse - (w * s).sum(1)
     scale = weights.row_scale(totals)
     return (values if scale is None else values * scale), totals

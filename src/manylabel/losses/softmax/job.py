@@ -23,13 +23,18 @@ _SAFE_EXPONENT = 98.0
 
 @dataclass
 class Job:
-    """What to contrast, fixed for one call."""
+    """What to contrast, fixed for one call.
+
+    ``uniform`` promises that the values of all anchors will be multiplied by the same number: where
+    gradients can be had in the forward pass, they are made there.
+    """
 
     weights: PairWeights
     temperature: float
     normalize: bool
     own: int | None
     multiplicity: Tensor | None
+    uniform: bool = False
 
     @property
     def factor(self) -> float:

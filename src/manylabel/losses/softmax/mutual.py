@@ -30,7 +30,7 @@ class Mutual(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, job: Job) -> tuple[Tensor, Tensor]:
         rows = Rows(x, job.normalize, working_dtype(x))
         bounded = job.bounded(rows, rows)
-        sums = _normalisers(rows, job, bounded)
+        sums = normalisers(rows, job, bounded)
         lse = sums.log2()
         totals, score, scale, label_sums = _linear_part(rows, sums, job)
         values = (totals * lse).sub_(score).mul_(LN2)
@@ -61,7 +61,7 @@ class Mutual(torch.autograd.Function):
         return dz.to(rows.x.dtype), None
 
 
-def _pairs(n: int, device: torch.device) -> Iterator[tuple[slice, slice, bool]]:
+def pairs(n: int, device: torch.device) -> Iterator[tuple[slice, slice, bool]]:
     """Tiles (rows, columns, on the diagonal) that cover every pair of rows once, diagonal squares whole."""
     height, width = tile_shape(n, n, device)
     for columns in tiles(0, n, width):
@@ -71,33 +71,36 @@ def _pairs(n: int, device: torch.device) -> Iterator[tuple[slice, slice, bool]]:
             yield rows, columns, True
 
 
-def _normalisers(rows: Rows, job: Job, bounded: bool) -> Sums:
-    """Masses (and weight sums) of every row."""
+def normalisers(rows: Rows, job: Job, bounded: bool) -> Sums:
+    """Masses (and weight sums, of symmetric weights) of every row."""
     weights = job.weights
-    if not bounded or (isinstance(weights, TileWeights) and not weights.symmetric):
+    if not bounded:
         return scan(rows.tile(ALL, job.factor), rows, job, bounded, average=False)
     like = torch.empty(0, dtype=rows.dtype, device=rows.x.device)
     sums = Sums(rows.n, rows.dim, like, job, bounded=True, average=False)
     k, start = like, -1
-    for block, columns, diagonal in _pairs(rows.n, rows.x.device):
+    for block, columns, diagonal in pairs(rows.n, rows.x.device):
         if columns.start != start:
             k, start = rows.tile(columns, job.factor), columns.start
         s = rows.tile(block) @ k.T
         own = 0 if diagonal else None
         if isinstance(weights, TileWeights):
             w = without_own(weights.tile(block, columns, s.dtype), block, columns, own, 0.0)
-            _add(sums.total, w, block, columns, diagonal)
-            _add(sums.score, w.mul_(s), block, columns, diagonal)
-        _add(sums.mass, without_own(s.exp2_(), block, columns, own, 0.0), block, columns, diagonal)
+            assert sums.total is not None
+            assert sums.score is not None
+            add_sums(sums.total, w, w, block, columns, diagonal)
+            w *= s
+            add_sums(sums.score, w, w, block, columns, diagonal)
+        e = without_own(s.exp2_(), block, columns, own, 0.0)
+        add_sums(sums.mass, e, e, block, columns, diagonal)
     return sums
 
 
-def _add(sums: Tensor | None, tile: Tensor, rows: slice, columns: slice, diagonal: bool) -> None:
-    """Add row sums, and column sums to the rows that they belong to."""
-    assert sums is not None
+def add_sums(sums: Tensor, tile: Tensor, back: Tensor, rows: slice, columns: slice, diagonal: bool) -> None:
+    """Add row sums of a tile, and off the diagonal the column sums of ``back``, each to its rows."""
     sums[rows] += tile.sum(1)
     if not diagonal:
-        sums[columns] += tile.sum(0)
+        sums[columns] += back.sum(0)
 
 
 def _linear_part(rows: Rows, sums: Sums, job: Job) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
@@ -125,7 +128,7 @@ def _pair_gradient(rows: Rows, job: Job, g: Tensor, lse: Tensor, totals: Tensor,
     u = g * totals
     v = u * (-lse).exp2_() if bounded else None
     k, start = dz, -1
-    for block, columns, diagonal in _pairs(rows.n, dz.device):
+    for block, columns, diagonal in pairs(rows.n, dz.device):
         if columns.start != start:
             k, start = rows.tile(columns), columns.start
         z = rows.tile(block)
@@ -135,7 +138,7 @@ def _pair_gradient(rows: Rows, job: Job, g: Tensor, lse: Tensor, totals: Tensor,
         else:
             G = s.exp2_().mul_(v[block, None] + v[columns])
         if isinstance(job.weights, TileWeights):
-            G -= _weights_both(job.weights, g, block, columns, s.dtype)
+            G.sub_(job.weights.tile(block, columns, s.dtype).mul_(g[block, None] + g[columns]))
         dz[block].addmm_(without_own(G, block, columns, 0 if diagonal else None, 0.0), k)
         if not diagonal:
             dz[columns].addmm_(G.T, z)
@@ -146,14 +149,6 @@ def _softmax_both(s: Tensor, u: Tensor, lse: Tensor, rows: slice, columns: slice
     """``u_i p_ij + u_j p_ji`` of a tile of exponents (overwritten), whatever their size."""
     there = (s - lse[columns]).exp2_().mul_(u[columns])
     return s.sub_(lse[rows, None]).exp2_().mul_(u[rows, None]).add_(there)
-
-
-def _weights_both(weights: TileWeights, g: Tensor, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
-    """``g_i w_ij + g_j w_ji``."""
-    w = weights.tile(rows, columns, dtype)
-    if weights.symmetric:
-        return w.mul_(g[rows, None] + g[columns])
-    return w.mul_(g[rows, None]).add_(weights.tile(columns, rows, dtype).T * g[columns])
 
 
 def _subtract_label_pull(

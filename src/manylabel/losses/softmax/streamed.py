@@ -6,8 +6,9 @@ from torch import Tensor
 
 from manylabel.losses.softmax.anchored import Anchored
 from manylabel.losses.softmax.job import Job
+from manylabel.losses.softmax.lopsided import Lopsided
 from manylabel.losses.softmax.mutual import Mutual
-from manylabel.losses.softmax.weights import PairWeights
+from manylabel.losses.softmax.weights import PairWeights, TileWeights
 
 
 def contrast_streamed(
@@ -18,11 +19,14 @@ def contrast_streamed(
     normalize: bool,
     own: int | None,
     multiplicity: Tensor | None,
+    uniform: bool,
 ) -> tuple[Tensor, Tensor]:
     """Values ``L_i`` and weight totals of every anchor, both (B,); see :func:`contrast`."""
-    job = Job(weights, temperature, normalize, own, multiplicity)
+    job = Job(weights, temperature, normalize, own, multiplicity, uniform)
     if keys is None:
         assert own == 0
         assert multiplicity is None
+        if isinstance(weights, TileWeights) and not weights.symmetric:
+            return Lopsided.apply(x, job)  # type: ignore[no-any-return, no-untyped-call]
         return Mutual.apply(x, job)  # type: ignore[no-any-return, no-untyped-call]
     return Anchored.apply(x, keys, job)  # type: ignore[no-any-return, no-untyped-call]

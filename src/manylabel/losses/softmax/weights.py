@@ -68,7 +68,19 @@ class TileWeights(PairWeights):
     ----------
     symmetric : bool
         Whether ``tile(rows, columns)`` is the transpose of ``tile(columns, rows)`` when the batch is
-        contrasted with itself.
+        contrasted with itself. If not, ``totals`` must be known.
+    regularised : bool
+        Whether a positive that is already likelier than its weight is not pushed away: the linear term then
+        has ``max(w_ia, p_ia)`` in place of ``w_ia``, without gradient, on pairs with ``w_ia > 0``.
+    totals : (B,) tensor
+        ``W_i``, own pair left out, where it is known before the tiles are visited.
     """
 
     symmetric = False
+    regularised = False
+    totals: Tensor
+
+    def both(self, rows: slice, columns: slice, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """``w_ia`` and ``w_ai`` of some rows i and columns a of the same batch, both (rows, columns)."""
+        w = self.tile(rows, columns, dtype)
+        return w, w.clone() if self.symmetric else self.tile(columns, rows, dtype).T.contiguous()

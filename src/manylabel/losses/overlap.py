@@ -1,0 +1,167 @@
+"""Losses whose pair weights are a function of two label sets: Jaccard overlap ("base"), and any other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from manylabel.labels import LabelMatrix, Labels
+from manylabel.losses.batch import EPS, read_batch, reduce
+from manylabel.losses.module import ContrastiveLoss
+from manylabel.losses.precision import full_precision
+from manylabel.losses.softmax import Engine, TileWeights, contrast
+
+PairWeight: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+
+@full_precision
+def base(
+    z: Tensor,
+    Y: Labels,
+    keys: Tensor | None = None,
+    Y_keys: Labels | None = None,
+    *,
+    temperature: float = 0.1,
+    reduction: str = "mean",
+    normalize: bool = True,
+    engine: str | Engine = "auto",
+) -> Tensor:
+    """SupCon weighted by Jaccard overlap; see :class:`Base`."""
+    batch = read_batch("Base", z, Y, keys, Y_keys)
+    weights = Jaccard(batch.Y, batch.T, batch.dtype)
+    result = contrast(z, keys, weights, temperature=temperature, normalize=normalize, engine=engine)
+    return reduce(result.values, reduction, (result.totals > 0).to(batch.dtype).sum() + EPS)
+
+
+@full_precision
+def pair_weighted(
+    z: Tensor,
+    Y: Labels,
+    keys: Tensor | None = None,
+    Y_keys: Labels | None = None,
+    *,
+    weight: PairWeight | None = None,
+    normalize_weights: bool = True,
+    temperature: float = 0.1,
+    reduction: str = "mean",
+    normalize: bool = True,
+    engine: str | Engine = "auto",
+) -> Tensor:
+    """SupCon under weights that the caller defines; see :class:`PairWeighted`."""
+    batch = read_batch("PairWeighted", z, Y, keys, Y_keys, binary=False)
+    weights = GivenWeights(batch.Y, batch.T, weight or shared_labels, normalize_weights)
+    own = 0 if batch.mutual else None
+    candidates = z if batch.mutual else keys
+    result = contrast(
+        z, candidates, weights, temperature=temperature, normalize=normalize, engine=engine, own=own
+    )
+    return reduce(result.values, reduction, (result.totals > 0).sum())
+
+
+def shared_labels(Y: Tensor, T: Tensor) -> Tensor:
+    """The number of labels that two rows share, (m, C) and (n, C) -> (m, n)."""
+    return Y @ T.T
+
+
+class Jaccard(TileWeights):
+    """``w_ia = J_ia / (sum_a J_ia + EPS)``, ``J_ia = |y_i and y_a| / (|y_i or y_a| + EPS)``."""
+
+    symmetric = True
+
+    def __init__(self, Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype) -> None:
+        self.Y, self.T = Y, T
+        self.counts, self.other_counts = Y.row_counts(dtype), T.row_counts(dtype)
+
+    def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
+        shared = self.Y.overlap(self.T, rows, columns).to(dtype)
+        union = self.counts[rows, None] + self.other_counts[columns]
+        return shared.div_((union - shared).add_(EPS))
+
+    def row_scale(self, totals: Tensor) -> Tensor:
+        return (totals + EPS).reciprocal_()
+
+
+class GivenWeights(TileWeights):
+    """Weights of the caller, as they are or divided by their sum over the candidates."""
+
+    def __init__(self, Y: LabelMatrix, T: LabelMatrix, weight: PairWeight, normalize: bool) -> None:
+        self.Y, self.T, self.weight, self.normalize = Y, T, weight, normalize
+
+    def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
+        return self.weight(self.Y.take(rows).dense(dtype), self.T.take(columns).dense(dtype)).to(dtype)
+
+    def row_scale(self, totals: Tensor) -> Tensor | None:
+        return torch.where(totals > 0, totals, 1).reciprocal() if self.normalize else None
+
+
+class Base(ContrastiveLoss):
+    """SupCon whose positives are weighted by the Jaccard overlap of the label sets.
+
+    ::
+
+        J_ia = |y_i and y_a| / |y_i or y_a|,   w_ia = J_ia / sum_a J_ia
+        L    = (1/M) sum_i  - sum_a w_ia log p_ia
+
+    Parameters as in :class:`~manylabel.losses.MulSupCon`.
+
+    Notes
+    -----
+    Divisor: M, the number of anchors that share a label with a candidate; the others contribute 0. The
+    released code adds 1e-8 to the three denominators, and so does this one; it is NaN there for a batch of
+    one and 0 here.
+
+    References
+    ----------
+    A. Audibert, A. Gauffre, M.-R. Amini, "Multi-Label Contrastive Learning: A Comprehensive Study", 2024.
+    """
+
+    function = staticmethod(base)
+
+
+class PairWeighted(ContrastiveLoss):
+    """SupCon under pair weights of the caller's own.
+
+    Parameters
+    ----------
+    weight : callable, default the number of shared labels
+        ``weight(Y, T)`` takes dense label rows (m, C) and (n, C) and gives weights (m, n), none negative.
+        It is called for tiles, never for all pairs at once, and its result gets no gradient.
+    normalize_weights : bool, default True
+        Divide the weights of each anchor by their sum.
+    temperature, reduction, normalize, engine
+        As in :class:`~manylabel.losses.MulSupCon`.
+
+    Notes
+    -----
+    ``L = (1/M) sum_i - sum_a w_ia log p_ia`` with M the number of anchors that have a weight; the others
+    contribute 0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> same_count = lambda Y, T: (Y @ T.T == Y.sum(1)[:, None]).float()
+    >>> loss = PairWeighted(weight=same_count)
+    >>> loss(torch.randn(8, 4), torch.rand(8, 5) < 0.5).shape
+    torch.Size([])
+    """
+
+    function = staticmethod(pair_weighted)
+
+    def __init__(
+        self,
+        weight: PairWeight | None = None,
+        normalize_weights: bool = True,
+        temperature: float = 0.1,
+        reduction: str = "mean",
+        normalize: bool = True,
+        engine: str | Engine = "auto",
+    ) -> None:
+        super().__init__(temperature, reduction, normalize, engine)
+        self.weight, self.normalize_weights = weight, normalize_weights
+
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments of the function."""
+        return {"weight": self.weight, "normalize_weights": self.normalize_weights, **super().settings()}
