@@ -155,8 +155,7 @@ def base(z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = Fal
             row.append(0.0 if own and a == i else both / (either + EPS))
         total = sum(row) + EPS
         weights.append([w / total for w in row])
-    counted = sum(any(row) for row in weights)
-    return sum(pairwise(z, k, weights, tau, own)) / (counted + EPS)
+    return mean_of_counted(pairwise(z, k, weights, tau, own), [any(w) for w in weights], z)
 
 
 def pair_weighted(z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False) -> Tensor:

@@ -33,7 +33,7 @@ def base(
     batch = read_batch("Base", z, Y, keys, Y_keys)
     weights = Jaccard(batch.Y, batch.T, batch.dtype)
     result = contrast(z, keys, weights, temperature=temperature, normalize=normalize, engine=engine)
-    return reduce(result.values, reduction, (result.totals > 0).to(batch.dtype).sum() + EPS)
+    return reduce(result.values, reduction, (result.totals > 0).sum())
 
 
 @full_precision
@@ -110,8 +110,8 @@ class Base(ContrastiveLoss):
     Notes
     -----
     Divisor: M, the number of anchors that share a label with a candidate; the others contribute 0. The
-    released code adds 1e-8 to the three denominators, and so does this one; it is NaN there for a batch of
-    one and 0 here.
+    released code adds 1e-8 to both denominators of the weights, and so does this one; it is NaN there for a
+    batch of one and 0 here.
 
     References
     ----------
