@@ -169,7 +169,7 @@ def test_embedding_maps_colour_label_sets_where_single_labels_are_rare() -> None
     picture = embedding_plots.embedding_maps({"bce": embedding}, LabelMatrix.of(Y), ["a", "b", "c"])
     shown = {points.get_label(): len(points.get_offsets()) for points in picture.figure.axes[0].collections}
     assert shown == {"other label sets": 0, "a + b": 10, "b + c": 10, "a + b + c": 10, "no label": 10, "a": 1}
-    assert "Only 2% of them carry a single label, so the 5 most frequent label sets" in picture.caption
+    assert "Only 2.4% of them carry a single label, so the 5 most frequent label sets" in picture.caption
 
 
 def test_pictures_of_many_methods_wrap() -> None:

@@ -129,7 +129,8 @@ class Display:
 
     def _show_data(self, card: DataCard) -> None:
         rows = f"{card.rows['train']} training and {card.rows['test']} test rows"
-        sizes = f"{len(card.label_names)} labels; {len(self.overview.weights)} runs"
+        n_runs = len(self.overview.weights)
+        sizes = f"{len(card.label_names)} labels; {n_runs} run{'s' * (n_runs != 1)}"
         for line in (
             f"{card.name}: {rows} ({card.features}), {sizes}",
             *(f"note: {remark}" for remark in card.remarks),

@@ -64,7 +64,7 @@ class Groups:
         kept = _most_frequent(sets, len(PALETTE))
         titles = [_set_name(labels, int(np.flatnonzero(sets == g)[0]), names) for g in kept]
         note = (
-            f"Only {share:.0%} of them carry a single label, so the {len(kept)} most frequent label sets are "
+            f"Only {share:.1%} of them carry a single label, so the {len(kept)} most frequent label sets are "
             "coloured; the others are grey."
         )
         return cls(_places(sets, kept), titles, "other label sets", note)
