@@ -59,13 +59,14 @@ class ScaledMaskedRows(Dataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
     def __init__(self, X: Tensor, Y: Tensor) -> None:
         self.X, self.Y = X.numpy(), Y.numpy().astype(np.float32)
         self.scaler = StandardScaler().fit(self.X)
+        self.random = np.random.default_rng(0)
 
     def __len__(self) -> int:
         return len(self.X)
 
     def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         row = self.scaler.transform(self.X[i : i + 1])[0]
-        views = [(row * (np.random.rand(FEATURES) > 0.5)).astype(np.float32) for _ in range(2)]
+        views = [(row * (self.random.random(FEATURES) > 0.5)).astype(np.float32) for _ in range(2)]
         return views[0], views[1], self.Y[i]
 
 
@@ -126,8 +127,8 @@ def matrix_products() -> Callable[[int], None]:
     def run(n: int) -> None:
         for _ in range(n):
             for x, W, g in layers:
-                x @ W, x @ W, x.T @ g, g @ W.T  # noqa: B018
-            z @ k.T, p @ k  # noqa: B018
+                x @ W, x @ W, x.T @ g, g @ W.T
+            z @ k.T, p @ k
 
     return run
 
@@ -136,7 +137,11 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     X, Y = made_rows()
-    loops = {"resident": resident_loop(X, Y), "loader": loader_loop(X, Y), "matrix products": matrix_products()}
+    loops = {
+        "resident": resident_loop(X, Y),
+        "loader": loader_loop(X, Y),
+        "matrix products": matrix_products(),
+    }
     seconds: dict[str, list[float]] = {name: [] for name in loops}
     for run in loops.values():
         run(10)

@@ -35,7 +35,9 @@ class TestEncoders:
     def test_the_head_halves_wide_representations(self):
         widths = [layer.out_features for layer in ProjectionHead(2048) if isinstance(layer, nn.Linear)]
         assert widths == [1024, 256]
-        widths = [layer.out_features for layer in ProjectionHead(256, n_hidden=2) if isinstance(layer, nn.Linear)]
+        widths = [
+            layer.out_features for layer in ProjectionHead(256, n_hidden=2) if isinstance(layer, nn.Linear)
+        ]
         assert widths == [256, 256, 256]
 
     def test_resnet50_has_the_parameters_of_resnet50_without_its_last_layer(self):
@@ -163,7 +165,9 @@ class TestLabelQueue:
         assert queue.labels[0].tolist() == [0.25, 0.5, 1.0]
 
     def test_says_what_it_expects(self):
-        with pytest.raises(ManyLabelError, match=r"keys \(B, 2\) and labels \(B, 3\), but got \(4, 2\) and \(3, 3\)"):
+        with pytest.raises(
+            ManyLabelError, match=r"keys \(B, 2\) and labels \(B, 3\), but got \(4, 2\) and \(3, 3\)"
+        ):
             LabelQueue(4, 2, 3).push(torch.zeros(4, 2), torch.zeros(3, 3))
         with pytest.raises(ManyLabelError, match="a capacity of at least 1"):
             LabelQueue(0, 2, 3)

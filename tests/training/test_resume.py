@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.training.small_run import fit
 
 from manylabel import ManyLabelError
 from manylabel.training import Run, checkpoint
-from tests.training.small_run import fit
 
 SCRIPT = Path(__file__).parent / "small_run.py"
 
@@ -108,7 +108,9 @@ def test_seeds_differ_and_repeat(whole):
 
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
     fit(tmp_path)
-    with pytest.raises(ManyLabelError, match="a checkpoint of this recipe and data set, but got one of another"):
+    with pytest.raises(
+        ManyLabelError, match="a checkpoint of this recipe and data set, but got one of another"
+    ):
         fit(tmp_path, **{"classify.stage.lr": 0.5})
 
 
@@ -118,6 +120,8 @@ def test_an_unreadable_checkpoint_is_named_and_kept(tmp_path, damage):
     path = tmp_path / "checkpoint.safetensors"
     path.write_bytes(damage(path.read_bytes()))
     before = path.read_bytes()
-    with pytest.raises(ManyLabelError, match=r"checkpoint\.safetensors: expected a checkpoint written by manylabel"):
+    with pytest.raises(
+        ManyLabelError, match=r"checkpoint\.safetensors: expected a checkpoint written by manylabel"
+    ):
         fit(tmp_path)
     assert path.read_bytes() == before

@@ -57,7 +57,9 @@ class Classification:
     ) -> None:
         self.criterion = loss
         if settings.encoder_rate == 0:
-            train, validation = (Resident(embed(encoder, part, inputs), part.Y) for part in (train, validation))
+            train, validation = (
+                Resident(embed(encoder, part, inputs), part.Y) for part in (train, validation)
+            )
             self.network: nn.Module = nn.Sequential(nn.Identity(), classifier)
             self.view: View = lambda x: x
             self.plain: View = self.view
@@ -78,7 +80,9 @@ class Classification:
     def monitor(self) -> dict[str, float]:
         """Loss and metrics on the validation rows; each F1 at its best threshold there."""
         self.network.eval()
-        logits = torch.cat([self.network(self.plain(x)) for x in torch.split(self.validation.X, 1024)]).float()
+        logits = torch.cat(
+            [self.network(self.plain(x)) for x in torch.split(self.validation.X, 1024)]
+        ).float()
         loss = float(self.criterion(logits, self.validation.Y))
         return {"loss": loss} | measure(torch.sigmoid(logits), self.validation.Y)
 

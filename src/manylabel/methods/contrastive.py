@@ -52,7 +52,11 @@ class Pretraining:
         head = ProjectionHead(width(encoder, inputs), settings.dim).to(inputs.mean.device)
         query = nn.Sequential(encoder, head)
         parameters = FlatParameters(query.parameters())
-        self.encoder, self.query, self.key = encoder, query, MomentumEncoder(query, parameters, settings.momentum)
+        self.encoder, self.query, self.key = (
+            encoder,
+            query,
+            MomentumEncoder(query, parameters, settings.momentum),
+        )
         n_labels = train.Y.shape[1]
         queue = LabelQueue(settings.queue, settings.dim, n_labels, train.Y.dtype) if settings.queue else None
         self.queue = None if queue is None else queue.to(inputs.mean.device)
@@ -119,5 +123,9 @@ class ContrastiveMethod:
             pretraining = Pretraining(self.recipe.loss, inputs, encoder, *parts, settings.pretrain)
             run.train("pretrain", pretraining, settings.pretrain.stage)
             classifier = nn.Linear(width(encoder, inputs), train.Y.n_labels).to(inputs.mean.device)
-            run.train(second, Classification(inputs, encoder, classifier, *parts, settings.classify), settings.classify.stage)
+            run.train(
+                second,
+                Classification(inputs, encoder, classifier, *parts, settings.classify),
+                settings.classify.stage,
+            )
         return NetworkScorer(inputs, encoder, classifier, ready.built_from)

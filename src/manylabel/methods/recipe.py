@@ -192,7 +192,9 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
     """
     if name not in names():
         raise ManyLabelError("method", f"one of {', '.join(names())}", repr(name))
-    text = resources.files("manylabel.methods").joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8")
+    text = (
+        resources.files("manylabel.methods").joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8")
+    )
     table = {"name": name} | tomllib.loads(text)
     for setting, value in (overrides or {}).items():
         _override(table, name, setting, value)
@@ -201,7 +203,9 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ManyLabelError(f"method {name}, {place}", str(first["msg"]).lower(), repr(first.get("input"))) from None
+        raise ManyLabelError(
+            f"method {name}, {place}", str(first["msg"]).lower(), repr(first.get("input"))
+        ) from None
 
 
 def _override(table: dict[str, Any], name: str, setting: str, value: Any) -> None:

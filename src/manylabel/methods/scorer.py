@@ -50,7 +50,11 @@ class NetworkScorer:
     """
 
     def __init__(
-        self, inputs: Inputs, encoder: nn.Module, classifier: nn.Linear, settings: EncoderSettings | None = None
+        self,
+        inputs: Inputs,
+        encoder: nn.Module,
+        classifier: nn.Linear,
+        settings: EncoderSettings | None = None,
     ) -> None:
         self.inputs, self.encoder, self.classifier, self.settings = inputs, encoder, classifier, settings
         self.module = nn.ModuleDict({"inputs": inputs, "encoder": encoder, "classifier": classifier}).eval()

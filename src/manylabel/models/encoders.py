@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from manylabel.data.views import keep_mask
 
 
 def scaled_mask(n: int, p: float, like: Tensor) -> Tensor:
-    """``n`` independent factors for dropout: 0 with probability ``p``, else ``1 / (1 - p)``; dtype and device of ``like``."""
+    """``n`` factors for dropout: 0 with probability ``p``, else ``1 / (1 - p)``; dtype and device of ``like``."""
     return keep_mask((n,), p, like.device).mul_(1 / (1 - p)).to(like.dtype)
 
 
@@ -52,10 +53,12 @@ class MLP(nn.Module):
     masks of all layers are one draw.
     """
 
-    def __init__(self, n_features: int, widths: Sequence[int] = (256, 512, 256), dropout: float = 0.2) -> None:
+    def __init__(
+        self, n_features: int, widths: Sequence[int] = (256, 512, 256), dropout: float = 0.2
+    ) -> None:
         super().__init__()
         sizes = [n_features, *widths]
-        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(sizes))
         self.widths, self.dropout, self.out_features = tuple(widths), dropout, sizes[-1]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -64,7 +67,7 @@ class MLP(nn.Module):
                 x = torch.relu(layer(x))
             return x
         sizes = [len(x) * width for width in self.widths]
-        masks = scaled_mask(sum(sizes), self.dropout, x).split(sizes)
+        masks = torch.split(scaled_mask(sum(sizes), self.dropout, x), sizes)
         for layer, mask, width in zip(self.layers, masks, self.widths, strict=True):
             x = torch.relu(layer(x)) * mask.view(-1, width)
         return x
@@ -116,7 +119,7 @@ class SmallResNet(nn.Sequential):
     ----------
     channels : int
         Channels of the images.
-    widths : sequence of int, default (24, 48, 96)
+    widths : sequence of int, default (16, 32, 64)
         Maps of each stage; each stage is one block and halves the picture, after a stem that halves it too.
 
     Notes
@@ -124,7 +127,7 @@ class SmallResNet(nn.Sequential):
     (B, channels, height, width) -> (B, widths[-1]).
     """
 
-    def __init__(self, channels: int, widths: Sequence[int] = (24, 48, 96)) -> None:
+    def __init__(self, channels: int, widths: Sequence[int] = (16, 32, 64)) -> None:
         stem = [_conv(channels, widths[0], 3, 2), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)]
         stages: list[nn.Module] = []
         for before, after in zip([widths[0], *widths[:-1]], widths, strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import nn
 
 from manylabel.models.encoders import Dropout
@@ -27,11 +29,13 @@ class ProjectionHead(nn.Sequential):
     (Zhang and Wu, AAAI 2024).
     """
 
-    def __init__(self, in_features: int, out_features: int = 256, n_hidden: int = 1, dropout: float = 0.1) -> None:
+    def __init__(
+        self, in_features: int, out_features: int = 256, n_hidden: int = 1, dropout: float = 0.1
+    ) -> None:
         hidden = in_features // 2 if in_features >= 2 * out_features else out_features
         sizes = [in_features] + [hidden] * n_hidden
         layers: list[nn.Module] = []
-        for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+        for before, after in pairwise(sizes):
             layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.ReLU(), Dropout(dropout)]
         super().__init__(*layers, nn.Linear(sizes[-1], out_features))
         self.out_features = out_features

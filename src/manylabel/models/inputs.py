@@ -62,12 +62,18 @@ class Inputs(nn.Module):
         """
         rows = _as_tensor(X)
         if tuple(rows.shape[1:]) != self.shape:
-            raise ManyLabelError("X", f"rows of shape {self.shape}", f"shape {tuple(rows.shape[1:])}", "Use the features of the training rows.")
+            raise ManyLabelError(
+                "X",
+                f"rows of shape {self.shape}",
+                f"shape {tuple(rows.shape[1:])}",
+                "Use the features of the training rows.",
+            )
         return rows.float().div_(255) if rows.dtype == torch.uint8 else rows.float()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Standardise dense rows, (B, *shape) -> (B, *shape)."""
-        return (x - self.mean) / self.scale
+        """Standardise dense rows, (B, *shape) -> (B, *shape); pictures channels last, which convolves faster."""
+        x = (x - self.mean) / self.scale
+        return x.contiguous(memory_format=torch.channels_last) if self.kind == "images" else x
 
 
 def _as_tensor(X: Any) -> Tensor:

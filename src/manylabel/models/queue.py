@@ -39,10 +39,14 @@ class LabelQueue(nn.Module):
     filled: Tensor
     position: Tensor
 
-    def __init__(self, capacity: int, dim: int, n_labels: int, label_dtype: torch.dtype = torch.uint8) -> None:
+    def __init__(
+        self, capacity: int, dim: int, n_labels: int, label_dtype: torch.dtype = torch.uint8
+    ) -> None:
         super().__init__()
         if capacity < 1:
-            raise ManyLabelError("LabelQueue", "a capacity of at least 1", str(capacity), "Train without a queue instead.")
+            raise ManyLabelError(
+                "LabelQueue", "a capacity of at least 1", str(capacity), "Train without a queue instead."
+            )
         self.capacity = capacity
         self.register_buffer("keys", torch.zeros(capacity, dim))
         self.register_buffer("labels", torch.zeros(capacity, n_labels, dtype=label_dtype))
@@ -65,7 +69,9 @@ class LabelQueue(nn.Module):
         (B + len(self), D) keys and (B + len(self), n_labels) labels
         """
         n = len(self)
-        return torch.cat([keys, self.keys[:n].to(keys.dtype)]), torch.cat([labels, self.labels[:n].to(labels.dtype)])
+        return torch.cat([keys, self.keys[:n].to(keys.dtype)]), torch.cat(
+            [labels, self.labels[:n].to(labels.dtype)]
+        )
 
     @torch.no_grad()
     def push(self, keys: Tensor, labels: Tensor) -> None:
@@ -78,7 +84,9 @@ class LabelQueue(nn.Module):
         """
         if keys.shape[1:] != self.keys.shape[1:] or labels.shape != (len(keys), self.labels.shape[1]):
             expected = f"keys (B, {self.keys.shape[1]}) and labels (B, {self.labels.shape[1]})"
-            raise ManyLabelError("LabelQueue.push", expected, f"{tuple(keys.shape)} and {tuple(labels.shape)}")
+            raise ManyLabelError(
+                "LabelQueue.push", expected, f"{tuple(keys.shape)} and {tuple(labels.shape)}"
+            )
         keys, labels = keys[-self.capacity :], labels[-self.capacity :]
         n, start = len(keys), int(self.position)
         first = min(n, self.capacity - start)

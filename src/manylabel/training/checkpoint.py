@@ -52,7 +52,9 @@ def load(path: Path) -> tuple[Tensors, dict[str, Any]]:
             return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         hint = "Delete the file to start this run anew."
-        raise ManyLabelError(str(path), "a checkpoint written by manylabel", f"an unreadable file ({error})", hint) from error
+        raise ManyLabelError(
+            str(path), "a checkpoint written by manylabel", f"an unreadable file ({error})", hint
+        ) from error
 
 
 def prefixed(prefix: str, tensors: Tensors) -> Tensors:

@@ -76,7 +76,9 @@ class Loop:
     def progress(self, stages: tuple[str, ...]) -> Progress:
         loss = float(self.loss_sum) / max(1, self.step_in_epoch)
         epoch = min(self.epoch + 1, self.stage.epochs)
-        return Progress(self.name, stages, epoch, self.stage.epochs, self.step, self.steps, loss, self.monitored)
+        return Progress(
+            self.name, stages, epoch, self.stage.epochs, self.step, self.steps, loss, self.monitored
+        )
 
     def run(self) -> Iterator[dict[str, Any] | None]:
         """Train; yields after each step, the record of the epoch after its last one and None otherwise."""
@@ -116,7 +118,9 @@ class Loop:
         for i, vector in enumerate(self.vectors):
             kept = under(f"optimiser.{i}", tensors)
             if kept:
-                self.optimiser.state[vector] = {k: v if k == "step" else v.to(self.device) for k, v in kept.items()}
+                self.optimiser.state[vector] = {
+                    k: v if k == "step" else v.to(self.device) for k, v in kept.items()
+                }
         for i, average in enumerate(self.averages):
             average.copy_(tensors[f"average.{i}"])
         self.loss_sum.copy_(tensors["loss_sum"])
@@ -153,7 +157,12 @@ class Loop:
     def _set_rates(self) -> None:
         s = self.stage
         share = factor(
-            s.schedule, self.step, self.steps, warmup=s.warmup, floor=s.floor, period=s.period * self.steps_per_epoch
+            s.schedule,
+            self.step,
+            self.steps,
+            warmup=s.warmup,
+            floor=s.floor,
+            period=s.period * self.steps_per_epoch,
         )
         for settings, group in zip(self.optimiser.param_groups, self.task.groups, strict=True):
             settings["lr"] = s.lr * group.rate * share * self.plateau.factor
@@ -177,7 +186,9 @@ class Loop:
         loss = float(self.ranks.mean_(self.loss_sum)) / self.steps_per_epoch
         if not math.isfinite(loss):
             hint = "Lower its learning rate, raise the temperature, or set clip."
-            raise ManyLabelError(f"stage {self.name}, epoch {self.epoch + 1}", "a finite loss", str(loss), hint)
+            raise ManyLabelError(
+                f"stage {self.name}, epoch {self.epoch + 1}", "a finite loss", str(loss), hint
+            )
         self.loss_sum.zero_()
         self._follow_first()
         rate = float(self.optimiser.param_groups[0]["lr"])

@@ -96,7 +96,12 @@ class Run:
     def _write(self, loop: Loop) -> None:
         tensors, facts = loop.state()
         if self.ranks.first and self.folder is not None and self.checkpoint_path is not None:
-            meta = {"stage": loop.name, "fingerprint": self.fingerprint, "loop": facts, "history": self.history}
+            meta = {
+                "stage": loop.name,
+                "fingerprint": self.fingerprint,
+                "loop": facts,
+                "history": self.history,
+            }
             checkpoint.save(self.checkpoint_path, tensors, meta)
             write_history(self.folder / "history.jsonl", self.history)
         self._saved = time.monotonic()
@@ -108,6 +113,8 @@ class Run:
         tensors, meta = checkpoint.load(path)
         if meta.get("fingerprint") != self.fingerprint:
             hint = "Choose another output folder, or delete this one."
-            raise ManyLabelError(str(path), "a checkpoint of this recipe and data set", "one of another", hint)
+            raise ManyLabelError(
+                str(path), "a checkpoint of this recipe and data set", "one of another", hint
+            )
         self.history = meta["history"]
         return tensors, meta

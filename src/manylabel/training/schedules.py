@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 
-def factor(schedule: str, step: int, steps: int, *, warmup: float = 0.0, floor: float = 0.0, period: int = 0) -> float:
+def factor(
+    schedule: str, step: int, steps: int, *, warmup: float = 0.0, floor: float = 0.0, period: int = 0
+) -> float:
     """The learning rate at ``step`` as a share of the base rate.
 
     Parameters

@@ -133,10 +133,11 @@ def _pair_gradient(rows: Rows, job: Job, g: Tensor, lse: Tensor, totals: Tensor,
             k, start = rows.tile(columns), columns.start
         z = rows.tile(block)
         s = (z * job.factor) @ k.T
-        if v is None:
-            G = _softmax_both(s, u, lse, block, columns)
-        else:
-            G = s.exp2_().mul_(v[block, None] + v[columns])
+        G = (
+            _softmax_both(s, u, lse, block, columns)
+            if v is None
+            else s.exp2_().mul_(v[block, None] + v[columns])
+        )
         if isinstance(job.weights, TileWeights):
             G.sub_(job.weights.tile(block, columns, s.dtype).mul_(g[block, None] + g[columns]))
         dz[block].addmm_(without_own(G, block, columns, 0 if diagonal else None, 0.0), k)
