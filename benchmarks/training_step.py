@@ -53,21 +53,28 @@ def resident_loop(X: Tensor, Y: Tensor) -> Callable[[int], None]:
     return run
 
 
-class ScaledMaskedRows(Dataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
-    """Two masked views of one row at a time, scaled when asked for."""
+class ScaleAndMask:
+    """One row to one view: standardise, then set half of the features to 0."""
+
+    def __init__(self, X: np.ndarray) -> None:
+        self.scaler = StandardScaler().fit(X)
+
+    def __call__(self, row: np.ndarray) -> Tensor:
+        x = torch.from_numpy(self.scaler.transform(row[None])[0]).float()
+        return x * (torch.rand(len(x)) > 0.5)
+
+
+class TwoViews(Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """Two views of one row at a time, each made when asked for."""
 
     def __init__(self, X: Tensor, Y: Tensor) -> None:
-        self.X, self.Y = X.numpy(), Y.numpy().astype(np.float32)
-        self.scaler = StandardScaler().fit(self.X)
-        self.random = np.random.default_rng(0)
+        self.X, self.Y, self.view = X.numpy(), Y.float(), ScaleAndMask(X.numpy())
 
     def __len__(self) -> int:
         return len(self.X)
 
-    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        row = self.scaler.transform(self.X[i : i + 1])[0]
-        views = [(row * (self.random.random(FEATURES) > 0.5)).astype(np.float32) for _ in range(2)]
-        return views[0], views[1], self.Y[i]
+    def __getitem__(self, i: int) -> tuple[Tensor, Tensor, Tensor]:
+        return self.view(self.X[i]), self.view(self.X[i]), self.Y[i]
 
 
 def vector_network() -> nn.Module:
@@ -92,7 +99,7 @@ def loader_loop(X: Tensor, Y: Tensor) -> Callable[[int], None]:
     key = copy.deepcopy(query).requires_grad_(False)
     optimiser = torch.optim.Adam(query.parameters(), lr=4e-4)
     queue = F.normalize(torch.randn(QUEUE, 256)), torch.zeros(QUEUE, LABELS)
-    loader = DataLoader(ScaledMaskedRows(X, Y), BATCH, shuffle=True, drop_last=True)
+    loader = DataLoader(TwoViews(X, Y), BATCH, shuffle=True, drop_last=True)
 
     def step(first: Tensor, second: Tensor, labels: Tensor, position: int) -> None:
         with torch.no_grad():

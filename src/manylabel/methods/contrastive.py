@@ -63,17 +63,18 @@ class Pretraining:
         parts = {"query": query, "key": self.key} | ({} if self.queue is None else {"queue": self.queue})
         self.module: nn.Module = nn.ModuleDict(parts)
         self.groups = [Group(parameters)]
-        self.criterion = losses.get(loss, temperature=settings.temperature, normalize=False)
+        self.criterion = losses.get(loss, temperature=settings.temperature)
         self.inputs, self.view = inputs, view(settings.views, inputs)
         self.train, self.validation, self.n_rows = train, validation, len(train)
         self.ranks = Ranks.current()
 
     def loss(self, rows: Tensor) -> Tensor:
         """The contrastive loss of these rows."""
-        x, Y = self.train.X[rows], self.train.Y[rows]
+        Y = self.train.Y[rows]
+        first, second = self.view(self.train.X[rows.repeat(2)]).chunk(2)
         self.key.update()
-        z = F.normalize(self.query(self.view(x)).float())  # (B, D)
-        keys = self.ranks.gather(F.normalize(self.key(self.view(x)).float()))
+        z = self.query(first)  # (B, D)
+        keys = self.ranks.gather(F.normalize(self.key(second).float()))
         labels = self.ranks.gather(Y)
         if self.queue is None:
             return self.criterion(z, Y, keys, labels)  # type: ignore[no-any-return]

@@ -55,6 +55,7 @@ class Loop:
         self.best_value, self.best_epoch = math.inf, -1
         self.monitored: dict[str, float] = {}
         self.loss_sum = torch.zeros((), device=self.device)
+        self.last_loss = math.nan  # mean of the epoch before
         self.seconds = 0.0
 
     @property
@@ -74,7 +75,7 @@ class Loop:
         return self.epoch >= self.stage.epochs or tired
 
     def progress(self, stages: tuple[str, ...]) -> Progress:
-        loss = float(self.loss_sum) / max(1, self.step_in_epoch)
+        loss = float(self.loss_sum) / self.step_in_epoch if self.step_in_epoch else self.last_loss
         epoch = min(self.epoch + 1, self.stage.epochs)
         return Progress(
             self.name, stages, epoch, self.stage.epochs, self.step, self.steps, loss, self.monitored
@@ -107,7 +108,7 @@ class Loop:
         tensors["loss_sum"] = self.loss_sum
         for name, state in checkpoint.random_state().items():
             tensors[f"random.{name}"] = self.ranks.gather(state[None].to(self.device)).cpu()
-        names = ("epoch", "step_in_epoch", "best_value", "best_epoch", "monitored", "seconds")
+        names = ("epoch", "step_in_epoch", "best_value", "best_epoch", "last_loss", "monitored", "seconds")
         facts = {name: getattr(self, name) for name in names}
         return tensors, facts | {"plateau": self.plateau.state, "scaler": self.scaler.state_dict()}
 
@@ -190,6 +191,7 @@ class Loop:
                 f"stage {self.name}, epoch {self.epoch + 1}", "a finite loss", str(loss), hint
             )
         self.loss_sum.zero_()
+        self.last_loss = loss
         self._follow_first()
         rate = float(self.optimiser.param_groups[0]["lr"])
         self.epoch, self.step_in_epoch = self.epoch + 1, 0

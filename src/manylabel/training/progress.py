@@ -24,7 +24,7 @@ class Progress:
     step, steps : int
         Steps done and planned in this stage.
     loss : float
-        Mean training loss of the epoch so far.
+        Mean training loss of the epoch so far; between two epochs, of the one before.
     monitor : dict of str to float
         The latest measurements on validation rows.
     """
