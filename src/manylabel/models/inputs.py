@@ -71,9 +71,8 @@ class Inputs(nn.Module):
         return rows.float().div_(255) if rows.dtype == torch.uint8 else rows.float()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Standardise dense rows, (B, *shape) -> (B, *shape); pictures channels last, which convolves faster."""
-        x = (x - self.mean) / self.scale
-        return x.contiguous(memory_format=torch.channels_last) if self.kind == "images" else x
+        """Standardise dense rows, (B, *shape) -> (B, *shape)."""
+        return (x - self.mean) / self.scale
 
 
 def _as_tensor(X: Any) -> Tensor:
