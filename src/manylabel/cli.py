@@ -193,18 +193,22 @@ def report(
 def data_list(data_dir: DataDir = None) -> None:
     """The data sets that can be named, with their size and where they come from."""
     from manylabel import data
+    from manylabel.data import scenes
     from manylabel.data.catalogue import catalogue
 
     entries = catalogue()
     rows = []
     for name in data.names(data_dir):
-        if name in entries:
+        if name == "digits":
+            size, side = f"{scenes.N_TRAIN} / {scenes.N_TEST}", scenes.CANVAS
+            about = "pictures of one to four handwritten digits, composed in memory"
+            rows.append((name, size, f"{side} x {side}", str(scenes.N_DIGITS), about))
+        elif name in entries:
             entry = entries[name]
             size = f"{entry.rows[0]} / {entry.rows[1]}"
             rows.append((name, size, str(entry.features), str(entry.labels), entry.about))
         else:
-            about = "composed in memory from handwritten digits" if name == "digits" else f"in {data_dir}"
-            rows.append((name, "", "", "", about))
+            rows.append((name, "", "", "", f"in {data_dir}"))
     _print_rows(("name", "train / test rows", "features", "labels", "what it is"), rows)
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from manylabel.data.dataset import DataSet
 
 CANVAS = 32  # pixels
-_DIGITS = 10
+N_DIGITS = 10
+N_TRAIN, N_TEST = 3000, 1500
 _SHARE_OF_COUNTS = (0.4, 0.3, 0.2, 0.1)  # scenes with one, two, three, four digits
 _SIZE = (13.0, 18.0)  # pixels, side of a digit
 _TURN = 0.2  # radians, largest to either side
@@ -31,7 +32,7 @@ class _Sources:
     classes: Tensor
 
 
-def load_scenes(n_train: int = 3000, n_test: int = 1500, seed: int = 0) -> DataSet:
+def load_scenes(n_train: int = N_TRAIN, n_test: int = N_TEST, seed: int = 0) -> DataSet:
     """Compose multi-label scenes from scikit-learn's handwritten digits.
 
     Parameters
@@ -65,7 +66,7 @@ def load_scenes(n_train: int = 3000, n_test: int = 1500, seed: int = 0) -> DataS
         Part(*_compose(sources, n, random), where=f"digits, {what}")
         for what, sources, n in (("training part", train, n_train), ("test part", test, n_test))
     ]
-    return assemble(about, *parts, label_names=[str(digit) for digit in range(_DIGITS)])
+    return assemble(about, *parts, label_names=[str(digit) for digit in range(N_DIGITS)])
 
 
 def _split_sources() -> tuple[_Sources, _Sources]:
@@ -75,7 +76,7 @@ def _split_sources() -> tuple[_Sources, _Sources]:
     images = torch.from_numpy(bunch.images).float().div_(16)[:, None]
     classes = torch.from_numpy(bunch.target).long()
     rank = torch.zeros_like(classes)  # running number within the class
-    for digit in range(_DIGITS):
+    for digit in range(N_DIGITS):
         rank[classes == digit] = torch.arange(int((classes == digit).sum()))
     of_test = rank % 3 == 2
     return _Sources(images[~of_test], classes[~of_test]), _Sources(images[of_test], classes[of_test])
@@ -90,7 +91,7 @@ def _compose(
     drawn = torch.randint(len(sources.images), scene.shape, generator=random)
     canvas = _paint(_background(n, random), scene, sources.images[drawn], random)
     canvas += _NOISE * torch.randn(canvas.shape, generator=random)
-    labels = torch.zeros(n, _DIGITS, dtype=torch.uint8)
+    labels = torch.zeros(n, N_DIGITS, dtype=torch.uint8)
     labels[scene, sources.classes[drawn]] = 1
     return canvas.clamp_(0, 1).mul_(255).round_().to(torch.uint8).numpy(), labels.numpy()
 
