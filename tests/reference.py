@@ -234,3 +234,43 @@ def reg(z: Tensor, Y: Tensor, p: Tensor, tau: float, alpha: float = 0.0, regular
 
 def wrg(z: Tensor, Y: Tensor, p: Tensor, tau: float, alpha: float = 0.0) -> Tensor:
     return reg(z, Y, p, tau, alpha, regularised=False)
+
+
+def kmcl_reconstruction(f: Tensor, x: Tensor, mu: Tensor, v: Tensor, Y: Tensor) -> Tensor:
+    """Means and variances (B, D, C)."""
+    sd = v.sqrt() + 1.49e-8
+    values = []
+    for i in range(len(f)):
+        if not Y[i].any():
+            continue
+        shares = [
+            torch.sigmoid(x[i, k]) * torch.exp(-0.5 * (((f[i] - mu[i, :, k]) / sd[i, :, k]) ** 2).sum())
+            for k in range(x.shape[1])
+        ]
+        true = sum(s for s, y in zip(shares, Y[i], strict=True) if y)
+        values.append(-torch.log(true / sum(shares)))
+    return torch.stack(values).mean() if values else 0.0 * f.sum()
+
+
+def kmcl_contrastive(mu: Tensor, v: Tensor, Y: Tensor, factor: float, tau: float = 0.17) -> Tensor:
+    """Means and variances (B, D, C); ``factor`` in front of both sums over the dimensions."""
+    sd = v.sqrt() + 1.49e-8
+    B, total = len(Y), 0.0 * (mu.sum() + v.sum())
+
+    def E(i: int, j: int, k: int) -> Tensor:
+        a, b = sd[i, :, k], sd[j, :, k]
+        u = a**2 + b**2
+        bd = factor / 2 * torch.log(u / (2 * a * b)).sum()
+        bd = bd + factor / 4 * ((mu[i, :, k] - mu[j, :, k]) ** 2 / u).sum()
+        return torch.exp(torch.exp(-bd) / tau)
+
+    for i in range(B):
+        partners = [j for j in range(B) if j != i and bool((Y[i] * Y[j]).any())]
+        for j in partners:
+            both = (Y[i] * Y[j]).sum()
+            J = float(both) / float(Y[i].sum() + Y[j].sum() - both)
+            for k in range(Y.shape[1]):
+                if Y[i, k] and Y[j, k]:
+                    S = sum(E(i, o, k) for o in range(B) if o != i)
+                    total = total - torch.log(J * E(i, j, k) / S + 1e-7) / len(partners) / B
+    return total
