@@ -23,6 +23,7 @@ from manylabel.losses.module import LossModule
 from manylabel.losses.precision import full_precision, working_dtype
 from manylabel.losses.softmax import Engine
 
+SD_EPS = 1.49e-8  # what the authors add to a standard deviation
 SIMILARITIES = ("bc", "mks", "rbf")
 SCALES = ("released", "bhattacharyya")
 
@@ -102,9 +103,9 @@ def kernel_reconstruction(
     1e-38 and the share at 1e-7, which is what a row without labels gives there (16.1, and it is counted).
     """
     labels = _read_labels(features, logits, Y)
-    mu, sd = _read_gaussians(means, variances, labels, features.shape[1], similarity)
+    mu, v = _read_gaussians(means, variances, labels, features.shape[1], similarity)
     f = features.to(mu.dtype)
-    level = F.logsigmoid(logits.to(mu.dtype)) - _squared_distances(f, mu, sd) / 2  # (B, C)
+    level = F.logsigmoid(logits.to(mu.dtype)) - _squared_distances(f, mu, v) / 2  # (B, C)
     present = labels.dense(mu.dtype) > 0
     counted = present.any(1)
     true = level.masked_fill(~present & counted[:, None], -torch.inf).logsumexp(1)
@@ -151,26 +152,26 @@ def kernel_contrastive(
     check_temperature("KMCL", temperature)
     check_reduction("KMCL", reduction)
     labels = LabelMatrix.of(Y, binary=True, who="KMCL").to(means.device)
-    mu, sd = _read_gaussians(means, variances, labels, n_features, similarity)
+    mu, v = _read_gaussians(means, variances, labels, n_features, similarity)
     multiplied = mu.dim() == 2 or scale == "released"
     kernel = PairKernel(n_features / 2 if multiplied else 0.5, temperature)
-    mu, sd = (t.unsqueeze(1) if t.dim() == 2 else t for t in (mu, sd))
-    mu, sd = mu.permute(2, 0, 1), sd.permute(2, 0, 1)  # (C, B, D)
+    mu, v = (t.unsqueeze(1) if t.dim() == 2 else t for t in (mu, v))
+    mu, v = mu.permute(2, 0, 1), v.permute(2, 0, 1)  # (C, B, D)
     b = labels.n_rows
     if Engine.of(engine).choose(b, b * mu.shape[0] * mu.shape[2], mu.element_size()) == "dense":
-        values = kernel_pairs_dense(mu, sd, labels, kernel)
+        values = kernel_pairs_dense(mu, v, labels, kernel)
     else:
-        values = kernel_pairs_streamed(mu, sd, labels, kernel, uniform=reduction != "none")
+        values = kernel_pairs_streamed(mu, v, labels, kernel, uniform=reduction != "none")
     return reduce(values, reduction, b)
 
 
-def _squared_distances(f: Tensor, mu: Tensor, sd: Tensor) -> Tensor:
-    """``sum_d (f_id - mu_ikd)^2 / sd_ikd^2``, (B, C); no B x D x C for isotropic mixtures."""
+def _squared_distances(f: Tensor, mu: Tensor, v: Tensor) -> Tensor:
+    """``sum_d (f_id - mu_ikd)^2 / v_ikd``, (B, C); no B x D x C for isotropic mixtures."""
     if mu.dim() == 3:
-        return ((f[:, :, None] - mu) / sd).square().sum(1)
+        return ((f[:, :, None] - mu).square() / v).sum(1)
     centre = f.mean(1, keepdim=True)  # (B, 1)
     spread = (f - centre).square().sum(1, keepdim=True)
-    return (spread + f.shape[1] * (centre - mu).square()) / sd.square()
+    return (spread + f.shape[1] * (centre - mu).square()) / v
 
 
 def _read_labels(features: Tensor, logits: Tensor, Y: Labels) -> LabelMatrix:
@@ -190,7 +191,7 @@ def _read_labels(features: Tensor, logits: Tensor, Y: Labels) -> LabelMatrix:
 def _read_gaussians(
     means: Tensor, variances: Tensor, Y: LabelMatrix, n_features: int, similarity: str
 ) -> tuple[Tensor, Tensor]:
-    """Means and standard deviations, both (B, C) or both (B, D, C), in working precision."""
+    """Means and ``sd^2``, both (B, C) or both (B, D, C), in working precision."""
     _check_choice("similarity", similarity, SIMILARITIES)
     (b, c), d = Y.shape, n_features
     layouts = {(b, d, c): (b, d, c), (b, d * c): (b, d, c), (b, c): (b, c)}
@@ -199,8 +200,8 @@ def _read_gaussians(
         expected = f"means of shape {(b, c)} (isotropic) or {(b, d, c)} (anisotropic)"
         raise ManyLabelError("KMCL", expected, str(got), "Pass one Gaussian per row and label.")
     mu = means.to(working_dtype(means)).reshape(layouts[got])
-    sd = _spread(variances, mu, similarity).to(mu.dtype).sqrt() + 1.49e-8
-    return mu, sd.expand_as(mu)
+    v = _spread(variances, mu, similarity).to(mu.dtype)
+    return mu, (v + v.sqrt() * (2 * SD_EPS) + SD_EPS**2).expand_as(mu)
 
 
 def _spread(variances: Tensor, mu: Tensor, similarity: str) -> Tensor:
