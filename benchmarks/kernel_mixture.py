@@ -2,8 +2,8 @@
 
 Run with ``python -m benchmarks.kernel_mixture``: float32, one thread, forward and backward. Times are CPU times, both
 sides in turn, the least of several; extra memory is the peak above what was resident before the call, in a process of
-its own. Labels have frequencies that fall off as a power of their rank, three a row. ``--full`` takes the reconstruction
-and the asymmetric loss along on our side only, which the loop then does not have to pay for.
+its own. Labels have frequencies that fall off as a power of their rank, three a row. "whole" is the loss with its
+reconstruction and asymmetric term, which the loop is spared.
 """
 
 from __future__ import annotations
@@ -128,7 +128,9 @@ def extra_bytes(case: str, side: str) -> int:
     step(side, small)
 
     def kilobytes(field: str) -> int:
-        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(field))
+        return next(
+            int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(field)
+        )
 
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -236,9 +236,18 @@ def wrg(z: Tensor, Y: Tensor, p: Tensor, tau: float, alpha: float = 0.0) -> Tens
     return reg(z, Y, p, tau, alpha, regularised=False)
 
 
+SD_EPS = 1.49e-8
+
+
+def per_dimension(f: Tensor, mu: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Means and standard deviations (B, D, C), of isotropic mixtures too."""
+    if mu.dim() == 2:
+        mu, v = (t[:, None].expand(-1, f.shape[1], -1) for t in (mu, v))
+    return mu, v.sqrt() + SD_EPS
+
+
 def kmcl_reconstruction(f: Tensor, x: Tensor, mu: Tensor, v: Tensor, Y: Tensor) -> Tensor:
-    """Means and variances (B, D, C)."""
-    sd = v.sqrt() + 1.49e-8
+    mu, sd = per_dimension(f, mu, v)
     values = []
     for i in range(len(f)):
         if not Y[i].any():
@@ -252,10 +261,12 @@ def kmcl_reconstruction(f: Tensor, x: Tensor, mu: Tensor, v: Tensor, Y: Tensor) 
     return torch.stack(values).mean() if values else 0.0 * f.sum()
 
 
-def kmcl_contrastive(mu: Tensor, v: Tensor, Y: Tensor, factor: float, tau: float = 0.17) -> Tensor:
-    """Means and variances (B, D, C); ``factor`` in front of both sums over the dimensions."""
-    sd = v.sqrt() + 1.49e-8
+def kmcl_contrastive(
+    f: Tensor, mu: Tensor, v: Tensor, Y: Tensor, scale: str = "released", tau: float = 0.17
+) -> Tensor:
+    factor = f.shape[1] if mu.dim() == 3 and scale == "released" else 1
     B, total = len(Y), 0.0 * (mu.sum() + v.sum())
+    mu, sd = per_dimension(f, mu, v)
 
     def E(i: int, j: int, k: int) -> Tensor:
         a, b = sd[i, :, k], sd[j, :, k]
@@ -274,3 +285,8 @@ def kmcl_contrastive(mu: Tensor, v: Tensor, Y: Tensor, factor: float, tau: float
                     S = sum(E(i, o, k) for o in range(B) if o != i)
                     total = total - torch.log(J * E(i, j, k) / S + 1e-7) / len(partners) / B
     return total
+
+
+def kmcl(f: Tensor, x: Tensor, mu: Tensor, v: Tensor, Y: Tensor, tau: float = 0.17) -> Tensor:
+    focus = asl(x, Y, gn=4.0, gp=0.0, clip=0.05, eps=1e-7)
+    return focus + kmcl_reconstruction(f, x, mu, v, Y) + kmcl_contrastive(f, mu, v, Y, tau=tau)

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
 from manylabel.losses.batch import check_embeddings, check_reduction, check_temperature, reduce
+from manylabel.losses.kernel_fit import anisotropic_distances, isotropic_distances
 from manylabel.losses.kernel_pairs import PairKernel, kernel_pairs_dense, kernel_pairs_streamed
 from manylabel.losses.logits import asl
 from manylabel.losses.module import LossModule
@@ -63,15 +64,37 @@ def kmcl_terms(
 ) -> KernelTerms:
     """The three parts of KMCL; see :class:`KMCL` for the arguments."""
     labels = _read_labels(features, logits, Y)
-    kernel = {"similarity": similarity, "reduction": reduction}
-    pairs = {"scale": scale, "temperature": temperature, "engine": engine}
-    focus = {"gamma_neg": gamma_neg, "gamma_pos": gamma_pos, "clip": clip, "eps": 1e-7}
-    rows = "none" if reduction == "none" else "sum"
-    return KernelTerms(
-        asl(logits, labels, reduction=rows, **focus),
-        kernel_reconstruction(features, logits, means, variances, labels, **kernel),
-        kernel_contrastive(means, variances, labels, n_features=features.shape[1], **kernel, **pairs),
+    focus = asl(
+        logits,
+        labels,
+        gamma_neg=gamma_neg,
+        gamma_pos=gamma_pos,
+        clip=clip,
+        eps=1e-7,
+        reduction="none" if reduction == "none" else "sum",
     )
+    fit = kernel_reconstruction(
+        features,
+        logits,
+        means,
+        variances,
+        labels,
+        similarity=similarity,
+        reduction=reduction,
+        engine=engine,
+    )
+    contrast = kernel_contrastive(
+        means,
+        variances,
+        labels,
+        n_features=features.shape[1],
+        similarity=similarity,
+        scale=scale,
+        temperature=temperature,
+        reduction=reduction,
+        engine=engine,
+    )
+    return KernelTerms(focus, fit, contrast)
 
 
 @full_precision
@@ -84,6 +107,7 @@ def kernel_reconstruction(
     *,
     similarity: str = "bc",
     reduction: str = "mean",
+    engine: str | Engine = "auto",
 ) -> Tensor:
     """Negative log share of the true labels in the kernel mixture.
 
@@ -94,7 +118,7 @@ def kernel_reconstruction(
 
     Parameters
     ----------
-    features, logits, means, variances, Y, similarity, reduction
+    features, logits, means, variances, Y, similarity, reduction, engine
         As in :class:`KMCL`.
 
     Notes
@@ -105,11 +129,15 @@ def kernel_reconstruction(
     labels = _read_labels(features, logits, Y)
     mu, v = _read_gaussians(means, variances, labels, features.shape[1], similarity)
     f = features.to(mu.dtype)
-    level = F.logsigmoid(logits.to(mu.dtype)) - _squared_distances(f, mu, v) / 2  # (B, C)
-    present = labels.dense(mu.dtype) > 0
+    rung = Engine.of(engine).choose(len(f), mu[0].numel(), 8)
+    distances = (
+        isotropic_distances(f, mu, v) if mu.dim() == 2 else anisotropic_distances(f, mu, v, rung == "dense")
+    )
+    level = F.logsigmoid(logits.double()) - distances / 2  # (B, C)
+    present = labels.dense() > 0
     counted = present.any(1)
     true = level.masked_fill(~present & counted[:, None], -torch.inf).logsumexp(1)
-    values = torch.where(counted, level.logsumexp(1) - true, 0)
+    values = torch.where(counted, level.logsumexp(1) - true, 0).to(mu.dtype)
     return reduce(values, reduction, counted.sum())
 
 
@@ -163,15 +191,6 @@ def kernel_contrastive(
     else:
         values = kernel_pairs_streamed(mu, v, labels, kernel, uniform=reduction != "none")
     return reduce(values, reduction, b)
-
-
-def _squared_distances(f: Tensor, mu: Tensor, v: Tensor) -> Tensor:
-    """``sum_d (f_id - mu_ikd)^2 / v_ikd``, (B, C); no B x D x C for isotropic mixtures."""
-    if mu.dim() == 3:
-        return ((f[:, :, None] - mu).square() / v).sum(1)
-    centre = f.mean(1, keepdim=True)  # (B, 1)
-    spread = (f - centre).square().sum(1, keepdim=True)
-    return (spread + f.shape[1] * (centre - mu).square()) / v
 
 
 def _read_labels(features: Tensor, logits: Tensor, Y: Labels) -> LabelMatrix:
@@ -252,7 +271,7 @@ class KMCL(LossModule):
     reduction : "mean", "sum" or "none", default "mean"
         Of each term with its own divisor; "none" gives ``sum_k ASL + R_i + L_i``, (B,).
     engine : "auto", "dense" or "streamed", default "auto"
-        Of the contrastive term.
+        Of the contrastive term, and of the reconstruction of anisotropic mixtures; ``engine.ran`` tells the former.
 
     Notes
     -----

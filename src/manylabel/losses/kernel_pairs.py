@@ -91,7 +91,9 @@ class _Streamed(torch.autograd.Function):
         if ctx.ready:
             by_mean, by_variance = (gradient * g[0] for gradient in ctx.saved_tensors)
         else:
-            _, by_mean, by_variance = _visit(*ctx.saved_tensors, *ctx.problem, g)
+            Y, kernel = ctx.problem
+            mu, variance = ctx.saved_tensors
+            _, by_mean, by_variance = _visit(mu, variance, Y, kernel, g)
         return by_mean, by_variance, None, None, None
 
 
@@ -111,23 +113,29 @@ def _visit(
     carriers = Y.columns_first(mu.dtype)
     for block, samples, labels in _blocks(Y):
         jaccard, share_of_partner = _overlaps(Y, carriers, block)
-        for n, k in zip(samples.split(height), labels.split(height), strict=True):
-            coefficient = distance(n, k).mul_(-kernel.factor * _LOG2E).exp2_()  # (rows, B)
+        for n, k in zip(torch.split(samples, height), torch.split(labels, height), strict=True):
             own, place = n[:, None], n - block.start
-            exponent, share, q, padded = buffers[:, : len(n)].unbind()
-            torch.div(coefficient, kernel.temperature, out=exponent).scatter_(1, own, _OWN)
+            present, share, q, padded = buffers[:, : len(n)].unbind()
+            exponent = _exponents(distance(n, k), kernel).scatter_(1, own, _OWN)  # (rows, B)
             torch.softmax(exponent, 1, out=share)  # E / S
-            present = torch.index_select(carriers, 0, k, out=exponent).scatter_(1, own, 0.0)
+            torch.index_select(carriers, 0, k, out=present).scatter_(1, own, 0.0)
             torch.index_select(jaccard, 0, place, out=q).mul_(present).mul_(share)
             torch.add(q, SHARE_EPS, out=padded)
             f = q.div_(padded)  # minus the slope of the logarithms in log(E / S)
             weight = share_of_partner[place]
             values.index_add_(0, n, padded.log_().mul_(present).sum(1).mul_(weight), alpha=-1)
             if g is not None:
-                slope = share.mul_(f.sum(1, keepdim=True)).sub_(f).mul_(coefficient)
-                weight.mul_(g[n]).mul_(-kernel.factor / kernel.temperature)
+                slope = share.mul_(f.sum(1, keepdim=True)).sub_(f).mul_(exponent)
+                weight.mul_(g[n]).mul_(-kernel.factor)
                 distance.scatter(slope.mul_(weight[:, None]), *gradients)
     return values, *gradients
+
+
+def _exponents(distance: Tensor, kernel: PairKernel) -> Tensor:
+    """``exp(-bd) / tau`` from distances times 2/M, which are overwritten; as good as 0 below 1e-37."""
+    scale = distance.new_tensor(-math.log2(kernel.temperature))
+    torch.sub(scale, distance, alpha=kernel.factor * _LOG2E, out=distance)
+    return distance.clamp_(min=-125.0).exp2_()
 
 
 def _blocks(Y: LabelMatrix) -> Iterator[tuple[slice, Tensor, Tensor]]:
@@ -136,10 +144,10 @@ def _blocks(Y: LabelMatrix) -> Iterator[tuple[slice, Tensor, Tensor]]:
     paired = lists.spread_labels(lists.label_counts()) > 1
     samples, labels = lists.rows[paired].long(), lists.columns[paired].long()
     size = max(_TILE // max(b, 1), 1)
-    lengths = [int(part.sum()) for part in torch.bincount(samples, minlength=b).split(size)]
+    lengths = [int(part.sum()) for part in torch.split(torch.bincount(samples, minlength=b), size)]
     starts = range(0, b, size)
-    for start, *rows in zip(starts, samples.split(lengths), labels.split(lengths), strict=True):
-        yield slice(start, min(start + size, b)), *rows
+    for start, n, k in zip(starts, torch.split(samples, lengths), torch.split(labels, lengths), strict=True):
+        yield slice(start, min(start + size, b)), n, k
 
 
 def _overlaps(Y: LabelMatrix, carriers: Tensor, block: slice) -> tuple[Tensor, Tensor]:
