@@ -135,9 +135,9 @@ def twoway(x: Tensor, Y: Tensor, tp: float = 4.0, tn: float = 1.0) -> Tensor:
         values = []
         for row, y in zip(X, labels, strict=True):
             if bool((y > 0).any()):
-                high = torch.exp(-row[y > 0] / tp).sum() ** tp
-                low = torch.exp(row[y == 0] / tn).sum() ** tn
-                values.append(torch.log(1 + high * low))
+                high = tp * torch.logsumexp(-row[y > 0] / tp, 0)
+                low = tn * torch.logsumexp(row[y == 0] / tn, 0)
+                values.append(torch.logaddexp(high + low, torch.zeros_like(low)))
         total = total + (torch.stack(values).mean() if values else 0.0)
     return total
 
@@ -287,6 +287,8 @@ def kmcl_contrastive(
     return total
 
 
-def kmcl(f: Tensor, x: Tensor, mu: Tensor, v: Tensor, Y: Tensor, tau: float = 0.17) -> Tensor:
+def kmcl(
+    f: Tensor, x: Tensor, mu: Tensor, v: Tensor, Y: Tensor, scale: str = "released", tau: float = 0.17
+) -> Tensor:
     focus = asl(x, Y, gn=4.0, gp=0.0, clip=0.05, eps=1e-7)
-    return focus + kmcl_reconstruction(f, x, mu, v, Y) + kmcl_contrastive(f, mu, v, Y, tau=tau)
+    return focus + kmcl_reconstruction(f, x, mu, v, Y) + kmcl_contrastive(f, mu, v, Y, scale, tau)
