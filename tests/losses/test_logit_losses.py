@@ -114,16 +114,6 @@ def test_reductions(name):
     torch.testing.assert_close(losses.get(name, reduction="mean")(x, Y), rows.sum() / divisor)
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_is_float32_inside(name, dtype):
-    x, Y = drawn()
-    x = x.to(dtype)
-    value = losses.get(name)(x, Y)
-    assert value.dtype == torch.float32
-    torch.testing.assert_close(value, TWINS[name](x.double(), Y).float())
-
-
 def test_focal_is_asl_with_equal_focus_and_no_margin():
     x, Y = drawn()
     asl = losses.get("asl", gamma_neg=2, gamma_pos=2, clip=0, detach_focus=False)
