@@ -277,13 +277,14 @@ def kmcl_contrastive(
 
     for i in range(B):
         partners = [j for j in range(B) if j != i and bool((Y[i] * Y[j]).any())]
-        for j in partners:
-            both = (Y[i] * Y[j]).sum()
-            J = float(both) / float(Y[i].sum() + Y[j].sum() - both)
-            for k in range(Y.shape[1]):
+        for k in range(Y.shape[1]):
+            kernels = {j: E(i, j, k) for j in range(B) if j != i} if Y[i, k] and partners else {}
+            for j in partners:
                 if Y[i, k] and Y[j, k]:
-                    S = sum(E(i, o, k) for o in range(B) if o != i)
-                    total = total - torch.log(J * E(i, j, k) / S + 1e-7) / len(partners) / B
+                    both = (Y[i] * Y[j]).sum()
+                    J = float(both) / float(Y[i].sum() + Y[j].sum() - both)
+                    share = J * kernels[j] / sum(kernels.values())
+                    total = total - torch.log(share + 1e-7) / len(partners) / B
     return total
 
 
