@@ -59,7 +59,7 @@ def made(case: str, dtype: torch.dtype = torch.float32) -> Problem:
 
 
 def textbook_contrastive(means: Tensor, variances: Tensor, Y: Tensor, n_features: int) -> Tensor:
-    """The kernel of all pairs and labels at once, then one anchor after the other."""
+    """Kernels and their shares for all pairs and labels at once; then, one anchor after the other, those that count."""
     sd = variances.sqrt() + 1.49e-8
     s, t = sd[:, None], sd[None]  # (B, 1, C) or (B, 1, D, C)
     total = s**2 + t**2
@@ -70,18 +70,16 @@ def textbook_contrastive(means: Tensor, variances: Tensor, Y: Tensor, n_features
         distance = distance.sum(2)
     E = torch.exp(torch.exp(-distance) / TAU)  # (B, B, C)
     y = Y.to(means.dtype)
+    shared = y @ y.T
+    jaccard = shared / (y.sum(1)[:, None] + y.sum(1) - shared).clamp(min=1)
+    others = 1 - torch.eye(len(y), dtype=y.dtype)
+    S = (E * others[:, :, None]).sum(1, keepdim=True)
+    logs = torch.log(jaccard[:, :, None] * E / S + 1e-7)
     loss = 0.0 * (means.sum() + variances.sum())
-    for i, E_i in enumerate(E.unbind(0)):
-        others = torch.arange(len(y)) != i
-        shared = y[i] * y  # (B, C)
-        union = ((y[i] + y) > 0).sum(1)
-        partners = others & (shared.sum(1) > 0)
-        if not bool(partners.any()):
-            continue
-        S = E_i[others].sum(0)  # (C,)
-        jaccard = (shared.sum(1) / union.clamp(min=1))[:, None]
-        logs = torch.log(jaccard * E_i / S + 1e-7) * shared
-        loss = loss - logs[partners].sum() / partners.sum()
+    for i, logs_i in enumerate(logs.unbind(0)):  # (B, C)
+        partners = (shared[i] * others[i]).nonzero().squeeze(1)
+        if len(partners):
+            loss = loss - (logs_i * y[i] * y)[partners].sum() / len(partners)
     return loss / len(y)
 
 
