@@ -23,6 +23,7 @@ RowIndex: TypeAlias = "Tensor | np.ndarray[Any, Any] | slice"
 _COMPACT_FROM = (
     1 << 17
 )  # entries; below this, products with the dense matrix are cheaper than listing its labels
+_BLOCK = 4096  # rows
 _ALL = slice(None)
 
 
@@ -354,15 +355,40 @@ class SparseLabels(LabelMatrix):
         weights = None if self.weights is None else self.weights.to(dtype)
         return torch.bincount(self.columns, weights, self.n_labels).to(dtype)
 
+    @cached_property
+    def blocks(self) -> list[tuple[slice, SparseLabels]]:
+        """The labels in pieces whose rows of embeddings stay in a cache while they are summed by label."""
+        if self.n_rows <= 4 * _BLOCK or self.device.type != "cpu":
+            return [(_ALL, self)]
+        starts = range(0, self.n_rows, _BLOCK)
+        return [(slice(i, i + _BLOCK), self._block(i, min(i + _BLOCK, self.n_rows))) for i in starts]
+
     def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
-        if factors is not None:
-            entries = factors.index_select(0, self.transposed.columns)
-            weights = self.transposed.weights
-            return self.transposed.with_entries(entries if weights is None else entries * weights).row_sums(Z)
-        return _BagSum.apply(Z, self.transposed, self)  # type: ignore[no-any-return, no-untyped-call]
+        if factors is None:
+            return _LabelSums.apply(Z, self)  # type: ignore[no-any-return, no-untyped-call]
+        return self._sum_blocks(Z, factors)
+
+    def _sum_blocks(self, Z: Tensor, factors: Tensor | None) -> Tensor:
+        sums: Tensor | None = None
+        for rows, labels in self.blocks:
+            entries = labels.transposed
+            if factors is not None:
+                weights = factors[rows].index_select(0, entries.columns)
+                entries = entries.with_entries(weights if entries.weights is None else weights * entries.weights)
+            part = entries._bag(Z[rows])
+            sums = part if sums is None else sums.add_(part)
+        assert sums is not None
+        return sums
 
     def row_sums(self, M: Tensor) -> Tensor:
-        return _BagSum.apply(M, self, None)  # type: ignore[no-any-return, no-untyped-call]
+        return _RowSums.apply(M, self)  # type: ignore[no-any-return, no-untyped-call]
+
+    def _bag(self, M: Tensor) -> Tensor:
+        """``Y M`` by indexed addition, without gradient."""
+        weights = None if self.weights is None else self.weights.to(M.dtype)
+        return F.embedding_bag(
+            self.columns, M, self.offsets, mode="sum", include_last_offset=True, per_sample_weights=weights
+        )
 
     def take(self, rows: RowIndex) -> SparseLabels:
         if isinstance(rows, slice) and rows.step in (None, 1):
@@ -517,21 +543,30 @@ class OneLabel(LabelMatrix):
         return F.pad(_label_hashes(self.n_labels, self.device), (0, 1)).index_select(0, self.ids)
 
 
-class _BagSum(torch.autograd.Function):
-    """``A M`` for a sparse A, by indexed addition; the gradient is ``A^T g`` by the same means."""
+class _RowSums(torch.autograd.Function):
+    """``Y M`` for listed labels; the gradient is ``Y^T g``."""
 
     @staticmethod
-    def forward(ctx: Any, M: Tensor, A: SparseLabels, At: SparseLabels | None) -> Tensor:
-        ctx.A, ctx.At = A, At
-        weights = None if A.weights is None else A.weights.to(M.dtype)
-        return F.embedding_bag(
-            A.columns, M, A.offsets, mode="sum", include_last_offset=True, per_sample_weights=weights
-        )
+    def forward(ctx: Any, M: Tensor, Y: SparseLabels) -> Tensor:
+        ctx.Y = Y
+        return Y._bag(M)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
-        At = ctx.A.transposed if ctx.At is None else ctx.At
-        return _BagSum.apply(g.contiguous(), At, ctx.A), None, None  # type: ignore[no-untyped-call]
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
+        return ctx.Y.label_sums(g.contiguous()), None
+
+
+class _LabelSums(torch.autograd.Function):
+    """``Y^T Z`` for listed labels; the gradient is ``Y g``."""
+
+    @staticmethod
+    def forward(ctx: Any, Z: Tensor, Y: SparseLabels) -> Tensor:
+        ctx.Y = Y
+        return Y._sum_blocks(Z, None)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
+        return ctx.Y.row_sums(g.contiguous()), None
 
 
 def match_groups(own: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:

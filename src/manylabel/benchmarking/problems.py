@@ -82,10 +82,10 @@ def with_keys(shape: Shape, textbook_rows: int | None = None) -> Problem:
     listed = LabelMatrix.of(T).compact()
     loss = losses.get("mulsupcon", temperature=TEMPERATURE)
     first = slice(0, min(textbook_rows or shape.rows, shape.rows))
-    few = x[first].clone()
+    few, targets = x[first].clone(), T.float()
     return Problem(
         lambda dtype: gradients(lambda z: loss(z, Y, keys.to(dtype), listed), x.to(dtype)),
-        lambda: gradients(lambda z: textbook.mulsupcon(z, Y[first], keys, T, TEMPERATURE), few),
+        lambda: gradients(lambda z: textbook.mulsupcon(z, Y[first], keys, targets, TEMPERATURE), few),
         float(Y[first].sum() / Y.sum()),
         lambda: textbook.products(shape.rows, shape.candidates, shape.dim, both=False),
     )

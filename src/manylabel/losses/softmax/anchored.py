@@ -15,8 +15,10 @@ from torch.autograd.function import once_differentiable
 
 from manylabel.losses.precision import full_precision, working_dtype
 from manylabel.losses.softmax.job import LN2, OWN, Job, Sums, without_own
-from manylabel.losses.softmax.rows import ALL, Rows, tile_shape, tiles
+from manylabel.losses.softmax.rows import ALL, Rows, Scratch, remove_direction, tile_shape, tiles
 from manylabel.losses.softmax.weights import LabelWeights, TileWeights
+
+_STRETCH = 12  # tiles whose sums of candidates are added up before they join the others
 
 
 class Anchored(torch.autograd.Function):
@@ -57,16 +59,21 @@ def scan(q: Tensor, candidates: Rows, job: Job, bounded: bool, average: bool) ->
     """Pass over all tiles, candidates outside: each block of them is normalised and converted once."""
     sums = Sums(len(q), q.shape[1], q, job, bounded, average)
     height, width = tile_shape(len(q), candidates.n, q.device)
-    for columns in tiles(0, candidates.n, width):
+    scratch = Scratch((height, width), q)
+    for number, columns in enumerate(tiles(0, candidates.n, width)):
+        first = number % _STRETCH == 0
+        if first:
+            sums.begin_stretch()
         k = candidates.tile(columns)
         multiplicity = None if job.multiplicity is None else job.multiplicity[columns]
         for rows in tiles(0, len(q), height):
-            s = q[rows] @ k.T
+            s = scratch.product(q[rows], k)
             if isinstance(job.weights, TileWeights):
                 w = without_own(job.weights.tile(rows, columns, s.dtype), rows, columns, job.own, 0.0)
                 sums.add_weights(rows, w, s, k)
             s = without_own(s, rows, columns, job.own, OWN)
-            sums.add_scores(rows, s, k, multiplicity, first=columns.start == 0)
+            sums.add_scores(rows, s, k, multiplicity, first)
+    sums.finish()
     return sums
 
 
@@ -95,7 +102,7 @@ def _slope(
     mass = sums.mass.clamp_min(torch.finfo(q.dtype).tiny)
     slope = sums.average.mul_((totals / mass)[:, None]).sub_(pull)
     if anchors.inverse is not None:  # leave out what would lengthen the row
-        slope.addcmul_(q, (slope * q).sum(1, keepdim=True), value=-1 / job.factor**2)
+        remove_direction(slope, q)
         factor = anchors.slope(ALL).mul_(1 / job.temperature)
         return slope.mul_((factor if scale is None else factor * scale)[:, None])
     return slope.mul_(1 / job.temperature if scale is None else (scale / job.temperature)[:, None])
@@ -109,6 +116,7 @@ def _candidate_gradient(
     g = (g if scale is None else g * scale) / job.temperature
     z = anchors.tile(ALL)
     height, width = tile_shape(len(z), candidates.n, z.device)
+    scratch = Scratch((height, width), z)
     coefficient, gz = (g * totals)[:, None], g[:, None] * z
     label_sums = weights.anchor_sums(gz) if isinstance(weights, LabelWeights) else None
     dk = torch.empty_like(candidates.x)
@@ -123,7 +131,7 @@ def _candidate_gradient(
         else:
             block = torch.zeros_like(k)
         for rows in tiles(0, len(z), height):
-            s = torch.mm(z[rows] * job.factor, k.T).sub_(lse[rows, None])
+            s = scratch.product(z[rows] * job.factor, k).sub_(lse[rows, None])
             G = without_own(s, rows, columns, job.own, OWN).exp2_().mul_(coefficient[rows])
             if job.multiplicity is not None:
                 G *= job.multiplicity[columns]

@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from manylabel.losses.precision import full_precision, working_dtype
 from manylabel.losses.softmax.anchored import scan
 from manylabel.losses.softmax.job import LN2, Job, Sums, without_own
-from manylabel.losses.softmax.rows import ALL, Rows, tile_shape, tiles
+from manylabel.losses.softmax.rows import ALL, Rows, Scratch, tile_shape, tiles
 from manylabel.losses.softmax.weights import LabelWeights, TileWeights
 
 _BLOCK = 4096  # rows at a time where the work is a few N x D passes
@@ -78,11 +78,12 @@ def normalisers(rows: Rows, job: Job, bounded: bool) -> Sums:
         return scan(rows.tile(ALL, job.factor), rows, job, bounded, average=False)
     like = torch.empty(0, dtype=rows.dtype, device=rows.x.device)
     sums = Sums(rows.n, rows.dim, like, job, bounded=True, average=False)
+    scratch = Scratch(tile_shape(rows.n, rows.n, rows.x.device), like)
     k, start = like, -1
     for block, columns, diagonal in pairs(rows.n, rows.x.device):
         if columns.start != start:
             k, start = rows.tile(columns, job.factor), columns.start
-        s = rows.tile(block) @ k.T
+        s = scratch.product(rows.tile(block), k)
         own = 0 if diagonal else None
         if isinstance(weights, TileWeights):
             w = without_own(weights.tile(block, columns, s.dtype), block, columns, own, 0.0)
@@ -127,17 +128,19 @@ def _pair_gradient(rows: Rows, job: Job, g: Tensor, lse: Tensor, totals: Tensor,
     dz = torch.zeros(rows.n, rows.dim, dtype=rows.dtype, device=rows.x.device)
     u = g * totals
     v = u * (-lse).exp2_() if bounded else None
+    shape = tile_shape(rows.n, rows.n, dz.device)
+    scratch, spare = Scratch(shape, dz), Scratch(shape, dz)
     k, start = dz, -1
     for block, columns, diagonal in pairs(rows.n, dz.device):
         if columns.start != start:
             k, start = rows.tile(columns), columns.start
         z = rows.tile(block)
-        s = (z * job.factor) @ k.T
-        G = (
-            _softmax_both(s, u, lse, block, columns)
-            if v is None
-            else s.exp2_().mul_(v[block, None] + v[columns])
-        )
+        s = scratch.product(z * job.factor, k)
+        if v is None:
+            G = _softmax_both(s, u, lse, block, columns)
+        else:
+            both = torch.add(v[block, None], v[columns], out=spare.tile(*s.shape))
+            G = s.exp2_().mul_(both)
         if isinstance(job.weights, TileWeights):
             G.sub_(job.weights.tile(block, columns, s.dtype).mul_(g[block, None] + g[columns]))
         dz[block].addmm_(without_own(G, block, columns, 0 if diagonal else None, 0.0), k)

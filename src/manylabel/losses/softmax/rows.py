@@ -81,8 +81,7 @@ class Rows:
         if self.inverse is None or self.norms is None:
             return g
         z = self.tile(rows) if z is None else z
-        g.addcmul_(z, (g * z).sum(1, keepdim=True), value=-1)
-        return g.mul_(self.slope(rows)[:, None])
+        return remove_direction(g, z).mul_(self.slope(rows)[:, None])
 
     def slope(self, rows: slice) -> Tensor:
         """``1 / ||x||``, and 0 for a row of zeros, which has no direction to turn."""
@@ -90,6 +89,18 @@ class Rows:
         assert self.inverse is not None
         slope: Tensor = self.norms[rows] * self.inverse[rows]
         return slope.mul_(self.inverse[rows])
+
+
+def remove_direction(g: Tensor, z: Tensor) -> Tensor:
+    """Take off each row of g, in place, what points along the row of z.
+
+    What is left is often a small part of g, so the rounding of what was taken off counts: hence twice, and
+    with the length of z as it is instead of 1.
+    """
+    length = torch.linalg.vecdot(z, z).clamp_min_(torch.finfo(z.dtype).tiny)
+    for _ in range(2):
+        g.addcmul_(z, torch.linalg.vecdot(g, z).div_(length)[:, None], value=-1)
+    return g
 
 
 def tiles(start: int, stop: int, width: int) -> Iterator[slice]:
@@ -101,9 +112,37 @@ def tiles(start: int, stop: int, width: int) -> Iterator[slice]:
 def tile_shape(n_rows: int, n_columns: int, device: torch.device) -> tuple[int, int]:
     """Rows and columns of a tile: half a MiB of float32 on a CPU, to stay in its second cache level."""
     if device.type == "cpu":
-        height = min(n_rows, 256)
-        return max(height, 1), max(min(n_columns, (1 << 17) // max(height, 1)), 1)
-    return max(min(n_rows, 4096), 1), max(min(n_columns, 8192), 1)
+        height = even(n_rows, 256)
+        return height, even(n_columns, (1 << 17) // height)
+    return even(n_rows, 4096), even(n_columns, 8192)
+
+
+def even(n: int, most: int) -> int:
+    """The size of the equal parts, of at most so many, that n is cut into."""
+    return -(-n // -(-n // most)) if n else 1
+
+
+class Scratch:
+    """Memory for one tile after another.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        The largest tile.
+    like : tensor
+        Of the type and on the device wanted.
+    """
+
+    def __init__(self, shape: tuple[int, int], like: Tensor) -> None:
+        self.memory = like.new_empty(shape[0] * shape[1])
+
+    def tile(self, height: int, width: int) -> Tensor:
+        """Uninitialised, (height, width), over the tile given out before."""
+        return self.memory[: height * width].view(height, width)
+
+    def product(self, a: Tensor, b: Tensor) -> Tensor:
+        """``a b^T``, (m, D) and (n, D) -> (m, n)."""
+        return torch.mm(a, b.T, out=self.tile(len(a), len(b)))
 
 
 def log2_per(temperature: float) -> float:
