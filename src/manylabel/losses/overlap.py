@@ -12,7 +12,7 @@ from manylabel.labels import LabelMatrix, Labels
 from manylabel.losses.batch import EPS, read_batch, reduce
 from manylabel.losses.module import ContrastiveLoss
 from manylabel.losses.precision import full_precision
-from manylabel.losses.softmax import Engine, TileWeights, contrast
+from manylabel.losses.softmax import Engine, Overlaps, TileWeights, contrast
 
 PairWeight: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
@@ -72,13 +72,13 @@ class Jaccard(TileWeights):
     symmetric = True
 
     def __init__(self, Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype) -> None:
-        self.Y, self.T = Y, T
+        self.overlaps = Overlaps(Y, T)
         self.counts, self.other_counts = Y.row_counts(dtype), T.row_counts(dtype)
 
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
-        shared = self.Y.overlap(self.T, rows, columns).to(dtype)
+        shared = self.overlaps.tile(rows, columns, dtype)
         union = self.counts[rows, None] + self.other_counts[columns]
-        return shared.div_((union - shared).add_(EPS))
+        return shared.div_(union.sub_(shared).add_(EPS))
 
     def row_scale(self, totals: Tensor) -> Tensor:
         return (totals + EPS).reciprocal_()

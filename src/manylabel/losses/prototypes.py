@@ -16,7 +16,7 @@ from manylabel.labels import LabelMatrix, Labels, OneLabel
 from manylabel.losses.batch import EPS, Batch, check_embeddings, read_batch, reduce
 from manylabel.losses.module import PrototypeLoss
 from manylabel.losses.precision import full_precision
-from manylabel.losses.softmax import Engine, LabelWeights, TileWeights, contrast
+from manylabel.losses.softmax import Engine, LabelWeights, Overlaps, PairWeights, TileWeights, contrast
 from manylabel.losses.softmax.job import without_own
 from manylabel.losses.softmax.rows import tile_shape, tiles
 
@@ -93,7 +93,8 @@ def reg(
 ) -> Tensor:
     """REG: no positive is ever pushed away; see :class:`REG`."""
     batch = _read("REG", z, Y, prototypes)
-    weights = Shares(batch.Y.with_identity(), alpha, True, batch.dtype)
+    A = batch.Y.with_identity()
+    weights = Shares(A, alpha, True, batch.dtype) if alpha else EqualShares(A, batch.dtype)
     return _among_all(batch, prototypes, weights, temperature, reduction, normalize, engine)
 
 
@@ -111,14 +112,15 @@ def wrg(
 ) -> Tensor:
     """REG without its regulariser; see :class:`WRG`."""
     batch = _read("WRG", z, Y, prototypes)
-    weights = Shares(batch.Y.with_identity(), alpha, False, batch.dtype)
+    A = batch.Y.with_identity()
+    weights = Shares(A, alpha, False, batch.dtype) if alpha else _label_weights(A, batch.dtype)
     return _among_all(batch, prototypes, weights, temperature, reduction, normalize, engine)
 
 
 def _among_all(
     batch: Batch,
     prototypes: Tensor,
-    weights: Shares,
+    weights: PairWeights,
     temperature: float,
     reduction: str,
     normalize: bool,
@@ -135,6 +137,13 @@ def _among_all(
         uniform=reduction != "none",
     )
     return reduce(values, reduction, (totals > 0).sum())
+
+
+def _label_weights(A: LabelMatrix, dtype: torch.dtype) -> LabelWeights:
+    """The weights of :class:`EqualShares` where no pair need be looked at."""
+    per_label, part, totals = equal_shares(A, dtype)
+    left = A.with_entries(_present(A, A.spread_rows(part)) * A.spread_rows(part))
+    return LabelWeights(left, per_label, A, totals, part * A.row_sums(per_label[:, None]).squeeze(1))
 
 
 def _read(
@@ -165,12 +174,13 @@ class OverlapWeights(TileWeights):
     """
 
     counts: Tensor  # (B,) labels of the anchors
-    other_counts: Tensor  # (N,) labels of the candidates, 1 for none
-    R: LabelMatrix
+    other_counts: Tensor  # (N,) labels of the candidates
+    given: Overlaps  # sum_c R_ic T_ac
 
     def __init__(self, Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype) -> None:
         self.Y, self.T = Y, T
         self.counts, self.other_counts = Y.row_counts(dtype), T.row_counts(dtype)
+        self.shared = Overlaps(Y, T)
 
     def share(self, shared: Tensor, counts: Tensor, other_counts: Tensor, columns: slice) -> Tensor:
         """``f_ia`` from intersections (m, n) and label counts (m,), (n,); may overwrite the intersections."""
@@ -193,10 +203,9 @@ class OverlapWeights(TileWeights):
         return torch.cat(parts)
 
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
-        table = self.T.take(columns).columns_first(dtype)
-        shared = self.Y.take(rows).row_sums(table)
+        shared = self.shared.tile(rows, columns, dtype)
         f = self.share(shared, self.counts[rows], self.other_counts[columns], columns)
-        return f * self.R.take(rows).row_sums(table)
+        return f.mul_(self.given.tile(rows, columns, dtype))
 
 
 class SharedUnits(OverlapWeights):
@@ -209,7 +218,7 @@ class SharedUnits(OverlapWeights):
         self.n_samples, self.alpha = n_samples, alpha
         carried = self.carried()
         present = _present(Y, carried)
-        self.R = Y.with_entries(present / (carried + EPS))
+        self.given = Overlaps(Y.with_entries(present / (carried + EPS)), T)
 
     def share(self, shared: Tensor, counts: Tensor, other_counts: Tensor, columns: slice) -> Tensor:
         union = counts[:, None] + other_counts - shared
@@ -225,11 +234,10 @@ class Shares(OverlapWeights):
         super().__init__(A, A, dtype)
         self.alpha, self.regularised = alpha, regularised
         carried = self.carried()
-        present = _present(A, carried)
-        rows = A.spread_rows(self.counts.clamp(min=1))
-        R = present / (carried + EPS) / rows
-        self.R = A.with_entries(R)
+        R = _present(A, carried) / (carried + EPS) / A.spread_rows(self.counts.clamp(min=1))
         self.totals = A.with_entries(R * carried).row_counts(dtype)
+        self.given = Overlaps(A.with_entries(R), A)
+        self.taken = Overlaps(A, A.with_entries(R))
 
     def share(self, shared: Tensor, counts: Tensor, other_counts: Tensor, columns: slice) -> Tensor:
         if self.alpha < 0:
@@ -238,6 +246,48 @@ class Shares(OverlapWeights):
             return torch.ones_like(shared)
         x = shared.div_(other_counts.clamp(min=1))
         return x if self.alpha == 1 else x.pow_(self.alpha)
+
+    def both(self, rows: slice, columns: slice, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        shared = self.shared.tile(rows, columns, dtype)
+        there = self.share(shared.clone(), self.counts[rows], self.counts[columns], columns)
+        back = self.share(shared, self.counts[columns], self.counts[rows, None], rows)
+        there.mul_(self.given.tile(rows, columns, dtype))
+        return there, back.mul_(self.taken.tile(rows, columns, dtype))
+
+
+class EqualShares(TileWeights):
+    """REG with alpha = 0: ``w_ia = (1/|y_i|) sum_{c shared} 1 / (n_c - 1 + EPS)``; see :func:`equal_shares`."""
+
+    regularised = True
+
+    def __init__(self, A: LabelMatrix, dtype: torch.dtype) -> None:
+        per_label, self.part, self.totals = equal_shares(A, dtype)
+        self.shared = Overlaps(A, A, per_label)
+
+    def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
+        return self.shared.tile(rows, columns, dtype).mul_(self.part[rows, None])
+
+    def both(self, rows: slice, columns: slice, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        shared = self.shared.tile(rows, columns, dtype)
+        return shared * self.part[rows, None], shared.mul_(self.part[columns])
+
+
+def equal_shares(A: LabelMatrix, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """Where every carrier of a label gets the same share of it.
+
+    Returns
+    -------
+    per_label : (C,)
+        ``1 / (n_c - 1 + EPS)``, 0 where no other row carries the label.
+    part : (n,)
+        ``1 / |y_i|``.
+    totals : (n,)
+        ``W_i``.
+    """
+    others = A.label_counts(dtype) - 1
+    per_label = (others > 0) / (others + EPS)
+    part = A.row_counts(dtype).clamp(min=1).reciprocal()
+    return per_label, part, part * A.row_sums((others * per_label)[:, None]).squeeze(1)
 
 
 def _present(Y: LabelMatrix, like: Tensor) -> Tensor:

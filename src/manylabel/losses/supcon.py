@@ -17,7 +17,7 @@ from manylabel.labels import LabelMatrix, Labels, OneLabel, match_groups
 from manylabel.losses.batch import Batch, read_batch, reduce
 from manylabel.losses.module import ContrastiveLoss
 from manylabel.losses.precision import full_precision
-from manylabel.losses.softmax import Contrast, Engine, LabelWeights, TileWeights, contrast
+from manylabel.losses.softmax import Contrast, Engine, LabelWeights, Overlaps, TileWeights, contrast
 
 
 @full_precision
@@ -178,10 +178,10 @@ class SharedLabel(TileWeights):
     symmetric = True
 
     def __init__(self, Y: LabelMatrix, T: LabelMatrix) -> None:
-        self.Y, self.T = Y, T
+        self.overlaps = Overlaps(Y, T)
 
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
-        return self.Y.overlap(self.T, rows, columns).sign_().to(dtype)
+        return self.overlaps.tile(rows, columns, dtype).sign_()
 
     def row_scale(self, totals: Tensor) -> Tensor:
         return totals.clamp(min=1).reciprocal()

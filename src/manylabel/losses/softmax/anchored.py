@@ -30,15 +30,15 @@ class Anchored(torch.autograd.Function):
         dtype = working_dtype(x)
         anchors = Rows(x, job.normalize, dtype)
         candidates = Rows(keys, job.normalize, dtype, constant=not want_keys)
-        q = anchors.tile(ALL, job.factor)  # (B, D)
-        sums = scan(q, candidates, job, job.bounded(anchors, candidates), average=want_x)
+        z = anchors.tile(ALL)  # (B, D)
+        sums = scan(z, candidates, job, job.bounded(anchors, candidates), average=want_x)
         lse = sums.log2()
-        totals, score, scale, pull = _linear_part(q, candidates, sums, job)
+        totals, score, scale, pull = _linear_part(z, candidates, sums, job)
         values = torch.mul(totals, lse).sub_(score).mul_(LN2)
         if scale is not None:
             values *= scale
         ctx.job, ctx.dtypes, ctx.rows = job, (x.dtype, keys.dtype), (anchors, candidates)
-        slope = _slope(q, anchors, sums, totals, scale, pull, job) if want_x else None
+        slope = _slope(z, anchors, sums, totals, scale, pull, job) if want_x else None
         ctx.save_for_backward(slope, *((lse, totals, scale) if want_keys else ()))
         ctx.mark_non_differentiable(totals)
         return values, totals
@@ -55,19 +55,19 @@ class Anchored(torch.autograd.Function):
         return dx, _candidate_gradient(ctx.job, anchors, candidates, g, *rest), None
 
 
-def scan(q: Tensor, candidates: Rows, job: Job, bounded: bool, average: bool) -> Sums:
+def scan(z: Tensor, candidates: Rows, job: Job, bounded: bool, average: bool) -> Sums:
     """Pass over all tiles, candidates outside: each block of them is normalised and converted once."""
-    sums = Sums(len(q), q.shape[1], q, job, bounded, average)
-    height, width = tile_shape(len(q), candidates.n, q.device)
-    scratch = Scratch((height, width), q)
+    sums = Sums(len(z), z.shape[1], z, job, bounded, average)
+    height, width = tile_shape(len(z), candidates.n, z.device)
+    scratch = Scratch((height, width), z)
     for number, columns in enumerate(tiles(0, candidates.n, width)):
         first = number % _STRETCH == 0
         if first:
             sums.begin_stretch()
         k = candidates.tile(columns)
         multiplicity = None if job.multiplicity is None else job.multiplicity[columns]
-        for rows in tiles(0, len(q), height):
-            s = scratch.product(q[rows], k)
+        for rows in tiles(0, len(z), height):
+            s = scratch.product(z[rows], k, job.factor)
             if isinstance(job.weights, TileWeights):
                 w = without_own(job.weights.tile(rows, columns, s.dtype), rows, columns, job.own, 0.0)
                 sums.add_weights(rows, w, s, k)
@@ -78,7 +78,7 @@ def scan(q: Tensor, candidates: Rows, job: Job, bounded: bool, average: bool) ->
 
 
 def _linear_part(
-    q: Tensor, candidates: Rows, sums: Sums, job: Job
+    z: Tensor, candidates: Rows, sums: Sums, job: Job
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     """Row sums of w, of w times exponent, the factor missing in w, and the row sums of w k (B, D)."""
     weights = job.weights
@@ -89,20 +89,20 @@ def _linear_part(
     pull = weights.left.row_sums(candidates.label_sums(weights.right).mul_(weights.per_label[:, None]))
     if weights.own is not None:
         assert job.own is not None
-        pull -= weights.own[:, None] * candidates.tile(slice(job.own, job.own + len(q)))
-    return weights.totals, (q * pull).sum(1), None, pull
+        pull -= weights.own[:, None] * candidates.tile(slice(job.own, job.own + len(z)))
+    return weights.totals, torch.linalg.vecdot(z, pull).mul_(job.factor), None, pull
 
 
 def _slope(
-    q: Tensor, anchors: Rows, sums: Sums, totals: Tensor, scale: Tensor | None, pull: Tensor | None, job: Job
+    z: Tensor, anchors: Rows, sums: Sums, totals: Tensor, scale: Tensor | None, pull: Tensor | None, job: Job
 ) -> Tensor:
     """The gradient of each value with respect to its own row of x, (B, D)."""
     assert sums.average is not None
     assert pull is not None
-    mass = sums.mass.clamp_min(torch.finfo(q.dtype).tiny)
+    mass = sums.mass.clamp_min(torch.finfo(z.dtype).tiny)
     slope = sums.average.mul_((totals / mass)[:, None]).sub_(pull)
     if anchors.inverse is not None:  # leave out what would lengthen the row
-        remove_direction(slope, q)
+        remove_direction(slope, z)
         factor = anchors.slope(ALL).mul_(1 / job.temperature)
         return slope.mul_((factor if scale is None else factor * scale)[:, None])
     return slope.mul_(1 / job.temperature if scale is None else (scale / job.temperature)[:, None])
@@ -131,7 +131,7 @@ def _candidate_gradient(
         else:
             block = torch.zeros_like(k)
         for rows in tiles(0, len(z), height):
-            s = scratch.product(z[rows] * job.factor, k).sub_(lse[rows, None])
+            s = scratch.product(z[rows], k, job.factor).sub_(lse[rows, None])
             G = without_own(s, rows, columns, job.own, OWN).exp2_().mul_(coefficient[rows])
             if job.multiplicity is not None:
                 G *= job.multiplicity[columns]

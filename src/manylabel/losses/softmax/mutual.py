@@ -75,15 +75,16 @@ def normalisers(rows: Rows, job: Job, bounded: bool) -> Sums:
     """Masses (and weight sums, of symmetric weights) of every row."""
     weights = job.weights
     if not bounded:
-        return scan(rows.tile(ALL, job.factor), rows, job, bounded, average=False)
+        return scan(rows.tile(ALL), rows, job, bounded, average=False)
     like = torch.empty(0, dtype=rows.dtype, device=rows.x.device)
     sums = Sums(rows.n, rows.dim, like, job, bounded=True, average=False)
-    scratch = Scratch(tile_shape(rows.n, rows.n, rows.x.device), like)
+    height, width = tile_shape(rows.n, rows.n, rows.x.device)
+    scratch, some = Scratch((height, width), like), Scratch((height, rows.dim), like)
     k, start = like, -1
     for block, columns, diagonal in pairs(rows.n, rows.x.device):
         if columns.start != start:
-            k, start = rows.tile(columns, job.factor), columns.start
-        s = scratch.product(rows.tile(block), k)
+            k, start = rows.tile(columns), columns.start
+        s = scratch.product(rows.tile(block, some), k, job.factor)
         own = 0 if diagonal else None
         if isinstance(weights, TileWeights):
             w = without_own(weights.tile(block, columns, s.dtype), block, columns, own, 0.0)
@@ -128,21 +129,22 @@ def _pair_gradient(rows: Rows, job: Job, g: Tensor, lse: Tensor, totals: Tensor,
     dz = torch.zeros(rows.n, rows.dim, dtype=rows.dtype, device=rows.x.device)
     u = g * totals
     v = u * (-lse).exp2_() if bounded else None
-    shape = tile_shape(rows.n, rows.n, dz.device)
-    scratch, spare = Scratch(shape, dz), Scratch(shape, dz)
+    height, width = tile_shape(rows.n, rows.n, dz.device)
+    scratch, spare, some = (Scratch(shape, dz) for shape in ((height, width), (height, width), (height, rows.dim)))
     k, start = dz, -1
     for block, columns, diagonal in pairs(rows.n, dz.device):
         if columns.start != start:
             k, start = rows.tile(columns), columns.start
-        z = rows.tile(block)
-        s = scratch.product(z * job.factor, k)
+        z = rows.tile(block, some)
+        s = scratch.product(z, k, job.factor)
         if v is None:
             G = _softmax_both(s, u, lse, block, columns)
         else:
             both = torch.add(v[block, None], v[columns], out=spare.tile(*s.shape))
             G = s.exp2_().mul_(both)
         if isinstance(job.weights, TileWeights):
-            G.sub_(job.weights.tile(block, columns, s.dtype).mul_(g[block, None] + g[columns]))
+            both = torch.add(g[block, None], g[columns], out=spare.tile(*s.shape))
+            G.addcmul_(job.weights.tile(block, columns, s.dtype), both, value=-1)
         dz[block].addmm_(without_own(G, block, columns, 0 if diagonal else None, 0.0), k)
         if not diagonal:
             dz[columns].addmm_(G.T, z)

@@ -11,6 +11,7 @@ from torch import Tensor
 from manylabel.labels import LabelMatrix
 
 SMALLEST_NORM = 1e-12
+_SMALL = 1 << 20  # numbers
 ALL = slice(None)
 
 
@@ -25,7 +26,7 @@ def unit(x: Tensor) -> Tensor:
 class Rows:
     """Rows of an (n, D) tensor in working precision, divided by their norms where asked.
 
-    Nothing of size (n, D) is copied before somebody asks for it.
+    A small tensor is divided once; of a large one nothing of size (n, D) is made.
 
     Parameters
     ----------
@@ -42,10 +43,13 @@ class Rows:
         self.n, self.dim = x.shape
         self.norms: Tensor | None = None
         self.inverse: Tensor | None = None
+        self.ready: Tensor | None = None
         if normalize:
             self.norms = torch.linalg.vector_norm(x, dim=1, dtype=dtype)
             if not (constant and self._are_unit(self.norms)):
                 self.inverse = self.norms.clamp_min(SMALLEST_NORM).reciprocal_()
+                if x.numel() <= _SMALL:
+                    self.ready = x.to(dtype) * self.inverse[:, None]
 
     @staticmethod
     def _are_unit(norms: Tensor) -> bool:
@@ -62,16 +66,19 @@ class Rows:
             return math.inf
         return float(torch.linalg.vector_norm(self.x, dim=1, dtype=self.dtype).max())
 
-    def tile(self, rows: slice, factor: float = 1.0) -> Tensor:
-        """Rows times a constant, (rows, D)."""
+    def tile(self, rows: slice, scratch: Scratch | None = None) -> Tensor:
+        """Some rows, (rows, D), to be read only; in scratch memory where they must be computed."""
+        if self.ready is not None:
+            return self.ready[rows]
         x = self.x[rows].to(self.dtype)
-        if self.inverse is not None:
-            scale: Tensor = self.inverse[rows]
-            return x * (scale if factor == 1.0 else scale * factor)[:, None]
-        return x if factor == 1.0 else x * factor
+        if self.inverse is None:
+            return x
+        return torch.mul(x, self.inverse[rows, None], out=None if scratch is None else scratch.tile(*x.shape))
 
     def label_sums(self, labels: LabelMatrix, factors: Tensor | None = None) -> Tensor:
         """``labels^T diag(factors) z``, (n_labels, D)."""
+        if self.ready is not None:
+            return labels.label_sums(self.ready, factors)
         if self.inverse is not None:
             factors = self.inverse if factors is None else self.inverse * factors
         return labels.label_sums(self.x.to(self.dtype), factors)
@@ -140,9 +147,10 @@ class Scratch:
         """Uninitialised, (height, width), over the tile given out before."""
         return self.memory[: height * width].view(height, width)
 
-    def product(self, a: Tensor, b: Tensor) -> Tensor:
-        """``a b^T``, (m, D) and (n, D) -> (m, n)."""
-        return torch.mm(a, b.T, out=self.tile(len(a), len(b)))
+    def product(self, a: Tensor, b: Tensor, factor: float = 1.0) -> Tensor:
+        """``factor a b^T``, (m, D) and (n, D) -> (m, n)."""
+        out = self.tile(len(a), len(b))
+        return torch.addmm(out, a, b.T, beta=0, alpha=factor, out=out)
 
 
 def log2_per(temperature: float) -> float:
