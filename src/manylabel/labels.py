@@ -374,7 +374,9 @@ class SparseLabels(LabelMatrix):
             entries = labels.transposed
             if factors is not None:
                 weights = factors[rows].index_select(0, entries.columns)
-                entries = entries.with_entries(weights if entries.weights is None else weights * entries.weights)
+                entries = entries.with_entries(
+                    weights if entries.weights is None else weights * entries.weights
+                )
             part = entries._bag(Z[rows])
             sums = part if sums is None else sums.add_(part)
         assert sums is not None

@@ -167,9 +167,7 @@ def _measured(name: str, case: Case, threads: Sequence[int]) -> Iterator[Row]:
 
 def _errors(name: str, problem: Problem) -> Iterator[Row]:
     got, want = problem.loss(torch.float32), problem.loss(torch.float64)
-    value, *grads = (
-        float((g - w).abs().max() / w.abs().max()) for g, w in zip(got, want, strict=True)
-    )
+    value, *grads = (float((g - w).abs().max() / w.abs().max()) for g, w in zip(got, want, strict=True))
     yield Row(name, 1, "value against float64", value, LOSS_ERROR, False)
     yield Row(name, 1, "gradient against float64", max(grads), GRADIENT_ERROR, False)
 
@@ -194,16 +192,15 @@ def _ratio(best: dict[str, float], above: str, below: str, goal: float) -> tuple
 
 
 def _memory(name: str, case: Case) -> Iterator[Row]:
-    loss = _in_fresh_process(name, "loss")
+    loss, gradients = _in_fresh_process(name, "loss")
     if case.smaller:
-        slow = _in_fresh_process(name, "textbook")
+        slow, _ = _in_fresh_process(name, "textbook")
         detail = f"{slow / MIB:.1f} / {loss / MIB:.1f} MiB"
         yield Row(name, 1, "textbook / loss, extra memory", slow / loss, case.smaller, True, detail)
     if case.room:
-        prototypes = case.shape.candidates - case.shape.rows if case.make is problems.with_prototypes else 0
-        gradients = 4 * (case.shape.rows + prototypes) * case.shape.dim
         detail = f"{loss / MIB:.1f} MiB with gradients of {gradients / MIB:.1f}"
-        yield Row(name, 1, "extra memory beside gradients, MiB", (loss - gradients) / MIB, case.room, False, detail)
+        beside = (loss - gradients) / MIB
+        yield Row(name, 1, "extra memory beside gradients, MiB", beside, case.room, False, detail)
 
 
 def _growth(name: str, case: Case) -> Row:
@@ -213,7 +210,9 @@ def _growth(name: str, case: Case) -> Row:
     best = measure.seconds({str(f): partial(p.loss, torch.float32) for f, p in made.items()}, 1)
     x = [math.log(f) for f in factors]
     y = [math.log(best[str(f)]) for f in factors]
-    slope = sum((a - sum(x) / 4) * b for a, b in zip(x, y, strict=True)) / sum((a - sum(x) / 4) ** 2 for a in x)
+    slope = sum((a - sum(x) / 4) * b for a, b in zip(x, y, strict=True)) / sum(
+        (a - sum(x) / 4) ** 2 for a in x
+    )
     detail = f"slope {slope:.3f}: " + " ".join(f"{1000 * best[str(f)]:.0f}" for f in factors) + " ms"
     return Row(name, 1, "distance of the slope of log time from 1", abs(slope - 1), 0.1, False, detail)
 
@@ -228,22 +227,25 @@ def _gain(name: str, case: Case, problem: Problem, threads: int) -> Row:
     best = measure.seconds({"one": partial(run, 1), "more": partial(run, threads)}, threads)
     detail = f"{1000 * best['one']:.1f} / {1000 * best['more']:.1f} ms"
     assert case.threads is not None
-    return Row(name, threads, "one thread / more, time", best["one"] / best["more"], case.threads, True, detail)
+    return Row(
+        name, threads, "one thread / more, time", best["one"] / best["more"], case.threads, True, detail
+    )
 
 
-def _in_fresh_process(name: str, side: str) -> int:
+def _in_fresh_process(name: str, side: str) -> tuple[int, int]:
     command = [sys.executable, "-m", "manylabel.benchmarking.losses", name, side]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return int(done.stdout)
+    extra, returned = map(int, done.stdout.split())
+    return extra, returned
 
 
-def peak(name: str, side: str) -> int:
-    """Extra bytes of one side of a case; for a process of its own."""
+def peak(name: str, side: str) -> tuple[int, int]:
+    """Extra bytes of one side of a case, and those of what it returns; for a process of its own."""
     torch.set_num_threads(1)
     case = CASES[name]
     tiny, problem = case.make(case.shape.tiny()), case.make(case.shape)
 
-    def run(of: Problem) -> object:
+    def run(of: Problem) -> list[torch.Tensor]:
         if side == "loss":
             return of.loss(torch.float32)
         assert of.textbook is not None
@@ -251,8 +253,10 @@ def peak(name: str, side: str) -> int:
 
     run(tiny)
     textbook.products(512, 1024, case.shape.dim, both=True)()  # loads what any matrix product loads
-    return measure.extra_bytes(lambda: run(problem))
+    returned: list[torch.Tensor] = []
+    extra = measure.extra_bytes(lambda: returned.extend(run(problem)))
+    return extra, sum(t.nbytes for t in returned)
 
 
 if __name__ == "__main__":
-    print(peak(*sys.argv[1:]))
+    print(*peak(*sys.argv[1:]))

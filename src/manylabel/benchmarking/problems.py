@@ -68,7 +68,7 @@ def listed_labels(n_rows: int, n_labels: int, per_row: int, generator: torch.Gen
     """As many labels in each row, drawn evenly, as lists."""
     columns = torch.randint(n_labels, (n_rows, per_row), generator=generator)
     rows = torch.arange(n_rows)[:, None].expand_as(columns)
-    places = torch.stack([rows.flatten(), columns.flatten()]).unique(dim=1)
+    places = torch.unique(torch.stack([rows.flatten(), columns.flatten()]), dim=1)
     values = torch.ones(places.shape[1])
     return LabelMatrix.of(torch.sparse_coo_tensor(places, values, (n_rows, n_labels), is_coalesced=True))
 
@@ -96,9 +96,7 @@ def with_keys_and_many_labels(shape: Shape) -> Problem:
     g = torch.Generator().manual_seed(0)
     x = torch.randn(shape.rows, shape.dim, generator=g)
     keys = F.normalize(torch.randn(shape.candidates, shape.dim, generator=g))
-    Y, T = (
-        listed_labels(n, shape.labels, round(shape.per_row), g) for n in (shape.rows, shape.candidates)
-    )
+    Y, T = (listed_labels(n, shape.labels, round(shape.per_row), g) for n in (shape.rows, shape.candidates))
     loss = losses.get("mulsupcon", temperature=TEMPERATURE)
     return Problem(lambda dtype: gradients(lambda z: loss(z, Y, keys.to(dtype), T), x.to(dtype)))
 

@@ -6,7 +6,9 @@ embeddings and always get a gradient. A prototype carries its own label and no o
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,13 +17,16 @@ from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels, OneLabel
 from manylabel.losses.batch import EPS, Batch, check_embeddings, read_batch, reduce
 from manylabel.losses.module import PrototypeLoss
-from manylabel.losses.precision import full_precision
+from manylabel.losses.precision import exact
 from manylabel.losses.softmax import Engine, LabelWeights, Overlaps, PairWeights, TileWeights, contrast
 from manylabel.losses.softmax.job import without_own
 from manylabel.losses.softmax.rows import tile_shape, tiles
 
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
-@full_precision
+
+@exact
 def proto(
     z: Tensor,
     Y: Labels,
@@ -31,17 +36,18 @@ def proto(
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """Prototypes as the only candidates; see :class:`Proto`."""
-    batch = _read("Proto", z, Y, prototypes)
+    batch = _read("Proto", z, Y, prototypes, group=group)
     counts = batch.Y.row_counts(batch.dtype)  # (B,)
     own_label = OneLabel(torch.arange(batch.Y.n_labels, device=z.device), batch.Y.n_labels)
     weights = LabelWeights(batch.Y, torch.ones_like(counts[:1]).expand(batch.Y.n_labels), own_label, counts)
     values, _ = contrast(z, prototypes, weights, temperature=temperature, normalize=normalize, engine=engine)
-    return reduce(values / counts.clamp(min=1), reduction, (counts > 0).sum())
+    return reduce(values / counts.clamp(min=1), reduction, (counts > 0).sum(), batch.shard)
 
 
-@full_precision
+@exact
 def msc(
     z: Tensor,
     Y: Labels,
@@ -55,31 +61,35 @@ def msc(
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """MSC (ABALONE); see :class:`MSC`."""
-    batch = _read("MSC", z, Y, prototypes, keys, Y_keys)
-    samples = [z] if keys is None else [z, keys]
-    labels = batch.Y if keys is None else batch.Y.followed_by(batch.T)
-    n_samples = labels.n_rows
-    weights = SharedUnits(batch.Y, labels.with_identity(), n_samples, alpha, batch.dtype)
+    batch = _read("MSC", z, Y, prototypes, keys, Y_keys, group)
+    samples = replace(batch, keys=None, T=batch.Y, own=0).spread()
+    candidates, T, own = [z if samples.keys is None else samples.keys], samples.T, samples.own or 0
+    if keys is not None:
+        more = batch.spread()
+        assert more.keys is not None
+        candidates, T = [*candidates, more.keys], T.followed_by(more.T)
+    n_samples = T.n_rows
+    weights = SharedUnits(batch.Y, T.with_identity(), n_samples, alpha, batch.dtype, own)
     multiplicity = torch.ones(n_samples + len(prototypes), dtype=batch.dtype, device=z.device)
     multiplicity[:n_samples] = beta
-    candidates = torch.cat([*samples, prototypes])
     values, totals = contrast(
         z,
-        candidates,
+        torch.cat([*candidates, prototypes]),
         weights,
         temperature=temperature,
         normalize=normalize,
         engine=engine,
-        own=0,
+        own=own,
         multiplicity=multiplicity,
     )
     divisor = weights.counts.clamp(min=1) + (0.0 if keys is None else EPS)
-    return reduce(values / divisor, reduction, (totals > 0).sum())
+    return reduce(values / divisor, reduction, (totals > 0).sum(), batch.shard)
 
 
-@full_precision
+@exact
 def reg(
     z: Tensor,
     Y: Labels,
@@ -90,15 +100,18 @@ def reg(
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """REG: no positive is ever pushed away; see :class:`REG`."""
-    batch = _read("REG", z, Y, prototypes)
-    A = batch.Y.with_identity()
-    weights = Shares(A, alpha, True, batch.dtype) if alpha else EqualShares(A, batch.dtype)
+
+    def weights(A: LabelMatrix, dtype: torch.dtype) -> PairWeights:
+        return Shares(A, alpha, True, dtype) if alpha else EqualShares(A, dtype)
+
+    batch = _read("REG", z, Y, prototypes, group=group)
     return _among_all(batch, prototypes, weights, temperature, reduction, normalize, engine)
 
 
-@full_precision
+@exact
 def wrg(
     z: Tensor,
     Y: Labels,
@@ -109,34 +122,51 @@ def wrg(
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """REG without its regulariser; see :class:`WRG`."""
-    batch = _read("WRG", z, Y, prototypes)
-    A = batch.Y.with_identity()
-    weights = Shares(A, alpha, False, batch.dtype) if alpha else _label_weights(A, batch.dtype)
+
+    def weights(A: LabelMatrix, dtype: torch.dtype) -> PairWeights:
+        return Shares(A, alpha, False, dtype) if alpha else _label_weights(A, dtype)
+
+    batch = _read("WRG", z, Y, prototypes, group=group)
     return _among_all(batch, prototypes, weights, temperature, reduction, normalize, engine)
 
 
 def _among_all(
     batch: Batch,
     prototypes: Tensor,
-    weights: PairWeights,
+    make_weights: Callable[[LabelMatrix, torch.dtype], PairWeights],
     temperature: float,
     reduction: str,
     normalize: bool,
     engine: str | Engine,
 ) -> Tensor:
-    """Samples and prototypes, each against all the others; mean over those that have a positive."""
+    """Samples and prototypes, each against all the others; mean over those that have a positive.
+
+    Over several ranks each one adds up the anchors it holds and a share of the prototypes, though it visits
+    the pairs of all: their weights are made from both sides at once.
+    """
+    x, A, own, shard = batch.z, batch.Y.with_identity(), slice(None), batch.shard
+    if shard is None:
+        x = torch.cat([x, prototypes])
+    else:
+        n, part = len(x), shard.part(len(prototypes))
+        index = torch.arange(len(A), device=x.device)
+        A = shard.labels(A.take(torch.cat([index[:n], index[n:][part]])))
+        local = torch.cat([x, prototypes[part]])
+        first = shard.first(len(local))
+        x, own = shard.rows(local), slice(first, first + len(local))
     values, totals = contrast(
-        torch.cat([batch.z, prototypes]),
+        x,
         None,
-        weights,
+        make_weights(A, batch.dtype),
         temperature=temperature,
         normalize=normalize,
         engine=engine,
-        uniform=reduction != "none",
+        uniform=reduction != "none" and shard is None,
     )
-    return reduce(values, reduction, (totals > 0).sum())
+    return reduce(values[own], reduction, (totals[own] > 0).sum(), shard)
 
 
 def _label_weights(A: LabelMatrix, dtype: torch.dtype) -> LabelWeights:
@@ -153,8 +183,9 @@ def _read(
     prototypes: Tensor,
     keys: Tensor | None = None,
     Y_keys: Labels | None = None,
+    group: ProcessGroup | None = None,
 ) -> Batch:
-    batch = read_batch(who, z, Y, keys, Y_keys)
+    batch = read_batch(who, z, Y, keys, Y_keys, group=group)
     check_embeddings(who, "prototypes", prototypes)
     want = (batch.Y.n_labels, z.shape[1])
     if tuple(prototypes.shape) != want:
@@ -177,8 +208,8 @@ class OverlapWeights(TileWeights):
     other_counts: Tensor  # (N,) labels of the candidates
     given: Overlaps  # sum_c R_ic T_ac
 
-    def __init__(self, Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype) -> None:
-        self.Y, self.T = Y, T
+    def __init__(self, Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype, own: int = 0) -> None:
+        self.Y, self.T, self.own = Y, T, own
         self.counts, self.other_counts = Y.row_counts(dtype), T.row_counts(dtype)
         self.shared = Overlaps(Y, T)
 
@@ -198,7 +229,7 @@ class OverlapWeights(TileWeights):
             for columns, T in candidates:
                 shared = Y.row_sums(T.columns_first(dtype))
                 f = self.share(shared, self.counts[rows], self.other_counts[columns], columns)
-                sums += T.label_sums(without_own(f, rows, columns, 0, 0.0).T.contiguous())
+                sums += T.label_sums(without_own(f, rows, columns, self.own, 0.0).T.contiguous())
             parts.append(Y.pick(sums))
         return torch.cat(parts)
 
@@ -212,9 +243,9 @@ class SharedUnits(OverlapWeights):
     """MSC: ``f_ia = alpha / |y_i or y_a|`` for samples and 1 for prototypes, which come last."""
 
     def __init__(
-        self, Y: LabelMatrix, T: LabelMatrix, n_samples: int, alpha: float, dtype: torch.dtype
+        self, Y: LabelMatrix, T: LabelMatrix, n_samples: int, alpha: float, dtype: torch.dtype, own: int
     ) -> None:
-        super().__init__(Y, T, dtype)
+        super().__init__(Y, T, dtype, own)
         self.n_samples, self.alpha = n_samples, alpha
         carried = self.carried()
         present = _present(Y, carried)
@@ -365,8 +396,9 @@ class MSC(PrototypeLoss):
         reduction: str = "mean",
         normalize: bool = True,
         engine: str | Engine = "auto",
+        group: ProcessGroup | None = None,
     ) -> None:
-        super().__init__(temperature, reduction, normalize, engine)
+        super().__init__(temperature, reduction, normalize, engine, group)
         self.alpha, self.beta = alpha, beta
 
     def forward(
@@ -415,8 +447,9 @@ class WRG(PrototypeLoss):
         reduction: str = "mean",
         normalize: bool = True,
         engine: str | Engine = "auto",
+        group: ProcessGroup | None = None,
     ) -> None:
-        super().__init__(temperature, reduction, normalize, engine)
+        super().__init__(temperature, reduction, normalize, engine, group)
         self.alpha = alpha
 
     def settings(self) -> dict[str, Any]:

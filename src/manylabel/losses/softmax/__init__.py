@@ -20,7 +20,16 @@ from manylabel.losses.softmax.dense import contrast_dense
 from manylabel.losses.softmax.streamed import contrast_streamed
 from manylabel.losses.softmax.weights import LabelWeights, Overlaps, PairWeights, TileWeights
 
-__all__ = ["RUNGS", "Contrast", "Engine", "LabelWeights", "Overlaps", "PairWeights", "TileWeights", "contrast"]
+__all__ = [
+    "RUNGS",
+    "Contrast",
+    "Engine",
+    "LabelWeights",
+    "Overlaps",
+    "PairWeights",
+    "TileWeights",
+    "contrast",
+]
 
 RUNGS = {"dense": contrast_dense, "streamed": contrast_streamed}
 _DENSE_BYTES = 1 << 14

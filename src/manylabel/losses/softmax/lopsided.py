@@ -104,12 +104,12 @@ class _Likelihoods:
         height, width = tile_shape(rows.n, rows.n, lse.device)
         self.s, self.p, self.q = (Scratch((height, width), lse) for _ in range(3))
         self.z = Scratch((height, rows.dim), lse)
-        self.k, self.start = lse, -1
+        self.k, self.at = lse, slice(0)
 
     def tile(self, block: slice, columns: slice, diagonal: bool) -> tuple[Tensor, ...]:
         """``s``, ``p_ij``, ``p_ji`` (block, columns), and the normalised rows and columns."""
-        if columns.start != self.start:
-            self.k, self.start = self.rows.tile(columns), columns.start
+        if columns != self.at:
+            self.k, self.at = self.rows.tile(columns), columns
         z = self.rows.tile(block, self.z)
         s = self.s.product(z, self.k, self.factor)
         p, q = self.p.tile(*s.shape), self.q.tile(*s.shape)

@@ -1,7 +1,7 @@
 """A batch against itself, by tiles.
 
-Similarities are symmetric, so each pair of different rows is visited once: every block of columns has a
-square on the diagonal and rectangles above it; a rectangle serves its rows and its columns. Two passes
+Similarities are symmetric, so each pair of different rows is visited once: every block of columns has
+squares on the diagonal and rectangles above them; a rectangle serves its rows and its columns. Two passes
 (normalisers, then gradients) come to two products of N x N x D.
 """
 
@@ -67,8 +67,10 @@ def pairs(n: int, device: torch.device) -> Iterator[tuple[slice, slice, bool]]:
     for columns in tiles(0, n, width):
         for rows in tiles(0, columns.start, height):
             yield rows, columns, False
-        for rows in tiles(columns.start, columns.stop, height):
-            yield rows, columns, True
+        for square in tiles(columns.start, columns.stop, height):
+            for rows in tiles(columns.start, square.start, height):
+                yield rows, square, False
+            yield square, square, True
 
 
 def normalisers(rows: Rows, job: Job, bounded: bool) -> Sums:
@@ -80,10 +82,10 @@ def normalisers(rows: Rows, job: Job, bounded: bool) -> Sums:
     sums = Sums(rows.n, rows.dim, like, job, bounded=True, average=False)
     height, width = tile_shape(rows.n, rows.n, rows.x.device)
     scratch, some = Scratch((height, width), like), Scratch((height, rows.dim), like)
-    k, start = like, -1
+    k, at = like, slice(0)
     for block, columns, diagonal in pairs(rows.n, rows.x.device):
-        if columns.start != start:
-            k, start = rows.tile(columns), columns.start
+        if columns != at:
+            k, at = rows.tile(columns), columns
         s = scratch.product(rows.tile(block, some), k, job.factor)
         own = 0 if diagonal else None
         if isinstance(weights, TileWeights):
@@ -130,11 +132,13 @@ def _pair_gradient(rows: Rows, job: Job, g: Tensor, lse: Tensor, totals: Tensor,
     u = g * totals
     v = u * (-lse).exp2_() if bounded else None
     height, width = tile_shape(rows.n, rows.n, dz.device)
-    scratch, spare, some = (Scratch(shape, dz) for shape in ((height, width), (height, width), (height, rows.dim)))
-    k, start = dz, -1
+    scratch, spare, some = (
+        Scratch(shape, dz) for shape in ((height, width), (height, width), (height, rows.dim))
+    )
+    k, at = dz, slice(0)
     for block, columns, diagonal in pairs(rows.n, dz.device):
-        if columns.start != start:
-            k, start = rows.tile(columns), columns.start
+        if columns != at:
+            k, at = rows.tile(columns), columns
         z = rows.tile(block, some)
         s = scratch.product(z, k, job.factor)
         if v is None:
