@@ -115,21 +115,6 @@ class LabelMatrix(ABC):
         """The same labels in the cheaper layout: lists where the matrix is large and mostly 0."""
         return self
 
-    def overlap(self, other: LabelMatrix, rows: slice = _ALL, columns: slice = _ALL) -> Tensor:
-        """A tile of ``Y T^T``: the number of labels that rows of this matrix share with rows of another.
-
-        Parameters
-        ----------
-        other : LabelMatrix (n_other, n_labels)
-        rows, columns : slice, default everything
-            Rows of this matrix and of the other one.
-
-        Returns
-        -------
-        (rows, columns) float32
-        """
-        return self.take(rows).row_sums(other.take(columns).columns_first())
-
     def columns_first(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """``Y^T`` as a dense, contiguous (n_labels, n_rows) tensor."""
         return self.dense(dtype).T.contiguous()

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 
 import torch
 
@@ -141,10 +142,10 @@ CASES: dict[str, Case] = {
 
 def rows(names: Sequence[str] = (), threads: Sequence[int] = (1,)) -> Iterator[Row]:
     """Measure cases, all of them unless some are named; one figure at a time."""
-    for name in names or CASES:
+    for name in names:
         if name not in CASES:
             raise ManyLabelError("bench", "cases among " + ", ".join(CASES), repr(name))
-        yield from _measured(name, CASES[name], threads)
+    return chain.from_iterable(_measured(name, CASES[name], threads) for name in names or CASES)
 
 
 def _measured(name: str, case: Case, threads: Sequence[int]) -> Iterator[Row]:
