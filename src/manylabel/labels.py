@@ -316,7 +316,7 @@ class SparseLabels(LabelMatrix):
     def device(self) -> torch.device:
         return self.columns.device
 
-    @cached_property
+    @property
     def rows(self) -> Tensor:
         """The row of each entry, (nnz,) int32."""
         rows = torch.arange(self.n_rows, dtype=torch.int32, device=self.device)
@@ -342,11 +342,20 @@ class SparseLabels(LabelMatrix):
 
     @cached_property
     def blocks(self) -> list[tuple[slice, SparseLabels]]:
-        """The labels in pieces whose rows of embeddings stay in a cache while they are summed by label."""
-        if self.n_rows <= 4 * _BLOCK or self.device.type != "cpu":
-            return [(_ALL, self)]
+        """The rows of each label, in pieces whose embeddings stay in a cache while they are summed."""
+        if self.n_rows <= 4 * _BLOCK or self.n_labels > _BLOCK or self.device.type != "cpu":
+            return [(_ALL, self.transposed)]
         starts = range(0, self.n_rows, _BLOCK)
-        return [(slice(i, i + _BLOCK), self._block(i, min(i + _BLOCK, self.n_rows))) for i in starts]
+        columns = torch.empty_like(self.columns)  # one memory for all pieces: no gaps between them
+        offsets = self.offsets.new_empty(len(starts), self.n_labels + 1)
+        blocks, first = [], 0
+        for start, places in zip(starts, offsets, strict=True):
+            piece = self._block(start, min(start + _BLOCK, self.n_rows)).transposed
+            entries = columns[first : first + len(piece.columns)].copy_(piece.columns)
+            first += len(entries)
+            labels = SparseLabels(places.copy_(piece.offsets), entries, piece.weights, piece.n_labels)
+            blocks.append((slice(start, start + _BLOCK), labels))
+        return blocks
 
     def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
         if factors is None:
@@ -355,8 +364,7 @@ class SparseLabels(LabelMatrix):
 
     def _sum_blocks(self, Z: Tensor, factors: Tensor | None) -> Tensor:
         sums: Tensor | None = None
-        for rows, labels in self.blocks:
-            entries = labels.transposed
+        for rows, entries in self.blocks:
             if factors is not None:
                 weights = factors[rows].index_select(0, entries.columns)
                 entries = entries.with_entries(
@@ -445,6 +453,21 @@ class SparseLabels(LabelMatrix):
         offsets = torch.cat([self.offsets, self.offsets[-1] + 1 + numbers])
         weights = None if self.weights is None else torch.cat([self.weights, torch.ones_like(numbers)])
         return SparseLabels(offsets, torch.cat([self.columns, numbers]), weights, self.n_labels)
+
+    def occurring(self) -> Tensor:
+        """The labels that some row carries, in order."""
+        return torch.bincount(self.columns, minlength=self.n_labels).nonzero().squeeze(1)
+
+    def only(self, labels: Tensor) -> SparseLabels:
+        """These rows with some of the labels, numbered anew in the order given."""
+        numbers = torch.full((self.n_labels,), -1, dtype=torch.int32, device=self.device)
+        numbers[labels] = torch.arange(len(labels), dtype=torch.int32, device=self.device)
+        columns = numbers.index_select(0, self.columns)
+        kept = columns >= 0
+        offsets = F.pad(kept.cumsum(0), (1, 0))[self.offsets]
+        return SparseLabels(
+            offsets, columns[kept], None if self.weights is None else self.weights[kept], len(labels)
+        )
 
     def row_hashes(self) -> Tensor:
         running = F.pad(_label_hashes(self.n_labels, self.device)[self.columns].cumsum(0), (1, 0))

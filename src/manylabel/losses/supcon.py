@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from manylabel.errors import ManyLabelError
-from manylabel.labels import LabelMatrix, Labels, OneLabel, match_groups
+from manylabel.labels import LabelMatrix, Labels, OneLabel, SparseLabels, match_groups
 from manylabel.losses.batch import Batch, read_batch, reduce
 from manylabel.losses.module import ContrastiveLoss
 from manylabel.losses.precision import exact
@@ -24,6 +24,8 @@ from manylabel.losses.softmax import Contrast, Engine, LabelWeights, Overlaps, T
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
+
+_MANY_LABELS = 1 << 14
 
 
 @exact
@@ -143,10 +145,19 @@ def _per_label(batch: Batch, temperature: float, normalize: bool, engine: str | 
 
 def _label_weights(batch: Batch) -> LabelWeights:
     """``w_ia = sum_j Y_ij T_aj / n_j``; a label without carriers drops out."""
-    n = batch.T.label_counts(batch.dtype)  # (C,)
+    Y, T = _only_labels_of_anchors(batch.Y, batch.T)
+    n = T.label_counts(batch.dtype)  # (C,)
     carried = (n > 0).to(n.dtype)
-    totals = batch.Y.row_sums(carried[:, None]).squeeze(1)  # (B,)
-    return LabelWeights(batch.Y, carried / n.clamp(min=torch.finfo(n.dtype).tiny), batch.T, totals)
+    totals = Y.row_sums(carried[:, None]).squeeze(1)  # (B,)
+    return LabelWeights(Y, carried / n.clamp(min=torch.finfo(n.dtype).tiny), T, totals)
+
+
+def _only_labels_of_anchors(Y: LabelMatrix, T: LabelMatrix) -> tuple[LabelMatrix, LabelMatrix]:
+    """The same labels, or of very many only those that an anchor carries, which are all that count."""
+    if Y.n_labels < _MANY_LABELS or not (isinstance(Y, SparseLabels) and isinstance(T, SparseLabels)):
+        return Y, T
+    labels = Y.occurring()
+    return Y.only(labels), T.only(labels)
 
 
 def _mutual_label_weights(batch: Batch) -> LabelWeights:

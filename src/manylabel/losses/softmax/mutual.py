@@ -20,7 +20,7 @@ from manylabel.losses.softmax.job import LN2, Job, Sums, without_own
 from manylabel.losses.softmax.rows import ALL, Rows, Scratch, tile_shape, tiles
 from manylabel.losses.softmax.weights import LabelWeights, TileWeights
 
-_BLOCK = 4096  # rows at a time where the work is a few N x D passes
+_BLOCK = 1024  # rows at a time where the work is a few N x D passes
 
 
 class Mutual(torch.autograd.Function):
@@ -115,14 +115,13 @@ def _linear_part(rows: Rows, sums: Sums, job: Job) -> tuple[Tensor, Tensor, Tens
         assert sums.score is not None
         return sums.total, sums.score, weights.row_scale(sums.total), None
     label_sums = rows.label_sums(weights.right).mul_(weights.per_label[:, None])
-    scores = []
+    score = torch.empty(rows.n, dtype=rows.dtype, device=rows.x.device)
     for block in tiles(0, rows.n, _BLOCK):
         z = rows.tile(block)
         pull = weights.left.take(block).row_sums(label_sums)
         if weights.own is not None:
             pull.addcmul_(z, weights.own[block, None], value=-1)
-        scores.append(pull.mul_(z).sum(1))
-    score = torch.cat(scores) if len(scores) != 1 else scores[0]
+        torch.sum(pull.mul_(z), 1, out=score[block])
     return weights.totals, score.mul_(job.factor), None, label_sums
 
 

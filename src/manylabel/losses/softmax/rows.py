@@ -39,7 +39,7 @@ class Rows:
     """
 
     def __init__(self, x: Tensor, normalize: bool, dtype: torch.dtype, constant: bool = False) -> None:
-        self.x, self.dtype = x, dtype
+        self.x, self.dtype = x.detach(), dtype
         self.n, self.dim = x.shape
         self.norms: Tensor | None = None
         self.inverse: Tensor | None = None
