@@ -7,6 +7,7 @@ sums, overlaps, groups of identical rows) and never looks at how the labels are 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -23,7 +24,7 @@ RowIndex: TypeAlias = "Tensor | np.ndarray[Any, Any] | slice"
 _COMPACT_FROM = (
     1 << 17
 )  # entries; below this, products with the dense matrix are cheaper than listing its labels
-_BLOCK = 4096  # rows
+_BLOCK = 2048  # rows
 _ALL = slice(None)
 
 
@@ -113,6 +114,10 @@ class LabelMatrix(ABC):
 
     def compact(self) -> LabelMatrix:
         """The same labels in the cheaper layout: lists where the matrix is large and mostly 0."""
+        return self
+
+    def kept(self) -> LabelMatrix:
+        """The same labels, prepared once for the many calls that will see them."""
         return self
 
     def columns_first(self, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -311,6 +316,7 @@ class SparseLabels(LabelMatrix):
         assert len(columns) < 2**31
         self.offsets, self.columns, self.weights = offsets.int(), columns.int(), weights
         self.n_rows, self.n_labels = len(offsets) - 1, n_labels
+        self._blocks: list[tuple[slice, SparseLabels]] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -340,22 +346,18 @@ class SparseLabels(LabelMatrix):
         weights = None if self.weights is None else self.weights.to(dtype)
         return torch.bincount(self.columns, weights, self.n_labels).to(dtype)
 
-    @cached_property
-    def blocks(self) -> list[tuple[slice, SparseLabels]]:
+    def kept(self) -> SparseLabels:
+        self._blocks = list(self._made_blocks())
+        return self
+
+    def _made_blocks(self) -> Iterator[tuple[slice, SparseLabels]]:
         """The rows of each label, in pieces whose embeddings stay in a cache while they are summed."""
-        if self.n_rows <= 4 * _BLOCK or self.n_labels > _BLOCK or self.device.type != "cpu":
-            return [(_ALL, self.transposed)]
-        starts = range(0, self.n_rows, _BLOCK)
-        columns = torch.empty_like(self.columns)  # one memory for all pieces: no gaps between them
-        offsets = self.offsets.new_empty(len(starts), self.n_labels + 1)
-        blocks, first = [], 0
-        for start, places in zip(starts, offsets, strict=True):
-            piece = self._block(start, min(start + _BLOCK, self.n_rows)).transposed
-            entries = columns[first : first + len(piece.columns)].copy_(piece.columns)
-            first += len(entries)
-            labels = SparseLabels(places.copy_(piece.offsets), entries, piece.weights, piece.n_labels)
-            blocks.append((slice(start, start + _BLOCK), labels))
-        return blocks
+        if self.n_rows <= 8 * _BLOCK or self.n_labels > _BLOCK or self.device.type != "cpu":
+            yield _ALL, self.transposed
+            return
+        for start in range(0, self.n_rows, _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            yield rows, self.take(rows).transposed
 
     def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
         if factors is None:
@@ -364,7 +366,7 @@ class SparseLabels(LabelMatrix):
 
     def _sum_blocks(self, Z: Tensor, factors: Tensor | None) -> Tensor:
         sums: Tensor | None = None
-        for rows, entries in self.blocks:
+        for rows, entries in self._blocks or self._made_blocks():
             if factors is not None:
                 weights = factors[rows].index_select(0, entries.columns)
                 entries = entries.with_entries(

@@ -79,7 +79,7 @@ def with_keys(shape: Shape, textbook_rows: int | None = None) -> Problem:
     x = torch.randn(shape.rows, shape.dim, generator=g)
     keys = F.normalize(torch.randn(shape.candidates, shape.dim, generator=g))
     Y, T = (drawn_labels(n, shape.labels, shape.per_row, g) for n in (shape.rows, shape.candidates))
-    listed = LabelMatrix.of(T).compact()
+    listed = LabelMatrix.of(T).compact().kept()
     loss = losses.get("mulsupcon", temperature=TEMPERATURE)
     first = slice(0, min(textbook_rows or shape.rows, shape.rows))
     few, targets = x[first].clone(), T.float()
