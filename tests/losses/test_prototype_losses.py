@@ -12,7 +12,8 @@ from tests import reference
 
 from manylabel import losses
 from manylabel.errors import ManyLabelError
-from manylabel.losses.softmax import anchored
+from manylabel.losses import shares
+from manylabel.losses.softmax import anchored, lopsided
 from manylabel.losses.softmax import mutual as mutual_walk
 
 FOLDER = Path(__file__).parents[1] / "reference_values"
@@ -128,9 +129,8 @@ def test_msc_with_keys(engine):
 def test_tile_size_does_not_matter(name, tile, temperature, monkeypatch):
     x, Y, P = drawn(b=11)
     want = run(name, x, Y, P, engine="dense", temperature=temperature)
-    for walk in (anchored, mutual_walk):
+    for walk in (anchored, lopsided, mutual_walk, shares):
         monkeypatch.setattr(walk, "tile_shape", lambda *_: tile)
-    monkeypatch.setattr(losses.prototypes, "tile_shape", lambda *_: tile)
     assert_near(run(name, x, Y, P, engine="streamed", temperature=temperature), want, 1e-10)
 
 

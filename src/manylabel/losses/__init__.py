@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from manylabel.errors import ManyLabelError
+from manylabel.losses.cached import cached_step
 from manylabel.losses.kernel_mixture import KMCL
 from manylabel.losses.logits import ASL, BCE, ZLPR, Focal, TwoWay
 from manylabel.losses.overlap import Base, PairWeighted
@@ -37,6 +38,7 @@ __all__ = [
     "Proto",
     "SupCon",
     "TwoWay",
+    "cached_step",
     "get",
     "names",
 ]
