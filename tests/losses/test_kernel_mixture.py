@@ -140,6 +140,18 @@ def test_dense_rung_is_twice_differentiable(shape):
     )
 
 
+@every_shape
+def test_compiles_to_one_graph(shape):
+    *inputs, Y = drawn(shape)
+    inputs = [t.requires_grad_() for t in inputs]
+    loss = losses.get("kmcl")
+    torch._dynamo.reset()
+    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
+    values = [run(*inputs, Y) for run in (compiled, loss)]
+    torch.testing.assert_close(*values)
+    torch.testing.assert_close(*(torch.autograd.grad(value, inputs) for value in values))
+
+
 @every_engine
 @pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize("fill", [0, 1])

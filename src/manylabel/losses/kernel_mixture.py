@@ -8,7 +8,7 @@ The equations are in the docstrings of the functions below; ``sd = sqrt(v) + 1.4
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,7 +22,11 @@ from manylabel.losses.kernel_pairs import PairKernel, kernel_pairs_dense, kernel
 from manylabel.losses.logits import asl
 from manylabel.losses.module import LossModule
 from manylabel.losses.precision import full_precision, working_dtype
+from manylabel.losses.ranks import Shard
 from manylabel.losses.softmax import Engine
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 SD_EPS = 1.49e-8  # what the authors add to a standard deviation
 SIMILARITIES = ("bc", "mks", "rbf")
@@ -61,6 +65,7 @@ def kmcl_terms(
     clip: float = 0.05,
     reduction: str = "mean",
     engine: str | Engine = "auto",
+    group: ProcessGroup | None = None,
 ) -> KernelTerms:
     """The three parts of KMCL; see :class:`KMCL` for the arguments."""
     labels = _read_labels(features, logits, Y)
@@ -73,6 +78,8 @@ def kmcl_terms(
         eps=1e-7,
         reduction="none" if reduction == "none" else "sum",
     )
+    if group is not None and reduction != "none":
+        focus = Shard(group).total(focus)
     fit = kernel_reconstruction(
         features,
         logits,
@@ -82,6 +89,7 @@ def kmcl_terms(
         similarity=similarity,
         reduction=reduction,
         engine=engine,
+        group=group,
     )
     contrast = kernel_contrastive(
         means,
@@ -93,6 +101,7 @@ def kmcl_terms(
         temperature=temperature,
         reduction=reduction,
         engine=engine,
+        group=group,
     )
     return KernelTerms(focus, fit, contrast)
 
@@ -108,6 +117,7 @@ def kernel_reconstruction(
     similarity: str = "bc",
     reduction: str = "mean",
     engine: str | Engine = "auto",
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """Negative log share of the true labels in the kernel mixture.
 
@@ -118,7 +128,7 @@ def kernel_reconstruction(
 
     Parameters
     ----------
-    features, logits, means, variances, Y, similarity, reduction, engine
+    features, logits, means, variances, Y, similarity, reduction, engine, group
         As in :class:`KMCL`.
 
     Notes
@@ -138,7 +148,7 @@ def kernel_reconstruction(
     counted = present.any(1)
     true = level.masked_fill(~present & counted[:, None], -torch.inf).logsumexp(1)
     values = torch.where(counted, level.logsumexp(1) - true, 0).to(mu.dtype)
-    return reduce(values, reduction, counted.sum())
+    return reduce(values, reduction, counted.sum(), None if group is None else Shard(group))
 
 
 @full_precision
@@ -153,6 +163,7 @@ def kernel_contrastive(
     temperature: float = 0.17,
     reduction: str = "mean",
     engine: str | Engine = "auto",
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """Samples that share a label are drawn together under that label, away from all the others.
 
@@ -169,7 +180,7 @@ def kernel_contrastive(
     ----------
     n_features : int
         D.
-    means, variances, Y, similarity, scale, temperature, reduction, engine
+    means, variances, Y, similarity, scale, temperature, reduction, engine, group
         As in :class:`KMCL`.
 
     Notes
@@ -183,14 +194,20 @@ def kernel_contrastive(
     mu, v = _read_gaussians(means, variances, labels, n_features, similarity)
     multiplied = mu.dim() == 2 or scale == "released"
     kernel = PairKernel(n_features / 2 if multiplied else 0.5, temperature)
-    mu, v = (t.unsqueeze(1) if t.dim() == 2 else t for t in (mu, v))
+    mu, v = (t.unsqueeze(1) if t.dim() == 2 else t for t in (mu, v))  # (B, D, C)
+    anchors, shard = slice(0, labels.n_rows), None
+    if group is not None:
+        shard = Shard(group)
+        first = shard.first(labels.n_rows)
+        anchors = slice(first, first + labels.n_rows)
+        mu, v, labels = shard.rows(mu), shard.rows(v), shard.labels(labels)
+    pairs = (anchors.stop - anchors.start, mu.numel())  # numbers of the dense form
     mu, v = mu.permute(2, 0, 1), v.permute(2, 0, 1)  # (C, B, D)
-    b = labels.n_rows
-    if Engine.of(engine).choose(b, b * mu.shape[0] * mu.shape[2], mu.element_size()) == "dense":
-        values = kernel_pairs_dense(mu, v, labels, kernel)
+    if Engine.of(engine).choose(*pairs, mu.element_size()) == "dense":
+        values = kernel_pairs_dense(mu, v, labels, kernel, anchors)
     else:
-        values = kernel_pairs_streamed(mu, v, labels, kernel, uniform=reduction != "none")
-    return reduce(values, reduction, b)
+        values = kernel_pairs_streamed(mu, v, labels, kernel, anchors, uniform=reduction != "none")
+    return reduce(values, reduction, len(values), shard)
 
 
 def _read_labels(features: Tensor, logits: Tensor, Y: Labels) -> LabelMatrix:
@@ -272,6 +289,8 @@ class KMCL(LossModule):
         Of each term with its own divisor; "none" gives ``sum_k ASL + R_i + L_i``, (B,).
     engine : "auto", "dense" or "streamed", default "auto"
         Of the contrastive term, and of the reconstruction of anisotropic mixtures; ``engine.ran`` tells the former.
+    group : torch.distributed.ProcessGroup, optional
+        The ranks that hold the batch together, as for every :class:`~manylabel.losses.module.LossModule`.
 
     Notes
     -----
@@ -306,8 +325,9 @@ class KMCL(LossModule):
         clip: float = 0.05,
         reduction: str = "mean",
         engine: str | Engine = "auto",
+        group: ProcessGroup | None = None,
     ) -> None:
-        super().__init__(temperature, reduction, engine=engine)
+        super().__init__(temperature, reduction, engine=engine, group=group)
         _check_choice("similarity", similarity, SIMILARITIES)
         _check_choice("scale", scale, SCALES)
         self.similarity, self.scale = similarity, scale
@@ -330,4 +350,5 @@ class KMCL(LossModule):
             "clip": self.clip,
             "reduction": self.reduction,
             "engine": self.engine,
+            "group": self.group,
         }

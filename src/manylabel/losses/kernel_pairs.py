@@ -35,52 +35,68 @@ class PairKernel(NamedTuple):
     temperature: float
 
 
-def kernel_pairs_dense(mu: Tensor, variance: Tensor, Y: LabelMatrix, kernel: PairKernel) -> Tensor:
+def kernel_pairs_dense(
+    mu: Tensor, variance: Tensor, Y: LabelMatrix, kernel: PairKernel, anchors: slice
+) -> Tensor:
     """The equation as it stands, by autograd, for every label at once; holds C x B x B x D.
+
+    Parameters
+    ----------
+    mu, variance : (C, B, D) tensor
+    Y : LabelMatrix (B, C)
+    kernel : PairKernel
+    anchors : slice
+        The samples i whose values are wanted; the others are only their partners and rivals.
 
     Returns
     -------
-    (B,) tensor
+    (anchors,) tensor
         ``-(1/|A(i)|) sum_{j in A(i)} sum_{k in y_i and y_j} log(J_ij E_ijk / S_ik + 1e-7)``.
     """
     y = Y.dense(mu.dtype)
-    own = torch.eye(len(y), dtype=torch.bool, device=y.device)
-    shared = (y @ y.T).masked_fill(own, 0)
-    jaccard = shared / (y.sum(1)[:, None] + y.sum(1) - shared).clamp(min=1)
-    v, t = variance[:, :, None], variance[:, None]  # (C, B, 1, D), (C, 1, B, D)
+    own = torch.eye(len(y), dtype=torch.bool, device=y.device)[anchors]
+    shared = (y[anchors] @ y.T).masked_fill(own, 0)
+    jaccard = shared / (y[anchors].sum(1)[:, None] + y.sum(1) - shared).clamp(min=1)
+    v, t = variance[:, anchors, None], variance[:, None]  # (C, anchors, 1, D), (C, 1, B, D)
     root = 2 * (v * t).sqrt()
     log_part = ((v - t).square() / (root * (v + t + root))).log1p()
-    mean_part = (mu[:, :, None] - mu[:, None]).square() / (v + t) / 2
-    coefficient = (log_part + mean_part).sum(-1).mul(-kernel.factor).exp()  # (C, B, B)
+    mean_part = (mu[:, anchors, None] - mu[:, None]).square() / (v + t) / 2
+    coefficient = (log_part + mean_part).sum(-1).mul(-kernel.factor).exp()  # (C, anchors, B)
     share = (coefficient / kernel.temperature).masked_fill(own, _OWN).softmax(2)  # E_ijk / S_ik
-    both = (y.T[:, :, None] * y.T[:, None]).masked_fill(own, 0)
+    both = (y[anchors].T[:, :, None] * y.T[:, None]).masked_fill(own, 0)
     logs = (jaccard * share + SHARE_EPS).log() * both
     return -logs.sum((0, 2)) / shared.sign().sum(1).clamp(min=1)
 
 
 def kernel_pairs_streamed(
-    mu: Tensor, variance: Tensor, Y: LabelMatrix, kernel: PairKernel, uniform: bool
+    mu: Tensor, variance: Tensor, Y: LabelMatrix, kernel: PairKernel, anchors: slice, uniform: bool
 ) -> Tensor:
     """The values of :func:`kernel_pairs_dense`, a tile at a time and with a gradient of its own.
 
     ``uniform`` promises that the values of all samples will be multiplied by the same number; then the gradient
     is made in the forward pass.
     """
-    return _Streamed.apply(mu, variance, Y, kernel, uniform)  # type: ignore[no-any-return, no-untyped-call]
+    return _Streamed.apply(mu, variance, Y, kernel, anchors, uniform)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _Streamed(torch.autograd.Function):
-    """``(mu (C, B, D), variance (C, B, D)) -> (B,)``."""
+    """``(mu (C, B, D), variance (C, B, D)) -> (anchors,)``."""
 
     @staticmethod
     def forward(
-        ctx: Any, mu: Tensor, variance: Tensor, Y: LabelMatrix, kernel: PairKernel, uniform: bool
+        ctx: Any,
+        mu: Tensor,
+        variance: Tensor,
+        Y: LabelMatrix,
+        kernel: PairKernel,
+        anchors: slice,
+        uniform: bool,
     ) -> Tensor:
         mu, variance = mu.contiguous(), variance.contiguous()
-        ctx.problem = Y, kernel
+        ctx.problem = Y, kernel, anchors
         ctx.ready = uniform and any(ctx.needs_input_grad)
-        weights = mu.new_ones(mu.shape[1]) if ctx.ready else None
-        values, *gradients = _visit(mu, variance, Y, kernel, weights)
+        weights = mu.new_ones(anchors.stop - anchors.start) if ctx.ready else None
+        values, *gradients = _visit(mu, variance, Y, kernel, anchors, weights)
         ctx.save_for_backward(*(gradients if ctx.ready else (mu, variance)))
         return values
 
@@ -91,27 +107,27 @@ class _Streamed(torch.autograd.Function):
         if ctx.ready:
             by_mean, by_variance = (gradient * g[0] for gradient in ctx.saved_tensors)
         else:
-            Y, kernel = ctx.problem
+            Y, kernel, anchors = ctx.problem
             mu, variance = ctx.saved_tensors
-            _, by_mean, by_variance = _visit(mu, variance, Y, kernel, g)
-        return by_mean, by_variance, None, None, None
+            _, by_mean, by_variance = _visit(mu, variance, Y, kernel, anchors, g)
+        return by_mean, by_variance, None, None, None, None
 
 
 def _visit(
-    mu: Tensor, variance: Tensor, Y: LabelMatrix, kernel: PairKernel, g: Tensor | None
+    mu: Tensor, variance: Tensor, Y: LabelMatrix, kernel: PairKernel, anchors: slice, g: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Values (B,) and, with the weights ``g`` (B,) of the values, the gradients of means and variances.
+    """Values (anchors,) and, with the weights ``g`` (anchors,) of the values, the gradients of means and variances.
 
     Buffers are made once: on a CPU, memory that is new for each tile costs more than the arithmetic on it.
     """
     b = mu.shape[1]
-    values = mu.new_zeros(b)
+    values = mu.new_zeros(anchors.stop - anchors.start)
     gradients = (values, values) if g is None else (torch.zeros_like(mu), torch.zeros_like(mu))
     height = max(_TILE // max(b * mu.shape[2], 1), 1)
     distance = _Distance(mu, variance, height)
     buffers = mu.new_empty(4, height, b)
     carriers = Y.columns_first(mu.dtype)
-    for block, samples, labels in _blocks(Y):
+    for block, samples, labels in _blocks(Y, anchors):
         jaccard, share_of_partner = _overlaps(Y, carriers, block)
         for n, k in zip(torch.split(samples, height), torch.split(labels, height), strict=True):
             own, place = n[:, None], n - block.start
@@ -123,10 +139,10 @@ def _visit(
             torch.add(q, SHARE_EPS, out=padded)
             f = q.div_(padded)  # minus the slope of the logarithms in log(E / S)
             weight = share_of_partner[place]
-            values.index_add_(0, n, padded.log_().mul_(present).sum(1).mul_(weight), alpha=-1)
+            values.index_add_(0, n - anchors.start, padded.log_().mul_(present).sum(1).mul_(weight), alpha=-1)
             if g is not None:
                 slope = share.mul_(f.sum(1, keepdim=True)).sub_(f).mul_(exponent)
-                weight.mul_(g[n]).mul_(-kernel.factor)
+                weight.mul_(g[n - anchors.start]).mul_(-kernel.factor)
                 distance.scatter(slope.mul_(weight[:, None]), *gradients)
     return values, *gradients
 
@@ -138,16 +154,19 @@ def _exponents(distance: Tensor, kernel: PairKernel) -> Tensor:
     return distance.clamp_(min=-125.0).exp2_()
 
 
-def _blocks(Y: LabelMatrix) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Blocks of samples, with the rows (sample, label) of each whose label another sample has too."""
-    lists, b = Y.sparse(), Y.n_rows
-    paired = lists.spread_labels(lists.label_counts()) > 1
-    samples, labels = lists.rows[paired].long(), lists.columns[paired].long()
-    size = max(_TILE // max(b, 1), 1)
-    lengths = [int(part.sum()) for part in torch.split(torch.bincount(samples, minlength=b), size)]
-    starts = range(0, b, size)
+def _blocks(Y: LabelMatrix, anchors: slice) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Blocks of anchors, with the rows (sample, label) of each whose label another sample has too."""
+    paired = Y.label_counts() > 1
+    lists = Y.take(anchors).sparse()
+    kept = lists.spread_labels(paired)
+    samples, labels = lists.rows[kept].long(), lists.columns[kept].long()
+    size = max(_TILE // max(Y.n_rows, 1), 1)
+    per_sample = torch.bincount(samples, minlength=lists.n_rows)
+    lengths = [int(part.sum()) for part in torch.split(per_sample, size)]
+    samples += anchors.start
+    starts = range(anchors.start, anchors.stop, size)
     for start, n, k in zip(starts, torch.split(samples, lengths), torch.split(labels, lengths), strict=True):
-        yield slice(start, min(start + size, b)), n, k
+        yield slice(start, min(start + size, anchors.stop)), n, k
 
 
 def _overlaps(Y: LabelMatrix, carriers: Tensor, block: slice) -> tuple[Tensor, Tensor]:
