@@ -34,7 +34,6 @@ QUESTIONS = {
     "take_strided": lambda m: m.take(slice(1, 20, 3)).dense(),
     "take_positions": lambda m: m.take(np.array([4, 4, 0, 22])).dense(),
     "take_mask": lambda m: m.take(torch.arange(23) % 2 == 0).dense(),
-    "overlap": lambda m: m.overlap(m, slice(2, 9), slice(4, 23)),
     "spread_rows": lambda m: spread(m, m.spread_rows(torch.arange(23.0))),
     "spread_labels": lambda m: spread(m, m.spread_labels(torch.arange(7.0))),
 }

@@ -18,9 +18,18 @@ from torch import Tensor
 from manylabel.errors import ManyLabelError
 from manylabel.losses.softmax.dense import contrast_dense
 from manylabel.losses.softmax.streamed import contrast_streamed
-from manylabel.losses.softmax.weights import LabelWeights, PairWeights, TileWeights
+from manylabel.losses.softmax.weights import LabelWeights, Overlaps, PairWeights, TileWeights
 
-__all__ = ["RUNGS", "Contrast", "Engine", "LabelWeights", "PairWeights", "TileWeights", "contrast"]
+__all__ = [
+    "RUNGS",
+    "Contrast",
+    "Engine",
+    "LabelWeights",
+    "Overlaps",
+    "PairWeights",
+    "TileWeights",
+    "contrast",
+]
 
 RUNGS = {"dense": contrast_dense, "streamed": contrast_streamed}
 _DENSE_BYTES = 1 << 14

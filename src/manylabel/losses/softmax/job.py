@@ -48,13 +48,19 @@ class Job:
 
 
 class Sums:
-    """Running sums over the candidates, one entry per anchor."""
+    """Running sums over the candidates, one entry per anchor.
+
+    The average is summed in stretches of a few tiles, which are then added up: the gradient is often a small
+    difference of large sums, and every tile added to a long sum would leave its rounding there.
+    """
 
     def __init__(self, n: int, dim: int, like: Tensor, job: Job, bounded: bool, average: bool) -> None:
         tiled = isinstance(job.weights, TileWeights)
+        self.like, self.shape, self.averaged = like, (n, dim), average
         self.peak = None if bounded else like.new_full((n,), OWN)
         self.mass = like.new_zeros(n)  # sum of 2^(exponent - peak)
-        self.average = like.new_empty(n, dim) if average else None  # sum of 2^(exponent - peak) k
+        self.average: Tensor | None = None  # sum of 2^(exponent - peak) k over all stretches but the last
+        self.stretch: Tensor | None = None  # the same over the last stretch
         self.pull = like.new_zeros(n, dim) if average and tiled else None  # sum of w k
         self.total = like.new_zeros(n) if tiled else None  # sum of w
         self.score = like.new_zeros(n) if tiled else None  # sum of w exponent
@@ -68,8 +74,21 @@ class Sums:
             self.pull[rows].addmm_(w, k)
         self.score[rows] += w.mul_(s).sum(1)
 
+    def begin_stretch(self) -> None:
+        """Add the last stretch to the average, and start another."""
+        self.finish()
+        self.stretch = self.like.new_empty(self.shape) if self.averaged else None
+
+    def finish(self) -> None:
+        """Add the last stretch to the average."""
+        if self.average is None:
+            self.average = self.stretch
+        elif self.stretch is not None:
+            self.average += self.stretch
+        self.stretch = None
+
     def add_scores(self, rows: slice, s: Tensor, k: Tensor, multiplicity: Tensor | None, first: bool) -> None:
-        """Take in a tile of exponents (overwritten)."""
+        """Take in a tile of exponents (overwritten), the first of its rows in a stretch or a later one."""
         if self.peak is not None:
             self._lower(rows, s, first)
         e = s.exp2_()
@@ -78,18 +97,18 @@ class Sums:
         else:
             self.mass[rows] += e @ multiplicity
             k = k * multiplicity[:, None]
-        if self.average is not None:
-            torch.addmm(self.average[rows], e, k, beta=0 if first else 1, out=self.average[rows])
+        if self.stretch is not None:
+            torch.addmm(self.stretch[rows], e, k, beta=0 if first else 1, out=self.stretch[rows])
 
     def _lower(self, rows: slice, s: Tensor, first: bool) -> None:
         """Move the running maximum, and subtract it."""
         assert self.peak is not None
         peak = torch.maximum(self.peak[rows], s.amax(1))
-        if not first:
-            shrink = (self.peak[rows] - peak).exp2_()
-            self.mass[rows] *= shrink
-            if self.average is not None:
-                self.average[rows] *= shrink[:, None]
+        shrink = (self.peak[rows] - peak).exp2_()
+        self.mass[rows] *= shrink
+        for sums, started in ((self.average, True), (self.stretch, not first)):
+            if sums is not None and started:
+                sums[rows] *= shrink[:, None]
         self.peak[rows] = peak
         s -= peak[:, None]
 
