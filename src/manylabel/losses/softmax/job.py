@@ -98,7 +98,7 @@ class Sums:
             self.mass[rows] += e @ multiplicity
             k = k * multiplicity[:, None]
         if self.stretch is not None:
-            torch.addmm(self.stretch[rows], e, k, beta=0 if first else 1, out=self.stretch[rows])
+            self.stretch[rows].addmm_(e, k, beta=0 if first else 1)
 
     def _lower(self, rows: slice, s: Tensor, first: bool) -> None:
         """Move the running maximum, and subtract it."""
