@@ -50,3 +50,11 @@ def test_a_wrong_operator_is_left_alone(monkeypatch):
     assert not flash.works("cpu", torch.float32, 6)
     monkeypatch.undo()
     flash.works.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["mulsupcon", "mulsupcon_weighted"])
+def test_of_many_labels_only_those_of_anchors_count(name, monkeypatch):
+    given = case(name, c=12, density=0.1)
+    want = run(name, given, False, engine="streamed")
+    monkeypatch.setattr("manylabel.losses.supcon._MANY_LABELS", 2)
+    assert_near(run(name, given, False, engine="streamed", sparse=True), want, 1e-12)
