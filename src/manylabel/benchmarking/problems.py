@@ -74,14 +74,14 @@ def listed_labels(n_rows: int, n_labels: int, per_row: int, generator: torch.Gen
     return LabelMatrix.of(Y.astype(bool))
 
 
-def with_keys(shape: Shape, textbook_rows: int | None = None) -> Problem:
+def with_keys(shape: Shape, textbook_rows: int | None = None, engine: str = "auto") -> Problem:
     """MulSupCon against constant keys, whose labels are listed already, as a queue keeps them."""
     g = torch.Generator().manual_seed(0)
     x = torch.randn(shape.rows, shape.dim, generator=g)
     keys = F.normalize(torch.randn(shape.candidates, shape.dim, generator=g))
     Y, T = (drawn_labels(n, shape.labels, shape.per_row, g) for n in (shape.rows, shape.candidates))
     listed = LabelMatrix.of(T).compact().kept()
-    loss = losses.get("mulsupcon", temperature=TEMPERATURE)
+    loss = losses.get("mulsupcon", temperature=TEMPERATURE, engine=engine)
     first = slice(0, min(textbook_rows or shape.rows, shape.rows))
     few, targets = x[first].clone(), T.float()
     return Problem(
