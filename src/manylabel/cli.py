@@ -297,7 +297,8 @@ def bench_losses(
 
     rows = losses.rows(cases or (), _threads(threads))
     if markdown:
-        typer.echo(table.markdown(rows))
+        for line in table.markdown(rows):
+            typer.echo(line)
     else:
         table.show(rows, _console())
 

@@ -317,6 +317,7 @@ class SparseLabels(LabelMatrix):
         self.offsets, self.columns, self.weights = offsets.int(), columns.int(), weights
         self.n_rows, self.n_labels = len(offsets) - 1, n_labels
         self._blocks: list[tuple[slice, SparseLabels]] | None = None
+        self._counts: Tensor | None = None
 
     @property
     def device(self) -> torch.device:
@@ -343,10 +344,13 @@ class SparseLabels(LabelMatrix):
         )
 
     def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        if self._counts is not None:
+            return self._counts.to(dtype)
         weights = None if self.weights is None else self.weights.to(dtype)
         return torch.bincount(self.columns, weights, self.n_labels).to(dtype)
 
     def kept(self) -> SparseLabels:
+        self._counts = self.label_counts(torch.float64)
         self._blocks = list(self._made_blocks())
         return self
 

@@ -154,3 +154,21 @@ def test_a_checked_matrix_is_checked_again_only_when_more_is_asked():
     assert LabelMatrix.of(soft) is soft
     with pytest.raises(ManyLabelError, match="0 or 1"):
         LabelMatrix.of(soft, binary=True)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_label_sums_by_blocks_are_those_of_all_rows(kept, monkeypatch):
+    Y = (torch.rand(50, 3) < 0.4).double()
+    Z, factors = torch.randn(50, 4).double(), torch.rand(50).double()
+    labels = LabelMatrix.of(Y).sparse()
+    monkeypatch.setattr("manylabel.labels._BLOCK", 5)
+    labels = labels.kept() if kept else labels
+    torch.testing.assert_close(labels.label_sums(Z), Y.T @ Z)
+    torch.testing.assert_close(labels.label_sums(Z, factors), (Y.T * factors) @ Z)
+
+
+def test_some_labels_only():
+    Y = torch.tensor([[1, 0, 0, 1], [0, 0, 0, 0], [0, 0, 1, 1]])
+    labels = LabelMatrix.of(Y).sparse()
+    assert labels.occurring().tolist() == [0, 2, 3]
+    assert torch.equal(labels.only(torch.tensor([3, 0])).dense(torch.int64), Y[:, [3, 0]])

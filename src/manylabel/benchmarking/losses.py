@@ -91,6 +91,12 @@ CASES: dict[str, Case] = {
         floors=1.2,
         threads=1.7,
     ),
+    "mulsupcon-1024-flash": Case(
+        "MulSupCon, constant keys, by attention",
+        partial(problems.with_keys, textbook_rows=16, engine="flash"),
+        Shape(1024, 66560, 983, 128, 19),
+        floors=1.2,
+    ),
     "mulsupcon-in-batch": Case(
         "MulSupCon of a batch against itself",
         partial(problems.in_batch, "mulsupcon"),

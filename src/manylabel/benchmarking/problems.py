@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -66,21 +68,20 @@ def drawn_labels(n_rows: int, n_labels: int, per_row: float, generator: torch.Ge
 
 def listed_labels(n_rows: int, n_labels: int, per_row: int, generator: torch.Generator) -> LabelMatrix:
     """As many labels in each row, drawn evenly, as lists."""
-    columns = torch.randint(n_labels, (n_rows, per_row), generator=generator)
-    rows = torch.arange(n_rows)[:, None].expand_as(columns)
-    places = torch.unique(torch.stack([rows.flatten(), columns.flatten()]), dim=1)
-    values = torch.ones(places.shape[1])
-    return LabelMatrix.of(torch.sparse_coo_tensor(places, values, (n_rows, n_labels), is_coalesced=True))
+    columns = torch.randint(n_labels, (n_rows, per_row), generator=generator).flatten().numpy()
+    rows = np.arange(n_rows).repeat(per_row)
+    Y = csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(n_rows, n_labels))
+    return LabelMatrix.of(Y.astype(bool))
 
 
-def with_keys(shape: Shape, textbook_rows: int | None = None) -> Problem:
+def with_keys(shape: Shape, textbook_rows: int | None = None, engine: str = "auto") -> Problem:
     """MulSupCon against constant keys, whose labels are listed already, as a queue keeps them."""
     g = torch.Generator().manual_seed(0)
     x = torch.randn(shape.rows, shape.dim, generator=g)
     keys = F.normalize(torch.randn(shape.candidates, shape.dim, generator=g))
     Y, T = (drawn_labels(n, shape.labels, shape.per_row, g) for n in (shape.rows, shape.candidates))
     listed = LabelMatrix.of(T).compact().kept()
-    loss = losses.get("mulsupcon", temperature=TEMPERATURE)
+    loss = losses.get("mulsupcon", temperature=TEMPERATURE, engine=engine)
     first = slice(0, min(textbook_rows or shape.rows, shape.rows))
     few, targets = x[first].clone(), T.float()
     return Problem(

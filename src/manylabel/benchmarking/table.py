@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -27,10 +27,11 @@ def show(rows: Iterable[Row], console: Console) -> None:
             live.refresh()
 
 
-def markdown(rows: Iterable[Row]) -> str:
-    """The same table for a document."""
-    lines = [machine(), "", "| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
-    return "\n".join([*lines, *("| " + " | ".join(cells(row)) + " |" for row in rows)])
+def markdown(rows: Iterable[Row]) -> Iterator[str]:
+    """The same table for a document, line by line."""
+    yield from (machine(), "", "| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS))
+    for row in rows:
+        yield "| " + " | ".join(cells(row)) + " |"
 
 
 def cells(row: Row) -> tuple[str, ...]:

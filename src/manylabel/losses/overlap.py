@@ -135,7 +135,7 @@ class PairWeighted(ContrastiveLoss):
         It is called for tiles, never for all pairs at once, and its result gets no gradient.
     normalize_weights : bool, default True
         Divide the weights of each anchor by their sum.
-    temperature, reduction, normalize, engine
+    temperature, reduction, normalize, engine, group
         As in :class:`~manylabel.losses.MulSupCon`.
 
     Notes

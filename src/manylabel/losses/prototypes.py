@@ -203,7 +203,9 @@ class Proto(PrototypeLoss):
     reduction : "mean", "sum" or "none", default "mean"
         "none" gives ``L_i``, (B,).
     normalize : bool, default True
-    engine : "auto", "dense" or "streamed", default "auto"
+    engine : "auto", "dense", "streamed" or "flash", default "auto"
+    group : torch.distributed.ProcessGroup, optional
+        The ranks that hold the batch together; every rank passes the same prototypes.
 
     Notes
     -----
@@ -234,7 +236,7 @@ class MSC(PrototypeLoss):
         Share of the samples in the positives.
     beta : float, default 0.1
         Share of the samples in the denominator.
-    temperature, reduction, normalize, engine
+    temperature, reduction, normalize, engine, group
         As in :class:`Proto`.
 
     Notes
@@ -293,8 +295,9 @@ class WRG(PrototypeLoss):
     ----------
     alpha : float, default 0
         How much the share of the candidate's labels that the anchor has counts; negative for the hard rule.
-    temperature, reduction, normalize, engine
-        As in :class:`Proto`. ``reduction="none"`` gives a value per sample, then per prototype, (B + C,).
+    temperature, reduction, normalize, engine, group
+        As in :class:`Proto`. ``reduction="none"`` gives a value per sample, then per prototype, (B + C,); over
+        several ranks, per sample of this rank and per prototype of its share.
 
     Notes
     -----

@@ -241,7 +241,10 @@ class MulSupCon(ContrastiveLoss):
         "none" gives ``L_i``, (B,).
     normalize : bool, default True
         Divide rows by their L2 norms; False takes them as they are.
-    engine : "auto", "dense" or "streamed", default "auto"
+    engine : "auto", "dense", "streamed" or "flash", default "auto"
+    group : torch.distributed.ProcessGroup, optional
+        The ranks that hold the batch together, each its own anchors and keys; see
+        :class:`~manylabel.losses.module.LossModule`.
 
     Notes
     -----

@@ -31,7 +31,10 @@ class Anchored(torch.autograd.Function):
         anchors = Rows(x, job.normalize, dtype)
         candidates = Rows(keys, job.normalize, dtype, constant=not want_keys)
         z = anchors.tile(ALL)  # (B, D)
-        sums = scan(z, candidates, job, job.bounded(anchors, candidates), average=want_x)
+        if job.attention is None:
+            sums = scan(z, candidates, job, job.bounded(anchors, candidates), average=want_x)
+        else:
+            sums = job.attention(z, candidates, job)
         lse = sums.log2()
         totals, score, scale, pull = _linear_part(z, candidates, sums, job)
         values = torch.mul(totals, lse).sub_(score).mul_(LN2)

@@ -8,6 +8,7 @@ overflow nor vanish in float32 and no maximum is subtracted; unit vectors guaran
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +27,8 @@ class Job:
     """What to contrast, fixed for one call.
 
     ``uniform`` promises that the values of all anchors will be multiplied by the same number: where
-    gradients can be had in the forward pass, they are made there.
+    gradients can be had in the forward pass, they are made there. ``attention`` sums over all candidates at
+    once instead of by tiles.
     """
 
     weights: PairWeights
@@ -35,6 +37,7 @@ class Job:
     own: int | None
     multiplicity: Tensor | None
     uniform: bool = False
+    attention: Callable[[Tensor, Rows, Job], Sums] | None = None
 
     @property
     def factor(self) -> float:
@@ -98,7 +101,7 @@ class Sums:
             self.mass[rows] += e @ multiplicity
             k = k * multiplicity[:, None]
         if self.stretch is not None:
-            torch.addmm(self.stretch[rows], e, k, beta=0 if first else 1, out=self.stretch[rows])
+            self.stretch[rows].addmm_(e, k, beta=0 if first else 1)
 
     def _lower(self, rows: slice, s: Tensor, first: bool) -> None:
         """Move the running maximum, and subtract it."""

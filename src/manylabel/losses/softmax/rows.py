@@ -125,8 +125,11 @@ def tile_shape(n_rows: int, n_columns: int, device: torch.device) -> tuple[int, 
 
 
 def even(n: int, most: int) -> int:
-    """The size of the equal parts, of at most so many, that n is cut into."""
-    return -(-n // -(-n // most)) if n else 1
+    """The size of the about equal parts, of at most so many, that n is cut into; a multiple of 64 if large."""
+    if not n:
+        return 1
+    size = -(-n // -(-n // most))
+    return size if size < 128 else min(-(-size // 64) * 64, most)
 
 
 class Scratch:
@@ -149,8 +152,7 @@ class Scratch:
 
     def product(self, a: Tensor, b: Tensor, factor: float = 1.0) -> Tensor:
         """``factor a b^T``, (m, D) and (n, D) -> (m, n)."""
-        out = self.tile(len(a), len(b))
-        return torch.addmm(out, a, b.T, beta=0, alpha=factor, out=out)
+        return self.tile(len(a), len(b)).addmm_(a, b.T, beta=0, alpha=factor)
 
 
 def log2_per(temperature: float) -> float:
