@@ -1,0 +1,32 @@
+"""Networks that make the probabilities of all labels themselves and bring their own loss."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+
+class LabelNetwork(nn.Module, ABC):
+    """From standardised feature vectors (B, n_features) to the probabilities of n_labels labels.
+
+    Parameters
+    ----------
+    n_features, n_labels : int
+    """
+
+    def __init__(self, n_features: int, n_labels: int) -> None:
+        super().__init__()
+        self.n_features, self.n_labels = n_features, n_labels
+
+    @abstractmethod
+    def loss(self, x: Tensor, Y: Tensor) -> Tensor:
+        """The training loss of rows ``x`` (B, n_features) with labels ``Y`` (B, n_labels); a scalar."""
+
+    @abstractmethod
+    def probabilities(self, x: Tensor) -> Tensor:
+        """Probabilities of the labels, (B, n_labels), the same each time in evaluation mode."""
+
+    @abstractmethod
+    def represent(self, x: Tensor) -> Tensor:
+        """Representations of the rows, (B, H)."""
