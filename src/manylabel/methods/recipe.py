@@ -247,6 +247,8 @@ def names() -> tuple[str, ...]:
 def read(name: str) -> dict[str, Any]:
     """The table of a recipe as it ships.
 
+    A file that says ``like = "bce"`` holds only what differs from that recipe.
+
     Raises
     ------
     ManyLabelError
@@ -255,7 +257,17 @@ def read(name: str) -> dict[str, Any]:
     if name not in names():
         raise ManyLabelError("method", f"one of {', '.join(names())}", repr(name))
     file = resources.files("manylabel.methods").joinpath("recipes", f"{name}.toml")
-    return {"name": name} | tomllib.loads(file.read_text(encoding="utf-8"))
+    table = tomllib.loads(file.read_text(encoding="utf-8"))
+    if "like" in table:
+        table = _merged(read(table.pop("like")) | {"expected": ()}, table)
+    return table | {"name": name}
+
+
+def _merged(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    inner = {
+        key: _merged(table.get(key, {}), value) for key, value in changes.items() if isinstance(value, dict)
+    }
+    return table | changes | inner
 
 
 def load(table: dict[str, Any], schema: type[AnyRecipe], overrides: Mapping[str, Any]) -> AnyRecipe:

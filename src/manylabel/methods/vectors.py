@@ -180,5 +180,5 @@ class VectorMethod:
             raise ManyLabelError(f"method {self.name}", "labels that are 0 or 1", "soft labels", hint)
         if not self.needs_labels:
             return rows
-        labelled = rows.Y.any(1)
+        labelled = (rows.Y > 0).any(1)
         return Resident(rows.X[labelled], rows.Y[labelled])

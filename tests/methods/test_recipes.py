@@ -1,0 +1,94 @@
+"""Recipes: what ships is valid, what is changed is checked."""
+
+import pytest
+
+from manylabel import ManyLabelError, losses, methods
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_every_recipe_says_what_it_is_and_what_it_reaches(name):
+    recipe = methods.get(name).recipe
+    assert recipe.name == name
+    assert len(recipe.about) > 40
+    assert recipe.source
+    assert all(e.minutes > 0 and e.seeds >= 3 for e in recipe.expected)
+
+
+@pytest.mark.parametrize("name", ["bce", "mulsupcon"])  # the others are measured where a table needs them
+def test_a_recipe_that_the_readme_compares_says_what_it_reaches(name):
+    assert {e.data for e in methods.get(name).recipe.expected} >= {"digits", "yeast", "scene"}
+
+
+def test_a_contrastive_recipe_names_a_loss():
+    assert methods.get("mulsupcon").recipe.loss in losses.names()
+
+
+def test_the_plain_classifier_gets_the_budget_and_the_masking_of_the_contrastive_method():
+    bce, contrastive = methods.get("bce").recipe, methods.get("mulsupcon").recipe
+    for kind in ("vectors", "images"):
+        plain, other = bce.settings(kind), contrastive.settings(kind)
+        assert plain.encoder == other.encoder
+        assert plain.classify.views == other.classify.views
+        assert plain.classify.stage.select == other.classify.stage.select
+        # a pretraining step makes keys too, for half the cost of a classifier's step
+        budget = other.classify.stage.epochs + 1.5 * other.pretrain.stage.epochs
+        assert plain.classify.stage.epochs >= budget
+
+
+def test_a_setting_changes_both_kinds_or_one():
+    recipe = methods.get("bce", **{"classify.stage.epochs": 3, "vectors.classify.views.mask": 0.1}).recipe
+    assert recipe.vectors.classify.stage.epochs == recipe.images.classify.stage.epochs == 3
+    assert recipe.vectors.classify.views.mask == 0.1
+    assert recipe.images.classify.views.mask == 0
+
+
+def test_a_setting_left_at_its_default_can_be_given():
+    assert methods.get("bce", **{"classify.stage.patience": 4}).recipe.vectors.classify.stage.patience == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"classify.stage.epoch": 3},
+            "method bce: expected a setting such as .*classify.stage.epochs.*, but got",
+        ),
+        ({"pretrain.stage.epochs": 3}, "expected a setting such as"),
+        (
+            {"classify.stage.epochs": 0},
+            "method bce, vectors.classify.stage.epochs: expected .*greater than or equal to 1",
+        ),
+        ({"classify.stage.lr": "fast"}, "classify.stage.lr: expected .*valid number.*, but got 'fast'"),
+        ({"classify.stage.optimiser": "lion"}, "'adam', 'adamw' or 'sgd'"),
+        ({"encoder.name": "resnet9000"}, "encoder.name"),
+    ],
+)
+def test_what_cannot_be_set_is_refused(settings, message):
+    with pytest.raises(ManyLabelError, match=message):
+        methods.get("bce", **settings)
+
+
+def test_an_unknown_method_lists_the_known_ones():
+    with pytest.raises(
+        ManyLabelError, match=r"method: expected one of asl, bce, .*mulsupcon, .*, but got 'mulsubcon'"
+    ):
+        methods.get("mulsubcon")
+
+
+@pytest.mark.parametrize("name", ["lamp", "mpvae", "rbcc", "cgmvae"])
+def test_a_method_for_vectors_has_settings_of_its_own(name):
+    recipe = methods.get(name, **{"classify.stage.epochs": 3, "vectors.classify.views.mask": 0.5}).recipe
+    assert recipe.vectors.classify.stage.epochs == 3
+    assert recipe.vectors.classify.views.mask == 0.5
+    assert recipe.images.model_dump() == {}
+    for setting in ("network.depth", "encoder.dropout", "pretrain.queue", "images.classify.stage.epochs"):
+        with pytest.raises(ManyLabelError, match=f"method {name}: expected a setting such as network"):
+            methods.get(name, **{setting: 3})
+
+
+def test_a_setting_of_a_network_is_checked():
+    assert methods.get("mpvae", **{"network.factors": 5}).recipe.vectors.network.factors == 5
+    with pytest.raises(ManyLabelError, match=r"method lamp, vectors.network.graph: expected .*'prior'"):
+        methods.get("lamp", **{"network.graph": "posterior"})
+    with pytest.raises(ManyLabelError, match=r"method rbcc, vectors.errors.hidden: expected .*greater than"):
+        methods.get("rbcc", **{"errors.hidden": 0})
