@@ -15,6 +15,7 @@ from manylabel.data import Rows
 from manylabel.methods import NetworkScorer, get, load_scorer
 from manylabel.methods.rbcc import HalvesTraining
 from manylabel.methods.rows import Resident
+from manylabel.models.lamp import LaMP
 from manylabel.training import Run, checkpoint
 
 NEW = rows(200, 2)
@@ -48,6 +49,19 @@ def test_a_seed_decides_everything_and_the_caller_keeps_their_random_state(metho
     assert torch.equal(torch.rand(3), expected)
     assert np.array_equal(fit(method, **SHORT).scores(NEW.X), first)
     assert not np.array_equal(fit(method, seed=4, **SHORT).scores(NEW.X), first)
+
+
+@pytest.mark.parametrize("method", SMALL)
+def test_scores_do_not_depend_on_how_many_rows_are_scored_at_once(method):
+    scorer = fit(method, **SHORT)
+    whole = scorer.scores(NEW.X)
+    scorer.network.rows_at_once = 7
+    np.testing.assert_allclose(scorer.scores(NEW.X), whole, atol=1e-6)
+
+
+def test_a_network_with_many_labels_scores_fewer_rows_at_once():
+    assert LaMP(5, 1000, width=512).rows_at_once == 32
+    assert LaMP(5, 3, width=8, heads=2).rows_at_once == 1024
 
 
 class Killed(Exception):

@@ -120,15 +120,15 @@ class NetworkScorer:
 
 @torch.no_grad()
 def in_batches(
-    module: nn.Module, inputs: Inputs, X: Features, score: Callable[[Tensor], Tensor]
+    module: nn.Module, inputs: Inputs, X: Features, score: Callable[[Tensor], Tensor], rows: int = 1024
 ) -> np.ndarray[Any, Any]:
-    """What ``score`` makes of standardised rows, 1024 at a time, with ``module`` in evaluation mode."""
+    """What ``score`` makes of standardised rows, so many at a time, with ``module`` in evaluation mode."""
     module.eval()
     device = inputs.mean.device
     n = len(X) if isinstance(X, list) else X.shape[0]
     parts: list[Tensor] = []
-    for start in range(0, n, 1024):
-        x = inputs(inputs.dense(X[start : start + 1024]).to(device))
+    for start in range(0, n, rows):
+        x = inputs(inputs.dense(X[start : start + rows]).to(device))
         parts.append(score(x).float().cpu())
     out: np.ndarray[Any, Any] = torch.cat(parts).numpy()
     return out

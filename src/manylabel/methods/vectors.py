@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -56,7 +57,8 @@ class NetworkTraining:
     def monitor(self) -> dict[str, float]:
         """Metrics of the validation rows; ``loss`` is the binary cross entropy of the probabilities."""
         self.network.eval()
-        P = torch.cat([self.network.probabilities(x) for x in torch.split(self.validation.X, 1024)]).float()
+        parts = torch.split(self.validation.X, self.network.rows_at_once)
+        P = torch.cat([self.network.probabilities(x) for x in parts]).float()
         loss = float(F.binary_cross_entropy(P.clamp(0, 1), self.validation.Y.float()))
         return {"loss": loss} | measure(P, self.validation.Y)
 
@@ -80,11 +82,11 @@ class VectorScorer:
 
     def scores(self, X: Features) -> np.ndarray[Any, Any]:
         """Probabilities of the labels, (n, n_labels) float32 array."""
-        return in_batches(self.module, self.inputs, X, self.network.probabilities)
+        return self._of_rows(X, self.network.probabilities)
 
     def embed(self, X: Features) -> np.ndarray[Any, Any]:
         """Representations of the rows, (n, H) float32 array."""
-        return in_batches(self.module, self.inputs, X, self.network.represent)
+        return self._of_rows(X, self.network.represent)
 
     def save(self, path: Path) -> None:
         """Write weights and shapes as one safetensors file."""
@@ -95,6 +97,9 @@ class VectorScorer:
             "network": self.settings.model_dump(mode="json"),
         }
         checkpoint.save(path, self.module.state_dict(), meta)
+
+    def _of_rows(self, X: Features, score: Callable[[Tensor], Tensor]) -> np.ndarray[Any, Any]:
+        return in_batches(self.module, self.inputs, X, score, self.network.rows_at_once)
 
 
 class VectorMethod:

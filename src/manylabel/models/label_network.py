@@ -13,11 +13,19 @@ class LabelNetwork(nn.Module, ABC):
     Parameters
     ----------
     n_features, n_labels : int
+    per_row : int, default 1
+        Numbers that the largest tensor of the network holds for a row.
+
+    Attributes
+    ----------
+    rows_at_once : int
+        Rows to score at once: at most 1024, and no tensor above 64 MiB.
     """
 
-    def __init__(self, n_features: int, n_labels: int) -> None:
+    def __init__(self, n_features: int, n_labels: int, per_row: int = 1) -> None:
         super().__init__()
         self.n_features, self.n_labels = n_features, n_labels
+        self.rows_at_once = max(1, min(1024, 2**24 // per_row))
 
     @abstractmethod
     def loss(self, x: Tensor, Y: Tensor) -> Tensor:

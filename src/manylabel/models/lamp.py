@@ -74,7 +74,7 @@ class LaMP(LabelNetwork):
         intermediate: float = 0.0,
         tied: bool = False,
     ) -> None:
-        super().__init__(n_features, n_labels)
+        super().__init__(n_features, n_labels, per_row=n_labels * max(width, inner))
         self.encoder: nn.Module = nn.Linear(n_features, width)
         if inputs == "words":
             blocks = [EncoderLayer(width, inner, heads, dropout, encoder_attention) for _ in range(layers)]

@@ -39,7 +39,7 @@ class RecurrentChains(LabelNetwork):
     graph: Tensor
 
     def __init__(self, n_features: int, n_labels: int, *, hidden: int = 100) -> None:
-        super().__init__(n_features, n_labels)
+        super().__init__(n_features, n_labels, per_row=n_labels * 3 * hidden)
         self.cell = nn.GRUCell(n_labels + n_features, hidden)  # only its parameters are used
         self.out = nn.Linear(hidden, n_labels)
         # entry (c, p): 0 if p is no parent of c, else its place among the parents of c, from 1
