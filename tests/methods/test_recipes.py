@@ -82,7 +82,9 @@ def test_a_method_for_vectors_has_settings_of_its_own(name):
     assert recipe.vectors.classify.views.mask == 0.5
     assert recipe.images.model_dump() == {}
     for setting in ("network.depth", "encoder.dropout", "pretrain.queue", "images.classify.stage.epochs"):
-        with pytest.raises(ManyLabelError, match=f"method {name}: expected a setting such as network"):
+        with pytest.raises(
+            ManyLabelError, match=f"method {name}: expected a setting such as standardise, network"
+        ):
             methods.get(name, **{setting: 3})
 
 

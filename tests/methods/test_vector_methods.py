@@ -125,6 +125,13 @@ def test_sparse_rows_are_taken_and_words_are_not_standardised():
     assert metrics.mean_average_precision(scorer.scores(sparse.X), Y) > 0.75
 
 
+@pytest.mark.parametrize("method", SMALL)
+def test_features_can_be_taken_as_they_are(method):
+    scorer = fit(method, standardise=False, **SHORT)
+    assert torch.equal(scorer.inputs(NEW.X), NEW.X)
+    assert not torch.equal(fit(method, **SHORT).inputs(NEW.X), NEW.X)
+
+
 def test_the_graph_of_lamp_comes_from_training_labels_only():
     X = torch.randn(40, 10)
     apart = LabelMatrix.of(torch.eye(4, dtype=torch.uint8).repeat(10, 1))

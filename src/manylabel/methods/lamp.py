@@ -6,11 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from manylabel.data.dataset import Rows
 from manylabel.methods.recipe import Model, VectorRecipe, VectorSettings
 from manylabel.methods.rows import Resident
 from manylabel.methods.vectors import VectorMethod
-from manylabel.models import Inputs
 from manylabel.models.lamp import LaMP
 from manylabel.training import Run
 
@@ -53,10 +51,10 @@ class LaMPMethod(VectorMethod):
     network_type = LaMP
     settings_type = LaMPNetwork
 
-    def inputs(self, train: Rows) -> Inputs:
-        fitted = super().inputs(train)
-        words = self.recipe.vectors.network.inputs == "words"
-        return Inputs("vectors", fitted.shape) if words else fitted
+    @property
+    def standardise(self) -> bool:
+        settings = self.recipe.vectors
+        return settings.standardise and settings.network.inputs == "vector"
 
     def build(self, train: Resident, validation: Resident, run: Run) -> LaMP:
         network = self.new_network(train)

@@ -216,11 +216,14 @@ class VectorSettings(Model):
 
     Attributes
     ----------
+    standardise : bool, default True
+        Take mean and scale of the training rows out of the features; the released codes take them as they are.
     network : Model
         Each family declares its own.
     classify : VectorTraining
     """
 
+    standardise: bool = True
     network: Model
     classify: VectorTraining
 

@@ -165,8 +165,14 @@ class VectorMethod:
         return scorer
 
     def inputs(self, train: Rows) -> Inputs:
-        """The standardisation of the rows."""
-        return Inputs.fit(train.X, "vectors")
+        """The standardisation of the rows, or one that changes nothing."""
+        fitted = Inputs.fit(train.X, "vectors")
+        return fitted if self.standardise else Inputs("vectors", fitted.shape)
+
+    @property
+    def standardise(self) -> bool:
+        """Whether features are standardised."""
+        return self.recipe.vectors.standardise
 
     def build(self, train: Resident, validation: Resident, run: Run) -> LabelNetwork:
         """The network before it is trained, on the device of the rows."""
