@@ -92,7 +92,7 @@ def test_split_validation_partitions_the_training_rows():
     rows = torch.cat([train.X, validation.X])[:, 0].long()
     assert sorted(rows.tolist()) == list(range(200))
     np.testing.assert_array_equal(torch.cat([train.Y.dense(), validation.Y.dense()]), Y[rows])
-    assert abs(len(validation) - 40) <= 4
+    assert abs(len(validation) - 20) <= 4
 
 
 def test_published_rows_are_taken_whatever_the_seed():

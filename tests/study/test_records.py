@@ -145,7 +145,7 @@ def test_a_finished_study_is_complete(study: StudyFolder) -> None:
         scores = study.scores(run.method, run.seed)
         assert scores["test_scores"].shape == (60, 4)
         assert len(scores["test_embedding"]) == 60
-        assert len(scores["validation_scores"]) == 24
+        assert 11 <= len(scores["validation_scores"]) <= 13  # a tenth of 120 rows, stratified
     assert set(runs[2].monitor) == {"pretrain", "finetune"}
 
 

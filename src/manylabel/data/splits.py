@@ -11,7 +11,7 @@ from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, SparseLabels
 
 
-def split_validation(dataset: DataSet, seed: int, fraction: float = 0.2) -> tuple[Rows, Rows]:
+def split_validation(dataset: DataSet, seed: int, fraction: float = 0.1) -> tuple[Rows, Rows]:
     """The training rows without, and the validation rows within, the training part.
 
     Parameters
@@ -19,7 +19,7 @@ def split_validation(dataset: DataSet, seed: int, fraction: float = 0.2) -> tupl
     dataset : DataSet
     seed : int
         Draws the rows; without effect where validation rows are published.
-    fraction : float, default 0.2
+    fraction : float, default 0.1
         Share of the training part that is held out, where no validation rows are published.
 
     Returns
