@@ -30,7 +30,7 @@ lint: $(STAMP)
 	$(VENV)/bin/lint-imports
 
 bench: $(STAMP)
-	OMP_NUM_THREADS=1 $(PY) -m benchmarks $(ARGS)
+	$(PY) -m benchmarks.losses --threads 1,2 $(ARGS)
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache

@@ -135,9 +135,9 @@ def twoway(x: Tensor, Y: Tensor, tp: float = 4.0, tn: float = 1.0) -> Tensor:
         values = []
         for row, y in zip(X, labels, strict=True):
             if bool((y > 0).any()):
-                high = torch.exp(-row[y > 0] / tp).sum() ** tp
-                low = torch.exp(row[y == 0] / tn).sum() ** tn
-                values.append(torch.log(1 + high * low))
+                high = tp * torch.logsumexp(-row[y > 0] / tp, 0)
+                low = tn * torch.logsumexp(row[y == 0] / tn, 0)
+                values.append(torch.logaddexp(high + low, torch.zeros_like(low)))
         total = total + (torch.stack(values).mean() if values else 0.0)
     return total
 
@@ -234,3 +234,62 @@ def reg(z: Tensor, Y: Tensor, p: Tensor, tau: float, alpha: float = 0.0, regular
 
 def wrg(z: Tensor, Y: Tensor, p: Tensor, tau: float, alpha: float = 0.0) -> Tensor:
     return reg(z, Y, p, tau, alpha, regularised=False)
+
+
+SD_EPS = 1.49e-8
+
+
+def per_dimension(f: Tensor, mu: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Means and standard deviations (B, D, C), of isotropic mixtures too."""
+    if mu.dim() == 2:
+        mu, v = (t[:, None].expand(-1, f.shape[1], -1) for t in (mu, v))
+    return mu, v.sqrt() + SD_EPS
+
+
+def kmcl_reconstruction(f: Tensor, x: Tensor, mu: Tensor, v: Tensor, Y: Tensor) -> Tensor:
+    mu, sd = per_dimension(f, mu, v)
+    values = []
+    for i in range(len(f)):
+        if not Y[i].any():
+            continue
+        shares = [
+            torch.sigmoid(x[i, k]) * torch.exp(-0.5 * (((f[i] - mu[i, :, k]) / sd[i, :, k]) ** 2).sum())
+            for k in range(x.shape[1])
+        ]
+        true = sum(s for s, y in zip(shares, Y[i], strict=True) if y)
+        values.append(-torch.log(true / sum(shares)))
+    return torch.stack(values).mean() if values else 0.0 * f.sum()
+
+
+def kmcl_contrastive(
+    f: Tensor, mu: Tensor, v: Tensor, Y: Tensor, scale: str = "released", tau: float = 0.17
+) -> Tensor:
+    factor = f.shape[1] if mu.dim() == 3 and scale == "released" else 1
+    B, total = len(Y), 0.0 * (mu.sum() + v.sum())
+    mu, sd = per_dimension(f, mu, v)
+
+    def E(i: int, j: int, k: int) -> Tensor:
+        a, b = sd[i, :, k], sd[j, :, k]
+        u = a**2 + b**2
+        bd = factor / 2 * torch.log(u / (2 * a * b)).sum()
+        bd = bd + factor / 4 * ((mu[i, :, k] - mu[j, :, k]) ** 2 / u).sum()
+        return torch.exp(torch.exp(-bd) / tau)
+
+    for i in range(B):
+        partners = [j for j in range(B) if j != i and bool((Y[i] * Y[j]).any())]
+        for k in range(Y.shape[1]):
+            kernels = {j: E(i, j, k) for j in range(B) if j != i} if Y[i, k] and partners else {}
+            for j in partners:
+                if Y[i, k] and Y[j, k]:
+                    both = (Y[i] * Y[j]).sum()
+                    J = float(both) / float(Y[i].sum() + Y[j].sum() - both)
+                    share = J * kernels[j] / sum(kernels.values())
+                    total = total - torch.log(share + 1e-7) / len(partners) / B
+    return total
+
+
+def kmcl(
+    f: Tensor, x: Tensor, mu: Tensor, v: Tensor, Y: Tensor, scale: str = "released", tau: float = 0.17
+) -> Tensor:
+    focus = asl(x, Y, gn=4.0, gp=0.0, clip=0.05, eps=1e-7)
+    return focus + kmcl_reconstruction(f, x, mu, v, Y) + kmcl_contrastive(f, mu, v, Y, scale, tau)

@@ -50,6 +50,8 @@ data_app = typer.Typer(no_args_is_help=True, help="Data sets: list them, fetch t
 methods_app = typer.Typer(no_args_is_help=True, help="Methods: list them, see their recipes.")
 app.add_typer(data_app, name="data")
 app.add_typer(methods_app, name="methods")
+bench_app = typer.Typer(no_args_is_help=True, help="Benchmarks: what the losses cost on this machine.")
+app.add_typer(bench_app, name="bench")
 
 DataDir = Annotated[
     Path | None,
@@ -274,6 +276,38 @@ def methods_describe(
         )
     for expected in recipe.expected:
         console.print(expectation(expected), highlight=False)
+
+
+@bench_app.command("losses")
+def bench_losses(
+    cases: Annotated[
+        list[str] | None,
+        typer.Argument(help="Cases by name; all of them take some minutes.", show_default="all"),
+    ] = None,
+    threads: Annotated[
+        str, typer.Option("--threads", help="Numbers of threads to measure with, comma between.")
+    ] = "1",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
+) -> None:
+    """Time, memory and error of the losses beside their goals, as ratios measured in one run.
+
+    Times are compared with textbook forms and with bare matrix products of the same size, in turn.
+    """
+    from manylabel.benchmarking import losses, table
+
+    rows = losses.rows(cases or (), _threads(threads))
+    if markdown:
+        for line in table.markdown(rows):
+            typer.echo(line)
+    else:
+        table.show(rows, _console())
+
+
+def _threads(text: str) -> tuple[int, ...]:
+    numbers = tuple(int(part) for part in text.split(",") if part.strip().isdecimal())
+    if not numbers or min(numbers) < 1:
+        raise ManyLabelError("--threads", "numbers above 0 with commas between", repr(text))
+    return numbers
 
 
 def _run(plan: Plan) -> None:

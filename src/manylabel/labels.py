@@ -7,6 +7,7 @@ sums, overlaps, groups of identical rows) and never looks at how the labels are 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -23,6 +24,7 @@ RowIndex: TypeAlias = "Tensor | np.ndarray[Any, Any] | slice"
 _COMPACT_FROM = (
     1 << 17
 )  # entries; below this, products with the dense matrix are cheaper than listing its labels
+_BLOCK = 2048  # rows
 _ALL = slice(None)
 
 
@@ -114,20 +116,9 @@ class LabelMatrix(ABC):
         """The same labels in the cheaper layout: lists where the matrix is large and mostly 0."""
         return self
 
-    def overlap(self, other: LabelMatrix, rows: slice = _ALL, columns: slice = _ALL) -> Tensor:
-        """A tile of ``Y T^T``: the number of labels that rows of this matrix share with rows of another.
-
-        Parameters
-        ----------
-        other : LabelMatrix (n_other, n_labels)
-        rows, columns : slice, default everything
-            Rows of this matrix and of the other one.
-
-        Returns
-        -------
-        (rows, columns) float32
-        """
-        return self.take(rows).row_sums(other.take(columns).columns_first())
+    def kept(self) -> LabelMatrix:
+        """The same labels, prepared once for the many calls that will see them."""
+        return self
 
     def columns_first(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """``Y^T`` as a dense, contiguous (n_labels, n_rows) tensor."""
@@ -325,12 +316,14 @@ class SparseLabels(LabelMatrix):
         assert len(columns) < 2**31
         self.offsets, self.columns, self.weights = offsets.int(), columns.int(), weights
         self.n_rows, self.n_labels = len(offsets) - 1, n_labels
+        self._blocks: list[tuple[slice, SparseLabels]] | None = None
+        self._counts: Tensor | None = None
 
     @property
     def device(self) -> torch.device:
         return self.columns.device
 
-    @cached_property
+    @property
     def rows(self) -> Tensor:
         """The row of each entry, (nnz,) int32."""
         rows = torch.arange(self.n_rows, dtype=torch.int32, device=self.device)
@@ -351,18 +344,52 @@ class SparseLabels(LabelMatrix):
         )
 
     def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        if self._counts is not None:
+            return self._counts.to(dtype)
         weights = None if self.weights is None else self.weights.to(dtype)
         return torch.bincount(self.columns, weights, self.n_labels).to(dtype)
 
+    def kept(self) -> SparseLabels:
+        self._counts = self.label_counts(torch.float64)
+        self._blocks = list(self._made_blocks())
+        return self
+
+    def _made_blocks(self) -> Iterator[tuple[slice, SparseLabels]]:
+        """The rows of each label, in pieces whose embeddings stay in a cache while they are summed."""
+        if self.n_rows <= 8 * _BLOCK or self.n_labels > _BLOCK or self.device.type != "cpu":
+            yield _ALL, self.transposed
+            return
+        for start in range(0, self.n_rows, _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            yield rows, self.take(rows).transposed
+
     def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
-        if factors is not None:
-            entries = factors.index_select(0, self.transposed.columns)
-            weights = self.transposed.weights
-            return self.transposed.with_entries(entries if weights is None else entries * weights).row_sums(Z)
-        return _BagSum.apply(Z, self.transposed, self)  # type: ignore[no-any-return, no-untyped-call]
+        if factors is None:
+            return _LabelSums.apply(Z, self)  # type: ignore[no-any-return, no-untyped-call]
+        return self._sum_blocks(Z, factors)
+
+    def _sum_blocks(self, Z: Tensor, factors: Tensor | None) -> Tensor:
+        sums: Tensor | None = None
+        for rows, entries in self._blocks or self._made_blocks():
+            if factors is not None:
+                weights = factors[rows].index_select(0, entries.columns)
+                entries = entries.with_entries(
+                    weights if entries.weights is None else weights * entries.weights
+                )
+            part = entries._bag(Z[rows])
+            sums = part if sums is None else sums.add_(part)
+        assert sums is not None
+        return sums
 
     def row_sums(self, M: Tensor) -> Tensor:
-        return _BagSum.apply(M, self, None)  # type: ignore[no-any-return, no-untyped-call]
+        return _RowSums.apply(M, self)  # type: ignore[no-any-return, no-untyped-call]
+
+    def _bag(self, M: Tensor) -> Tensor:
+        """``Y M`` by indexed addition, without gradient."""
+        weights = None if self.weights is None else self.weights.to(M.dtype)
+        return F.embedding_bag(
+            self.columns, M, self.offsets, mode="sum", include_last_offset=True, per_sample_weights=weights
+        )
 
     def take(self, rows: RowIndex) -> SparseLabels:
         if isinstance(rows, slice) and rows.step in (None, 1):
@@ -432,6 +459,21 @@ class SparseLabels(LabelMatrix):
         offsets = torch.cat([self.offsets, self.offsets[-1] + 1 + numbers])
         weights = None if self.weights is None else torch.cat([self.weights, torch.ones_like(numbers)])
         return SparseLabels(offsets, torch.cat([self.columns, numbers]), weights, self.n_labels)
+
+    def occurring(self) -> Tensor:
+        """The labels that some row carries, in order."""
+        return torch.bincount(self.columns, minlength=self.n_labels).nonzero().squeeze(1)
+
+    def only(self, labels: Tensor) -> SparseLabels:
+        """These rows with some of the labels, numbered anew in the order given."""
+        numbers = torch.full((self.n_labels,), -1, dtype=torch.int32, device=self.device)
+        numbers[labels] = torch.arange(len(labels), dtype=torch.int32, device=self.device)
+        columns = numbers.index_select(0, self.columns)
+        kept = columns >= 0
+        offsets = F.pad(kept.cumsum(0), (1, 0))[self.offsets]
+        return SparseLabels(
+            offsets, columns[kept], None if self.weights is None else self.weights[kept], len(labels)
+        )
 
     def row_hashes(self) -> Tensor:
         running = F.pad(_label_hashes(self.n_labels, self.device)[self.columns].cumsum(0), (1, 0))
@@ -517,21 +559,30 @@ class OneLabel(LabelMatrix):
         return F.pad(_label_hashes(self.n_labels, self.device), (0, 1)).index_select(0, self.ids)
 
 
-class _BagSum(torch.autograd.Function):
-    """``A M`` for a sparse A, by indexed addition; the gradient is ``A^T g`` by the same means."""
+class _RowSums(torch.autograd.Function):
+    """``Y M`` for listed labels; the gradient is ``Y^T g``."""
 
     @staticmethod
-    def forward(ctx: Any, M: Tensor, A: SparseLabels, At: SparseLabels | None) -> Tensor:
-        ctx.A, ctx.At = A, At
-        weights = None if A.weights is None else A.weights.to(M.dtype)
-        return F.embedding_bag(
-            A.columns, M, A.offsets, mode="sum", include_last_offset=True, per_sample_weights=weights
-        )
+    def forward(ctx: Any, M: Tensor, Y: SparseLabels) -> Tensor:
+        ctx.Y = Y
+        return Y._bag(M)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
-        At = ctx.A.transposed if ctx.At is None else ctx.At
-        return _BagSum.apply(g.contiguous(), At, ctx.A), None, None  # type: ignore[no-untyped-call]
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
+        return ctx.Y.label_sums(g.contiguous()), None
+
+
+class _LabelSums(torch.autograd.Function):
+    """``Y^T Z`` for listed labels; the gradient is ``Y g``."""
+
+    @staticmethod
+    def forward(ctx: Any, Z: Tensor, Y: SparseLabels) -> Tensor:
+        ctx.Y = Y
+        return Y._sum_blocks(Z, None)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
+        return ctx.Y.row_sums(g.contiguous()), None
 
 
 def match_groups(own: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:

@@ -34,7 +34,6 @@ QUESTIONS = {
     "take_strided": lambda m: m.take(slice(1, 20, 3)).dense(),
     "take_positions": lambda m: m.take(np.array([4, 4, 0, 22])).dense(),
     "take_mask": lambda m: m.take(torch.arange(23) % 2 == 0).dense(),
-    "overlap": lambda m: m.overlap(m, slice(2, 9), slice(4, 23)),
     "spread_rows": lambda m: spread(m, m.spread_rows(torch.arange(23.0))),
     "spread_labels": lambda m: spread(m, m.spread_labels(torch.arange(7.0))),
 }
@@ -155,3 +154,21 @@ def test_a_checked_matrix_is_checked_again_only_when_more_is_asked():
     assert LabelMatrix.of(soft) is soft
     with pytest.raises(ManyLabelError, match="0 or 1"):
         LabelMatrix.of(soft, binary=True)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_label_sums_by_blocks_are_those_of_all_rows(kept, monkeypatch):
+    Y = (torch.rand(50, 3) < 0.4).double()
+    Z, factors = torch.randn(50, 4).double(), torch.rand(50).double()
+    labels = LabelMatrix.of(Y).sparse()
+    monkeypatch.setattr("manylabel.labels._BLOCK", 5)
+    labels = labels.kept() if kept else labels
+    torch.testing.assert_close(labels.label_sums(Z), Y.T @ Z)
+    torch.testing.assert_close(labels.label_sums(Z, factors), (Y.T * factors) @ Z)
+
+
+def test_some_labels_only():
+    Y = torch.tensor([[1, 0, 0, 1], [0, 0, 0, 0], [0, 0, 1, 1]])
+    labels = LabelMatrix.of(Y).sparse()
+    assert labels.occurring().tolist() == [0, 2, 3]
+    assert torch.equal(labels.only(torch.tensor([3, 0])).dense(torch.int64), Y[:, [3, 0]])

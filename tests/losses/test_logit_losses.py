@@ -24,25 +24,49 @@ def variants() -> list[tuple[str, str]]:
     return [(k[1], k[2]) for k in keys if k and k[2] != "zlpr_official_shifted"]
 
 
-def build(variant: str) -> torch.nn.Module:
+def build(variant: str, **settings) -> torch.nn.Module:
     if variant.startswith("asl"):
         neg, pos, clip, detach = re.fullmatch(r"asl_sum_gn(.*)_gp(.*)_m(.*)_detach(\d)", variant).groups()
-        return losses.get(
-            "asl", gamma_neg=float(neg), gamma_pos=float(pos), clip=float(clip), detach_focus=detach == "1"
-        )
+        focus = {"gamma_neg": float(neg), "gamma_pos": float(pos), "clip": float(clip)}
+        return losses.get("asl", detach_focus=detach == "1", **focus, **settings)
     return losses.get({"bce_mean": "bce", "zlpr": "zlpr", "twoway_tp4_tn1": "twoway"}[variant])
 
 
-@pytest.mark.parametrize(("case", "variant"), variants())
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_released_values(case, variant, dtype):
+def assert_stored(loss: torch.nn.Module, case: str, variant: str, dtype: torch.dtype) -> None:
     x = torch.from_numpy(STORED[f"{case}__logits"]).to(dtype).requires_grad_()
-    value = build(variant)(x, torch.from_numpy(STORED[f"{case}__Y"]))
+    value = loss(x, torch.from_numpy(STORED[f"{case}__Y"]))
     value.backward()
     tolerance = TOLERANCE[dtype]
     want, grad = STORED[f"{case}__{variant}__value"], STORED[f"{case}__{variant}__grad"]
     assert abs(float(value.detach()) - want) <= tolerance * max(1, abs(want))
     np.testing.assert_allclose(x.grad.numpy(), grad, rtol=tolerance, atol=tolerance * np.abs(grad).max())
+
+
+@pytest.mark.parametrize(("case", "variant"), variants())
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_released_values(case, variant, dtype):
+    assert_stored(build(variant), case, variant, dtype)
+
+
+@pytest.mark.parametrize(("case", "variant"), [v for v in variants() if v[1].startswith("asl")])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_log_space_has_the_released_values_while_nothing_is_cut_off(case, variant, dtype):
+    assert np.abs(STORED[f"{case}__logits"]).max() < 18.4
+    assert_stored(build(variant, log_space=True), case, variant, dtype)
+
+
+@pytest.mark.parametrize("case", ["c0", "c1", "c2"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_focal_has_the_released_values_of_equal_focus(case, dtype):
+    assert_stored(losses.get("focal"), case, "asl_sum_gn2_gp2_m0_detach0", dtype)
+
+
+@pytest.mark.parametrize("case", ["c0", "c1", "c2"])
+def test_released_zlpr_lacks_the_maxima(case):
+    x, Y = (torch.from_numpy(STORED[f"{case}__{name}"]) for name in ("logits", "Y"))
+    highest = [(-x).masked_fill(Y == 0, -torch.inf).amax(1), x.masked_fill(Y > 0, -torch.inf).amax(1)]
+    value = losses.get("zlpr")(x, Y) - sum(highest).mean()
+    assert float(value) == pytest.approx(float(STORED[f"{case}__zlpr_official_shifted__value"]), rel=1e-6)
 
 
 def drawn(b: int = 7, c: int = 5, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -88,16 +112,6 @@ def test_reductions(name):
     torch.testing.assert_close(losses.get(name, reduction="sum")(x, Y), rows.sum())
     divisor = 7 if name == "zlpr" else 35
     torch.testing.assert_close(losses.get(name, reduction="mean")(x, Y), rows.sum() / divisor)
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_is_float32_inside(name, dtype):
-    x, Y = drawn()
-    x = x.to(dtype)
-    value = losses.get(name)(x, Y)
-    assert value.dtype == torch.float32
-    torch.testing.assert_close(value, TWINS[name](x.double(), Y).float())
 
 
 def test_focal_is_asl_with_equal_focus_and_no_margin():

@@ -43,7 +43,7 @@ def test_temperature_must_be_positive(temperature):
 def test_unknown_reduction_and_engine():
     with pytest.raises(ManyLabelError, match="'mean', 'sum' or 'none'"):
         losses.get("any", reduction="avg")
-    with pytest.raises(ManyLabelError, match="'auto', 'dense', 'streamed'"):
+    with pytest.raises(ManyLabelError, match="'auto', 'dense', 'streamed', 'flash'"):
         losses.get("any", engine="fast")
 
 

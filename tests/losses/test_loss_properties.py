@@ -1,11 +1,9 @@
-"""What must hold for every contrastive loss on every rung of the engine."""
+"""What holds for contrastive losses in particular, on every rung; see ``test_every_loss`` for the rest."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tests.losses.cases import ENGINES, SOFT, TWINS, Case, assert_near, case, run, twin
 from torch.nn.functional import one_hot
 
@@ -29,7 +27,7 @@ def permuted(c: Case, rows=None, candidates=None, columns=None) -> Case:
 @every_loss
 @every_engine
 @both_ways
-@pytest.mark.parametrize("shape", [(9, 14, 5), (1, 1, 3), (1, 4, 3), (6, 1, 2), (33, 70, 12)])
+@pytest.mark.parametrize("shape", [(9, 14, 5), (6, 1, 2), (20, 40, 8)])
 @pytest.mark.parametrize("normalize", [True, False])
 def test_equals_its_slow_twin(name, engine, mutual, shape, normalize):
     b, n, c = shape
@@ -88,12 +86,11 @@ def _every_label_is_shared(c: Case, mutual: bool) -> bool:
 
 @every_loss
 @every_engine
-@both_ways
-@pytest.mark.parametrize("keys_grad", [True, False])
-def test_sparse_labels_are_dense_labels(name, engine, mutual, keys_grad):
+def test_constant_keys_with_sparse_labels(name, engine):
     c = case(name)
-    dense = run(name, c, mutual, engine=engine, keys_grad=keys_grad)
-    assert_near(run(name, c, mutual, engine=engine, keys_grad=keys_grad, sparse=True), dense, 1e-12)
+    value, grads = run(name, c, False, engine=engine)
+    constant = run(name, c, False, engine=engine, keys_grad=False, sparse=True)
+    assert_near(constant, (value, grads[:1]), 1e-12)
 
 
 @every_loss
@@ -113,16 +110,6 @@ def test_nothing_contributes(name, engine, mutual):
 
 @every_loss
 @every_engine
-def test_batch_of_one_against_itself(name, engine):
-    c = case(name, b=1)
-    c.Y[0, 0] = 1 if name != "supcon" else c.Y[0, 0]
-    value, (grad,) = run(name, c, True, engine=engine)
-    assert float(value) == 0
-    assert bool((grad == 0).all())
-
-
-@every_loss
-@every_engine
 @both_ways
 def test_a_row_of_zeros_gives_finite_numbers(name, engine, mutual):
     c = case(name, b=8).to(torch.float32)
@@ -134,20 +121,6 @@ def test_a_row_of_zeros_gives_finite_numbers(name, engine, mutual):
 
 
 @every_loss
-@every_engine
-@both_ways
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_is_float32_inside(name, engine, mutual, dtype):
-    c = case(name, d=16).to(dtype)
-    value, grads = run(name, c, mutual, engine=engine)
-    assert value.dtype == torch.float32
-    assert all(g.dtype == dtype for g in grads)
-    want = twin(name, c, mutual, 0.1)
-    assert_near((value, []), (want[0], []), 1e-6)
-    assert_near((value, grads), want, 4 * torch.finfo(dtype).eps)
-
-
-@every_loss
 @both_ways
 def test_autocast_changes_nothing(name, mutual):
     c = case(name, d=16).to(torch.float32)
@@ -155,34 +128,6 @@ def test_autocast_changes_nothing(name, mutual):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         got = run(name, c, mutual, engine="streamed")
     assert_near(got, want, 1e-6)
-
-
-@every_loss
-@every_engine
-@both_ways
-def test_reductions_agree(name, engine, mutual):
-    c = case(name)
-    rows, _ = run(name, c, mutual, engine=engine, reduction="none")
-    total, grads = run(name, c, mutual, engine=engine, reduction="sum")
-    mean, mean_grads = run(name, c, mutual, engine=engine)
-    assert rows.shape == (len(c.x),)
-    torch.testing.assert_close(rows.sum(), total)
-    divisor = total / mean
-    assert abs(float(divisor) - round(float(divisor))) < 1e-9
-    torch.testing.assert_close(mean_grads[0] * divisor, grads[0])
-
-
-@every_loss
-@every_engine
-@both_ways
-def test_gradient_of_every_row(name, engine, mutual):
-    c = case(name, b=5, n=6, d=3)
-    loss = losses.get(name, reduction="none", temperature=0.5, engine=engine)
-    x, keys = c.x.requires_grad_(), c.keys.requires_grad_()
-    if mutual:
-        assert torch.autograd.gradcheck(lambda a: loss(a, c.Y), (x,))
-    else:
-        assert torch.autograd.gradcheck(lambda a, k: loss(a, c.Y, k, c.T), (x, keys))
 
 
 @every_loss
@@ -207,26 +152,6 @@ def test_soft_labels_are_weights(name, engine, mutual, sparse):
     c.Y = (c.Y * torch.rand(c.Y.shape, generator=g)).double()
     c.T = (c.T * torch.rand(c.T.shape, generator=g)).double()
     assert_near(run(name, c, mutual, engine=engine, sparse=sparse), twin(name, c, mutual, 0.1), 1e-10)
-
-
-@given(
-    b=st.integers(1, 12),
-    n=st.integers(1, 20),
-    n_labels=st.integers(1, 6),
-    density=st.floats(0, 1),
-    temperature=st.floats(0.005, 10),
-    seed=st.integers(0, 1000),
-    mutual=st.booleans(),
-    engine=st.sampled_from(ENGINES),
-    name=st.sampled_from(NAMES),
-)
-@settings(max_examples=120, deadline=None)
-def test_any_shape_density_and_temperature(b, n, n_labels, density, temperature, seed, mutual, engine, name):
-    c = case(name, b, n, n_labels, d=5, density=density, seed=seed).to(torch.float32)
-    value, grads = run(name, c, mutual, engine=engine, temperature=temperature)
-    assert bool(value.isfinite())
-    assert all(bool(g.isfinite().all()) for g in grads)
-    assert_near((value, []), (twin(name, c, mutual, temperature)[0], []), 1e-5)
 
 
 def test_class_numbers_are_one_hot_rows():

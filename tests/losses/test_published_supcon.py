@@ -23,6 +23,12 @@ def close(got: torch.Tensor, want: np.ndarray, dtype: torch.dtype) -> None:
     )
 
 
+def test_every_stored_variant_is_compared():
+    results = {key.split("__")[1] for key in MULSUPCON.files if key.endswith("__value")}
+    assert results == {"mulsupcon", "mulsupcon_weighted", "all", "any"}
+    assert {key.split("__")[0] for key in MULSUPCON.files} == {f"c{case}" for case in range(7)}
+
+
 @pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
 @pytest.mark.parametrize("case", range(7))
 @pytest.mark.parametrize("name", ["mulsupcon", "mulsupcon_weighted", "all", "any"])

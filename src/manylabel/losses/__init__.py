@@ -12,6 +12,8 @@ from typing import Any
 from torch import nn
 
 from manylabel.errors import ManyLabelError
+from manylabel.losses.cached import cached_step
+from manylabel.losses.kernel_mixture import KMCL
 from manylabel.losses.logits import ASL, BCE, ZLPR, Focal, TwoWay
 from manylabel.losses.overlap import Base, PairWeighted
 from manylabel.losses.prototypes import MSC, REG, WRG, Proto
@@ -20,6 +22,7 @@ from manylabel.losses.supcon import All, AnyShared, MulSupCon, MulSupConInBatch,
 __all__ = [
     "ASL",
     "BCE",
+    "KMCL",
     "MSC",
     "REG",
     "WRG",
@@ -35,6 +38,7 @@ __all__ = [
     "Proto",
     "SupCon",
     "TwoWay",
+    "cached_step",
     "get",
     "names",
 ]
@@ -52,6 +56,7 @@ _LOSSES: dict[str, type[nn.Module]] = {
     "msc": MSC,
     "reg": REG,
     "wrg": WRG,
+    "kmcl": KMCL,
     "bce": BCE,
     "focal": Focal,
     "asl": ASL,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -10,6 +11,11 @@ from torch import Tensor
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
 from manylabel.losses.precision import working_dtype
+from manylabel.losses.ranks import Shard
+from manylabel.losses.softmax import Contrast, Engine, PairWeights, contrast
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 EPS = 1e-8  # what the authors of the overlap and prototype losses add to their denominators
 REDUCTIONS = ("mean", "sum", "none")
@@ -19,21 +25,54 @@ REDUCTIONS = ("mean", "sum", "none")
 class Batch:
     """Anchors ``z`` (B, D) with labels ``Y``, candidates ``keys`` (N, D) with labels ``T``.
 
-    ``keys`` is None where the batch is contrasted with itself; ``T`` is then ``Y``.
+    Attributes
+    ----------
+    own : int or None
+        Anchor i is candidate ``own + i`` and is left out of its own candidates; None where no anchor is among
+        the candidates.
+    keys : tensor or None
+        None where the candidates are the anchors; ``T`` is then ``Y``.
+    shard : Shard or None
+        Where the anchors are only this process's part of the batch; the candidates are those of all.
     """
 
     z: Tensor
     Y: LabelMatrix
     keys: Tensor | None
     T: LabelMatrix
+    own: int | None = None
+    shard: Shard | None = None
 
     @property
     def mutual(self) -> bool:
-        return self.keys is None
+        """Whether the candidates are the batch itself."""
+        return self.own is not None
 
     @property
     def dtype(self) -> torch.dtype:
         return working_dtype(self.z)
+
+    def spread(self) -> Batch:
+        """The same anchors against the candidates of all ranks."""
+        if self.shard is None:
+            return self
+        keys = self.shard.rows(self.z if self.keys is None else self.keys)
+        T, own = self.shard.labels(self.T), None if self.own is None else self.shard.first(len(self.z))
+        return replace(self, keys=keys, T=T, own=own)
+
+    def contrast(
+        self, weights: PairWeights, temperature: float, normalize: bool, engine: str | Engine
+    ) -> Contrast:
+        """Anchors against candidates under the weights of a loss."""
+        return contrast(
+            self.z,
+            self.keys,
+            weights,
+            temperature=temperature,
+            normalize=normalize,
+            engine=engine,
+            own=self.own,
+        )
 
 
 def read_batch(
@@ -44,8 +83,10 @@ def read_batch(
     Y_keys: Labels | None = None,
     *,
     binary: bool = True,
+    group: ProcessGroup | None = None,
 ) -> Batch:
     """Check the arguments of a contrastive loss against each other."""
+    shard = None if group is None else Shard(group)
     check_embeddings(who, "embeddings", z)
     own = read_labels(who, Y, z, "embeddings", binary)
     if keys is None:
@@ -53,7 +94,7 @@ def read_batch(
             raise ManyLabelError(
                 who, "keys along with Y_keys", "Y_keys alone", "Pass the rows of the candidates."
             )
-        return Batch(z, own, None, own)
+        return Batch(z, own, None, own, 0, shard)
     check_embeddings(who, "keys", keys)
     if keys.shape[1] != z.shape[1]:
         raise ManyLabelError(
@@ -74,7 +115,7 @@ def read_batch(
             str(other.shape),
             "Use the same label columns for anchors and candidates.",
         )
-    return Batch(z, own, keys, other)
+    return Batch(z, own, keys, other, None, shard)
 
 
 def check_embeddings(who: str, what: str, z: Tensor) -> None:
@@ -114,10 +155,15 @@ def check_reduction(who: str, reduction: str) -> None:
         )
 
 
-def reduce(values: Tensor, reduction: str, divisor: Tensor | int) -> Tensor:
-    """Per-anchor values, their sum, or their sum over the loss's own divisor (0 where nothing counted)."""
+def reduce(values: Tensor, reduction: str, divisor: Tensor | int, shard: Shard | None = None) -> Tensor:
+    """Per-anchor values, their sum, or their sum over the loss's own divisor (0 where nothing counted).
+
+    With a shard, values and divisor are those of this rank's anchors, and both are summed over the ranks.
+    """
     if reduction == "none":
         return values
+    total = values.sum() if shard is None else shard.total(values.sum())
     if reduction == "sum":
-        return values.sum()
-    return values.sum() / torch.as_tensor(divisor, dtype=values.dtype, device=values.device).clamp(min=1e-12)
+        return total
+    count = torch.as_tensor(divisor, dtype=values.dtype, device=values.device)
+    return total / (count if shard is None else shard.total(count)).clamp(min=1e-12)

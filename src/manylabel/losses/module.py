@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
 from manylabel.labels import Labels
 from manylabel.losses.batch import check_reduction, check_temperature
 from manylabel.losses.softmax import Engine
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 
 class LossModule(nn.Module):
@@ -19,6 +22,17 @@ class LossModule(nn.Module):
     ----------
     engine : Engine
         ``engine.ran`` tells which rung the last call used.
+    group : torch.distributed.ProcessGroup or None
+        The ranks that hold the batch together; None for this process alone.
+
+    Notes
+    -----
+    With a group (``torch.distributed.group.WORLD`` for all processes), every rank passes its own anchors, and
+    its own keys where there are keys; shards may differ in size. Candidates are those of all ranks. Each rank
+    returns the loss of the whole batch, and differentiating it on all ranks gives each parameter as many
+    times its gradient as there are ranks, which the mean that ``DistributedDataParallel`` takes turns into
+    the gradient of one process with the whole batch. ``reduction="none"`` gives the values of the anchors of
+    this rank.
     """
 
     function: ClassVar[Callable[..., Tensor]]
@@ -29,12 +43,13 @@ class LossModule(nn.Module):
         reduction: str = "mean",
         normalize: bool = True,
         engine: str | Engine = "auto",
+        group: ProcessGroup | None = None,
     ) -> None:
         super().__init__()
         check_temperature(type(self).__name__, temperature)
         check_reduction(type(self).__name__, reduction)
         self.temperature, self.reduction, self.normalize = temperature, reduction, normalize
-        self.engine = Engine.of(engine)
+        self.engine, self.group = Engine.of(engine), group
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments of the function."""
@@ -43,10 +58,12 @@ class LossModule(nn.Module):
             "reduction": self.reduction,
             "normalize": self.normalize,
             "engine": self.engine,
+            "group": self.group,
         }
 
     def extra_repr(self) -> str:
-        return ", ".join(f"{name}={value}" for name, value in self.settings().items() if name != "engine")
+        shown = {name: value for name, value in self.settings().items() if name not in ("engine", "group")}
+        return ", ".join(f"{name}={value}" for name, value in shown.items())
 
 
 class ContrastiveLoss(LossModule):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -11,13 +12,16 @@ from torch import Tensor
 from manylabel.labels import LabelMatrix, Labels
 from manylabel.losses.batch import EPS, read_batch, reduce
 from manylabel.losses.module import ContrastiveLoss
-from manylabel.losses.precision import full_precision
-from manylabel.losses.softmax import Engine, TileWeights, contrast
+from manylabel.losses.precision import exact
+from manylabel.losses.softmax import Engine, Overlaps, TileWeights
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 PairWeight: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 
-@full_precision
+@exact
 def base(
     z: Tensor,
     Y: Labels,
@@ -28,15 +32,16 @@ def base(
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """SupCon weighted by Jaccard overlap; see :class:`Base`."""
-    batch = read_batch("Base", z, Y, keys, Y_keys)
+    batch = read_batch("Base", z, Y, keys, Y_keys, group=group).spread()
     weights = Jaccard(batch.Y, batch.T, batch.dtype)
-    result = contrast(z, keys, weights, temperature=temperature, normalize=normalize, engine=engine)
-    return reduce(result.values, reduction, (result.totals > 0).sum())
+    result = batch.contrast(weights, temperature, normalize, engine)
+    return reduce(result.values, reduction, (result.totals > 0).sum(), batch.shard)
 
 
-@full_precision
+@exact
 def pair_weighted(
     z: Tensor,
     Y: Labels,
@@ -49,16 +54,15 @@ def pair_weighted(
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """SupCon under weights that the caller defines; see :class:`PairWeighted`."""
-    batch = read_batch("PairWeighted", z, Y, keys, Y_keys, binary=False)
+    batch = read_batch("PairWeighted", z, Y, keys, Y_keys, binary=False, group=group).spread()
     weights = GivenWeights(batch.Y, batch.T, weight or shared_labels, normalize_weights)
-    own = 0 if batch.mutual else None
-    candidates = z if batch.mutual else keys
-    result = contrast(
-        z, candidates, weights, temperature=temperature, normalize=normalize, engine=engine, own=own
-    )
-    return reduce(result.values, reduction, (result.totals > 0).sum())
+    if batch.keys is None:  # the weights need not be symmetric
+        batch = replace(batch, keys=z)
+    result = batch.contrast(weights, temperature, normalize, engine)
+    return reduce(result.values, reduction, (result.totals > 0).sum(), batch.shard)
 
 
 def shared_labels(Y: Tensor, T: Tensor) -> Tensor:
@@ -72,13 +76,13 @@ class Jaccard(TileWeights):
     symmetric = True
 
     def __init__(self, Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype) -> None:
-        self.Y, self.T = Y, T
+        self.overlaps = Overlaps(Y, T)
         self.counts, self.other_counts = Y.row_counts(dtype), T.row_counts(dtype)
 
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
-        shared = self.Y.overlap(self.T, rows, columns).to(dtype)
+        shared = self.overlaps.tile(rows, columns, dtype)
         union = self.counts[rows, None] + self.other_counts[columns]
-        return shared.div_((union - shared).add_(EPS))
+        return shared.div_(union.sub_(shared).add_(EPS))
 
     def row_scale(self, totals: Tensor) -> Tensor:
         return (totals + EPS).reciprocal_()
@@ -131,7 +135,7 @@ class PairWeighted(ContrastiveLoss):
         It is called for tiles, never for all pairs at once, and its result gets no gradient.
     normalize_weights : bool, default True
         Divide the weights of each anchor by their sum.
-    temperature, reduction, normalize, engine
+    temperature, reduction, normalize, engine, group
         As in :class:`~manylabel.losses.MulSupCon`.
 
     Notes
@@ -158,8 +162,9 @@ class PairWeighted(ContrastiveLoss):
         reduction: str = "mean",
         normalize: bool = True,
         engine: str | Engine = "auto",
+        group: ProcessGroup | None = None,
     ) -> None:
-        super().__init__(temperature, reduction, normalize, engine)
+        super().__init__(temperature, reduction, normalize, engine, group)
         self.weight, self.normalize_weights = weight, normalize_weights
 
     def settings(self) -> dict[str, Any]:

@@ -6,7 +6,9 @@ embeddings and always get a gradient. A prototype carries its own label and no o
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,13 +17,15 @@ from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels, OneLabel
 from manylabel.losses.batch import EPS, Batch, check_embeddings, read_batch, reduce
 from manylabel.losses.module import PrototypeLoss
-from manylabel.losses.precision import full_precision
-from manylabel.losses.softmax import Engine, LabelWeights, TileWeights, contrast
-from manylabel.losses.softmax.job import without_own
-from manylabel.losses.softmax.rows import tile_shape, tiles
+from manylabel.losses.precision import exact
+from manylabel.losses.shares import EqualShares, SharedUnits, Shares, equal_label_weights
+from manylabel.losses.softmax import Engine, LabelWeights, PairWeights, contrast
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 
-@full_precision
+@exact
 def proto(
     z: Tensor,
     Y: Labels,
@@ -31,17 +35,18 @@ def proto(
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """Prototypes as the only candidates; see :class:`Proto`."""
-    batch = _read("Proto", z, Y, prototypes)
+    batch = _read("Proto", z, Y, prototypes, group=group)
     counts = batch.Y.row_counts(batch.dtype)  # (B,)
     own_label = OneLabel(torch.arange(batch.Y.n_labels, device=z.device), batch.Y.n_labels)
     weights = LabelWeights(batch.Y, torch.ones_like(counts[:1]).expand(batch.Y.n_labels), own_label, counts)
     values, _ = contrast(z, prototypes, weights, temperature=temperature, normalize=normalize, engine=engine)
-    return reduce(values / counts.clamp(min=1), reduction, (counts > 0).sum())
+    return reduce(values / counts.clamp(min=1), reduction, (counts > 0).sum(), batch.shard)
 
 
-@full_precision
+@exact
 def msc(
     z: Tensor,
     Y: Labels,
@@ -55,31 +60,35 @@ def msc(
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """MSC (ABALONE); see :class:`MSC`."""
-    batch = _read("MSC", z, Y, prototypes, keys, Y_keys)
-    samples = [z] if keys is None else [z, keys]
-    labels = batch.Y if keys is None else batch.Y.followed_by(batch.T)
-    n_samples = labels.n_rows
-    weights = SharedUnits(batch.Y, labels.with_identity(), n_samples, alpha, batch.dtype)
+    batch = _read("MSC", z, Y, prototypes, keys, Y_keys, group)
+    samples = replace(batch, keys=None, T=batch.Y, own=0).spread()
+    candidates, T, own = [z if samples.keys is None else samples.keys], samples.T, samples.own or 0
+    if keys is not None:
+        more = batch.spread()
+        assert more.keys is not None
+        candidates, T = [*candidates, more.keys], T.followed_by(more.T)
+    n_samples = T.n_rows
+    weights = SharedUnits(batch.Y, T.with_identity(), n_samples, alpha, batch.dtype, own)
     multiplicity = torch.ones(n_samples + len(prototypes), dtype=batch.dtype, device=z.device)
     multiplicity[:n_samples] = beta
-    candidates = torch.cat([*samples, prototypes])
     values, totals = contrast(
         z,
-        candidates,
+        torch.cat([*candidates, prototypes]),
         weights,
         temperature=temperature,
         normalize=normalize,
         engine=engine,
-        own=0,
+        own=own,
         multiplicity=multiplicity,
     )
     divisor = weights.counts.clamp(min=1) + (0.0 if keys is None else EPS)
-    return reduce(values / divisor, reduction, (totals > 0).sum())
+    return reduce(values / divisor, reduction, (totals > 0).sum(), batch.shard)
 
 
-@full_precision
+@exact
 def reg(
     z: Tensor,
     Y: Labels,
@@ -90,14 +99,18 @@ def reg(
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """REG: no positive is ever pushed away; see :class:`REG`."""
-    batch = _read("REG", z, Y, prototypes)
-    weights = Shares(batch.Y.with_identity(), alpha, True, batch.dtype)
+
+    def weights(A: LabelMatrix, dtype: torch.dtype) -> PairWeights:
+        return Shares(A, alpha, True, dtype) if alpha else EqualShares(A, dtype)
+
+    batch = _read("REG", z, Y, prototypes, group=group)
     return _among_all(batch, prototypes, weights, temperature, reduction, normalize, engine)
 
 
-@full_precision
+@exact
 def wrg(
     z: Tensor,
     Y: Labels,
@@ -108,33 +121,51 @@ def wrg(
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """REG without its regulariser; see :class:`WRG`."""
-    batch = _read("WRG", z, Y, prototypes)
-    weights = Shares(batch.Y.with_identity(), alpha, False, batch.dtype)
+
+    def weights(A: LabelMatrix, dtype: torch.dtype) -> PairWeights:
+        return Shares(A, alpha, False, dtype) if alpha else equal_label_weights(A, dtype)
+
+    batch = _read("WRG", z, Y, prototypes, group=group)
     return _among_all(batch, prototypes, weights, temperature, reduction, normalize, engine)
 
 
 def _among_all(
     batch: Batch,
     prototypes: Tensor,
-    weights: Shares,
+    make_weights: Callable[[LabelMatrix, torch.dtype], PairWeights],
     temperature: float,
     reduction: str,
     normalize: bool,
     engine: str | Engine,
 ) -> Tensor:
-    """Samples and prototypes, each against all the others; mean over those that have a positive."""
+    """Samples and prototypes, each against all the others; mean over those that have a positive.
+
+    Over several ranks each one adds up the anchors it holds and a share of the prototypes, though it visits
+    the pairs of all: their weights are made from both sides at once.
+    """
+    x, A, own, shard = batch.z, batch.Y.with_identity(), slice(None), batch.shard
+    if shard is None:
+        x = torch.cat([x, prototypes])
+    else:
+        n, part = len(x), shard.part(len(prototypes))
+        index = torch.arange(len(A), device=x.device)
+        A = shard.labels(A.take(torch.cat([index[:n], index[n:][part]])))
+        local = torch.cat([x, prototypes[part]])
+        first = shard.first(len(local))
+        x, own = shard.rows(local), slice(first, first + len(local))
     values, totals = contrast(
-        torch.cat([batch.z, prototypes]),
+        x,
         None,
-        weights,
+        make_weights(A, batch.dtype),
         temperature=temperature,
         normalize=normalize,
         engine=engine,
-        uniform=reduction != "none",
+        uniform=reduction != "none" and shard is None,
     )
-    return reduce(values, reduction, (totals > 0).sum())
+    return reduce(values[own], reduction, (totals[own] > 0).sum(), shard)
 
 
 def _read(
@@ -144,8 +175,9 @@ def _read(
     prototypes: Tensor,
     keys: Tensor | None = None,
     Y_keys: Labels | None = None,
+    group: ProcessGroup | None = None,
 ) -> Batch:
-    batch = read_batch(who, z, Y, keys, Y_keys)
+    batch = read_batch(who, z, Y, keys, Y_keys, group=group)
     check_embeddings(who, "prototypes", prototypes)
     want = (batch.Y.n_labels, z.shape[1])
     if tuple(prototypes.shape) != want:
@@ -156,94 +188,6 @@ def _read(
             "Pass a (n_labels, D) parameter.",
         )
     return batch
-
-
-class OverlapWeights(TileWeights):
-    """``w_ia = f_ia sum_c R_ic T_ac``, ``R_ic = Y_ic / (n_ic + EPS)``, ``n_ic`` a sum of ``f_ia T_ac``.
-
-    Every label of an anchor hands out one unit of weight among the candidates that carry it, in shares ``f``.
-    """
-
-    counts: Tensor  # (B,) labels of the anchors
-    other_counts: Tensor  # (N,) labels of the candidates, 1 for none
-    R: LabelMatrix
-
-    def __init__(self, Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype) -> None:
-        self.Y, self.T = Y, T
-        self.counts, self.other_counts = Y.row_counts(dtype), T.row_counts(dtype)
-
-    def share(self, shared: Tensor, counts: Tensor, other_counts: Tensor, columns: slice) -> Tensor:
-        """``f_ia`` from intersections (m, n) and label counts (m,), (n,); may overwrite the intersections."""
-        raise NotImplementedError
-
-    def carried(self) -> Tensor:
-        """``sum_a f_ia T_ac`` at the entries of Y, own pairs left out; a block of rows at a time."""
-        dtype = self.counts.dtype
-        height, width = tile_shape(self.Y.n_rows, self.T.n_rows, self.Y.device)
-        candidates = [(c, self.T.take(c)) for c in tiles(0, self.T.n_rows, width)]
-        parts = []
-        for rows in tiles(0, self.Y.n_rows, height):
-            Y = self.Y.take(rows)
-            sums = torch.zeros(self.Y.n_labels, Y.n_rows, dtype=dtype, device=self.Y.device)
-            for columns, T in candidates:
-                shared = Y.row_sums(T.columns_first(dtype))
-                f = self.share(shared, self.counts[rows], self.other_counts[columns], columns)
-                sums += T.label_sums(without_own(f, rows, columns, 0, 0.0).T.contiguous())
-            parts.append(Y.pick(sums))
-        return torch.cat(parts)
-
-    def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
-        table = self.T.take(columns).columns_first(dtype)
-        shared = self.Y.take(rows).row_sums(table)
-        f = self.share(shared, self.counts[rows], self.other_counts[columns], columns)
-        return f * self.R.take(rows).row_sums(table)
-
-
-class SharedUnits(OverlapWeights):
-    """MSC: ``f_ia = alpha / |y_i or y_a|`` for samples and 1 for prototypes, which come last."""
-
-    def __init__(
-        self, Y: LabelMatrix, T: LabelMatrix, n_samples: int, alpha: float, dtype: torch.dtype
-    ) -> None:
-        super().__init__(Y, T, dtype)
-        self.n_samples, self.alpha = n_samples, alpha
-        carried = self.carried()
-        present = _present(Y, carried)
-        self.R = Y.with_entries(present / (carried + EPS))
-
-    def share(self, shared: Tensor, counts: Tensor, other_counts: Tensor, columns: slice) -> Tensor:
-        union = counts[:, None] + other_counts - shared
-        f = self.alpha / union.clamp_(min=1)
-        f[:, max(self.n_samples - columns.start, 0) :] = 1.0
-        return f
-
-
-class Shares(OverlapWeights):
-    """REG: ``f_ia = (|y_i and y_a| / |y_a|)^alpha``; if alpha < 0, whether ``y_a`` lies within ``y_i``."""
-
-    def __init__(self, A: LabelMatrix, alpha: float, regularised: bool, dtype: torch.dtype) -> None:
-        super().__init__(A, A, dtype)
-        self.alpha, self.regularised = alpha, regularised
-        carried = self.carried()
-        present = _present(A, carried)
-        rows = A.spread_rows(self.counts.clamp(min=1))
-        R = present / (carried + EPS) / rows
-        self.R = A.with_entries(R)
-        self.totals = A.with_entries(R * carried).row_counts(dtype)
-
-    def share(self, shared: Tensor, counts: Tensor, other_counts: Tensor, columns: slice) -> Tensor:
-        if self.alpha < 0:
-            return (shared == other_counts).to(shared.dtype)
-        if self.alpha == 0:
-            return torch.ones_like(shared)
-        x = shared.div_(other_counts.clamp(min=1))
-        return x if self.alpha == 1 else x.pow_(self.alpha)
-
-
-def _present(Y: LabelMatrix, like: Tensor) -> Tensor:
-    """The stored entries of a binary matrix as numbers."""
-    entries = Y.entries()
-    return torch.ones_like(like) if entries is None else entries.to(like.dtype)
 
 
 class Proto(PrototypeLoss):
@@ -259,7 +203,9 @@ class Proto(PrototypeLoss):
     reduction : "mean", "sum" or "none", default "mean"
         "none" gives ``L_i``, (B,).
     normalize : bool, default True
-    engine : "auto", "dense" or "streamed", default "auto"
+    engine : "auto", "dense", "streamed" or "flash", default "auto"
+    group : torch.distributed.ProcessGroup, optional
+        The ranks that hold the batch together; every rank passes the same prototypes.
 
     Notes
     -----
@@ -290,7 +236,7 @@ class MSC(PrototypeLoss):
         Share of the samples in the positives.
     beta : float, default 0.1
         Share of the samples in the denominator.
-    temperature, reduction, normalize, engine
+    temperature, reduction, normalize, engine, group
         As in :class:`Proto`.
 
     Notes
@@ -315,8 +261,9 @@ class MSC(PrototypeLoss):
         reduction: str = "mean",
         normalize: bool = True,
         engine: str | Engine = "auto",
+        group: ProcessGroup | None = None,
     ) -> None:
-        super().__init__(temperature, reduction, normalize, engine)
+        super().__init__(temperature, reduction, normalize, engine, group)
         self.alpha, self.beta = alpha, beta
 
     def forward(
@@ -348,8 +295,9 @@ class WRG(PrototypeLoss):
     ----------
     alpha : float, default 0
         How much the share of the candidate's labels that the anchor has counts; negative for the hard rule.
-    temperature, reduction, normalize, engine
-        As in :class:`Proto`. ``reduction="none"`` gives a value per sample, then per prototype, (B + C,).
+    temperature, reduction, normalize, engine, group
+        As in :class:`Proto`. ``reduction="none"`` gives a value per sample, then per prototype, (B + C,); over
+        several ranks, per sample of this rank and per prototype of its share.
 
     Notes
     -----
@@ -365,8 +313,9 @@ class WRG(PrototypeLoss):
         reduction: str = "mean",
         normalize: bool = True,
         engine: str | Engine = "auto",
+        group: ProcessGroup | None = None,
     ) -> None:
-        super().__init__(temperature, reduction, normalize, engine)
+        super().__init__(temperature, reduction, normalize, engine, group)
         self.alpha = alpha
 
     def settings(self) -> dict[str, Any]:

@@ -9,18 +9,26 @@ anchor).
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from manylabel.errors import ManyLabelError
-from manylabel.labels import LabelMatrix, Labels, OneLabel, match_groups
+from manylabel.labels import LabelMatrix, Labels, OneLabel, SparseLabels, match_groups
 from manylabel.losses.batch import Batch, read_batch, reduce
 from manylabel.losses.module import ContrastiveLoss
-from manylabel.losses.precision import full_precision
-from manylabel.losses.softmax import Contrast, Engine, LabelWeights, TileWeights, contrast
+from manylabel.losses.precision import exact
+from manylabel.losses.softmax import Contrast, Engine, LabelWeights, Overlaps, TileWeights
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
+_MANY_LABELS = 1 << 14
 
 
-@full_precision
+@exact
 def mulsupcon(
     z: Tensor,
     Y: Labels,
@@ -31,15 +39,16 @@ def mulsupcon(
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """MulSupCon: one positive set per label of the anchor; see :class:`MulSupCon`."""
-    batch = read_batch("MulSupCon", z, Y, keys, Y_keys, binary=False)
+    batch = read_batch("MulSupCon", z, Y, keys, Y_keys, binary=False, group=group).spread()
     values, totals = _per_label(batch, temperature, normalize, engine)
     counts = batch.Y.row_counts(batch.dtype) if batch.mutual else totals
-    return reduce(values, reduction, counts.sum())
+    return reduce(values, reduction, counts.sum(), batch.shard)
 
 
-@full_precision
+@exact
 def mulsupcon_weighted(
     z: Tensor,
     Y: Labels,
@@ -50,15 +59,16 @@ def mulsupcon_weighted(
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """MulSupCon with every anchor divided by its number of labels; see :class:`MulSupConWeighted`."""
-    batch = read_batch("MulSupConWeighted", z, Y, keys, Y_keys, binary=False)
+    batch = read_batch("MulSupConWeighted", z, Y, keys, Y_keys, binary=False, group=group).spread()
     values, totals = _per_label(batch, temperature, normalize, engine)
     counts = batch.Y.row_counts(batch.dtype) if batch.mutual else totals
-    return reduce(values / torch.where(counts > 0, counts, 1), reduction, len(z))
+    return reduce(values / torch.where(counts > 0, counts, 1), reduction, len(z), batch.shard)
 
 
-@full_precision
+@exact
 def supcon(
     z: Tensor,
     Y: Labels,
@@ -69,21 +79,25 @@ def supcon(
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """SupCon for one label per row; see :class:`SupCon`."""
     ids, key_ids = _class_numbers(Y), None if Y_keys is None else _class_numbers(Y_keys)
-    batch = read_batch("SupCon", z, _one_column(ids), keys, None if key_ids is None else _one_column(key_ids))
+    key_column = None if key_ids is None else _one_column(key_ids)
+    batch = read_batch("SupCon", z, _one_column(ids), keys, key_column, group=group).spread()
     own = ids.to(z.device)
     other = own if key_ids is None else key_ids.to(z.device)
+    if batch.shard is not None:
+        other = batch.shard.rows(other)
     groups, key_groups = match_groups(own, other)
     unlabelled, key_unlabelled = torch.full_like(own, len(z)), torch.full_like(other, len(z))
     left = torch.where(own < 0, unlabelled, groups)
-    right = left if batch.mutual else torch.where(other < 0, key_unlabelled, key_groups)
+    right = left if batch.keys is None else torch.where(other < 0, key_unlabelled, key_groups)
     result = _same_group(batch, left, right, temperature, normalize, engine)
-    return reduce(result.values, reduction, (result.totals > 0).sum())
+    return reduce(result.values, reduction, (result.totals > 0).sum(), batch.shard)
 
 
-@full_precision
+@exact
 def supcon_all(
     z: Tensor,
     Y: Labels,
@@ -94,15 +108,16 @@ def supcon_all(
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """SupCon whose positives carry exactly the anchor's labels; see :class:`All`."""
-    batch = read_batch("ALL", z, Y, keys, Y_keys)
-    groups, key_groups = batch.Y.groups(None if batch.mutual else batch.T)
+    batch = read_batch("ALL", z, Y, keys, Y_keys, group=group).spread()
+    groups, key_groups = batch.Y.groups(None if batch.keys is None else batch.T)
     result = _same_group(batch, groups, key_groups, temperature, normalize, engine)
-    return reduce(result.values, reduction, (result.totals > 0).sum())
+    return reduce(result.values, reduction, (result.totals > 0).sum(), batch.shard)
 
 
-@full_precision
+@exact
 def supcon_any(
     z: Tensor,
     Y: Labels,
@@ -113,45 +128,55 @@ def supcon_any(
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """SupCon whose positives share at least one label with the anchor; see :class:`AnyShared`."""
-    batch = read_batch("ANY", z, Y, keys, Y_keys)
+    batch = read_batch("ANY", z, Y, keys, Y_keys, group=group).spread()
     weights = SharedLabel(batch.Y, batch.T)
-    result = contrast(z, keys, weights, temperature=temperature, normalize=normalize, engine=engine)
-    return reduce(result.values, reduction, (result.totals > 0).sum())
+    result = batch.contrast(weights, temperature, normalize, engine)
+    return reduce(result.values, reduction, (result.totals > 0).sum(), batch.shard)
 
 
 def _per_label(batch: Batch, temperature: float, normalize: bool, engine: str | Engine) -> Contrast:
     """``L_i = sum_{j in y_i} [ lse_i - (1/n_j) sum_{a carries j} s_ia / tau ]``."""
-    weights = _mutual_label_weights(batch.Y, batch.dtype) if batch.mutual else _label_weights(batch)
-    return contrast(batch.z, batch.keys, weights, temperature=temperature, normalize=normalize, engine=engine)
+    weights = _mutual_label_weights(batch) if batch.mutual else _label_weights(batch)
+    return batch.contrast(weights, temperature, normalize, engine)
 
 
 def _label_weights(batch: Batch) -> LabelWeights:
     """``w_ia = sum_j Y_ij T_aj / n_j``; a label without carriers drops out."""
-    n = batch.T.label_counts(batch.dtype)  # (C,)
+    Y, T = _only_labels_of_anchors(batch.Y, batch.T)
+    n = T.label_counts(batch.dtype)  # (C,)
     carried = (n > 0).to(n.dtype)
-    totals = batch.Y.row_sums(carried[:, None]).squeeze(1)  # (B,)
-    return LabelWeights(batch.Y, carried / n.clamp(min=torch.finfo(n.dtype).tiny), batch.T, totals)
+    totals = Y.row_sums(carried[:, None]).squeeze(1)  # (B,)
+    return LabelWeights(Y, carried / n.clamp(min=torch.finfo(n.dtype).tiny), T, totals)
 
 
-def _mutual_label_weights(Y: LabelMatrix, dtype: torch.dtype) -> LabelWeights:
+def _only_labels_of_anchors(Y: LabelMatrix, T: LabelMatrix) -> tuple[LabelMatrix, LabelMatrix]:
+    """The same labels, or of very many only those that an anchor carries, which are all that count."""
+    if Y.n_labels < _MANY_LABELS or not (isinstance(Y, SparseLabels) and isinstance(T, SparseLabels)):
+        return Y, T
+    labels = Y.occurring()
+    return Y.only(labels), T.only(labels)
+
+
+def _mutual_label_weights(batch: Batch) -> LabelWeights:
     """``w_ia = sum_j Y_ij Y_aj / n_ij`` with ``n_ij`` the weight of label j on the other rows."""
-    n = Y.label_counts(dtype)  # (C,)
-    if Y.binary:
+    Y, T, dtype = batch.Y, batch.T, batch.dtype
+    n = T.label_counts(dtype)  # (C,)
+    if Y.binary and T.binary:
         carried = (n > 1).to(dtype)
         per_label = carried / (n - 1).clamp(min=1)
         totals, own = Y.row_sums(torch.stack([carried, per_label], 1)).unbind(1)
-        return LabelWeights(Y, per_label, Y, totals, own)
+        return LabelWeights(Y, per_label, T, totals, own)
     entries = Y.entries()
-    assert entries is not None
-    entries = entries.to(dtype)
+    entries = torch.ones_like(Y.spread_labels(n)) if entries is None else entries.to(dtype)
     others = Y.spread_labels(n) - entries
     carried = (others > 0).to(dtype)
     left = entries * carried / torch.where(others > 0, others, 1)
     totals = Y.with_entries(entries * carried).row_counts(dtype)
     own = Y.with_entries(entries * left).row_counts(dtype)
-    return LabelWeights(Y.with_entries(left), torch.ones_like(n), Y, totals, own)
+    return LabelWeights(Y.with_entries(left), torch.ones_like(n), T, totals, own)
 
 
 def _same_group(
@@ -164,12 +189,8 @@ def _same_group(
 ) -> Contrast:
     """Positives are the candidates of the anchor's group; group B stands for none."""
     n_groups = len(batch.z)
-    left = OneLabel(groups, n_groups)
-    if batch.mutual:
-        weights = _mutual_label_weights(left, batch.dtype)
-        return contrast(batch.z, None, weights, temperature=temperature, normalize=normalize, engine=engine)
-    grouped = Batch(batch.z, left, batch.keys, OneLabel(key_groups, n_groups))
-    return _per_label(grouped, temperature, normalize, engine)
+    left, right = OneLabel(groups, n_groups), OneLabel(key_groups, n_groups)
+    return _per_label(replace(batch, Y=left, T=right), temperature, normalize, engine)
 
 
 class SharedLabel(TileWeights):
@@ -178,10 +199,10 @@ class SharedLabel(TileWeights):
     symmetric = True
 
     def __init__(self, Y: LabelMatrix, T: LabelMatrix) -> None:
-        self.Y, self.T = Y, T
+        self.overlaps = Overlaps(Y, T)
 
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
-        return self.Y.overlap(self.T, rows, columns).sign_().to(dtype)
+        return self.overlaps.tile(rows, columns, dtype).sign_()
 
     def row_scale(self, totals: Tensor) -> Tensor:
         return totals.clamp(min=1).reciprocal()
@@ -220,7 +241,10 @@ class MulSupCon(ContrastiveLoss):
         "none" gives ``L_i``, (B,).
     normalize : bool, default True
         Divide rows by their L2 norms; False takes them as they are.
-    engine : "auto", "dense" or "streamed", default "auto"
+    engine : "auto", "dense", "streamed" or "flash", default "auto"
+    group : torch.distributed.ProcessGroup, optional
+        The ranks that hold the batch together, each its own anchors and keys; see
+        :class:`~manylabel.losses.module.LossModule`.
 
     Notes
     -----

@@ -5,7 +5,8 @@
 A loss says what its weights ``w`` are (:mod:`manylabel.losses.softmax.weights`); the engine picks a rung:
 
 - ``dense``: ten lines of autograd, twice differentiable, for small batches and for compiled graphs;
-- ``streamed``: tiles with their own gradient; memory of a tile and of what comes in.
+- ``streamed``: tiles with their own gradient; memory of a tile and of what comes in;
+- ``flash``: attention over constant candidates, where asked for; streamed where attention cannot do it.
 """
 
 from __future__ import annotations
@@ -16,13 +17,23 @@ import torch
 from torch import Tensor
 
 from manylabel.errors import ManyLabelError
+from manylabel.losses.softmax import flash
 from manylabel.losses.softmax.dense import contrast_dense
 from manylabel.losses.softmax.streamed import contrast_streamed
-from manylabel.losses.softmax.weights import LabelWeights, PairWeights, TileWeights
+from manylabel.losses.softmax.weights import LabelWeights, Overlaps, PairWeights, TileWeights
 
-__all__ = ["RUNGS", "Contrast", "Engine", "LabelWeights", "PairWeights", "TileWeights", "contrast"]
+__all__ = [
+    "RUNGS",
+    "Contrast",
+    "Engine",
+    "LabelWeights",
+    "Overlaps",
+    "PairWeights",
+    "TileWeights",
+    "contrast",
+]
 
-RUNGS = {"dense": contrast_dense, "streamed": contrast_streamed}
+RUNGS = {"dense": contrast_dense, "streamed": contrast_streamed, "flash": flash.contrast_flash}
 _DENSE_BYTES = 1 << 14
 
 
@@ -31,8 +42,8 @@ class Engine:
 
     Parameters
     ----------
-    name : "auto", "dense" or "streamed", default "auto"
-        "auto" goes by bytes.
+    name : "auto", "dense", "streamed" or "flash", default "auto"
+        "auto" goes by bytes and takes one of the first two rungs.
 
     Attributes
     ----------
@@ -113,5 +124,8 @@ def contrast(
     own = 0 if keys is None else own
     candidates = x if keys is None else keys
     itemsize = 8 if x.dtype == torch.float64 else 4
-    rung = RUNGS[Engine.of(engine).choose(len(x), len(candidates), itemsize)]
-    return Contrast(*rung(x, keys, weights, temperature, normalize, own, multiplicity, uniform))
+    engine = Engine.of(engine)
+    name = engine.choose(len(x), len(candidates), itemsize)
+    if name == "flash" and not flash.fits(x, keys, weights, own, multiplicity):
+        engine.ran = name = "streamed"
+    return Contrast(*RUNGS[name](x, keys, weights, temperature, normalize, own, multiplicity, uniform))

@@ -15,8 +15,10 @@ from torch.autograd.function import once_differentiable
 
 from manylabel.losses.precision import full_precision, working_dtype
 from manylabel.losses.softmax.job import LN2, OWN, Job, Sums, without_own
-from manylabel.losses.softmax.rows import ALL, Rows, tile_shape, tiles
+from manylabel.losses.softmax.rows import ALL, Rows, Scratch, remove_direction, tile_shape, tiles
 from manylabel.losses.softmax.weights import LabelWeights, TileWeights
+
+_STRETCH = 12  # tiles whose sums of candidates are added up before they join the others
 
 
 class Anchored(torch.autograd.Function):
@@ -28,15 +30,18 @@ class Anchored(torch.autograd.Function):
         dtype = working_dtype(x)
         anchors = Rows(x, job.normalize, dtype)
         candidates = Rows(keys, job.normalize, dtype, constant=not want_keys)
-        q = anchors.tile(ALL, job.factor)  # (B, D)
-        sums = scan(q, candidates, job, job.bounded(anchors, candidates), average=want_x)
+        z = anchors.tile(ALL)  # (B, D)
+        if job.attention is None:
+            sums = scan(z, candidates, job, job.bounded(anchors, candidates), average=want_x)
+        else:
+            sums = job.attention(z, candidates, job)
         lse = sums.log2()
-        totals, score, scale, pull = _linear_part(q, candidates, sums, job)
+        totals, score, scale, pull = _linear_part(z, candidates, sums, job)
         values = torch.mul(totals, lse).sub_(score).mul_(LN2)
         if scale is not None:
             values *= scale
         ctx.job, ctx.dtypes, ctx.rows = job, (x.dtype, keys.dtype), (anchors, candidates)
-        slope = _slope(q, anchors, sums, totals, scale, pull, job) if want_x else None
+        slope = _slope(z, anchors, sums, totals, scale, pull, job) if want_x else None
         ctx.save_for_backward(slope, *((lse, totals, scale) if want_keys else ()))
         ctx.mark_non_differentiable(totals)
         return values, totals
@@ -53,25 +58,30 @@ class Anchored(torch.autograd.Function):
         return dx, _candidate_gradient(ctx.job, anchors, candidates, g, *rest), None
 
 
-def scan(q: Tensor, candidates: Rows, job: Job, bounded: bool, average: bool) -> Sums:
+def scan(z: Tensor, candidates: Rows, job: Job, bounded: bool, average: bool) -> Sums:
     """Pass over all tiles, candidates outside: each block of them is normalised and converted once."""
-    sums = Sums(len(q), q.shape[1], q, job, bounded, average)
-    height, width = tile_shape(len(q), candidates.n, q.device)
-    for columns in tiles(0, candidates.n, width):
+    sums = Sums(len(z), z.shape[1], z, job, bounded, average)
+    height, width = tile_shape(len(z), candidates.n, z.device)
+    scratch = Scratch((height, width), z)
+    for number, columns in enumerate(tiles(0, candidates.n, width)):
+        first = number % _STRETCH == 0
+        if first:
+            sums.begin_stretch()
         k = candidates.tile(columns)
         multiplicity = None if job.multiplicity is None else job.multiplicity[columns]
-        for rows in tiles(0, len(q), height):
-            s = q[rows] @ k.T
+        for rows in tiles(0, len(z), height):
+            s = scratch.product(z[rows], k, job.factor)
             if isinstance(job.weights, TileWeights):
                 w = without_own(job.weights.tile(rows, columns, s.dtype), rows, columns, job.own, 0.0)
                 sums.add_weights(rows, w, s, k)
             s = without_own(s, rows, columns, job.own, OWN)
-            sums.add_scores(rows, s, k, multiplicity, first=columns.start == 0)
+            sums.add_scores(rows, s, k, multiplicity, first)
+    sums.finish()
     return sums
 
 
 def _linear_part(
-    q: Tensor, candidates: Rows, sums: Sums, job: Job
+    z: Tensor, candidates: Rows, sums: Sums, job: Job
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     """Row sums of w, of w times exponent, the factor missing in w, and the row sums of w k (B, D)."""
     weights = job.weights
@@ -82,20 +92,20 @@ def _linear_part(
     pull = weights.left.row_sums(candidates.label_sums(weights.right).mul_(weights.per_label[:, None]))
     if weights.own is not None:
         assert job.own is not None
-        pull -= weights.own[:, None] * candidates.tile(slice(job.own, job.own + len(q)))
-    return weights.totals, (q * pull).sum(1), None, pull
+        pull -= weights.own[:, None] * candidates.tile(slice(job.own, job.own + len(z)))
+    return weights.totals, torch.linalg.vecdot(z, pull).mul_(job.factor), None, pull
 
 
 def _slope(
-    q: Tensor, anchors: Rows, sums: Sums, totals: Tensor, scale: Tensor | None, pull: Tensor | None, job: Job
+    z: Tensor, anchors: Rows, sums: Sums, totals: Tensor, scale: Tensor | None, pull: Tensor | None, job: Job
 ) -> Tensor:
     """The gradient of each value with respect to its own row of x, (B, D)."""
     assert sums.average is not None
     assert pull is not None
-    mass = sums.mass.clamp_min(torch.finfo(q.dtype).tiny)
+    mass = sums.mass.clamp_min(torch.finfo(z.dtype).tiny)
     slope = sums.average.mul_((totals / mass)[:, None]).sub_(pull)
     if anchors.inverse is not None:  # leave out what would lengthen the row
-        slope.addcmul_(q, (slope * q).sum(1, keepdim=True), value=-1 / job.factor**2)
+        remove_direction(slope, z)
         factor = anchors.slope(ALL).mul_(1 / job.temperature)
         return slope.mul_((factor if scale is None else factor * scale)[:, None])
     return slope.mul_(1 / job.temperature if scale is None else (scale / job.temperature)[:, None])
@@ -109,6 +119,7 @@ def _candidate_gradient(
     g = (g if scale is None else g * scale) / job.temperature
     z = anchors.tile(ALL)
     height, width = tile_shape(len(z), candidates.n, z.device)
+    scratch = Scratch((height, width), z)
     coefficient, gz = (g * totals)[:, None], g[:, None] * z
     label_sums = weights.anchor_sums(gz) if isinstance(weights, LabelWeights) else None
     dk = torch.empty_like(candidates.x)
@@ -123,7 +134,7 @@ def _candidate_gradient(
         else:
             block = torch.zeros_like(k)
         for rows in tiles(0, len(z), height):
-            s = torch.mm(z[rows] * job.factor, k.T).sub_(lse[rows, None])
+            s = scratch.product(z[rows], k, job.factor).sub_(lse[rows, None])
             G = without_own(s, rows, columns, job.own, OWN).exp2_().mul_(coefficient[rows])
             if job.multiplicity is not None:
                 G *= job.multiplicity[columns]

@@ -8,6 +8,7 @@ overflow nor vanish in float32 and no maximum is subtracted; unit vectors guaran
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +27,8 @@ class Job:
     """What to contrast, fixed for one call.
 
     ``uniform`` promises that the values of all anchors will be multiplied by the same number: where
-    gradients can be had in the forward pass, they are made there.
+    gradients can be had in the forward pass, they are made there. ``attention`` sums over all candidates at
+    once instead of by tiles.
     """
 
     weights: PairWeights
@@ -35,6 +37,7 @@ class Job:
     own: int | None
     multiplicity: Tensor | None
     uniform: bool = False
+    attention: Callable[[Tensor, Rows, Job], Sums] | None = None
 
     @property
     def factor(self) -> float:
@@ -48,13 +51,19 @@ class Job:
 
 
 class Sums:
-    """Running sums over the candidates, one entry per anchor."""
+    """Running sums over the candidates, one entry per anchor.
+
+    The average is summed in stretches of a few tiles, which are then added up: the gradient is often a small
+    difference of large sums, and every tile added to a long sum would leave its rounding there.
+    """
 
     def __init__(self, n: int, dim: int, like: Tensor, job: Job, bounded: bool, average: bool) -> None:
         tiled = isinstance(job.weights, TileWeights)
+        self.like, self.shape, self.averaged = like, (n, dim), average
         self.peak = None if bounded else like.new_full((n,), OWN)
         self.mass = like.new_zeros(n)  # sum of 2^(exponent - peak)
-        self.average = like.new_empty(n, dim) if average else None  # sum of 2^(exponent - peak) k
+        self.average: Tensor | None = None  # sum of 2^(exponent - peak) k over all stretches but the last
+        self.stretch: Tensor | None = None  # the same over the last stretch
         self.pull = like.new_zeros(n, dim) if average and tiled else None  # sum of w k
         self.total = like.new_zeros(n) if tiled else None  # sum of w
         self.score = like.new_zeros(n) if tiled else None  # sum of w exponent
@@ -68,8 +77,21 @@ class Sums:
             self.pull[rows].addmm_(w, k)
         self.score[rows] += w.mul_(s).sum(1)
 
+    def begin_stretch(self) -> None:
+        """Add the last stretch to the average, and start another."""
+        self.finish()
+        self.stretch = self.like.new_empty(self.shape) if self.averaged else None
+
+    def finish(self) -> None:
+        """Add the last stretch to the average."""
+        if self.average is None:
+            self.average = self.stretch
+        elif self.stretch is not None:
+            self.average += self.stretch
+        self.stretch = None
+
     def add_scores(self, rows: slice, s: Tensor, k: Tensor, multiplicity: Tensor | None, first: bool) -> None:
-        """Take in a tile of exponents (overwritten)."""
+        """Take in a tile of exponents (overwritten), the first of its rows in a stretch or a later one."""
         if self.peak is not None:
             self._lower(rows, s, first)
         e = s.exp2_()
@@ -78,18 +100,18 @@ class Sums:
         else:
             self.mass[rows] += e @ multiplicity
             k = k * multiplicity[:, None]
-        if self.average is not None:
-            torch.addmm(self.average[rows], e, k, beta=0 if first else 1, out=self.average[rows])
+        if self.stretch is not None:
+            self.stretch[rows].addmm_(e, k, beta=0 if first else 1)
 
     def _lower(self, rows: slice, s: Tensor, first: bool) -> None:
         """Move the running maximum, and subtract it."""
         assert self.peak is not None
         peak = torch.maximum(self.peak[rows], s.amax(1))
-        if not first:
-            shrink = (self.peak[rows] - peak).exp2_()
-            self.mass[rows] *= shrink
-            if self.average is not None:
-                self.average[rows] *= shrink[:, None]
+        shrink = (self.peak[rows] - peak).exp2_()
+        self.mass[rows] *= shrink
+        for sums, started in ((self.average, True), (self.stretch, not first)):
+            if sums is not None and started:
+                sums[rows] *= shrink[:, None]
         self.peak[rows] = peak
         s -= peak[:, None]
 

@@ -1,7 +1,7 @@
 """A batch against itself, by tiles.
 
-Similarities are symmetric, so each pair of different rows is visited once: every block of columns has a
-square on the diagonal and rectangles above it; a rectangle serves its rows and its columns. Two passes
+Similarities are symmetric, so each pair of different rows is visited once: every block of columns has
+squares on the diagonal and rectangles above them; a rectangle serves its rows and its columns. Two passes
 (normalisers, then gradients) come to two products of N x N x D.
 """
 
@@ -17,10 +17,10 @@ from torch.autograd.function import once_differentiable
 from manylabel.losses.precision import full_precision, working_dtype
 from manylabel.losses.softmax.anchored import scan
 from manylabel.losses.softmax.job import LN2, Job, Sums, without_own
-from manylabel.losses.softmax.rows import ALL, Rows, tile_shape, tiles
+from manylabel.losses.softmax.rows import ALL, Rows, Scratch, tile_shape, tiles
 from manylabel.losses.softmax.weights import LabelWeights, TileWeights
 
-_BLOCK = 4096  # rows at a time where the work is a few N x D passes
+_BLOCK = 1024  # rows at a time where the work is a few N x D passes
 
 
 class Mutual(torch.autograd.Function):
@@ -67,22 +67,26 @@ def pairs(n: int, device: torch.device) -> Iterator[tuple[slice, slice, bool]]:
     for columns in tiles(0, n, width):
         for rows in tiles(0, columns.start, height):
             yield rows, columns, False
-        for rows in tiles(columns.start, columns.stop, height):
-            yield rows, columns, True
+        for square in tiles(columns.start, columns.stop, height):
+            for rows in tiles(columns.start, square.start, height):
+                yield rows, square, False
+            yield square, square, True
 
 
 def normalisers(rows: Rows, job: Job, bounded: bool) -> Sums:
     """Masses (and weight sums, of symmetric weights) of every row."""
     weights = job.weights
     if not bounded:
-        return scan(rows.tile(ALL, job.factor), rows, job, bounded, average=False)
+        return scan(rows.tile(ALL), rows, job, bounded, average=False)
     like = torch.empty(0, dtype=rows.dtype, device=rows.x.device)
     sums = Sums(rows.n, rows.dim, like, job, bounded=True, average=False)
-    k, start = like, -1
+    height, width = tile_shape(rows.n, rows.n, rows.x.device)
+    scratch, some = Scratch((height, width), like), Scratch((height, rows.dim), like)
+    k, at = like, slice(0)
     for block, columns, diagonal in pairs(rows.n, rows.x.device):
-        if columns.start != start:
-            k, start = rows.tile(columns, job.factor), columns.start
-        s = rows.tile(block) @ k.T
+        if columns != at:
+            k, at = rows.tile(columns), columns
+        s = scratch.product(rows.tile(block, some), k, job.factor)
         own = 0 if diagonal else None
         if isinstance(weights, TileWeights):
             w = without_own(weights.tile(block, columns, s.dtype), block, columns, own, 0.0)
@@ -111,14 +115,13 @@ def _linear_part(rows: Rows, sums: Sums, job: Job) -> tuple[Tensor, Tensor, Tens
         assert sums.score is not None
         return sums.total, sums.score, weights.row_scale(sums.total), None
     label_sums = rows.label_sums(weights.right).mul_(weights.per_label[:, None])
-    scores = []
+    score = torch.empty(rows.n, dtype=rows.dtype, device=rows.x.device)
     for block in tiles(0, rows.n, _BLOCK):
         z = rows.tile(block)
         pull = weights.left.take(block).row_sums(label_sums)
         if weights.own is not None:
             pull.addcmul_(z, weights.own[block, None], value=-1)
-        scores.append(pull.mul_(z).sum(1))
-    score = torch.cat(scores) if len(scores) != 1 else scores[0]
+        torch.sum(pull.mul_(z), 1, out=score[block])
     return weights.totals, score.mul_(job.factor), None, label_sums
 
 
@@ -127,19 +130,24 @@ def _pair_gradient(rows: Rows, job: Job, g: Tensor, lse: Tensor, totals: Tensor,
     dz = torch.zeros(rows.n, rows.dim, dtype=rows.dtype, device=rows.x.device)
     u = g * totals
     v = u * (-lse).exp2_() if bounded else None
-    k, start = dz, -1
+    height, width = tile_shape(rows.n, rows.n, dz.device)
+    scratch, spare, some = (
+        Scratch(shape, dz) for shape in ((height, width), (height, width), (height, rows.dim))
+    )
+    k, at = dz, slice(0)
     for block, columns, diagonal in pairs(rows.n, dz.device):
-        if columns.start != start:
-            k, start = rows.tile(columns), columns.start
-        z = rows.tile(block)
-        s = (z * job.factor) @ k.T
-        G = (
-            _softmax_both(s, u, lse, block, columns)
-            if v is None
-            else s.exp2_().mul_(v[block, None] + v[columns])
-        )
+        if columns != at:
+            k, at = rows.tile(columns), columns
+        z = rows.tile(block, some)
+        s = scratch.product(z, k, job.factor)
+        if v is None:
+            G = _softmax_both(s, u, lse, block, columns)
+        else:
+            both = torch.add(v[block, None], v[columns], out=spare.tile(*s.shape))
+            G = s.exp2_().mul_(both)
         if isinstance(job.weights, TileWeights):
-            G.sub_(job.weights.tile(block, columns, s.dtype).mul_(g[block, None] + g[columns]))
+            both = torch.add(g[block, None], g[columns], out=spare.tile(*s.shape))
+            G.addcmul_(job.weights.tile(block, columns, s.dtype), both, value=-1)
         dz[block].addmm_(without_own(G, block, columns, 0 if diagonal else None, 0.0), k)
         if not diagonal:
             dz[columns].addmm_(G.T, z)

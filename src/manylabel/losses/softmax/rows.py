@@ -11,6 +11,7 @@ from torch import Tensor
 from manylabel.labels import LabelMatrix
 
 SMALLEST_NORM = 1e-12
+_SMALL = 1 << 20  # numbers
 ALL = slice(None)
 
 
@@ -25,7 +26,7 @@ def unit(x: Tensor) -> Tensor:
 class Rows:
     """Rows of an (n, D) tensor in working precision, divided by their norms where asked.
 
-    Nothing of size (n, D) is copied before somebody asks for it.
+    A small tensor is divided once; of a large one nothing of size (n, D) is made.
 
     Parameters
     ----------
@@ -38,14 +39,17 @@ class Rows:
     """
 
     def __init__(self, x: Tensor, normalize: bool, dtype: torch.dtype, constant: bool = False) -> None:
-        self.x, self.dtype = x, dtype
+        self.x, self.dtype = x.detach(), dtype
         self.n, self.dim = x.shape
         self.norms: Tensor | None = None
         self.inverse: Tensor | None = None
+        self.ready: Tensor | None = None
         if normalize:
             self.norms = torch.linalg.vector_norm(x, dim=1, dtype=dtype)
             if not (constant and self._are_unit(self.norms)):
                 self.inverse = self.norms.clamp_min(SMALLEST_NORM).reciprocal_()
+                if x.numel() <= _SMALL:
+                    self.ready = x.to(dtype) * self.inverse[:, None]
 
     @staticmethod
     def _are_unit(norms: Tensor) -> bool:
@@ -62,16 +66,19 @@ class Rows:
             return math.inf
         return float(torch.linalg.vector_norm(self.x, dim=1, dtype=self.dtype).max())
 
-    def tile(self, rows: slice, factor: float = 1.0) -> Tensor:
-        """Rows times a constant, (rows, D)."""
+    def tile(self, rows: slice, scratch: Scratch | None = None) -> Tensor:
+        """Some rows, (rows, D), to be read only; in scratch memory where they must be computed."""
+        if self.ready is not None:
+            return self.ready[rows]
         x = self.x[rows].to(self.dtype)
-        if self.inverse is not None:
-            scale: Tensor = self.inverse[rows]
-            return x * (scale if factor == 1.0 else scale * factor)[:, None]
-        return x if factor == 1.0 else x * factor
+        if self.inverse is None:
+            return x
+        return torch.mul(x, self.inverse[rows, None], out=None if scratch is None else scratch.tile(*x.shape))
 
     def label_sums(self, labels: LabelMatrix, factors: Tensor | None = None) -> Tensor:
         """``labels^T diag(factors) z``, (n_labels, D)."""
+        if self.ready is not None:
+            return labels.label_sums(self.ready, factors)
         if self.inverse is not None:
             factors = self.inverse if factors is None else self.inverse * factors
         return labels.label_sums(self.x.to(self.dtype), factors)
@@ -81,8 +88,7 @@ class Rows:
         if self.inverse is None or self.norms is None:
             return g
         z = self.tile(rows) if z is None else z
-        g.addcmul_(z, (g * z).sum(1, keepdim=True), value=-1)
-        return g.mul_(self.slope(rows)[:, None])
+        return remove_direction(g, z).mul_(self.slope(rows)[:, None])
 
     def slope(self, rows: slice) -> Tensor:
         """``1 / ||x||``, and 0 for a row of zeros, which has no direction to turn."""
@@ -90,6 +96,18 @@ class Rows:
         assert self.inverse is not None
         slope: Tensor = self.norms[rows] * self.inverse[rows]
         return slope.mul_(self.inverse[rows])
+
+
+def remove_direction(g: Tensor, z: Tensor) -> Tensor:
+    """Take off each row of g, in place, what points along the row of z.
+
+    What is left is often a small part of g, so the rounding of what was taken off counts: hence twice, and
+    with the length of z as it is instead of 1.
+    """
+    length = torch.linalg.vecdot(z, z).clamp_min_(torch.finfo(z.dtype).tiny)
+    for _ in range(2):
+        g.addcmul_(z, torch.linalg.vecdot(g, z).div_(length)[:, None], value=-1)
+    return g
 
 
 def tiles(start: int, stop: int, width: int) -> Iterator[slice]:
@@ -101,9 +119,40 @@ def tiles(start: int, stop: int, width: int) -> Iterator[slice]:
 def tile_shape(n_rows: int, n_columns: int, device: torch.device) -> tuple[int, int]:
     """Rows and columns of a tile: half a MiB of float32 on a CPU, to stay in its second cache level."""
     if device.type == "cpu":
-        height = min(n_rows, 256)
-        return max(height, 1), max(min(n_columns, (1 << 17) // max(height, 1)), 1)
-    return max(min(n_rows, 4096), 1), max(min(n_columns, 8192), 1)
+        height = even(n_rows, 256)
+        return height, even(n_columns, (1 << 17) // height)
+    return even(n_rows, 4096), even(n_columns, 8192)
+
+
+def even(n: int, most: int) -> int:
+    """The size of the about equal parts, of at most so many, that n is cut into; a multiple of 64 if large."""
+    if not n:
+        return 1
+    size = -(-n // -(-n // most))
+    return size if size < 128 else min(-(-size // 64) * 64, most)
+
+
+class Scratch:
+    """Memory for one tile after another.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        The largest tile.
+    like : tensor
+        Of the type and on the device wanted.
+    """
+
+    def __init__(self, shape: tuple[int, int], like: Tensor) -> None:
+        self.memory = like.new_empty(shape[0] * shape[1])
+
+    def tile(self, height: int, width: int) -> Tensor:
+        """Uninitialised, (height, width), over the tile given out before."""
+        return self.memory[: height * width].view(height, width)
+
+    def product(self, a: Tensor, b: Tensor, factor: float = 1.0) -> Tensor:
+        """``factor a b^T``, (m, D) and (n, D) -> (m, n)."""
+        return self.tile(len(a), len(b)).addmm_(a, b.T, beta=0, alpha=factor)
 
 
 def log2_per(temperature: float) -> float:

@@ -10,6 +10,40 @@ from torch import Tensor
 from manylabel.labels import LabelMatrix
 
 
+class Overlaps:
+    """Tiles of ``Y diag(per_label) T^T``, made one after another.
+
+    The table of a block of columns is kept until another block is asked for.
+
+    Parameters
+    ----------
+    Y : LabelMatrix (B, C)
+    T : LabelMatrix (N, C)
+    per_label : (C,) tensor, optional
+        None stands for ones: the number of labels that two rows share.
+    """
+
+    def __init__(self, Y: LabelMatrix, T: LabelMatrix, per_label: Tensor | None = None) -> None:
+        self.Y, self.T, self.per_label = Y, T, per_label
+        self._columns: tuple[slice, torch.dtype] | None = None
+        self._pieces: dict[tuple[int, int], LabelMatrix] = {}
+
+    def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
+        """Some rows and columns, (rows, columns); the caller may overwrite it."""
+        piece = self._pieces.get((rows.start, rows.stop))
+        if piece is None:
+            piece = self._pieces[rows.start, rows.stop] = self.Y.take(rows)
+        return piece.row_sums(self.table(columns, dtype))
+
+    def table(self, columns: slice, dtype: torch.dtype) -> Tensor:
+        """The labels of some columns, label by label, (C, columns)."""
+        if self._columns != (columns, dtype):
+            table = self.T.take(columns).columns_first(dtype)
+            self._table = table if self.per_label is None else table * self.per_label.to(dtype)[:, None]
+            self._columns = columns, dtype
+        return self._table
+
+
 class PairWeights(ABC):
     """Pair weights ``w_ia`` of B anchors and N candidates, never all at once.
 

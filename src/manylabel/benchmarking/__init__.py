@@ -1,0 +1,1 @@
+"""What the losses cost, as ratios measured in one run: ``manylabel bench losses``."""

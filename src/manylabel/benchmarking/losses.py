@@ -1,0 +1,269 @@
+"""The cases of ``manylabel bench losses``: what each is measured against, and the goal."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
+
+import torch
+
+from manylabel.benchmarking import measure, problems, textbook
+from manylabel.benchmarking.problems import Problem, Shape
+from manylabel.errors import ManyLabelError
+
+MIB = 1 << 20
+LOSS_ERROR, GRADIENT_ERROR = 2e-7, 2e-6
+
+
+@dataclass(frozen=True)
+class Case:
+    """One loss on inputs of one shape, and its goals; a goal that is None is not measured.
+
+    Attributes
+    ----------
+    faster, smaller : float
+        At least so many times less time, or extra memory, than the textbook way takes.
+    floors : float
+        At most so many times the time of the bare matrix products.
+    room : float
+        At most so many MiB of extra memory beside the gradients.
+    exact : bool
+        Whether value and gradients are compared with those in float64.
+    grows : bool
+        Whether the time at 2, 4 and 8 times the anchors is taken as well.
+    """
+
+    about: str
+    make: Callable[[Shape], Problem]
+    shape: Shape
+    faster: float | None = None
+    smaller: float | None = None
+    floors: float | None = None
+    room: float | None = None
+    exact: bool = True
+    grows: bool = False
+    threads: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured figure beside its goal."""
+
+    case: str
+    threads: int
+    what: str
+    measured: float
+    goal: float
+    at_least: bool
+    detail: str = ""
+
+    @property
+    def met(self) -> bool:
+        return self.measured >= self.goal if self.at_least else self.measured <= self.goal
+
+
+CASES: dict[str, Case] = {
+    "mulsupcon-64": Case(
+        "MulSupCon, constant keys",
+        problems.with_keys,
+        Shape(64, 2112, 80, 256, 3),
+        faster=4.5,
+        smaller=12,
+    ),
+    "mulsupcon-256": Case(
+        "MulSupCon, constant keys",
+        problems.with_keys,
+        Shape(256, 8448, 365, 256, 6.5),
+        faster=20,
+        smaller=150,
+        floors=1.1,
+    ),
+    "mulsupcon-1024": Case(
+        "MulSupCon, constant keys; textbook of 16 anchors, scaled up",
+        partial(problems.with_keys, textbook_rows=16),
+        Shape(1024, 66560, 983, 128, 19),
+        faster=120,
+        floors=1.2,
+        threads=1.7,
+    ),
+    "mulsupcon-1024-flash": Case(
+        "MulSupCon, constant keys, by attention",
+        partial(problems.with_keys, textbook_rows=16, engine="flash"),
+        Shape(1024, 66560, 983, 128, 19),
+        floors=1.2,
+    ),
+    "mulsupcon-in-batch": Case(
+        "MulSupCon of a batch against itself",
+        partial(problems.in_batch, "mulsupcon"),
+        Shape(4096, 4096, 365, 128, 6.5),
+        floors=0.8,
+        threads=1.7,
+    ),
+    "mulsupcon-65536": Case(
+        "MulSupCon of a batch against itself, listed labels",
+        partial(problems.in_batch, "mulsupcon"),
+        Shape(65536, 65536, 1000, 128, 19),
+        room=16,
+        exact=False,
+    ),
+    "any-in-batch": Case(
+        "ANY of a batch against itself",
+        partial(problems.in_batch, "any"),
+        Shape(4096, 4096, 365, 128, 6.5),
+        floors=1.1,
+        threads=1.7,
+    ),
+    "reg-512": Case(
+        "REG, alpha 0", partial(problems.with_prototypes, slow=True), Shape(512, 592, 80, 128, 3), faster=35
+    ),
+    "reg-4096": Case(
+        "REG, alpha 0",
+        partial(problems.with_prototypes, slow=False),
+        Shape(4096, 4461, 365, 128, 6.5),
+        floors=1.4,
+        room=32,
+        threads=1.7,
+    ),
+    "mulsupcon-100000-labels": Case(
+        "MulSupCon, constant keys, listed labels",
+        problems.with_keys_and_many_labels,
+        Shape(8192, 65536, 100_000, 128, 5),
+        room=64,
+        exact=False,
+    ),
+    "mulsupcon-growing": Case(
+        "MulSupCon, constant keys, at 1, 2, 4 and 8 times the anchors",
+        problems.with_keys,
+        Shape(256, 8448, 365, 128, 6.5),
+        exact=False,
+        grows=True,
+    ),
+}
+
+
+def rows(names: Sequence[str] = (), threads: Sequence[int] = (1,)) -> Iterator[Row]:
+    """Measure cases, all of them unless some are named; one figure at a time."""
+    for name in names:
+        if name not in CASES:
+            raise ManyLabelError("bench", "cases among " + ", ".join(CASES), repr(name))
+    return chain.from_iterable(_measured(name, CASES[name], threads) for name in names or CASES)
+
+
+def _measured(name: str, case: Case, threads: Sequence[int]) -> Iterator[Row]:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    problem = case.make(case.shape)
+    if case.exact:
+        yield from _errors(name, problem)
+    if case.smaller or case.room:
+        yield from _memory(name, case)
+    if case.grows:
+        yield _growth(name, case)
+    if case.faster or case.floors:
+        for count in threads:
+            yield from _times(name, case, problem, count)
+    if case.threads and len(threads) > 1:
+        yield _gain(name, case, problem, max(threads))
+    torch.set_num_threads(1)
+
+
+def _errors(name: str, problem: Problem) -> Iterator[Row]:
+    got, want = problem.loss(torch.float32), problem.loss(torch.float64)
+    value, *grads = (float((g - w).abs().max() / w.abs().max()) for g, w in zip(got, want, strict=True))
+    yield Row(name, 1, "value against float64", value, LOSS_ERROR, False)
+    yield Row(name, 1, "gradient against float64", max(grads), GRADIENT_ERROR, False)
+
+
+def _times(name: str, case: Case, problem: Problem, threads: int) -> Iterator[Row]:
+    functions: dict[str, Callable[[], object]] = {"loss": lambda: problem.loss(torch.float32)}
+    if case.floors and problem.floor:
+        functions["floor"] = problem.floor()
+    if case.faster and problem.textbook:
+        functions["textbook"] = problem.textbook
+    best = measure.seconds(functions, threads)
+    if case.faster:
+        best["textbook"] /= problem.textbook_share
+        yield Row(name, threads, "textbook / loss, time", *_ratio(best, "textbook", "loss", case.faster))
+    if case.floors:
+        yield Row(name, threads, "loss / products, time", *_ratio(best, "loss", "floor", case.floors))
+
+
+def _ratio(best: dict[str, float], above: str, below: str, goal: float) -> tuple[float, float, bool, str]:
+    detail = f"{1000 * best[above]:.1f} / {1000 * best[below]:.1f} ms"
+    return best[above] / best[below], goal, above == "textbook", detail
+
+
+def _memory(name: str, case: Case) -> Iterator[Row]:
+    loss, gradients = _in_fresh_process(name, "loss")
+    if case.smaller:
+        slow, _ = _in_fresh_process(name, "textbook")
+        detail = f"{slow / MIB:.1f} / {loss / MIB:.1f} MiB"
+        yield Row(name, 1, "textbook / loss, extra memory", slow / loss, case.smaller, True, detail)
+    if case.room:
+        detail = f"{loss / MIB:.1f} MiB with gradients of {gradients / MIB:.1f}"
+        beside = (loss - gradients) / MIB
+        yield Row(name, 1, "extra memory beside gradients, MiB", beside, case.room, False, detail)
+
+
+def _growth(name: str, case: Case) -> Row:
+    """The slope of log time against log anchors, by least squares."""
+    factors = (1, 2, 4, 8)
+    made = {f: case.make(replace(case.shape, rows=f * case.shape.rows)) for f in factors}
+    best = measure.seconds({str(f): partial(p.loss, torch.float32) for f, p in made.items()}, 1)
+    x = [math.log(f) for f in factors]
+    y = [math.log(best[str(f)]) for f in factors]
+    slope = sum((a - sum(x) / 4) * b for a, b in zip(x, y, strict=True)) / sum(
+        (a - sum(x) / 4) ** 2 for a in x
+    )
+    detail = f"slope {slope:.3f}: " + " ".join(f"{1000 * best[str(f)]:.0f}" for f in factors) + " ms"
+    return Row(name, 1, "distance of the slope of log time from 1", abs(slope - 1), 0.1, False, detail)
+
+
+def _gain(name: str, case: Case, problem: Problem, threads: int) -> Row:
+    """How many times faster the loss is with more threads, by the clock."""
+
+    def run(count: int) -> object:
+        torch.set_num_threads(count)
+        return problem.loss(torch.float32)
+
+    best = measure.seconds({"one": partial(run, 1), "more": partial(run, threads)}, threads)
+    detail = f"{1000 * best['one']:.1f} / {1000 * best['more']:.1f} ms"
+    assert case.threads is not None
+    return Row(
+        name, threads, "one thread / more, time", best["one"] / best["more"], case.threads, True, detail
+    )
+
+
+def _in_fresh_process(name: str, side: str) -> tuple[int, int]:
+    command = [sys.executable, "-m", "manylabel.benchmarking.losses", name, side]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    extra, returned = map(int, done.stdout.split())
+    return extra, returned
+
+
+def peak(name: str, side: str) -> tuple[int, int]:
+    """Extra bytes of one side of a case, and those of what it returns; for a process of its own."""
+    torch.set_num_threads(1)
+    case = CASES[name]
+    tiny, problem = case.make(case.shape.tiny()), case.make(case.shape)
+
+    def run(of: Problem) -> list[torch.Tensor]:
+        if side == "loss":
+            return of.loss(torch.float32)
+        assert of.textbook is not None
+        return of.textbook()
+
+    run(tiny)
+    textbook.products(512, 1024, case.shape.dim, both=True)()  # loads what any matrix product loads
+    returned: list[torch.Tensor] = []
+    extra = measure.extra_bytes(lambda: returned.extend(run(problem)))
+    return extra, sum(t.nbytes for t in returned)
+
+
+if __name__ == "__main__":
+    print(*peak(*sys.argv[1:]))

@@ -1,0 +1,58 @@
+"""The losses as one would write them first, and the bare matrix products that any exact form needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_EPS = 1e-8
+
+
+def mulsupcon(x: Tensor, Y: Tensor, keys: Tensor, T: Tensor, temperature: float) -> Tensor:
+    """One row per (anchor, label): a log-softmax over all candidates, the mean over those with the label."""
+    anchors, labels = Y.nonzero(as_tuple=True)
+    log_p = F.log_softmax(F.normalize(x)[anchors] @ keys.T / temperature, 1)  # (pairs, N)
+    positive = T.T[labels]  # (pairs, N)
+    return -((log_p * positive).sum(1) / positive.sum(1).clamp(min=1)).mean()
+
+
+def reg(x: Tensor, Y: Tensor, prototypes: Tensor, temperature: float) -> Tensor:
+    """REG with alpha = 0, its weights from tensors with an axis for anchors, candidates and labels."""
+    A = torch.cat([Y.to(x.dtype), torch.eye(Y.shape[1], dtype=x.dtype)])  # (n, C)
+    z = F.normalize(torch.cat([x, prototypes]))
+    others = 1 - torch.eye(len(A), dtype=x.dtype)
+    shared = A[:, None] * A[None] * others[:, :, None]  # (n, n, C)
+    per_label = shared.sum(1)  # (n, C)
+    w = (shared / (per_label[:, None] + _EPS)).sum(2) / A.sum(1, keepdim=True).clamp(min=1)
+    logits = (z @ z.T / temperature).masked_fill(others == 0, -1e30)
+    log_p = F.log_softmax(logits, 1)
+    excess = (log_p.detach().exp() - w).clamp(min=0) * (w > 0)
+    values = -(w * log_p).sum(1) - (excess * logits).sum(1)
+    return values.sum() / (w.sum(1) > 0).sum()
+
+
+def products(n_rows: int, n_columns: int, dim: int, both: bool, height: int = 512) -> Callable[[], None]:
+    """Similarities of all pairs and the sums that gradients need, in tiles of matrix products alone.
+
+    ``2 n_rows n_columns dim`` operations for the similarities, as many for the gradient of the rows, and with
+    ``both`` as many for that of the columns.
+    """
+    x, keys = torch.randn(n_rows, dim), torch.randn(n_columns, dim)
+    dx, dkeys = torch.zeros_like(x), torch.zeros_like(keys)
+    width = min((1 << 18) // min(height, n_rows), n_columns)
+    buffer = torch.empty(height, width)
+
+    def run() -> None:
+        for first in range(0, n_columns, width):
+            k = keys[first : first + width]
+            for start in range(0, n_rows, height):
+                q = x[start : start + height]
+                s = torch.mm(q, k.T, out=buffer.flatten()[: len(q) * len(k)].view(len(q), len(k)))
+                dx[start : start + height].addmm_(s, k)
+                if both:
+                    dkeys[first : first + width].addmm_(s.T, q)
+
+    return run

@@ -1,0 +1,204 @@
+"""Every registered loss, with inputs that it takes and its slow twin: what the property tables run over."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from tests import reference
+from tests.losses.cases import ENGINES, TWINS, labels
+from torch import Tensor
+
+from manylabel import losses
+
+
+class Size(NamedTuple):
+    """How much to draw: anchors, candidates, labels, dimensions; the share of labels; the share of empty rows."""
+
+    b: int = 7
+    n: int = 9
+    c: int = 4
+    d: int = 5
+    density: float = 0.4
+    empty: float = 0.2
+    seed: int = 0
+
+
+class Inputs(NamedTuple):
+    """Floating arguments, which get gradients, and label rows."""
+
+    floats: list[Tensor]
+    labels: list[Tensor]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A loss in one of the forms in which it can be called."""
+
+    loss: str
+    form: str
+    draw: Callable[[Size], Inputs]
+    call: Callable[..., Tensor]  # (loss, floats, labels)
+    twin: Callable[..., Tensor]  # (floats, labels, temperature), float64
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.loss}-{self.form}" if self.form else self.loss
+
+    @property
+    def takes(self) -> frozenset[str]:
+        return frozenset(inspect.signature(type(losses.get(self.loss))).parameters)
+
+    @property
+    def engines(self) -> tuple[str | None, ...]:
+        return ENGINES if "engine" in self.takes else (None,)
+
+    def value(
+        self, inputs: Inputs, temperature: float = 0.5, sparse: bool = False, **settings: Any
+    ) -> Tensor:
+        """What the loss gives; settings that it does not have are left out."""
+        wanted = {"temperature": temperature, **self.settings, **settings}
+        loss = losses.get(self.loss, **{k: v for k, v in wanted.items() if k in self.takes and v is not None})
+        floats = self.tempered(inputs.floats, temperature)
+        return self.call(loss, floats, [y.double().to_sparse() if sparse else y for y in inputs.labels])
+
+    def exact(self, inputs: Inputs, temperature: float = 0.5) -> Tensor:
+        """What the slow twin gives."""
+        floats = self.tempered([t.double() for t in inputs.floats], temperature)
+        return self.twin(floats, inputs.labels, temperature)
+
+    def tempered(self, floats: list[Tensor], temperature: float) -> list[Tensor]:
+        """Losses on logits have no temperature: there it scales the logits, up to some hundreds."""
+        return [t / max(temperature, 0.02) for t in floats] if self.form == "logits" else floats
+
+
+def generator(size: Size) -> torch.Generator:
+    return torch.Generator().manual_seed(size.seed)
+
+
+def normal(g: torch.Generator, *shape: int) -> Tensor:
+    return torch.randn(*shape, generator=g).double()
+
+
+def rows(g: torch.Generator, size: Size, n: int, one: bool = False) -> Tensor:
+    Y = labels(n, size.c, size.density, g, one)
+    return Y * (torch.rand(n, 1, generator=g) >= size.empty)
+
+
+def contrastive(one: bool, keys: bool) -> Callable[[Size], Inputs]:
+    def draw(size: Size) -> Inputs:
+        g, counts = generator(size), (size.b, size.n) if keys else (size.b,)
+        return Inputs([normal(g, n, size.d) for n in counts], [rows(g, size, n, one) for n in counts])
+
+    return draw
+
+
+def with_prototypes(keys: bool) -> Callable[[Size], Inputs]:
+    def draw(size: Size) -> Inputs:
+        g, counts = generator(size), (size.b, size.n) if keys else (size.b,)
+        z, *others = (normal(g, n, size.d) for n in counts)
+        return Inputs([z, normal(g, size.c, size.d), *others], [rows(g, size, n) for n in counts])
+
+    return draw
+
+
+def logits(size: Size) -> Inputs:
+    g = generator(size)
+    return Inputs([normal(g, size.b, size.c)], [rows(g, size, size.b)])
+
+
+def mixture(means: str, variances: str) -> Callable[[Size], Inputs]:
+    """Axes of the means and of the variances, by their letters in ``Size``."""
+
+    def draw(size: Size) -> Inputs:
+        g, lengths = generator(size), {**size._asdict(), "1": 1}
+        mu = 0.2 * normal(g, *(lengths[axis] for axis in means))
+        v = 1.01 + torch.rand(*(lengths[axis] for axis in variances), generator=g).double()
+        return Inputs([normal(g, size.b, size.d), normal(g, size.b, size.c), mu, v], [rows(g, size, size.b)])
+
+    return draw
+
+
+def call_contrastive(loss: torch.nn.Module, floats: list[Tensor], labels: list[Tensor]) -> Tensor:
+    return loss(*(argument for pair in zip(floats, labels, strict=True) for argument in pair))
+
+
+def call_with_prototypes(loss: torch.nn.Module, floats: list[Tensor], labels: list[Tensor]) -> Tensor:
+    z, p, *keys = floats
+    return loss(z, labels[0], p, *keys, *labels[1:])
+
+
+def call_with_labels_last(loss: torch.nn.Module, floats: list[Tensor], labels: list[Tensor]) -> Tensor:
+    return loss(*floats, *labels)
+
+
+def contrastive_entries() -> Iterator[Entry]:
+    for name, twin in {**TWINS, "mulsupcon_inbatch": reference.mulsupcon}.items():
+        for form in ("batch", "keys"):
+            if (name, form) != ("mulsupcon_inbatch", "keys"):
+                yield Entry(
+                    name,
+                    form,
+                    contrastive(name == "supcon", form == "keys"),
+                    call_contrastive,
+                    lambda x, y, tau, twin=twin: twin(
+                        reference.unit(x[0]), y[0], reference.unit(x[-1]), y[-1], tau, len(x) == 1
+                    ),
+                )
+
+
+def prototype_entries() -> Iterator[Entry]:
+    def twin_of(name: str, **settings: float) -> Callable[..., Tensor]:
+        def twin(x: list[Tensor], y: list[Tensor], tau: float) -> Tensor:
+            z, p, *keys = (reference.unit(t) for t in x)
+            more = {"keys": keys[0], "T": y[1]} if keys else {}
+            return getattr(reference, name)(z, y[0], p, tau, **more, **settings)
+
+        return twin
+
+    for name, form, settings in (
+        ("proto", "", {}),
+        ("msc", "batch", {}),
+        ("msc", "keys", {"alpha": 0.7, "beta": 0.3}),
+        ("reg", "soft", {"alpha": 0.0}),
+        ("reg", "share", {"alpha": 1.0}),
+        ("reg", "hard", {"alpha": -1.0}),
+        ("wrg", "share", {"alpha": 1.0}),
+        ("wrg", "hard", {"alpha": -1.0}),
+    ):
+        draw = with_prototypes(form == "keys")
+        yield Entry(name, form, draw, call_with_prototypes, twin_of(name, **settings), settings)
+
+
+def logit_entries() -> Iterator[Entry]:
+    for name in ("bce", "focal", "asl", "zlpr", "twoway"):
+        twin = getattr(reference, name)
+        yield Entry(
+            name, "logits", logits, call_with_labels_last, lambda x, y, tau, twin=twin: twin(x[0], y[0])
+        )
+
+
+def mixture_entries() -> Iterator[Entry]:
+    for form, axes, settings in (
+        ("isotropic", ("bc", "bc"), {}),
+        ("anisotropic", ("bdc", "bdc"), {}),
+        ("bhattacharyya", ("bdc", "bdc"), {"scale": "bhattacharyya"}),
+        ("mks", ("bdc", "bd"), {"similarity": "mks"}),
+        ("rbf", ("bc", "b1"), {"similarity": "rbf"}),
+    ):
+
+        def twin(
+            x: list[Tensor], y: list[Tensor], tau: float, scale: str = settings.get("scale", "released")
+        ):
+            f, x, mu, v = x
+            v = v[:, :, None] if v.dim() < mu.dim() else v
+            return reference.kmcl(f, x, mu, v.expand_as(mu), y[0], scale, tau)
+
+        yield Entry("kmcl", form, mixture(*axes), call_with_labels_last, twin, settings)
+
+
+ENTRIES = [*contrastive_entries(), *prototype_entries(), *logit_entries(), *mixture_entries()]
+CALLS = [(entry, engine) for entry in ENTRIES for engine in entry.engines]

@@ -1,0 +1,60 @@
+"""The flash rung says what the dense one says, and steps back where attention cannot do it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tests.losses.cases import assert_near, case, run
+
+from manylabel import losses
+from manylabel.losses.softmax import flash
+
+FACTORISED = ("supcon", "all", "mulsupcon", "mulsupcon_weighted")
+
+
+@pytest.mark.parametrize("name", FACTORISED)
+@pytest.mark.parametrize("shape", [(9, 14, 5), (1, 1, 3), (70, 600, 12)])
+@pytest.mark.parametrize("temperature", [1.0, 0.1, 0.01])
+def test_flash_is_dense(name, shape, temperature):
+    b, n, c = shape
+    given = case(name, b, n, c, seed=b)
+    want = run(name, given, False, keys_grad=False, engine="dense", temperature=temperature)
+    got = run(name, given, False, keys_grad=False, engine="flash", temperature=temperature)
+    assert_near(got, want, 1e-10)
+
+
+def test_flash_is_recorded():
+    given = case()
+    loss = losses.get("mulsupcon", engine="flash")
+    loss(given.x.requires_grad_(), given.Y, given.keys, given.T)
+    assert loss.engine.ran == ("flash" if flash.works("cpu", torch.float64, 6) else "streamed")
+
+
+@pytest.mark.parametrize(("name", "mutual", "keys_grad"), [("any", False, False), ("mulsupcon", True, False)])
+def test_other_pairs_are_streamed(name, mutual, keys_grad):
+    given = case(name)
+    want = run(name, given, mutual, keys_grad=keys_grad, engine="dense")
+    assert_near(run(name, given, mutual, keys_grad=keys_grad, engine="flash"), want, 1e-10)
+
+
+def test_keys_with_gradient_are_streamed():
+    given = case()
+    loss = losses.get("mulsupcon", engine="flash")
+    loss(given.x, given.Y, given.keys.requires_grad_(), given.T).backward()
+    assert loss.engine.ran == "streamed"
+
+
+def test_a_wrong_operator_is_left_alone(monkeypatch):
+    monkeypatch.setattr(flash, "attention", lambda z, k, scale: (z, z.sum(1)))
+    flash.works.cache_clear()
+    assert not flash.works("cpu", torch.float32, 6)
+    monkeypatch.undo()
+    flash.works.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["mulsupcon", "mulsupcon_weighted"])
+def test_of_many_labels_only_those_of_anchors_count(name, monkeypatch):
+    given = case(name, c=12, density=0.1)
+    want = run(name, given, False, engine="streamed")
+    monkeypatch.setattr("manylabel.losses.supcon._MANY_LABELS", 2)
+    assert_near(run(name, given, False, engine="streamed", sparse=True), want, 1e-12)

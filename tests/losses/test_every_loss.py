@@ -1,0 +1,127 @@
+"""What must hold for every registered loss, in every form, on every rung of the engine."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.losses.registry import CALLS, ENTRIES, Entry, Inputs, Size
+from torch import Tensor
+
+from manylabel import losses
+
+every_loss = pytest.mark.parametrize("entry", ENTRIES, ids=str)
+every_call = pytest.mark.parametrize(
+    ("entry", "engine"), CALLS, ids=[f"{entry}-{engine or 'only'}" for entry, engine in CALLS]
+)
+sizes = st.builds(
+    Size,
+    b=st.integers(1, 8),
+    n=st.integers(1, 10),
+    c=st.integers(1, 5),
+    d=st.integers(1, 6),
+    density=st.floats(0, 1),
+    empty=st.sampled_from([0.0, 0.3, 1.0]),
+    seed=st.integers(0, 1000),
+)
+
+
+def differentiable(inputs: Inputs, dtype: torch.dtype = torch.float64) -> Inputs:
+    return Inputs([t.to(dtype).requires_grad_() for t in inputs.floats], inputs.labels)
+
+
+def gradients(value: Tensor, inputs: Inputs) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(value, inputs.floats, allow_unused=True, materialize_grads=True)
+
+
+def run(entry: Entry, inputs: Inputs, **settings) -> tuple[Tensor, tuple[Tensor, ...]]:
+    value = entry.value(inputs, **settings)
+    return value.detach(), gradients(value, inputs)
+
+
+def exact(entry: Entry, inputs: Inputs, temperature: float = 0.5) -> tuple[Tensor, tuple[Tensor, ...]]:
+    inputs = differentiable(inputs)
+    value = entry.exact(inputs, temperature)
+    return value.detach(), gradients(value, inputs)
+
+
+def assert_near(got, want, tolerance: float) -> None:
+    """Values relative to 1 or more, gradients relative to their largest entry or 1e-3."""
+    error = abs(float(got[0]) - float(want[0]))
+    assert error <= tolerance * max(1.0, abs(float(want[0]))), (float(got[0]), float(want[0]))
+    for g, w in zip(got[1], want[1], strict=True):
+        assert float((g.double() - w).abs().max()) <= tolerance * max(1e-3, float(w.abs().max()))
+
+
+def test_every_registered_loss_is_in_the_table():
+    assert {entry.loss for entry in ENTRIES} == set(losses.names())
+
+
+@every_call
+@given(size=sizes, temperature=st.floats(0.005, 10), sparse=st.booleans())
+@settings(max_examples=8)
+def test_float32_is_finite_and_near_its_float64_twin(entry, engine, size, temperature, sparse):
+    inputs = differentiable(entry.draw(size), torch.float32)
+    value, grads = run(entry, inputs, engine=engine, temperature=temperature, sparse=sparse)
+    assert bool(value.isfinite())
+    assert all(bool(g.isfinite().all()) for g in grads)
+    want = float(exact(entry, inputs, temperature)[0])
+    assert abs(float(value) - want) <= 1e-5 * max(1.0, abs(want))
+
+
+@every_call
+@pytest.mark.parametrize(
+    "size", [Size(), Size(b=1), Size(b=1, n=1, empty=0.0), Size(c=1), Size(empty=1.0)], ids=str
+)
+def test_equals_its_slow_twin(entry, engine, size):
+    inputs = differentiable(entry.draw(size))
+    assert_near(run(entry, inputs, engine=engine), exact(entry, inputs), 1e-10)
+
+
+@every_call
+def test_sparse_labels_are_dense_labels(entry, engine):
+    inputs = differentiable(entry.draw(Size(b=12)))
+    dense = run(entry, inputs, engine=engine)
+    assert_near(run(entry, inputs, engine=engine, sparse=True), dense, 1e-12)
+
+
+@every_call
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_float32_inside(entry, engine, dtype):
+    inputs = differentiable(entry.draw(Size(d=16)), dtype)
+    value, grads = run(entry, inputs, engine=engine, temperature=1.0)
+    assert value.dtype == torch.float32
+    assert all(g.dtype == dtype for g in grads)
+    want = exact(entry, inputs, 1.0)
+    assert_near((value, ()), (want[0], ()), 1e-6)
+    assert_near((value, grads), want, 4 * torch.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize(
+    ("entry", "engine"),
+    [(entry, engine) for entry, engine in CALLS if "reduction" in entry.takes],
+    ids=str,
+)
+def test_reduction_none_gives_a_value_per_row(entry, engine):
+    size = Size()
+    inputs = differentiable(entry.draw(size))
+    values = entry.value(inputs, engine=engine, reduction="none")
+    assert values.shape == (size.b + (size.c if entry.loss in ("reg", "wrg") else 0),)
+    total = run(entry, inputs, engine=engine, reduction="sum")
+    assert_near((values.detach().sum(), gradients(values.sum(), inputs)), total, 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("entry", "engine"),
+    [(entry, engine) for entry, engine in CALLS if entry.loss != "reg"],  # its weights hold the softmax
+    ids=str,
+)
+def test_gradient_of_every_row(entry, engine):
+    inputs = differentiable(entry.draw(Size(b=4, n=5, c=3, d=3)))
+    constant = {"detach_focus": False, "gamma_neg": 0.0, "reduction": "none", "engine": engine}
+    assert torch.autograd.gradcheck(
+        lambda *floats: entry.value(Inputs(list(floats), inputs.labels), **constant),
+        inputs.floats,
+        fast_mode=True,
+    )

@@ -1,0 +1,80 @@
+"""Two processes with unequal shards give the value and the gradients of one process with the whole batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from tests.losses.cases import case
+from torch import Tensor
+
+from manylabel import losses
+
+WORLD, CUT = 2, (5, 3)  # anchors and keys of the first rank
+CONTRASTIVE = ("supcon", "all", "any", "mulsupcon", "mulsupcon_weighted", "base", "pair_weighted")
+IN_BATCH = ("mulsupcon_inbatch", "mulsupcon_soft", "msc", "proto", "reg", "wrg", "reg_alpha", "wrg_alpha")
+CASES = [(name, way) for name in CONTRASTIVE for way in ("keys", "mutual")]
+CASES += [(name, "mutual") for name in IN_BATCH] + [("msc", "keys")]
+SETTINGS = {"reg_alpha": {"alpha": 1.5}, "wrg_alpha": {"alpha": -1.0}}
+
+
+def inputs(name: str) -> tuple[list[Tensor], Tensor, Tensor]:
+    """Anchors, keys and prototypes; the labels of anchors and keys."""
+    c = case("supcon" if name == "supcon" else "any", b=13, n=8, c=6, density=0.35, seed=3)
+    prototypes = torch.randn(6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    soft = 0.5 if name == "mulsupcon_soft" else 1
+    return [c.x, c.keys, prototypes], c.Y * soft, c.T * soft
+
+
+def computed(name: str, way: str, sparse: bool, rank: int | None, **settings: object) -> list[Tensor]:
+    """Value and gradients of all inputs, of this rank's shard where there are ranks."""
+    tensors, Y, T = inputs(name)
+    if rank is not None:
+        rows, keys = (slice(None, n) if rank == 0 else slice(n, None) for n in CUT)
+        tensors, Y, T = [tensors[0][rows], tensors[1][keys], tensors[2]], Y[rows], T[keys]
+    if sparse:
+        Y, T = Y.double().to_sparse(), T.double().to_sparse()
+    z, k, P = (t.clone().requires_grad_() for t in tensors)
+    base = name.removesuffix("_soft").removesuffix("_alpha")
+    settings |= SETTINGS.get(name, {}) | {"engine": "streamed" if sparse else "dense"}
+    loss = losses.get(base, temperature=0.2, **settings)
+    with_prototypes = (P,) if base in ("proto", "msc", "reg", "wrg") else ()
+    with_keys = (k, T) if way == "keys" else ()
+    value = loss(z, Y, *with_prototypes, *with_keys)
+    value.backward()
+    return [value.detach(), *(torch.zeros_like(t) if t.grad is None else t.grad for t in (z, k, P))]
+
+
+def run_rank(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=WORLD)
+    results = {
+        f"{name} {way} {sparse}": computed(name, way, sparse, rank, group=dist.group.WORLD)
+        for name, way in CASES
+        for sparse in (False, True)
+    }
+    torch.save(results, Path(folder) / f"rank-{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, list[Tensor]]]:
+    folder = tmp_path_factory.mktemp("ranks")
+    torch.multiprocessing.spawn(run_rank, (str(folder),), nprocs=WORLD)
+    return [torch.load(folder / f"rank-{rank}.pt") for rank in range(WORLD)]
+
+
+@pytest.mark.parametrize(("name", "way"), CASES)
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+def test_two_ranks_are_one_process(name, way, sparse, ranks):
+    value, z, keys, prototypes = computed(name, way, sparse, None)
+    first, second = (results[f"{name} {way} {sparse}"] for results in ranks)
+    for rank in (first, second):
+        torch.testing.assert_close(rank[0], value, rtol=1e-6, atol=0)
+    for place, want in ((1, z), (2, keys)):  # the mean over ranks that DistributedDataParallel takes
+        got = torch.cat([first[place], second[place]]) / WORLD
+        torch.testing.assert_close(got, want, rtol=1e-6, atol=1e-6 * float(want.abs().max()))
+    mean = (first[3] + second[3]) / WORLD
+    torch.testing.assert_close(mean, prototypes, rtol=1e-6, atol=1e-6 * float(prototypes.abs().max()))
