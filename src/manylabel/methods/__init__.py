@@ -10,6 +10,7 @@ from torch import nn
 from manylabel.methods.base import Method
 from manylabel.methods.cgmvae import CGMVAEMethod, CGMVAERecipe
 from manylabel.methods.contrastive import ContrastiveMethod
+from manylabel.methods.kmcl import KMCLMethod, KMCLRecipe
 from manylabel.methods.lamp import LaMPMethod, LaMPRecipe
 from manylabel.methods.logit import LogitMethod
 from manylabel.methods.mpvae import MPVAEMethod, MPVAERecipe
@@ -30,6 +31,7 @@ class Family(NamedTuple):
 FAMILIES = {
     "logit": Family(LogitMethod, Recipe),
     "contrastive": Family(ContrastiveMethod, Recipe),
+    "kmcl": Family(KMCLMethod, KMCLRecipe),
     "lamp": Family(LaMPMethod, LaMPRecipe),
     "mpvae": Family(MPVAEMethod, MPVAERecipe),
     "rbcc": Family(RBCCMethod, RBCCRecipe),
