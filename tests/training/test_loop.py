@@ -125,6 +125,11 @@ def test_warm_restarts_double_their_period():
     assert [step for step in range(1, 71) if values[step] > values[step - 1]] == [10, 30, 70]
 
 
+def test_stairs_go_down_by_a_factor():
+    values = [factor("stairs", step, 30, period=10, decay=0.5, floor=0.3) for step in range(30)]
+    assert values == pytest.approx([1.0] * 10 + [0.5] * 10 + [0.3] * 10)
+
+
 def test_plateau_drops_after_patience_and_rests():
     plateau, factors = Plateau(patience=2, cooldown=1), []
     for loss in (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5):

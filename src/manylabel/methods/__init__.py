@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from torch import nn
 
 from manylabel.methods.base import Method
+from manylabel.methods.cgmvae import CGMVAEMethod, CGMVAERecipe
 from manylabel.methods.contrastive import ContrastiveMethod
+from manylabel.methods.kmcl import KMCLMethod, KMCLRecipe
+from manylabel.methods.lamp import LaMPMethod, LaMPRecipe
 from manylabel.methods.logit import LogitMethod
-from manylabel.methods.recipe import Recipe, load, names
+from manylabel.methods.mpvae import MPVAEMethod, MPVAERecipe
+from manylabel.methods.rbcc import RBCCMethod, RBCCRecipe
+from manylabel.methods.recipe import AnyRecipe, Recipe, load, names, read
 from manylabel.methods.scorer import NetworkScorer, Scorer
+from manylabel.methods.vectors import VectorMethod, VectorScorer
+from manylabel.training import checkpoint
 
-FAMILIES: dict[str, Any] = {"logit": LogitMethod, "contrastive": ContrastiveMethod}
+
+class Family(NamedTuple):
+    """The code of the recipes that name this family, and the settings that they may hold."""
+
+    method: Any
+    recipe: type[AnyRecipe]
+
+
+FAMILIES = {
+    "logit": Family(LogitMethod, Recipe),
+    "contrastive": Family(ContrastiveMethod, Recipe),
+    "kmcl": Family(KMCLMethod, KMCLRecipe),
+    "lamp": Family(LaMPMethod, LaMPRecipe),
+    "mpvae": Family(MPVAEMethod, MPVAERecipe),
+    "rbcc": Family(RBCCMethod, RBCCRecipe),
+    "cgmvae": Family(CGMVAEMethod, CGMVAERecipe),
+}
 
 
 def get(name: str, *, encoder: nn.Module | None = None, **overrides: Any) -> Method:
@@ -23,7 +47,7 @@ def get(name: str, *, encoder: nn.Module | None = None, **overrides: Any) -> Met
     name : str
         One of :func:`names`.
     encoder : nn.Module, optional
-        A network (B, *shape) -> (B, H) in place of the recipe's.
+        A network (B, *shape) -> (B, H) in place of the recipe's, for methods that train an encoder.
     **overrides
         Settings that replace those of the recipe, by dotted name: ``get("bce", **{"classify.stage.epochs": 5})``.
 
@@ -32,9 +56,42 @@ def get(name: str, *, encoder: nn.Module | None = None, **overrides: Any) -> Met
     ManyLabelError
         For an unknown method or setting, or a value that a setting does not take; the message lists the known ones.
     """
-    recipe = load(name, overrides)
-    method: Method = FAMILIES[recipe.family](recipe, encoder)
+    table = read(name)
+    family = FAMILIES[table["family"]]
+    method: Method = family.method(load(table, family.recipe, overrides), encoder)
     return method
 
 
-__all__ = ["Method", "NetworkScorer", "Recipe", "Scorer", "get", "names"]
+def load_scorer(path: Path, encoder: nn.Module | None = None) -> Scorer:
+    """Read what the ``save`` of any scorer wrote.
+
+    Parameters
+    ----------
+    path : Path
+    encoder : nn.Module, optional
+        The network, for a scorer that was trained with a network of the caller's own.
+
+    Raises
+    ------
+    ManyLabelError
+        If the file is not a scorer, or if it needs ``encoder`` and none is given.
+    """
+    tensors, meta = checkpoint.load(path)
+    family = FAMILIES.get(meta.get("type", ""))
+    if family is None:
+        return NetworkScorer.load(path, encoder)
+    scorer: Scorer = family.method.restore(tensors, meta)
+    return scorer
+
+
+__all__ = [
+    "Method",
+    "NetworkScorer",
+    "Recipe",
+    "Scorer",
+    "VectorMethod",
+    "VectorScorer",
+    "get",
+    "load_scorer",
+    "names",
+]

@@ -16,7 +16,7 @@ from torch import nn
 from manylabel.data.dataset import Kind, Rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.networks import build_encoder
-from manylabel.methods.recipe import EncoderSettings, Recipe
+from manylabel.methods.recipe import AnyRecipe, EncoderSettings, Recipe
 from manylabel.methods.scorer import Scorer
 from manylabel.models import Inputs
 from manylabel.training import Listener, Run
@@ -28,11 +28,13 @@ class Method(Protocol):
     Attributes
     ----------
     name : str
-    recipe : Recipe
+    recipe : AnyRecipe
     """
 
     name: str
-    recipe: Recipe
+
+    @property
+    def recipe(self) -> AnyRecipe: ...
 
     def fit(
         self,
@@ -106,7 +108,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def start_run(
-    recipe: Recipe,
+    recipe: AnyRecipe,
     stages: tuple[str, ...],
     train: Rows,
     validation: Rows,

@@ -39,7 +39,8 @@ class Classification:
     ----------
     inputs : Inputs
     encoder : nn.Module
-    classifier : nn.Linear
+    classifier : nn.Module
+        (B, H) -> (B, n_labels) logits
     train, validation : Resident
     settings : ClassifySettings
     loss : callable (logits, Y) -> scalar, default binary cross entropy
@@ -49,7 +50,7 @@ class Classification:
         self,
         inputs: Inputs,
         encoder: nn.Module,
-        classifier: nn.Linear,
+        classifier: nn.Module,
         train: Resident,
         validation: Resident,
         settings: ClassifySettings,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
+from manylabel import losses
 from manylabel.data.dataset import Kind, Rows
 from manylabel.methods.base import prepare, seeded, start_run
 from manylabel.methods.classification import Classification
@@ -22,7 +23,7 @@ class LogitMethod:
     Parameters
     ----------
     recipe : Recipe
-        Of the family "logit".
+        Of the family "logit"; its loss is one of :mod:`manylabel.losses` on logits.
     encoder : nn.Module, optional
         A network (B, *shape) -> (B, H) in place of the recipe's; it is copied, not changed.
     """
@@ -31,6 +32,8 @@ class LogitMethod:
 
     def __init__(self, recipe: Recipe, encoder: nn.Module | None = None) -> None:
         self.name, self.recipe, self.encoder = recipe.name, recipe, encoder
+        for kind in (recipe.vectors, recipe.images):
+            losses.get(recipe.loss, **kind.classify.loss)  # refuses unknown settings before data are read
 
     def fit(
         self,
@@ -49,5 +52,7 @@ class LogitMethod:
             classifier = nn.Linear(width(encoder, inputs), train.Y.n_labels).to(inputs.mean.device)
             parts = Resident.of(train, inputs), Resident.of(validation, inputs)
             settings = self.recipe.settings(kind).classify
-            run.train("train", Classification(inputs, encoder, classifier, *parts, settings), settings.stage)
+            criterion = losses.get(self.recipe.loss, **settings.loss)
+            task = Classification(inputs, encoder, classifier, *parts, settings, criterion)
+            run.train("train", task, settings.stage)
         return NetworkScorer(inputs, encoder, classifier, ready.built_from)

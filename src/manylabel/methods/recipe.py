@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from importlib import resources
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -93,11 +94,14 @@ class ClassifySettings(Model):
     views : ViewSettings
     encoder_rate : float, default 1
         Learning rate of the encoder as a multiple of the classifier's; 0 freezes the encoder (a linear probe).
+    loss : dict
+        Settings of the loss of a ``logit`` method, such as ``gamma_neg`` of ASL; the others stay at their defaults.
     """
 
     stage: Stage
     views: ViewSettings = ViewSettings()
     encoder_rate: float = Field(1.0, ge=0)
+    loss: dict[str, bool | float | str] = {}
 
 
 class Settings(Model):
@@ -137,36 +141,104 @@ class Expected(Model):
     values: dict[str, tuple[float, float]]
 
 
-class Recipe(Model):
-    """A method with everything that decides how it is trained.
+class AnyRecipe(Model):
+    """A method with everything that decides how it is trained; each family adds its own settings.
 
     Attributes
     ----------
     name : str
-    family : "logit" or "contrastive"
+    family : str
         Which code trains it.
-    loss : str
-        Of the pretraining (``contrastive``) or of the classifier (``logit``).
     about : str
         One or two sentences.
     source : str
         Where the method comes from.
-    vectors, images : Settings
     expected : tuple of Expected
     """
 
     name: str
-    family: Literal["logit", "contrastive"]
-    loss: str
+    family: str
     about: str
     source: str
+    expected: tuple[Expected, ...] = ()
+
+
+class Recipe(AnyRecipe):
+    """A recipe of an encoder with a classifier, of the family "logit" or "contrastive".
+
+    Attributes
+    ----------
+    loss : str
+        Of the pretraining (``contrastive``) or of the classifier (``logit``).
+    vectors, images : Settings
+    """
+
+    loss: str
     vectors: Settings
     images: Settings
-    expected: tuple[Expected, ...] = ()
 
     def settings(self, kind: Kind) -> Settings:
         """The settings for data of one kind."""
         return self.images if kind == "images" else self.vectors
+
+
+class NoSettings(Model):
+    """Settings for a kind of data that a method is not defined for."""
+
+
+class VectorViewSettings(Model):
+    """How rows are disturbed in training.
+
+    Attributes
+    ----------
+    mask : float, default 0
+        The probability of each feature to be set to 0 after standardisation.
+    """
+
+    mask: float = Field(0.0, ge=0, lt=1)
+
+
+class VectorTraining(Model):
+    """Training of a network that makes the scores of all labels itself.
+
+    Attributes
+    ----------
+    stage : Stage
+    views : VectorViewSettings
+    """
+
+    stage: Stage
+    views: VectorViewSettings = VectorViewSettings()
+
+
+class VectorSettings(Model):
+    """Settings of a method that is defined for feature vectors only.
+
+    Attributes
+    ----------
+    standardise : bool, default True
+        Take mean and scale of the training rows out of the features; the released codes take them as they are.
+    network : Model
+        Each family declares its own.
+    classify : VectorTraining
+    """
+
+    standardise: bool = True
+    network: Model
+    classify: VectorTraining
+
+
+class VectorRecipe(AnyRecipe):
+    """A recipe of a method that is defined for feature vectors only; each family declares its own settings.
+
+    Attributes
+    ----------
+    vectors : VectorSettings
+    images : NoSettings
+    """
+
+    vectors: VectorSettings
+    images: NoSettings = NoSettings()
 
 
 def names() -> tuple[str, ...]:
@@ -175,31 +247,55 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(file.name[:-5] for file in files if file.name.endswith(".toml")))
 
 
-def load(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
-    """Read a recipe and change some of its settings.
+def read(name: str) -> dict[str, Any]:
+    """The table of a recipe as it ships.
+
+    A file that says ``like = "bce"`` holds only what differs from that recipe.
+
+    Raises
+    ------
+    ManyLabelError
+        For an unknown recipe.
+    """
+    if name not in names():
+        raise ManyLabelError("method", f"one of {', '.join(names())}", repr(name))
+    file = resources.files("manylabel.methods").joinpath("recipes", f"{name}.toml")
+    table = tomllib.loads(file.read_text(encoding="utf-8"))
+    if "like" in table:
+        table = _merged(read(table.pop("like")) | {"expected": ()}, table)
+    return table | {"name": name}
+
+
+def _merged(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    inner = {
+        key: _merged(table.get(key, {}), value) for key, value in changes.items() if isinstance(value, dict)
+    }
+    return table | changes | inner
+
+
+def load(table: dict[str, Any], schema: type[AnyRecipe], overrides: Mapping[str, Any]) -> AnyRecipe:
+    """Change some settings of a recipe and check it.
 
     Parameters
     ----------
-    name : str
-    overrides : dict, optional
+    table : dict
+        From :func:`read`; it is changed.
+    schema : type of AnyRecipe
+        Of the recipe's family.
+    overrides : dict
         Dotted setting to value, such as ``{"classify.stage.epochs": 5}``; it changes both ``vectors`` and ``images``,
         or one of them if the name starts with it (``"vectors.pretrain.temperature"``).
 
     Raises
     ------
     ManyLabelError
-        For an unknown recipe or setting, or a value that the setting does not take.
+        For an unknown setting, or a value that the setting does not take.
     """
-    if name not in names():
-        raise ManyLabelError("method", f"one of {', '.join(names())}", repr(name))
-    text = (
-        resources.files("manylabel.methods").joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8")
-    )
-    table = {"name": name} | tomllib.loads(text)
-    for setting, value in (overrides or {}).items():
-        _override(table, name, setting, value)
+    name = table["name"]
+    for setting, value in overrides.items():
+        _override(table, schema, setting, value)
     try:
-        return Recipe.model_validate(table)
+        return schema.model_validate(table)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -208,30 +304,31 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
         ) from None
 
 
-def _override(table: dict[str, Any], name: str, setting: str, value: Any) -> None:
+def _override(table: dict[str, Any], schema: type[AnyRecipe], setting: str, value: Any) -> None:
     head, _, rest = setting.partition(".")
-    places = [(head, rest)] if head in ("vectors", "images") else [("vectors", setting), ("images", setting)]
+    kinds = [kind for kind in ("vectors", "images") if kind in table]
+    places = [(head, rest)] if head in kinds else [(kind, setting) for kind in kinds]
     for kind, path in places:
         *parents, last = path.split(".")
         node = table[kind]
         for parent in parents:
             if not isinstance(node.get(parent), dict):
-                raise _unknown(name, setting, table[kind])
+                raise _unknown(table["name"], setting, table[kind])
             node = node[parent]
-        if last not in node and not _declared(path):
-            raise _unknown(name, setting, table[kind])
+        if last not in node and not _declared(schema, f"{kind}.{path}"):
+            raise _unknown(table["name"], setting, table[kind])
         node[last] = value
 
 
-def _declared(path: str) -> bool:
-    """Whether the settings have a field at this dotted path, given in the recipe or left at its default."""
-    model: Any = Settings
+def _declared(schema: type[AnyRecipe], path: str) -> bool:
+    """Whether a recipe has a field at this dotted path, given in its file or left at its default."""
+    model: Any = schema
     for part in path.split("."):
         field = getattr(model, "model_fields", {}).get(part)
         if field is None:
-            return False
-        kinds = getattr(field.annotation, "__args__", (field.annotation,))
-        model = next((kind for kind in kinds if hasattr(kind, "model_fields")), None)
+            return get_origin(model) is dict  # of a loss, which checks the names itself
+        kinds = getattr(field.annotation, "__args__", ())
+        model = next((kind for kind in kinds if hasattr(kind, "model_fields")), field.annotation)
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -70,11 +71,13 @@ class NetworkScorer:
         -------
         (n, n_labels) float32 array
         """
-        return self._in_batches(X, lambda h: torch.sigmoid(self.classifier(h)))
+        return in_batches(
+            self.module, self.inputs, X, lambda x: torch.sigmoid(self.classifier(self.encoder(x)))
+        )
 
     def embed(self, X: Features) -> np.ndarray[Any, Any]:
         """Representations that enter the classifier, (n, H) float32 array."""
-        return self._in_batches(X, lambda h: h)
+        return in_batches(self.module, self.inputs, X, self.encoder)
 
     def save(self, path: Path) -> None:
         """Write weights and shapes as one safetensors file."""
@@ -114,14 +117,18 @@ class NetworkScorer:
         scorer.module.load_state_dict(tensors)
         return scorer
 
-    @torch.no_grad()
-    def _in_batches(self, X: Features, head: Any) -> np.ndarray[Any, Any]:
-        self.module.eval()
-        device = self.inputs.mean.device
-        n = len(X) if isinstance(X, list) else X.shape[0]
-        parts: list[Tensor] = []
-        for start in range(0, n, 1024):
-            x = self.inputs(self.inputs.dense(X[start : start + 1024]).to(device))
-            parts.append(head(self.encoder(x)).float().cpu())
-        out: np.ndarray[Any, Any] = torch.cat(parts).numpy()
-        return out
+
+@torch.no_grad()
+def in_batches(
+    module: nn.Module, inputs: Inputs, X: Features, score: Callable[[Tensor], Tensor], rows: int = 1024
+) -> np.ndarray[Any, Any]:
+    """What ``score`` makes of standardised rows, so many at a time, with ``module`` in evaluation mode."""
+    module.eval()
+    device = inputs.mean.device
+    n = len(X) if isinstance(X, list) else X.shape[0]
+    parts: list[Tensor] = []
+    for start in range(0, n, rows):
+        x = inputs(inputs.dense(X[start : start + rows]).to(device))
+        parts.append(score(x).float().cpu())
+    out: np.ndarray[Any, Any] = torch.cat(parts).numpy()
+    return out

@@ -164,6 +164,7 @@ class Loop:
             warmup=s.warmup,
             floor=s.floor,
             period=s.period * self.steps_per_epoch,
+            decay=s.decay,
         )
         for settings, group in zip(self.optimiser.param_groups, self.task.groups, strict=True):
             settings["lr"] = s.lr * group.rate * share * self.plateau.factor

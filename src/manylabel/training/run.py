@@ -60,6 +60,12 @@ class Run:
     def checkpoint_path(self) -> Path | None:
         return None if self.folder is None else self.folder / "checkpoint.safetensors"
 
+    def left_behind(self, name: str) -> bool:
+        """Whether the checkpoint stands in a later stage than this one."""
+        if self._resumed is None:
+            return False
+        return self.stages.index(self._resumed[1]["stage"]) > self.stages.index(name)
+
     def train(self, name: str, task: Task, stage: Stage) -> None:
         """Train a stage to its end, or take it over from the checkpoint.
 
@@ -67,9 +73,9 @@ class Run:
         drawn before. A stage that the checkpoint has left behind is not entered: the stage that it stands in restores
         every parameter.
         """
-        index = self.stages.index(name)
-        if self._resumed and self.stages.index(self._resumed[1]["stage"]) > index:
+        if self.left_behind(name):
             return
+        index = self.stages.index(name)
         loop = Loop(name, task, stage, self.seed, self.ranks)
         torch.manual_seed(self.seed * 7919 + index * 101 + self.ranks.rank)
         if self._resumed:

@@ -6,13 +6,20 @@ import math
 
 
 def factor(
-    schedule: str, step: int, steps: int, *, warmup: float = 0.0, floor: float = 0.0, period: int = 0
+    schedule: str,
+    step: int,
+    steps: int,
+    *,
+    warmup: float = 0.0,
+    floor: float = 0.0,
+    period: int = 0,
+    decay: float = 1.0,
 ) -> float:
     """The learning rate at ``step`` as a share of the base rate.
 
     Parameters
     ----------
-    schedule : "constant", "cosine", "warm_restarts" or "plateau"
+    schedule : "constant", "cosine", "warm_restarts", "stairs" or "plateau"
         ``plateau`` is constant here; :class:`Plateau` lowers it.
     step, steps : int
         Steps done and planned.
@@ -21,7 +28,10 @@ def factor(
     floor : float, default 0
         The lowest share; cosines end there.
     period : int, default 0
-        Steps of the first cosine of ``warm_restarts``; each further one is twice as long.
+        Steps of the first cosine of ``warm_restarts``; each further one is twice as long. Steps of a stair of
+        ``stairs``.
+    decay : float, default 1
+        What each stair of ``stairs`` multiplies the rate by.
     """
     rising = round(warmup * steps)
     if step < rising:
@@ -33,6 +43,8 @@ def factor(
         while step >= length:
             step, length = step - length, 2 * length
         return _cosine(step / length, floor)
+    if schedule == "stairs":
+        return max(floor, decay ** ((step - rising) // max(1, period)))
     return 1.0
 
 

@@ -23,13 +23,15 @@ class Stage(BaseModel):
         ``sgd`` has momentum 0.9; the weight decay of ``adam`` is an L2 penalty, that of ``adamw`` is decoupled.
     lr : float, default 4e-4
     weight_decay : float, default 0
-    schedule : "cosine", "constant", "warm_restarts" or "plateau", default "cosine"
+    schedule : "cosine", "constant", "warm_restarts", "stairs" or "plateau", default "cosine"
     warmup : float, default 0
         Share of the steps over which the rate rises from 0.
     floor : float, default 0
         Lowest rate as a share of ``lr``.
     period : int, default 50
-        Epochs of the first cosine of ``warm_restarts``.
+        Epochs of the first cosine of ``warm_restarts``, and of each stair of ``stairs``.
+    decay : float, default 1
+        What each stair of ``stairs`` multiplies the rate by.
     clip : float or None, default None
         Largest global norm of the gradient.
     ema : float or None, default None
@@ -51,10 +53,11 @@ class Stage(BaseModel):
     optimiser: Literal["adam", "adamw", "sgd"] = "adam"
     lr: float = Field(4e-4, gt=0)
     weight_decay: float = Field(0.0, ge=0)
-    schedule: Literal["cosine", "constant", "warm_restarts", "plateau"] = "cosine"
+    schedule: Literal["cosine", "constant", "warm_restarts", "stairs", "plateau"] = "cosine"
     warmup: float = Field(0.0, ge=0, le=1)
     floor: float = Field(0.0, ge=0, le=1)
     period: int = Field(50, ge=1)
+    decay: float = Field(1.0, gt=0, le=1)
     clip: float | None = Field(None, gt=0)
     ema: float | None = Field(None, gt=0, lt=1)
     monitor_every: int = Field(1, ge=1)

@@ -1,0 +1,46 @@
+"""C-GMVAE: a Gaussian mixture variational autoencoder with a contrast between rows and label embeddings."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from manylabel.methods.recipe import Model, VectorRecipe, VectorSettings
+from manylabel.methods.vectors import VectorMethod
+from manylabel.models.cgmvae import CGMVAE
+
+
+class CGMVAENetwork(Model):
+    """The parameters of :class:`manylabel.models.cgmvae.CGMVAE`."""
+
+    embedding: int = Field(512, ge=1)
+    latent: int = Field(64, ge=1)
+    widths: tuple[int, ...] = (256, 512, 256)
+    label_widths: tuple[int, ...] = (512, 256)
+    decoder_width: int = Field(512, ge=1)
+    dropout: float = Field(0.5, ge=0, lt=1)
+    likelihood_weight: float = Field(0.5, ge=0)
+    divergence_weight: float = Field(6.0, ge=0)
+    contrastive_weight: float = Field(1.0, ge=0)
+
+
+class CGMVAESettings(VectorSettings):
+    """Settings of C-GMVAE."""
+
+    network: CGMVAENetwork = CGMVAENetwork()
+
+
+class CGMVAERecipe(VectorRecipe):
+    """A recipe of the family "cgmvae"."""
+
+    vectors: CGMVAESettings
+
+
+class CGMVAEMethod(VectorMethod):
+    """Contrastive Gaussian mixture variational autoencoder; see :class:`manylabel.models.cgmvae.CGMVAE`.
+
+    Training rows without labels are left out: they are no mixture of anything.
+    """
+
+    network_type = CGMVAE
+    settings_type = CGMVAENetwork
+    needs_labels = True

@@ -1,0 +1,141 @@
+"""KMCL: encoder and mixture head trained end to end on asymmetric loss, reconstruction and kernel contrast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from manylabel import losses
+from manylabel.data.dataset import Kind, Rows
+from manylabel.methods.base import prepare, seeded, start_run
+from manylabel.methods.classification import Classification
+from manylabel.methods.networks import width
+from manylabel.methods.recipe import Model, Recipe, Settings
+from manylabel.methods.rows import Resident
+from manylabel.methods.scorer import NetworkScorer
+from manylabel.models import Inputs
+from manylabel.models.mixture_head import MixtureHead
+from manylabel.training import Listener
+
+
+class MixtureSettings(Model):
+    """The Gaussians of the labels.
+
+    Attributes
+    ----------
+    width : int or None, default None
+        None for isotropic mixtures; dimensions of anisotropic ones.
+    similarity : "bc", "mks" or "rbf", default "bc"
+        One variance per row and label, per row and dimension (anisotropic), or per row (isotropic).
+    scale : "released" or "bhattacharyya", default "released"
+        For anisotropic mixtures: the distance multiplied by ``width`` as in the released code, or as it is.
+    temperature : float, default 0.17
+    """
+
+    width: int | None = Field(None, ge=1)
+    similarity: Literal["bc", "mks", "rbf"] = "bc"
+    scale: Literal["released", "bhattacharyya"] = "released"
+    temperature: float = Field(0.17, gt=0)
+
+
+class KMCLSettings(Settings):
+    """Settings of KMCL; those under ``classify.loss`` are ``gamma_neg``, ``gamma_pos`` and ``clip``.
+
+    Attributes
+    ----------
+    mixture : MixtureSettings
+    """
+
+    mixture: MixtureSettings = MixtureSettings()
+
+
+class KMCLRecipe(Recipe):
+    """A recipe of the family "kmcl"."""
+
+    vectors: KMCLSettings
+    images: KMCLSettings
+
+
+def build_loss(name: str, settings: KMCLSettings) -> nn.Module:
+    """The loss of the mixtures."""
+    mixture = settings.mixture.model_dump(exclude={"width"})
+    return losses.get(name, **mixture, **settings.classify.loss)
+
+
+class MixtureTraining(Classification):
+    """Train encoder and mixture head together; what is monitored are the logits alone.
+
+    Parameters
+    ----------
+    inputs : Inputs
+    encoder : nn.Module
+    head : MixtureHead
+    train, validation : Resident
+    settings : KMCLSettings
+    loss : nn.Module
+        Of features, logits, means, variances and labels.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        encoder: nn.Module,
+        head: MixtureHead,
+        train: Resident,
+        validation: Resident,
+        settings: KMCLSettings,
+        loss: nn.Module,
+    ) -> None:
+        monitored = losses.get("asl", **settings.classify.loss, reduction="mean")
+        super().__init__(inputs, encoder, head, train, validation, settings.classify, monitored)
+        self.encoder, self.head, self.mixture_loss = encoder, head, loss
+
+    def loss(self, rows: Tensor) -> Tensor:
+        """The loss of the mixtures of a view of these rows, in float32."""
+        mixture = self.head.mixture(self.encoder(self.view(self.train.X[rows])))
+        return self.mixture_loss(*(part.float() for part in mixture), self.train.Y[rows])  # type: ignore[no-any-return]
+
+
+class KMCLMethod:
+    """Kernel-based multi-label contrastive learning; see :class:`manylabel.methods.Method` for :meth:`fit`.
+
+    Parameters
+    ----------
+    recipe : KMCLRecipe
+    encoder : nn.Module, optional
+        A network (B, *shape) -> (B, H) in place of the recipe's; it is copied, not changed.
+    """
+
+    stages = ("train",)
+
+    def __init__(self, recipe: KMCLRecipe, encoder: nn.Module | None = None) -> None:
+        self.name, self.recipe, self.encoder = recipe.name, recipe, encoder
+        for settings in (recipe.vectors, recipe.images):
+            build_loss(recipe.loss, settings)  # refuses unknown settings before data are read
+
+    def fit(
+        self,
+        train: Rows,
+        validation: Rows,
+        *,
+        kind: Kind = "vectors",
+        seed: int = 0,
+        folder: Path | None = None,
+        progress: Listener | None = None,
+    ) -> NetworkScorer:
+        run = start_run(self.recipe, self.stages, train, validation, seed, folder, progress)
+        settings = self.recipe.images if kind == "images" else self.recipe.vectors
+        mixture = settings.mixture
+        with seeded(seed):
+            ready = prepare(self.recipe, self.encoder, train, kind)
+            inputs, encoder = ready.inputs, ready.encoder
+            head = MixtureHead(width(encoder, inputs), train.Y.n_labels, mixture.width, mixture.similarity)
+            head.to(inputs.mean.device)
+            parts = Resident.of(train, inputs), Resident.of(validation, inputs)
+            loss = build_loss(self.recipe.loss, settings)
+            task = MixtureTraining(inputs, encoder, head, *parts, settings, loss)
+            run.train("train", task, settings.classify.stage)
+        return NetworkScorer(inputs, encoder, head.classifier(), ready.built_from)

@@ -1,0 +1,64 @@
+"""LaMP: labels pass messages to each other along the graph of the labels that occur together."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from manylabel.methods.recipe import Model, VectorRecipe, VectorSettings
+from manylabel.methods.rows import Resident
+from manylabel.methods.vectors import VectorMethod
+from manylabel.models.lamp import LaMP
+from manylabel.training import Run
+
+
+class LaMPNetwork(Model):
+    """The parameters of :class:`manylabel.models.lamp.LaMP`."""
+
+    width: int = Field(512, ge=1)
+    inner: int = Field(512, ge=1)
+    layers: int = Field(2, ge=1)
+    heads: int = Field(4, ge=1)
+    dropout: float = Field(0.2, ge=0, lt=1)
+    inputs: Literal["vector", "words"] = "vector"
+    max_words: int = Field(300, ge=1)
+    encoder_attention: bool = False
+    graph: Literal["none", "edgeless", "prior"] = "prior"
+    intermediate: float = Field(0.0, ge=0)
+    tied: bool = False
+
+
+class LaMPSettings(VectorSettings):
+    """Settings of LaMP."""
+
+    network: LaMPNetwork = LaMPNetwork()
+
+
+class LaMPRecipe(VectorRecipe):
+    """A recipe of the family "lamp"."""
+
+    vectors: LaMPSettings
+
+
+class LaMPMethod(VectorMethod):
+    """Label message passing; see :class:`manylabel.models.lamp.LaMP`.
+
+    Rows that are read as words are not standardised: a word is a feature other than 0.
+    """
+
+    recipe: LaMPRecipe
+    network_type = LaMP
+    settings_type = LaMPNetwork
+
+    @property
+    def standardise(self) -> bool:
+        settings = self.recipe.vectors
+        return settings.standardise and settings.network.inputs == "vector"
+
+    def build(self, train: Resident, validation: Resident, run: Run) -> LaMP:
+        network = self.new_network(train)
+        assert isinstance(network, LaMP)
+        if network.graph == "prior":
+            network.connect(train.Y)
+        return network

@@ -1,0 +1,44 @@
+"""MPVAE: a variational autoencoder of rows and labels with a multivariate probit model of the labels."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from manylabel.methods.recipe import Model, VectorRecipe, VectorSettings
+from manylabel.methods.vectors import VectorMethod
+from manylabel.models.mpvae import MPVAE
+
+
+class MPVAENetwork(Model):
+    """The parameters of :class:`manylabel.models.mpvae.MPVAE`."""
+
+    latent: int = Field(50, ge=1)
+    factors: int | None = Field(None, ge=1)
+    draws: int = Field(100, ge=1)
+    widths: tuple[int, ...] = (256, 512, 256)
+    label_widths: tuple[int, ...] = (512, 256)
+    decoder_widths: tuple[int, ...] = (256, 512)
+    dropout: float = Field(0.5, ge=0, lt=1)
+    likelihood_weight: float = Field(0.1, ge=0)
+    ranking_weight: float = Field(20.0, ge=0)
+    divergence_weight: float = Field(1.1, ge=0)
+    shared_noise: bool = True
+
+
+class MPVAESettings(VectorSettings):
+    """Settings of MPVAE."""
+
+    network: MPVAENetwork = MPVAENetwork()
+
+
+class MPVAERecipe(VectorRecipe):
+    """A recipe of the family "mpvae"."""
+
+    vectors: MPVAESettings
+
+
+class MPVAEMethod(VectorMethod):
+    """Multivariate probit variational autoencoder; see :class:`manylabel.models.mpvae.MPVAE`."""
+
+    network_type = MPVAE
+    settings_type = MPVAENetwork

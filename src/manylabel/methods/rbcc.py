@@ -1,0 +1,124 @@
+"""RBCC: a Bayesian network of the errors of independent classifiers, then a recurrent classifier along it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from manylabel.methods.classification import measure
+from manylabel.methods.recipe import Model, VectorRecipe, VectorSettings
+from manylabel.methods.rows import Resident
+from manylabel.methods.vectors import VectorMethod
+from manylabel.models import FlatParameters
+from manylabel.models.bayesian_network import learn_parents
+from manylabel.models.rbcc import BinaryRelevance, RecurrentChains
+from manylabel.training import Group, Run, Stage
+
+
+class RBCCNetwork(Model):
+    """The parameters of :class:`manylabel.models.rbcc.RecurrentChains`."""
+
+    hidden: int = Field(100, ge=1)
+
+
+class ErrorSettings(Model):
+    """Training of the independent classifiers whose errors make the graph.
+
+    Attributes
+    ----------
+    stage : Stage
+        Of both halves of the training rows at once; its batch is taken from each.
+    hidden : int, default 100
+        Hidden units of each label's classifier.
+    """
+
+    stage: Stage
+    hidden: int = Field(100, ge=1)
+
+
+class RBCCSettings(VectorSettings):
+    """Settings of RBCC."""
+
+    network: RBCCNetwork = RBCCNetwork()
+    errors: ErrorSettings
+
+
+class RBCCRecipe(VectorRecipe):
+    """A recipe of the family "rbcc"."""
+
+    vectors: RBCCSettings
+
+
+class HalvesTraining:
+    """Binary relevance on each half of the training rows.
+
+    Parameters
+    ----------
+    train, validation : Resident
+    hidden : int
+    """
+
+    def __init__(self, train: Resident, validation: Resident, hidden: int) -> None:
+        sizes = (train.X.shape[1], train.Y.shape[1], hidden)
+        self.train, self.validation = train, validation
+        self.halves = torch.randperm(len(train)).tensor_split(2)
+        self.networks = nn.ModuleList(BinaryRelevance(*sizes) for _ in self.halves).to(train.X.device)
+        self.module: nn.Module = self.networks
+        self.groups = [Group(FlatParameters(self.networks.parameters()))]
+        self.n_rows = max(len(half) for half in self.halves)
+
+    def loss(self, rows: Tensor) -> Tensor:
+        """Binary cross entropy, mean over rows, summed over labels and halves: each classifier trains for itself."""
+        total = self.train.X.new_zeros(())
+        for network, half in zip(self.networks, self.halves, strict=True):
+            chosen = half.to(rows.device)[rows % len(half)]
+            x, Y = network(self.train.X[chosen]).float(), self.train.Y[chosen].float()
+            total = total + F.binary_cross_entropy_with_logits(x, Y, reduction="sum") / len(chosen)
+        return total
+
+    @torch.no_grad()
+    def monitor(self) -> dict[str, float]:
+        """Metrics of the mean probabilities of both halves' classifiers on the validation rows."""
+        P = torch.stack([torch.sigmoid(logits(n, self.validation.X)) for n in self.networks]).mean(0)
+        loss = float(F.binary_cross_entropy(P.float(), self.validation.Y.float()))
+        return {"loss": loss} | measure(P, self.validation.Y)
+
+    @torch.no_grad()
+    def errors(self) -> np.ndarray[tuple[int, int], np.dtype[np.int8]]:
+        """``label - prediction`` of the training rows by the other half's classifiers; (n, n_labels) of -1, 0, 1."""
+        found = torch.empty(self.train.Y.shape, dtype=torch.int8)
+        for network, half in zip(self.networks, reversed(self.halves), strict=True):
+            predicted = (logits(network, self.train.X[half]) > 0).to(torch.int8)
+            found[half] = (self.train.Y[half].to(torch.int8) - predicted).cpu()
+        return found.numpy()
+
+
+def logits(network: nn.Module, X: Tensor) -> Tensor:
+    """Logits of many rows, some at a time: the hidden layer is wide."""
+    return torch.cat([network(x) for x in torch.split(X, 256)]).float()
+
+
+class RBCCMethod(VectorMethod):
+    """Recurrent Bayesian classifier chains; see :class:`manylabel.models.rbcc.RecurrentChains`.
+
+    Training rows without labels are left out, as in the released code.
+    """
+
+    recipe: RBCCRecipe
+    network_type = RecurrentChains
+    settings_type = RBCCNetwork
+    stages = ("errors", "train")
+    needs_labels = True
+
+    def build(self, train: Resident, validation: Resident, run: Run) -> RecurrentChains:
+        settings = self.recipe.vectors.errors
+        task = HalvesTraining(train, validation, settings.hidden)
+        run.train("errors", task, settings.stage)
+        network = self.new_network(train)
+        assert isinstance(network, RecurrentChains)
+        if not run.left_behind("errors"):  # else the checkpoint has the graph
+            network.connect(learn_parents(task.errors()))
+        return network

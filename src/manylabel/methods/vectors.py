@@ -1,0 +1,195 @@
+"""Methods for feature vectors whose network makes the scores of all labels itself: training and scorer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from manylabel.data import views
+from manylabel.data.dataset import Features, Kind, Rows
+from manylabel.errors import ManyLabelError
+from manylabel.methods.base import device, seeded, start_run
+from manylabel.methods.classification import measure
+from manylabel.methods.recipe import Model, VectorRecipe
+from manylabel.methods.rows import Resident
+from manylabel.methods.scorer import in_batches
+from manylabel.models import FlatParameters, Inputs
+from manylabel.models.label_network import LabelNetwork
+from manylabel.training import Group, Listener, Run, checkpoint
+
+HINTS = {
+    "images": "Use a method with an encoder of images, such as bce or mulsupcon.",
+    "text": "Turn the texts into vectors first, for example with scikit-learn's TfidfVectorizer.",
+}
+
+
+class NetworkTraining:
+    """Train a network on its own loss.
+
+    Parameters
+    ----------
+    network : LabelNetwork
+    train, validation : Resident
+    mask : float, default 0
+        Probability of each feature to be set to 0 in training.
+    """
+
+    def __init__(
+        self, network: LabelNetwork, train: Resident, validation: Resident, mask: float = 0.0
+    ) -> None:
+        self.network, self.train, self.validation, self.mask = network, train, validation, mask
+        self.module: nn.Module = network
+        self.groups = [Group(FlatParameters(network.parameters()))]
+        self.n_rows = len(train)
+
+    def loss(self, rows: Tensor) -> Tensor:
+        """The network's loss on these rows."""
+        x = self.train.X[rows]
+        return self.network.loss(views.mask(x, self.mask) if self.mask else x, self.train.Y[rows])
+
+    @torch.no_grad()
+    def monitor(self) -> dict[str, float]:
+        """Metrics of the validation rows; ``loss`` is the binary cross entropy of the probabilities."""
+        self.network.eval()
+        parts = torch.split(self.validation.X, self.network.rows_at_once)
+        P = torch.cat([self.network.probabilities(x) for x in parts]).float()
+        loss = float(F.binary_cross_entropy(P.clamp(0, 1), self.validation.Y.float()))
+        return {"loss": loss} | measure(P, self.validation.Y)
+
+
+class VectorScorer:
+    """A network behind the standardisation of its training rows.
+
+    Parameters
+    ----------
+    inputs : Inputs
+    network : LabelNetwork
+    family : str
+        Of the method that trained it.
+    settings : Model
+        How ``network`` was built.
+    """
+
+    def __init__(self, inputs: Inputs, network: LabelNetwork, family: str, settings: Model) -> None:
+        self.inputs, self.network, self.family, self.settings = inputs, network, family, settings
+        self.module = nn.ModuleDict({"inputs": inputs, "network": network}).eval()
+
+    def scores(self, X: Features) -> np.ndarray[Any, Any]:
+        """Probabilities of the labels, (n, n_labels) float32 array."""
+        return self._of_rows(X, self.network.probabilities)
+
+    def embed(self, X: Features) -> np.ndarray[Any, Any]:
+        """Representations of the rows, (n, H) float32 array."""
+        return self._of_rows(X, self.network.represent)
+
+    def save(self, path: Path) -> None:
+        """Write weights and shapes as one safetensors file."""
+        meta = {
+            "type": self.family,
+            "n_features": self.network.n_features,
+            "n_labels": self.network.n_labels,
+            "network": self.settings.model_dump(mode="json"),
+        }
+        checkpoint.save(path, self.module.state_dict(), meta)
+
+    def _of_rows(self, X: Features, score: Callable[[Tensor], Tensor]) -> np.ndarray[Any, Any]:
+        return in_batches(self.module, self.inputs, X, score, self.network.rows_at_once)
+
+
+class VectorMethod:
+    """A method that is defined for feature vectors; see :class:`manylabel.methods.Method` for :meth:`fit`.
+
+    Parameters
+    ----------
+    recipe : VectorRecipe
+    encoder : None
+        A network of the caller's own has no place in these methods.
+
+    Attributes
+    ----------
+    network_type : type of LabelNetwork
+        Built from the numbers of features and labels, and the settings.
+    settings_type : type of Model
+        Of the recipe's settings under ``network``.
+    stages : tuple of str
+    needs_labels : bool
+        Whether rows without labels are left out of training.
+    """
+
+    network_type: ClassVar[type[Any]]
+    settings_type: ClassVar[type[Model]]
+    stages: ClassVar[tuple[str, ...]] = ("train",)
+    needs_labels: ClassVar[bool] = False
+
+    def __init__(self, recipe: VectorRecipe, encoder: nn.Module | None = None) -> None:
+        if encoder is not None:
+            hint = "Use one of the methods that train an encoder, such as bce or mulsupcon."
+            raise ManyLabelError(f"method {recipe.name}", "its own network", "an encoder", hint)
+        self.name, self.recipe = recipe.name, recipe
+
+    def fit(
+        self,
+        train: Rows,
+        validation: Rows,
+        *,
+        kind: Kind = "vectors",
+        seed: int = 0,
+        folder: Path | None = None,
+        progress: Listener | None = None,
+    ) -> VectorScorer:
+        if kind != "vectors":
+            raise ManyLabelError(f"method {self.name}", "rows of numbers (vectors)", kind, HINTS[kind])
+        run = start_run(self.recipe, self.stages, train, validation, seed, folder, progress)
+        settings = self.recipe.vectors
+        with seeded(seed):
+            inputs = self.inputs(train).to(device())
+            parts = self._resident(train, inputs), Resident.of(validation, inputs)
+            network = self.build(*parts, run)
+            task = NetworkTraining(network, *parts, settings.classify.views.mask)
+            run.train("train", task, settings.classify.stage)
+        return VectorScorer(inputs, network, self.recipe.family, settings.network)
+
+    @classmethod
+    def restore(cls, tensors: checkpoint.Tensors, meta: dict[str, Any]) -> VectorScorer:
+        """The scorer that :meth:`VectorScorer.save` wrote, from what the file holds."""
+        settings = cls.settings_type.model_validate(meta["network"])
+        network = cls.network_type(meta["n_features"], meta["n_labels"], **dict(settings))
+        scorer = VectorScorer(Inputs("vectors", (meta["n_features"],)), network, meta["type"], settings)
+        scorer.module.load_state_dict(tensors)
+        return scorer
+
+    def inputs(self, train: Rows) -> Inputs:
+        """The standardisation of the rows, or one that changes nothing."""
+        fitted = Inputs.fit(train.X, "vectors")
+        return fitted if self.standardise else Inputs("vectors", fitted.shape)
+
+    @property
+    def standardise(self) -> bool:
+        """Whether features are standardised."""
+        return self.recipe.vectors.standardise
+
+    def build(self, train: Resident, validation: Resident, run: Run) -> LabelNetwork:
+        """The network before it is trained, on the device of the rows."""
+        return self.new_network(train)
+
+    def new_network(self, train: Resident) -> LabelNetwork:
+        """A network of the recipe's settings with fresh weights, on the device of the rows."""
+        sizes = (train.X.shape[1], train.Y.shape[1])
+        network: LabelNetwork = self.network_type(*sizes, **dict(self.recipe.vectors.network))
+        return network.to(train.X.device)
+
+    def _resident(self, train: Rows, inputs: Inputs) -> Resident:
+        rows = Resident.of(train, inputs)
+        if rows.Y.is_floating_point():
+            hint = "Round the labels, or use bce, which takes them as they are."
+            raise ManyLabelError(f"method {self.name}", "labels that are 0 or 1", "soft labels", hint)
+        if not self.needs_labels:
+            return rows
+        labelled = (rows.Y > 0).any(1)
+        return Resident(rows.X[labelled], rows.Y[labelled])

@@ -1,0 +1,59 @@
+"""End to end on every loss of the logits."""
+
+import pytest
+from tests.training.small_run import SETTINGS, rows
+
+from manylabel import ManyLabelError, losses, methods, metrics
+from manylabel.methods import get
+from manylabel.methods.classification import Classification
+
+LOGIT = [name for name in methods.names() if get(name).recipe.family == "logit"]
+SHORT = {k: v for k, v in SETTINGS.items() if "pretrain" not in k}
+
+
+def test_every_loss_of_logits_has_a_recipe():
+    assert sorted(LOGIT) == ["asl", "bce", "focal", "twoway", "zlpr"]
+    assert {get(name).recipe.loss for name in LOGIT} <= set(losses.names())
+
+
+@pytest.mark.parametrize("method", LOGIT)
+def test_learns(method):
+    made = get(method, **(SHORT | {"classify.stage.epochs": 40, "classify.stage.lr": 0.01}))
+    new = rows(200, 2)
+    scores = made.fit(rows(100, 0), rows(40, 1)).scores(new.X)
+    assert metrics.mean_average_precision(scores, new.Y) > 0.75  # chance is 0.33
+
+
+@pytest.mark.parametrize("method", LOGIT)
+def test_only_the_loss_tells_a_recipe_from_that_of_bce(method):
+    recipe, bce = get(method).recipe, get("bce").recipe
+    for kind in ("vectors", "images"):
+        ours, theirs = (r.settings(kind).model_dump() for r in (recipe, bce))
+        for settings in (ours, theirs):
+            settings["classify"].pop("loss")
+        assert ours == theirs
+
+
+def test_settings_of_a_loss_reach_it(monkeypatch):
+    seen, original = [], Classification.__init__
+
+    def init(self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        seen.append(self.criterion)
+
+    monkeypatch.setattr(Classification, "__init__", init)
+    changed = {"classify.loss.gamma_neg": 2.0, "vectors.classify.loss.log_space": True}
+    get("asl", **(SHORT | changed)).fit(rows(40, 0), rows(20, 1))
+    assert isinstance(seen[0], losses.ASL)
+    assert seen[0].settings["gamma_neg"] == 2.0
+    assert seen[0].settings["log_space"] is True
+    assert seen[0].settings["clip"] == 0.05
+
+
+def test_an_unknown_setting_of_a_loss_is_refused():
+    with pytest.raises(ManyLabelError, match=r"ASL: expected settings among gamma_neg, .*, but got 'gamma'"):
+        get("asl", **{"classify.loss.gamma": 2.0})
+    with pytest.raises(
+        ManyLabelError, match=r"a setting such as .*encoder.name.*, but got 'classify.loss.gamma'"
+    ):
+        get("bce", **{"classify.loss.gamma": 2.0})
