@@ -271,9 +271,11 @@ def methods_describe(
     console.print(f"[bold]{name}[/]  {escape(recipe.about)}\n{escape(recipe.source)}", highlight=False)
     for kind in ("vectors", "images"):
         settings = flattened(getattr(recipe, kind).model_dump(mode="json"))
-        _print_rows(
-            (f"setting for {kind}", "value"), [(key, json.dumps(value)) for key, value in settings.items()]
-        )
+        if settings:
+            rows = [(key, json.dumps(value)) for key, value in settings.items()]
+            _print_rows((f"setting for {kind}", "value"), rows)
+        else:
+            console.print(f"It is not defined for {kind}.", highlight=False)
     for expected in recipe.expected:
         console.print(expectation(expected), highlight=False)
 

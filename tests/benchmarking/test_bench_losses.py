@@ -11,6 +11,7 @@ from manylabel import losses
 from manylabel.benchmarking import losses as bench
 from manylabel.benchmarking import measure, problems, table, textbook
 from manylabel.cli import main
+from manylabel.losses.kernel_mixture import kernel_contrastive
 
 TINY = problems.Shape(24, 40, 6, 8, 2)
 
@@ -35,6 +36,19 @@ def test_textbook_reg_is_the_loss():
     torch.testing.assert_close(textbook.reg(x, Y, P, 0.1), losses.get("reg", temperature=0.1)(x, Y, P))
 
 
+@pytest.mark.parametrize("anisotropic", [False, True])
+def test_textbook_kernel_mixture_is_the_loss(anisotropic):
+    g = torch.Generator().manual_seed(0)
+    means, variances = (
+        torch.rand((9, 7, 5) if anisotropic else (9, 5), generator=g).double() for _ in range(2)
+    )
+    Y = problems.drawn_labels(9, 5, 2, g)
+    got = textbook.kernel_contrastive(means, 1 + variances, Y, 7, 0.2)
+    torch.testing.assert_close(
+        got, kernel_contrastive(means, 1 + variances, Y, n_features=7, temperature=0.2)
+    )
+
+
 def test_labels_are_as_frequent_as_asked():
     g = torch.Generator().manual_seed(0)
     drawn, listed = problems.drawn_labels(4000, 30, 3, g), problems.listed_labels(4000, 5000, 5, g)
@@ -50,6 +64,7 @@ def test_labels_are_as_frequent_as_asked():
         bench.Case("", problems.with_keys_and_many_labels, TINY),
         bench.Case("", lambda s: problems.in_batch("any", s), TINY, floors=1),
         bench.Case("", lambda s: problems.with_prototypes(s, slow=True), TINY, faster=1),
+        bench.Case("", lambda s: problems.kernel_mixture(s, anisotropic=True), TINY, faster=1),
         bench.Case("", problems.with_keys, TINY, exact=False, grows=True),
     ],
 )

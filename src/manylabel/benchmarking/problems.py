@@ -14,8 +14,10 @@ from torch.nn import functional as F
 from manylabel import losses
 from manylabel.benchmarking import textbook
 from manylabel.labels import LabelMatrix
+from manylabel.losses.kernel_mixture import kernel_contrastive
 
 TEMPERATURE = 0.1
+KERNEL_TEMPERATURE = 0.17
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,26 @@ def with_prototypes(shape: Shape, slow: bool) -> Problem:
         lambda dtype: gradients(lambda z, p: loss(z, Y, p), x.to(dtype), P.to(dtype)),
         (lambda: gradients(lambda z, p: textbook.reg(z, Y, p, TEMPERATURE), x, P)) if slow else None,
         floor=lambda: textbook.products(n, n, shape.dim, both=True),
+    )
+
+
+def kernel_mixture(shape: Shape, anisotropic: bool) -> Problem:
+    """KMCL's contrastive term, ``shape.dim`` features, one variance for all of them or one for each."""
+    g = torch.Generator().manual_seed(0)
+    Y = drawn_labels(shape.rows, shape.labels, shape.per_row, g)
+    size = (shape.rows, shape.dim, shape.labels) if anisotropic else (shape.rows, shape.labels)
+    means = 0.05 * torch.randn(size, generator=g)
+    variances = 1 + 0.05 * torch.rand(size, generator=g)
+
+    def term(m: Tensor, v: Tensor) -> Tensor:
+        return kernel_contrastive(m, v, Y, n_features=shape.dim, temperature=KERNEL_TEMPERATURE)
+
+    def slow(m: Tensor, v: Tensor) -> Tensor:
+        return textbook.kernel_contrastive(m, v, Y, shape.dim, KERNEL_TEMPERATURE)
+
+    return Problem(
+        lambda dtype: gradients(term, means.to(dtype), variances.to(dtype)),
+        lambda: gradients(slow, means, variances),
     )
 
 

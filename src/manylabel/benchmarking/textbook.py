@@ -34,6 +34,32 @@ def reg(x: Tensor, Y: Tensor, prototypes: Tensor, temperature: float) -> Tensor:
     return values.sum() / (w.sum(1) > 0).sum()
 
 
+def kernel_contrastive(
+    means: Tensor, variances: Tensor, Y: Tensor, n_features: int, temperature: float
+) -> Tensor:
+    """KMCL's contrastive term: kernels and shares of all pairs and labels at once, then one anchor after the other."""
+    sd = variances.sqrt() + 1.49e-8
+    s, t = sd[:, None], sd[None]  # (B, 1, C) or (B, 1, D, C)
+    total = s**2 + t**2
+    mean_part = (means[:, None] - means[None]) ** 2 / total
+    distance = n_features / 2 * torch.log(total / (2 * s * t)) + n_features / 4 * mean_part
+    if distance.dim() == 4:
+        distance = distance.sum(2)
+    E = torch.exp(torch.exp(-distance) / temperature)  # (B, B, C)
+    y = Y.to(means.dtype)
+    shared = y @ y.T
+    jaccard = shared / (y.sum(1)[:, None] + y.sum(1) - shared).clamp(min=1)
+    others = 1 - torch.eye(len(y), dtype=y.dtype)
+    mass = (E * others[:, :, None]).sum(1, keepdim=True)
+    logs = torch.log(jaccard[:, :, None] * E / mass + 1e-7)
+    loss = 0.0 * (means.sum() + variances.sum())
+    for i, logs_i in enumerate(logs.unbind(0)):  # (B, C)
+        partners = (shared[i] * others[i]).nonzero().squeeze(1)
+        if len(partners):
+            loss = loss - (logs_i * y[i] * y)[partners].sum() / len(partners)
+    return loss / len(y)
+
+
 def products(n_rows: int, n_columns: int, dim: int, both: bool, height: int = 512) -> Callable[[], None]:
     """Similarities of all pairs and the sums that gradients need, in tiles of matrix products alone.
 
