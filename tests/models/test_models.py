@@ -8,7 +8,7 @@ import scipy.sparse as sp
 import torch
 from torch import nn
 
-from manylabel import ManyLabelError
+from manylabel import ManyLabelError, losses
 from manylabel.models import (
     MLP,
     Dropout,
@@ -163,6 +163,55 @@ class TestLabelQueue:
         queue = LabelQueue(4, 2, 3, torch.float32)
         queue.push(torch.zeros(1, 2), torch.tensor([[0.25, 0.5, 1.0]]))
         assert queue.labels[0].tolist() == [0.25, 0.5, 1.0]
+
+    @pytest.mark.parametrize("batches", [[3, 3, 3, 3], [5, 1, 7, 2], [4, 8, 4], [20], [1] * 9])
+    def test_running_sums_are_those_of_the_candidates(self, batches):
+        queue, plain = LabelQueue(7, 6, 4, running_sums=True), LabelQueue(7, 6, 4)
+        random = torch.Generator().manual_seed(0)
+
+        def drawn(n):
+            keys = nn.functional.normalize(torch.randn(n, 6, generator=random))
+            return keys, (torch.rand(n, 4, generator=random) < 0.4).to(torch.uint8)
+
+        for n in batches:
+            rows, new = drawn(n), drawn(2)
+            queue.push(*rows)
+            plain.push(*rows)
+            keys, labels = queue.candidates(*new)
+            other_keys, other_labels = plain.candidates(*new)
+            assert torch.equal(keys, other_keys)
+            assert torch.equal(labels.dense(torch.uint8), other_labels)
+            expected = other_labels.float()
+            torch.testing.assert_close(labels.label_counts(), expected.sum(0))
+            torch.testing.assert_close(labels.sums, (expected.T @ keys).double(), atol=1e-6, rtol=0)
+            assert labels.label_sums(keys) is not None
+            torch.testing.assert_close(labels.label_sums(2 * keys), 2 * expected.T @ keys)
+
+    def test_running_sums_do_not_drift(self):
+        queue = LabelQueue(16, 4, 3, running_sums=True)
+        random = torch.Generator().manual_seed(0)
+        for _ in range(1000):
+            keys = nn.functional.normalize(torch.randn(5, 4, generator=random))
+            queue.push(keys, (torch.rand(5, 3, generator=random) < 0.5).to(torch.uint8))
+        exact = queue.labels.double().T @ queue.keys.double()
+        torch.testing.assert_close(queue.sums, exact, atol=2e-6, rtol=0)
+        assert torch.equal(queue.counts, queue.labels.double().sum(0))
+
+    @pytest.mark.parametrize("name", ["mulsupcon", "mulsupcon_weighted", "any", "all", "base"])
+    def test_losses_take_labels_with_their_sums(self, name):
+        random = torch.Generator().manual_seed(0)
+        queue, plain = LabelQueue(300, 8, 5, running_sums=True), LabelQueue(300, 8, 5)
+        keys = nn.functional.normalize(torch.randn(400, 8, generator=random))
+        labels = (torch.rand(400, 5, generator=random) < 0.3).to(torch.uint8)
+        queue.push(keys, labels)
+        plain.push(keys, labels)
+        values = []
+        for q in (queue, plain):
+            z = torch.randn(20, 8, generator=torch.Generator().manual_seed(1), requires_grad=True)
+            value = losses.get(name)(z, labels[:20], *q.candidates(keys[:20], labels[:20]))
+            value.backward()
+            values.append((value.detach(), z.grad))
+        torch.testing.assert_close(values[0], values[1])
 
     def test_says_what_it_expects(self):
         with pytest.raises(

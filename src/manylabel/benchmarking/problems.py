@@ -15,6 +15,8 @@ from manylabel import losses
 from manylabel.benchmarking import textbook
 from manylabel.labels import LabelMatrix
 from manylabel.losses.kernel_mixture import kernel_contrastive
+from manylabel.models import LabelQueue
+from manylabel.models.queue import SummedLabels
 
 TEMPERATURE = 0.1
 KERNEL_TEMPERATURE = 0.17
@@ -77,17 +79,24 @@ def listed_labels(n_rows: int, n_labels: int, per_row: int, generator: torch.Gen
 
 
 def with_keys(shape: Shape, textbook_rows: int | None = None, engine: str = "auto") -> Problem:
-    """MulSupCon against constant keys, whose labels are listed already, as a queue keeps them."""
+    """MulSupCon against constant keys: as many as there are anchors, and a queue that knows its label sums."""
     g = torch.Generator().manual_seed(0)
     x = torch.randn(shape.rows, shape.dim, generator=g)
     keys = F.normalize(torch.randn(shape.candidates, shape.dim, generator=g))
     Y, T = (drawn_labels(n, shape.labels, shape.per_row, g) for n in (shape.rows, shape.candidates))
-    listed = LabelMatrix.of(T).compact().kept()
     loss = losses.get("mulsupcon", temperature=TEMPERATURE, engine=engine)
+    queue = LabelQueue(max(shape.candidates - shape.rows, 1), shape.dim, shape.labels, running_sums=True)
+    queue.push(keys[shape.rows :], T[shape.rows :])
+
+    def value(z: Tensor) -> Tensor:
+        sums = queue.label_sums(keys[: shape.rows], T[: shape.rows])
+        found: Tensor = loss(z, Y, keys.to(z.dtype), SummedLabels(T, keys, *sums))
+        return found
+
     first = slice(0, min(textbook_rows or shape.rows, shape.rows))
     few, targets = x[first].clone(), T.float()
     return Problem(
-        lambda dtype: gradients(lambda z: loss(z, Y, keys.to(dtype), listed), x.to(dtype)),
+        lambda dtype: gradients(value, x.to(dtype)),
         lambda: gradients(lambda z: textbook.mulsupcon(z, Y[first], keys, targets, TEMPERATURE), few),
         float(Y[first].sum() / Y.sum()),
         lambda: textbook.products(shape.rows, shape.candidates, shape.dim, both=False),

@@ -20,6 +20,8 @@ from manylabel.models import FlatParameters, Inputs, LabelQueue, MomentumEncoder
 from manylabel.training import Group, Listener, Ranks
 from manylabel.training.probe import ridge_scores
 
+_MANY_BATCHES = 8  # from so many batches in a queue on, running label sums cost less than summing all
+
 
 class Pretraining:
     """Contrast one view of each row with the keys of another view and of the queue.
@@ -57,13 +59,16 @@ class Pretraining:
             query,
             MomentumEncoder(query, parameters, settings.momentum),
         )
-        n_labels = train.Y.shape[1]
-        queue = LabelQueue(settings.queue, settings.dim, n_labels, train.Y.dtype) if settings.queue else None
-        self.queue = None if queue is None else queue.to(inputs.mean.device)
+        self.criterion = losses.get(loss, temperature=settings.temperature)
+        self.queue = None
+        if settings.queue:
+            many = settings.queue >= _MANY_BATCHES * settings.stage.batch
+            sums = many and isinstance(self.criterion, losses.MulSupCon | losses.MulSupConWeighted)
+            queue = LabelQueue(settings.queue, settings.dim, train.Y.shape[1], train.Y.dtype, sums)
+            self.queue = queue.to(inputs.mean.device)
         parts = {"query": query, "key": self.key} | ({} if self.queue is None else {"queue": self.queue})
         self.module: nn.Module = nn.ModuleDict(parts)
         self.groups = [Group(parameters)]
-        self.criterion = losses.get(loss, temperature=settings.temperature)
         self.inputs, self.view = inputs, view(settings.views, inputs)
         self.train, self.validation, self.n_rows = train, validation, len(train)
         self.ranks = Ranks.current()
