@@ -161,7 +161,7 @@ def test_label_sums_by_blocks_are_those_of_all_rows(kept, monkeypatch):
     Y = (torch.rand(50, 3) < 0.4).double()
     Z, factors = torch.randn(50, 4).double(), torch.rand(50).double()
     labels = LabelMatrix.of(Y).sparse()
-    monkeypatch.setattr("manylabel.labels._BLOCK", 5)
+    monkeypatch.setattr("manylabel.labels.sparse._BLOCK", 5)
     labels = labels.kept() if kept else labels
     torch.testing.assert_close(labels.label_sums(Z), Y.T @ Z)
     torch.testing.assert_close(labels.label_sums(Z, factors), (Y.T * factors) @ Z)

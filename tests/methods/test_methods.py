@@ -9,7 +9,7 @@ from torch import nn
 
 from manylabel import LabelMatrix, ManyLabelError, metrics
 from manylabel.data import Rows
-from manylabel.methods import NetworkScorer, get
+from manylabel.methods import NetworkScorer, get, names
 from manylabel.methods.contrastive import Pretraining
 from manylabel.methods.recipe import PretrainSettings
 from manylabel.methods.rows import Resident
@@ -22,9 +22,10 @@ IMAGES = {
     "classify.stage.batch": 16,
 }
 PRETRAIN = {"pretrain.stage.epochs": 2, "pretrain.stage.batch": 16, "pretrain.queue": 20, "pretrain.dim": 8}
+CONTRASTIVE = [name for name in names() if get(name).recipe.family == "contrastive"]
 
 
-@pytest.mark.parametrize("method", ["bce", "mulsupcon"])
+@pytest.mark.parametrize("method", ["bce", *CONTRASTIVE])
 def test_a_scorer_learns_and_can_be_kept(method, tmp_path):
     scorer = fit(method=method, **{"classify.stage.epochs": 40, "classify.stage.lr": 0.01})
     new = rows(200, 2)

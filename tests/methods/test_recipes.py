@@ -19,8 +19,12 @@ def test_a_recipe_that_the_readme_compares_says_what_it_reaches(name):
     assert {e.data for e in methods.get(name).recipe.expected} >= {"digits", "yeast", "scene"}
 
 
-def test_a_contrastive_recipe_names_a_loss():
-    assert methods.get("mulsupcon").recipe.loss in losses.names()
+@pytest.mark.parametrize("name", ["mulsupcon", "mulsupcon_weighted", "all", "any", "base"])
+def test_a_contrastive_recipe_is_named_after_its_loss(name):
+    recipe = methods.get(name).recipe
+    assert recipe.loss == name
+    assert name in losses.names()
+    assert recipe.vectors == methods.get("mulsupcon").recipe.vectors
 
 
 def test_the_plain_classifier_gets_the_budget_and_the_masking_of_the_contrastive_method():
@@ -70,7 +74,7 @@ def test_what_cannot_be_set_is_refused(settings, message):
 
 def test_an_unknown_method_lists_the_known_ones():
     with pytest.raises(
-        ManyLabelError, match=r"method: expected one of asl, bce, .*mulsupcon, .*, but got 'mulsubcon'"
+        ManyLabelError, match=r"method: expected one of all, any, asl, .*mulsupcon, .*, but got 'mulsubcon'"
     ):
         methods.get("mulsubcon")
 

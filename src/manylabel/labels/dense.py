@@ -1,0 +1,95 @@
+"""Labels as a dense matrix."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from manylabel.labels.groups import label_hashes
+from manylabel.labels.matrix import LabelMatrix, RowIndex, row_index
+from manylabel.labels.sparse import SparseLabels, offsets_of
+
+# Entries; below this, products with the dense matrix are cheaper than listing its labels.
+_COMPACT_FROM = 1 << 17
+
+
+class DenseLabels(LabelMatrix):
+    """Labels as an (n_rows, n_labels) tensor of any dtype."""
+
+    def __init__(self, Y: Tensor) -> None:
+        self.Y = Y
+        self.n_rows, self.n_labels = Y.shape
+        self._converted: Tensor | None = None
+
+    @property
+    def device(self) -> torch.device:
+        return self.Y.device
+
+    def compact(self) -> LabelMatrix:
+        if self.Y.numel() < _COMPACT_FROM or torch.compiler.is_compiling():
+            return self
+        labels = self.sparse()
+        return labels if 8 * len(labels.columns) < self.Y.numel() else self
+
+    def row_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        return self.dense(dtype).sum(1)
+
+    def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        return self.dense(dtype).sum(0)
+
+    def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
+        Yt = self.dense(Z.dtype).T
+        return (Yt if factors is None else Yt * factors) @ Z
+
+    def row_sums(self, M: Tensor) -> Tensor:
+        return self.dense(M.dtype) @ M
+
+    def take(self, rows: RowIndex) -> DenseLabels:
+        return DenseLabels(self.Y[row_index(rows, self.device)])
+
+    def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        if self.Y.dtype == dtype or self.Y.numel() > _COMPACT_FROM:
+            return self.Y.to(dtype)
+        if self._converted is None or self._converted.dtype != dtype:
+            self._converted = self.Y.to(dtype)  # small, and asked for several times by one loss
+        return self._converted
+
+    def sparse(self) -> SparseLabels:
+        flat = self.Y.reshape(-1).nonzero().squeeze(1)
+        rows = flat.div(max(self.n_labels, 1), rounding_mode="floor")
+        weights = self.Y.reshape(-1)[flat] if self.Y.is_floating_point() else None
+        if weights is not None and bool((weights == 1).all()):
+            weights = None
+        return SparseLabels(
+            offsets_of(rows, self.n_rows), flat - rows * self.n_labels, weights, self.n_labels
+        )
+
+    def to(self, device: torch.device | str) -> DenseLabels:
+        return DenseLabels(self.Y.to(device))
+
+    def entries(self) -> Tensor:
+        return self.Y
+
+    def with_entries(self, values: Tensor) -> DenseLabels:
+        return DenseLabels(values)
+
+    def spread_rows(self, v: Tensor) -> Tensor:
+        return v[:, None]
+
+    def spread_labels(self, v: Tensor) -> Tensor:
+        return v
+
+    def pick(self, columns_first: Tensor) -> Tensor:
+        return columns_first.T
+
+    def followed_by(self, other: LabelMatrix) -> LabelMatrix:
+        if not isinstance(other, DenseLabels):
+            return self.sparse().followed_by(other)
+        return DenseLabels(torch.cat([self.Y, other.Y]))
+
+    def with_identity(self) -> DenseLabels:
+        eye = torch.eye(self.n_labels, dtype=self.Y.dtype, device=self.device)
+        return DenseLabels(torch.cat([self.Y, eye]))
+
+    def row_hashes(self) -> Tensor:
+        return (self.Y.bool() * label_hashes(self.n_labels, self.device)).sum(1)

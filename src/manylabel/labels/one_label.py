@@ -1,0 +1,90 @@
+"""At most one label per row."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from manylabel.labels.groups import label_hashes
+from manylabel.labels.matrix import LabelMatrix, RowIndex, row_index
+from manylabel.labels.sparse import SparseLabels
+
+
+class OneLabel(LabelMatrix):
+    """At most one label per row, as its number.
+
+    Parameters
+    ----------
+    ids : (n_rows,) int64 in [0, n_labels]
+        ``n_labels`` stands for no label.
+    n_labels : int
+    """
+
+    def __init__(self, ids: Tensor, n_labels: int) -> None:
+        self.ids, self.n_rows, self.n_labels = ids, len(ids), n_labels
+
+    @property
+    def device(self) -> torch.device:
+        return self.ids.device
+
+    @property
+    def present(self) -> Tensor:
+        """Which rows have a label, (n_rows,) bool."""
+        return self.ids < self.n_labels
+
+    def row_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        return self.present.to(dtype)
+
+    def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        return self.label_sums(torch.ones(self.n_rows, 1, dtype=dtype, device=self.device)).squeeze(1)
+
+    def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
+        sums = Z.new_zeros(self.n_labels + 1, Z.shape[1])
+        if factors is None:
+            return sums.index_add(0, self.ids, Z)[:-1]
+        for start in range(0, self.n_rows, 4096):
+            rows = slice(start, start + 4096)
+            sums.index_add_(0, self.ids[rows], Z[rows] * factors[rows, None])
+        return sums[:-1]
+
+    def row_sums(self, M: Tensor) -> Tensor:
+        return F.pad(M, (0, 0, 0, 1)).index_select(0, self.ids)
+
+    def take(self, rows: RowIndex) -> OneLabel:
+        return OneLabel(self.ids[row_index(rows, self.device)], self.n_labels)
+
+    def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        return (self.ids[:, None] == torch.arange(self.n_labels, device=self.device)).to(dtype)
+
+    def sparse(self) -> SparseLabels:
+        offsets = F.pad(self.present.cumsum(0), (1, 0))
+        return SparseLabels(offsets, self.ids[self.present], None, self.n_labels)
+
+    def to(self, device: torch.device | str) -> OneLabel:
+        return OneLabel(self.ids.to(device), self.n_labels)
+
+    def entries(self) -> None:
+        return None
+
+    def with_entries(self, values: Tensor) -> LabelMatrix:
+        return self.sparse().with_entries(values[self.present])
+
+    def spread_rows(self, v: Tensor) -> Tensor:
+        return v
+
+    def spread_labels(self, v: Tensor) -> Tensor:
+        return F.pad(v, (0, 1)).index_select(0, self.ids)
+
+    def pick(self, columns_first: Tensor) -> Tensor:
+        rows = torch.arange(self.n_rows, device=self.device)
+        return F.pad(columns_first, (0, 0, 0, 1))[self.ids, rows]
+
+    def followed_by(self, other: LabelMatrix) -> LabelMatrix:
+        return self.sparse().followed_by(other)
+
+    def with_identity(self) -> OneLabel:
+        return OneLabel(torch.cat([self.ids, torch.arange(self.n_labels, device=self.device)]), self.n_labels)
+
+    def row_hashes(self) -> Tensor:
+        return F.pad(label_hashes(self.n_labels, self.device), (0, 1)).index_select(0, self.ids)

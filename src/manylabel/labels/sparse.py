@@ -1,0 +1,230 @@
+"""Labels as lists of label numbers, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from manylabel.labels.groups import label_hashes
+from manylabel.labels.matrix import LabelMatrix, RowIndex, row_index
+
+_BLOCK = 2048  # rows
+_ALL = slice(None)
+
+
+class SparseLabels(LabelMatrix):
+    """Labels as one list of label numbers per row (CSR).
+
+    Parameters
+    ----------
+    offsets : (n_rows + 1,) integer
+        Row i owns the entries ``offsets[i]:offsets[i + 1]``.
+    columns : (nnz,) integer
+        Label numbers, none twice in a row.
+    weights : (nnz,) float, or None
+        None stands for ones.
+    n_labels : int
+    """
+
+    def __init__(self, offsets: Tensor, columns: Tensor, weights: Tensor | None, n_labels: int) -> None:
+        assert len(columns) < 2**31
+        self.offsets, self.columns, self.weights = offsets.int(), columns.int(), weights
+        self.n_rows, self.n_labels = len(offsets) - 1, n_labels
+        self._blocks: list[tuple[slice, SparseLabels]] | None = None
+        self._counts: Tensor | None = None
+
+    @property
+    def device(self) -> torch.device:
+        return self.columns.device
+
+    @property
+    def rows(self) -> Tensor:
+        """The row of each entry, (nnz,) int32."""
+        rows = torch.arange(self.n_rows, dtype=torch.int32, device=self.device)
+        return torch.repeat_interleave(rows, self.offsets.diff(), output_size=len(self.columns))
+
+    @cached_property
+    def transposed(self) -> SparseLabels:
+        """The rows of each label: the same entries as an (n_labels, n_rows) matrix."""
+        columns, order = torch.sort(self.columns, stable=True)
+        weights = None if self.weights is None else self.weights[order]
+        return SparseLabels(offsets_of(columns, self.n_labels), self.rows[order], weights, self.n_rows)
+
+    def row_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        if self.weights is None:
+            return self.offsets.diff().to(dtype)
+        return torch.zeros(self.n_rows, dtype=dtype, device=self.device).index_add_(
+            0, self.rows, self.weights.to(dtype)
+        )
+
+    def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        if self._counts is not None:
+            return self._counts.to(dtype)
+        weights = None if self.weights is None else self.weights.to(dtype)
+        return torch.bincount(self.columns, weights, self.n_labels).to(dtype)
+
+    def kept(self) -> SparseLabels:
+        self._counts = self.label_counts(torch.float64)
+        self._blocks = list(self._made_blocks())
+        return self
+
+    def _made_blocks(self) -> Iterator[tuple[slice, SparseLabels]]:
+        """The rows of each label, in pieces whose embeddings stay in a cache while they are summed."""
+        if self.n_rows <= 8 * _BLOCK or self.n_labels > _BLOCK or self.device.type != "cpu":
+            yield _ALL, self.transposed
+            return
+        for start in range(0, self.n_rows, _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            yield rows, self.take(rows).transposed
+
+    def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
+        if factors is None:
+            return _LabelSums.apply(Z, self)  # type: ignore[no-any-return, no-untyped-call]
+        return self._sum_blocks(Z, factors)
+
+    def _sum_blocks(self, Z: Tensor, factors: Tensor | None) -> Tensor:
+        sums: Tensor | None = None
+        for rows, entries in self._blocks or self._made_blocks():
+            if factors is not None:
+                weights = factors[rows].index_select(0, entries.columns)
+                entries = entries.with_entries(
+                    weights if entries.weights is None else weights * entries.weights
+                )
+            part = entries._bag(Z[rows])
+            sums = part if sums is None else sums.add_(part)
+        assert sums is not None
+        return sums
+
+    def row_sums(self, M: Tensor) -> Tensor:
+        return _RowSums.apply(M, self)  # type: ignore[no-any-return, no-untyped-call]
+
+    def _bag(self, M: Tensor) -> Tensor:
+        """``Y M`` by indexed addition, without gradient."""
+        weights = None if self.weights is None else self.weights.to(M.dtype)
+        return F.embedding_bag(
+            self.columns, M, self.offsets, mode="sum", include_last_offset=True, per_sample_weights=weights
+        )
+
+    def take(self, rows: RowIndex) -> SparseLabels:
+        if isinstance(rows, slice) and rows.step in (None, 1):
+            return self._block(*rows.indices(self.n_rows)[:2])
+        index = torch.arange(self.n_rows, device=self.device)[row_index(rows, self.device)]
+        lengths = self.offsets.diff()[index]
+        offsets = F.pad(lengths.cumsum(0), (1, 0))
+        shift = torch.repeat_interleave(self.offsets[index] - offsets[:-1], lengths)
+        entries = torch.arange(int(offsets[-1]), device=self.device) + shift
+        weights = None if self.weights is None else self.weights[entries]
+        return SparseLabels(offsets, self.columns[entries], weights, self.n_labels)
+
+    def _block(self, start: int, stop: int) -> SparseLabels:
+        """Consecutive rows, as views of the lists."""
+        if (start, stop) == (0, self.n_rows):
+            return self
+        stop = max(start, stop)
+        offsets = self.offsets[start : stop + 1]
+        entries = slice(int(offsets[0]), int(offsets[-1]))
+        weights = None if self.weights is None else self.weights[entries]
+        return SparseLabels(offsets - offsets[0], self.columns[entries], weights, self.n_labels)
+
+    def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        Y = torch.zeros(self.n_rows, self.n_labels, dtype=dtype, device=self.device)
+        Y[self.rows, self.columns] = 1 if self.weights is None else self.weights.to(dtype)
+        return Y
+
+    def columns_first(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        Yt = torch.zeros(self.n_labels, self.n_rows, dtype=dtype, device=self.device)
+        Yt[self.columns, self.rows] = 1 if self.weights is None else self.weights.to(dtype)
+        return Yt
+
+    def sparse(self) -> SparseLabels:
+        return self
+
+    def to(self, device: torch.device | str) -> SparseLabels:
+        weights = None if self.weights is None else self.weights.to(device)
+        return SparseLabels(self.offsets.to(device), self.columns.to(device), weights, self.n_labels)
+
+    def entries(self) -> Tensor | None:
+        return self.weights
+
+    def with_entries(self, values: Tensor) -> SparseLabels:
+        return SparseLabels(self.offsets, self.columns, values, self.n_labels)
+
+    def spread_rows(self, v: Tensor) -> Tensor:
+        return v.index_select(0, self.rows)
+
+    def spread_labels(self, v: Tensor) -> Tensor:
+        return v.index_select(0, self.columns)
+
+    def pick(self, columns_first: Tensor) -> Tensor:
+        return columns_first[self.columns, self.rows]
+
+    def followed_by(self, other: LabelMatrix) -> SparseLabels:
+        tail = other.sparse()
+        offsets = torch.cat([self.offsets, self.offsets[-1] + tail.offsets[1:]])
+        weights = None
+        if self.weights is not None or tail.weights is not None:
+            weights = torch.cat(
+                [m.columns.new_ones(len(m.columns)) if m.weights is None else m.weights for m in (self, tail)]
+            )
+        return SparseLabels(offsets, torch.cat([self.columns, tail.columns]), weights, self.n_labels)
+
+    def with_identity(self) -> SparseLabels:
+        numbers = torch.arange(self.n_labels, dtype=torch.int32, device=self.device)
+        offsets = torch.cat([self.offsets, self.offsets[-1] + 1 + numbers])
+        weights = None if self.weights is None else torch.cat([self.weights, torch.ones_like(numbers)])
+        return SparseLabels(offsets, torch.cat([self.columns, numbers]), weights, self.n_labels)
+
+    def occurring(self) -> Tensor:
+        """The labels that some row carries, in order."""
+        return torch.bincount(self.columns, minlength=self.n_labels).nonzero().squeeze(1)
+
+    def only(self, labels: Tensor) -> SparseLabels:
+        """These rows with some of the labels, numbered anew in the order given."""
+        numbers = torch.full((self.n_labels,), -1, dtype=torch.int32, device=self.device)
+        numbers[labels] = torch.arange(len(labels), dtype=torch.int32, device=self.device)
+        columns = numbers.index_select(0, self.columns)
+        kept = columns >= 0
+        offsets = F.pad(kept.cumsum(0), (1, 0))[self.offsets]
+        return SparseLabels(
+            offsets, columns[kept], None if self.weights is None else self.weights[kept], len(labels)
+        )
+
+    def row_hashes(self) -> Tensor:
+        running = F.pad(label_hashes(self.n_labels, self.device)[self.columns].cumsum(0), (1, 0))
+        return running[self.offsets].diff()
+
+
+class _RowSums(torch.autograd.Function):
+    """``Y M`` for listed labels; the gradient is ``Y^T g``."""
+
+    @staticmethod
+    def forward(ctx: Any, M: Tensor, Y: SparseLabels) -> Tensor:
+        ctx.Y = Y
+        return Y._bag(M)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
+        return ctx.Y.label_sums(g.contiguous()), None
+
+
+class _LabelSums(torch.autograd.Function):
+    """``Y^T Z`` for listed labels; the gradient is ``Y g``."""
+
+    @staticmethod
+    def forward(ctx: Any, Z: Tensor, Y: SparseLabels) -> Tensor:
+        ctx.Y = Y
+        return Y._sum_blocks(Z, None)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
+        return ctx.Y.row_sums(g.contiguous()), None
+
+
+def offsets_of(sorted_rows: Tensor, n_rows: int) -> Tensor:
+    """Where the entries of each row begin, (n_rows + 1,), from the row of each entry in order."""
+    return F.pad(torch.bincount(sorted_rows, minlength=n_rows).cumsum(0), (1, 0))
