@@ -72,6 +72,19 @@ def test_what_cannot_be_set_is_refused(settings, message):
         methods.get("bce", **settings)
 
 
+@pytest.mark.parametrize("name", ["bce", "mulsupcon"])
+def test_a_method_without_settings_of_a_loss_takes_none(name):
+    with pytest.raises(ManyLabelError, match="but got 'classify.loss.gamma'"):
+        methods.get(name, **{"classify.loss.gamma": 2.0})
+
+
+def test_settings_of_a_loss_are_those_that_it_has():
+    with pytest.raises(ManyLabelError, match=r"settings among .*gamma_neg.*, but got 'gamma'"):
+        methods.get("asl", **{"classify.loss.gamma": 2.0})
+    with pytest.raises(ManyLabelError, match="expected 'mean' or 'sum', but got 'none'"):
+        methods.get("asl", **{"classify.loss.reduction": "none"})
+
+
 def test_an_unknown_method_lists_the_known_ones():
     with pytest.raises(
         ManyLabelError, match=r"method: expected one of all, any, asl, .*mulsupcon, .*, but got 'mulsubcon'"

@@ -184,7 +184,7 @@ class TestLabelQueue:
             expected = other_labels.float()
             torch.testing.assert_close(labels.label_counts(), expected.sum(0))
             torch.testing.assert_close(labels.sums, (expected.T @ keys).double(), atol=1e-6, rtol=0)
-            assert labels.label_sums(keys) is not None
+            torch.testing.assert_close(labels.label_sums(keys), expected.T @ keys)
             torch.testing.assert_close(labels.label_sums(2 * keys), 2 * expected.T @ keys)
 
     def test_running_sums_do_not_drift(self):

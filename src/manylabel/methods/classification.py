@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from manylabel import metrics
+from manylabel import losses, metrics
+from manylabel.errors import ManyLabelError
 from manylabel.methods.recipe import ClassifySettings
 from manylabel.methods.rows import Resident, View, plain, view
 from manylabel.models import FlatParameters, Inputs
@@ -21,15 +21,26 @@ LogitLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 MONITORED = ("map", "macro_f1", "micro_f1", "example_f1", "hamming_accuracy")
 
 
-def bce(logits: Tensor, Y: Tensor) -> Tensor:
-    """Binary cross entropy, the mean over rows and labels of ``softplus(x) - x y``.
+def build_criterion(name: str, settings: Mapping[str, Any]) -> nn.Module:
+    """The loss of logits that trains a classifier.
 
     Parameters
     ----------
-    logits : (B, n_labels) tensor
-    Y : (B, n_labels) tensor in [0, 1]
+    name : str
+        One of :func:`manylabel.losses.names` on logits.
+    settings : mapping
+        The ``classify.loss`` of a recipe.
+
+    Raises
+    ------
+    ManyLabelError
+        If the loss has no such setting, or gives more than one number.
     """
-    return F.binary_cross_entropy_with_logits(logits.float(), Y.float())
+    if settings.get("reduction") == "none":
+        raise ManyLabelError(
+            "classify.loss.reduction", "'mean' or 'sum'", "'none'", "Training needs one number."
+        )
+    return losses.get(name, **settings)
 
 
 class Classification:
@@ -43,7 +54,7 @@ class Classification:
         (B, H) -> (B, n_labels) logits
     train, validation : Resident
     settings : ClassifySettings
-    loss : callable (logits, Y) -> scalar, default binary cross entropy
+    loss : callable (logits, Y) -> scalar
     """
 
     def __init__(
@@ -54,7 +65,7 @@ class Classification:
         train: Resident,
         validation: Resident,
         settings: ClassifySettings,
-        loss: LogitLoss = bce,
+        loss: LogitLoss,
     ) -> None:
         self.criterion = loss
         if settings.encoder_rate == 0:

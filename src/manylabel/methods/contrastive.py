@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from manylabel import losses
 from manylabel.data.dataset import Kind, Rows
 from manylabel.methods.base import prepare, seeded, start_run
-from manylabel.methods.classification import Classification, embed, measure
+from manylabel.methods.classification import Classification, build_criterion, embed, measure
 from manylabel.methods.networks import width
 from manylabel.methods.recipe import PretrainSettings, Recipe
 from manylabel.methods.rows import Resident, view
@@ -107,6 +107,8 @@ class ContrastiveMethod:
 
     def __init__(self, recipe: Recipe, encoder: nn.Module | None = None) -> None:
         self.name, self.recipe, self.encoder = recipe.name, recipe, encoder
+        for kind in (recipe.vectors, recipe.images):
+            build_criterion("bce", kind.classify.loss)  # refuses unknown settings before data are read
 
     def fit(
         self,
@@ -129,9 +131,7 @@ class ContrastiveMethod:
             pretraining = Pretraining(self.recipe.loss, inputs, encoder, *parts, settings.pretrain)
             run.train("pretrain", pretraining, settings.pretrain.stage)
             classifier = nn.Linear(width(encoder, inputs), train.Y.n_labels).to(inputs.mean.device)
-            run.train(
-                second,
-                Classification(inputs, encoder, classifier, *parts, settings.classify),
-                settings.classify.stage,
-            )
+            criterion = build_criterion("bce", settings.classify.loss)
+            task = Classification(inputs, encoder, classifier, *parts, settings.classify, criterion)
+            run.train(second, task, settings.classify.stage)
         return NetworkScorer(inputs, encoder, classifier, ready.built_from)

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from torch import nn
 
-from manylabel import losses
 from manylabel.data.dataset import Kind, Rows
 from manylabel.methods.base import prepare, seeded, start_run
-from manylabel.methods.classification import Classification
+from manylabel.methods.classification import Classification, build_criterion
 from manylabel.methods.networks import width
 from manylabel.methods.recipe import Recipe
 from manylabel.methods.rows import Resident
@@ -33,7 +32,7 @@ class LogitMethod:
     def __init__(self, recipe: Recipe, encoder: nn.Module | None = None) -> None:
         self.name, self.recipe, self.encoder = recipe.name, recipe, encoder
         for kind in (recipe.vectors, recipe.images):
-            losses.get(recipe.loss, **kind.classify.loss)  # refuses unknown settings before data are read
+            build_criterion(recipe.loss, kind.classify.loss)  # refuses unknown settings before data are read
 
     def fit(
         self,
@@ -52,7 +51,7 @@ class LogitMethod:
             classifier = nn.Linear(width(encoder, inputs), train.Y.n_labels).to(inputs.mean.device)
             parts = Resident.of(train, inputs), Resident.of(validation, inputs)
             settings = self.recipe.settings(kind).classify
-            criterion = losses.get(self.recipe.loss, **settings.loss)
+            criterion = build_criterion(self.recipe.loss, settings.loss)
             task = Classification(inputs, encoder, classifier, *parts, settings, criterion)
             run.train("train", task, settings.stage)
         return NetworkScorer(inputs, encoder, classifier, ready.built_from)

@@ -95,7 +95,8 @@ class ClassifySettings(Model):
     encoder_rate : float, default 1
         Learning rate of the encoder as a multiple of the classifier's; 0 freezes the encoder (a linear probe).
     loss : dict
-        Settings of the loss of a ``logit`` method, such as ``gamma_neg`` of ASL; the others stay at their defaults.
+        Settings of the classifier's loss, such as ``gamma_neg`` of ASL; the others stay at their defaults. The loss is
+        the recipe's own for a ``logit`` method, binary cross entropy for a ``contrastive`` one.
     """
 
     stage: Stage
