@@ -45,6 +45,7 @@ def test_tile_size_does_not_matter(name, mutual, tile, temperature, monkeypatch)
     want = run(name, c, mutual, engine="dense", temperature=temperature)
     for walk in (anchored, mutual_walk):
         monkeypatch.setattr(walk, "tile_shape", lambda *_: tile)
+    monkeypatch.setattr(anchored, "block_shape", lambda *_: tile)
     assert_near(run(name, c, mutual, engine="streamed", temperature=temperature), want, 1e-10)
 
 

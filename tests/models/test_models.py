@@ -183,7 +183,7 @@ class TestLabelQueue:
             assert torch.equal(labels.dense(torch.uint8), other_labels)
             expected = other_labels.float()
             torch.testing.assert_close(labels.label_counts(), expected.sum(0))
-            torch.testing.assert_close(labels.sums, (expected.T @ keys).double(), atol=1e-6, rtol=0)
+            torch.testing.assert_close(labels.sums, expected.T @ keys, atol=1e-6, rtol=0)
             torch.testing.assert_close(labels.label_sums(keys), expected.T @ keys)
             torch.testing.assert_close(labels.label_sums(2 * keys), 2 * expected.T @ keys)
 

@@ -12,9 +12,14 @@ _EPS = 1e-8
 
 
 def mulsupcon(x: Tensor, Y: Tensor, keys: Tensor, T: Tensor, temperature: float) -> Tensor:
-    """One row per (anchor, label): a log-softmax over all candidates, the mean over those with the label."""
+    """One row per (anchor, label): a log-softmax over all candidates, the mean over those with the label.
+
+    Step by step, as the loss is commonly written: maximum, exponentials, normaliser, mask, mean.
+    """
     anchors, labels = Y.nonzero(as_tuple=True)
-    log_p = F.log_softmax(F.normalize(x)[anchors] @ keys.T / temperature, 1)  # (pairs, N)
+    logits = F.normalize(x)[anchors] @ keys.T / temperature  # (pairs, N)
+    logits = logits - logits.max(1, keepdim=True).values.detach()
+    log_p = logits - logits.exp().sum(1, keepdim=True).log()
     positive = T.T[labels]  # (pairs, N)
     return -((log_p * positive).sum(1) / positive.sum(1).clamp(min=1)).mean()
 

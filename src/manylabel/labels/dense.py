@@ -10,7 +10,7 @@ from manylabel.labels.matrix import LabelMatrix, RowIndex, row_index
 from manylabel.labels.sparse import SparseLabels, offsets_of
 
 # Entries; below this, products with the dense matrix are cheaper than listing its labels.
-_COMPACT_FROM = 1 << 17
+_COMPACT_FROM = 1 << 16
 
 
 class DenseLabels(LabelMatrix):

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from manylabel.errors import ManyLabelError
 from manylabel.labels import DenseLabels, LabelMatrix
 
+_FEW = 64  # labels
+
 
 class SummedLabels(DenseLabels):
     """Labels of keys whose label sums are known.
@@ -133,7 +135,10 @@ class LabelQueue(nn.Module):
     def label_sums(self, keys: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Column sums of the labels, and label sums of the keys, of the given rows and the stored ones."""
         counts, sums = _label_sums(keys, labels)
-        return counts + self.counts, sums + self.sums
+        for start in range(0, len(sums), _FEW):
+            part = slice(start, start + _FEW)
+            sums[part] += self.sums[part]  # a few labels at a time: the stored ones are float64
+        return counts + self.counts, sums
 
     @torch.no_grad()
     def push(self, keys: Tensor, labels: Tensor) -> None:
@@ -157,7 +162,8 @@ class LabelQueue(nn.Module):
         self.position.fill_((start + n) % self.capacity)
         self.filled.fill_(min(len(self) + n, self.capacity))
         if self.running_sums and start + n >= self.capacity:
-            self.counts, self.sums = _label_sums(self.keys, self.labels)
+            counts, sums = _label_sums(self.keys, self.labels)
+            self.counts, self.sums = counts, sums.double()
 
     def _write(self, start: int, keys: Tensor, labels: Tensor) -> None:
         rows = slice(start, start + len(keys))
@@ -170,6 +176,6 @@ class LabelQueue(nn.Module):
 
 
 def _label_sums(keys: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Column sums of labels and label sums of keys, (n_labels,) and (n_labels, D) float64."""
+    """Column sums of labels (n_labels,) in float64, and label sums of keys (n_labels, D)."""
     Y = LabelMatrix.of(labels, who="LabelQueue").compact()
-    return Y.label_counts(torch.float64), Y.label_sums(keys).double()
+    return Y.label_counts(torch.float64), Y.label_sums(keys)

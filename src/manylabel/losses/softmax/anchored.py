@@ -14,11 +14,13 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from manylabel.losses.precision import full_precision, working_dtype
+from manylabel.losses.softmax.blocks import each_block
 from manylabel.losses.softmax.job import LN2, OWN, Job, Sums, without_own
-from manylabel.losses.softmax.rows import ALL, Rows, Scratch, remove_direction, tile_shape, tiles
+from manylabel.losses.softmax.rows import ALL, Rows, Scratch, block_shape, remove_direction, tile_shape, tiles
 from manylabel.losses.softmax.weights import LabelWeights, TileWeights
 
 _STRETCH = 12  # tiles whose sums of candidates are added up before they join the others
+_FEW = 64  # anchors whose label sums are looked up at a time
 
 
 class Anchored(torch.autograd.Function):
@@ -30,21 +32,13 @@ class Anchored(torch.autograd.Function):
         dtype = working_dtype(x)
         anchors = Rows(x, job.normalize, dtype)
         candidates = Rows(keys, job.normalize, dtype, constant=not want_keys)
-        z = anchors.tile(ALL)  # (B, D)
-        if job.attention is None:
-            sums = scan(z, candidates, job, job.bounded(anchors, candidates), average=want_x)
-        else:
-            sums = job.attention(z, candidates, job)
-        lse = sums.log2()
-        totals, score, scale, pull = _linear_part(z, candidates, sums, job)
-        values = torch.mul(totals, lse).sub_(score).mul_(LN2)
-        if scale is not None:
-            values *= scale
+        walk = _Walk(anchors, candidates, job, want_x)
+        height = len(x) if job.attention else block_shape(len(x), candidates.n, x.device)[0]
+        each_block(walk.visit, tiles(0, len(x), max(height, 1)), x.device)
         ctx.job, ctx.dtypes, ctx.rows = job, (x.dtype, keys.dtype), (anchors, candidates)
-        slope = _slope(z, anchors, sums, totals, scale, pull, job) if want_x else None
-        ctx.save_for_backward(slope, *((lse, totals, scale) if want_keys else ()))
-        ctx.mark_non_differentiable(totals)
-        return values, totals
+        ctx.save_for_backward(walk.slope, *((walk.lse, walk.totals, walk.scale) if want_keys else ()))
+        ctx.mark_non_differentiable(walk.totals)
+        return walk.values, walk.totals
 
     @staticmethod
     @once_differentiable
@@ -58,57 +52,120 @@ class Anchored(torch.autograd.Function):
         return dx, _candidate_gradient(ctx.job, anchors, candidates, g, *rest), None
 
 
-def scan(z: Tensor, candidates: Rows, job: Job, bounded: bool, average: bool) -> Sums:
-    """Pass over all tiles, candidates outside: each block of them is normalised and converted once."""
-    sums = Sums(len(z), z.shape[1], z, job, bounded, average)
-    height, width = tile_shape(len(z), candidates.n, z.device)
-    scratch = Scratch((height, width), z)
+class _Walk:
+    """Values of all anchors and the gradient of each with respect to its own row, block by block.
+
+    Attributes
+    ----------
+    values, totals, lse : (B,) tensors
+    scale : (B,) tensor or None
+        The factor missing in each anchor's weights.
+    slope : (B, D) tensor or None
+    """
+
+    def __init__(self, anchors: Rows, candidates: Rows, job: Job, want_slope: bool) -> None:
+        self.anchors, self.candidates, self.job = anchors, candidates, job
+        self.bounded = job.attention is None and job.bounded(anchors, candidates)
+        like = anchors.x.new_empty(0, dtype=anchors.dtype)
+        self.values, self.lse, scale = (like.new_empty(anchors.n) for _ in range(3))
+        self.slope = like.new_empty(anchors.n, anchors.dim) if want_slope else None
+        weights = job.weights
+        if isinstance(weights, LabelWeights):
+            self.totals, self.scale = weights.totals, None
+            self.label_sums = candidates.label_sums(weights.right)
+        else:
+            self.totals = like.new_empty(anchors.n)
+            self.scale = None if weights.row_scale(self.totals[:0]) is None else scale
+
+    def visit(self, rows: slice) -> None:
+        """Make the values, and where they are wanted the slopes, of a block of anchors."""
+        job, weights = self.job, self.job.weights
+        z = self.anchors.tile(rows)
+        if job.attention is None:
+            tiled = weights if isinstance(weights, TileWeights) else None
+            sums = scan(z, rows, self.candidates, job, tiled, self.bounded, self.slope is not None)
+        else:
+            sums = job.attention(z, self.candidates, job)
+        lse = self.lse[rows] = sums.log2()
+        if self.slope is not None:
+            assert sums.average is not None
+            self.slope[rows] = sums.average
+            sums.average = None
+        if isinstance(weights, LabelWeights):
+            score = self._label_scores(weights, z, rows, sums.mass)
+            totals, scale = weights.totals[rows], None
+        else:
+            assert sums.total is not None
+            assert sums.score is not None
+            totals, score, scale = sums.total, sums.score, weights.row_scale(sums.total)
+            self.totals[rows] = totals
+            if self.slope is not None:
+                assert sums.pull is not None
+                self._finish(rows, z, sums.mass, totals, scale, sums.pull)
+        values = torch.mul(totals, lse).sub_(score).mul_(LN2)
+        if scale is not None:
+            assert self.scale is not None
+            self.scale[rows] = scale
+            values *= scale
+        self.values[rows] = values
+
+    def _label_scores(self, weights: LabelWeights, z: Tensor, rows: slice, mass: Tensor) -> Tensor:
+        """``sum_a w_ia exponent_ia`` from label sums, (rows,); finishes the slopes on the way."""
+        score = torch.empty_like(mass)
+        for few in tiles(0, len(z), _FEW):
+            part = slice(rows.start + few.start, rows.start + few.stop)
+            pull = weights.pull(part, self.label_sums)
+            if weights.own is not None:
+                assert self.job.own is not None
+                own = slice(self.job.own + part.start, self.job.own + part.stop)
+                pull -= weights.own[part, None] * self.candidates.tile(own)
+            score[few] = torch.linalg.vecdot(z[few], pull)
+            if self.slope is not None:
+                self._finish(part, z[few], mass[few], weights.totals[part], None, pull)
+        return score.mul_(self.job.factor)
+
+    def _finish(
+        self, rows: slice, z: Tensor, mass: Tensor, totals: Tensor, scale: Tensor | None, pull: Tensor
+    ) -> None:
+        """Turn sums of candidates into the gradient of each value with respect to its own row of x."""
+        assert self.slope is not None
+        temperature = self.job.temperature
+        slope = self.slope[rows]
+        slope.mul_((totals / mass.clamp_min(torch.finfo(z.dtype).tiny))[:, None]).sub_(pull)
+        if self.anchors.inverse is not None:  # leave out what would lengthen the row
+            remove_direction(slope, z)
+            factor = self.anchors.slope(rows).mul_(1 / temperature)
+            slope.mul_((factor if scale is None else factor * scale)[:, None])
+        else:
+            slope.mul_(1 / temperature if scale is None else (scale / temperature)[:, None])
+
+
+def scan(
+    z: Tensor,
+    rows: slice,
+    candidates: Rows,
+    job: Job,
+    weights: TileWeights | None,
+    bounded: bool,
+    average: bool,
+) -> Sums:
+    """Pass over all candidates with one block of anchors, the ``rows`` of all, (rows, D)."""
+    sums = Sums(z, bounded, average, weights is not None)
+    width = block_shape(len(z), candidates.n, z.device)[1]
+    scratch = Scratch((len(z), width), z)
     for number, columns in enumerate(tiles(0, candidates.n, width)):
         first = number % _STRETCH == 0
         if first:
             sums.begin_stretch()
         k = candidates.tile(columns)
-        multiplicity = None if job.multiplicity is None else job.multiplicity[columns]
-        for rows in tiles(0, len(z), height):
-            s = scratch.product(z[rows], k, job.factor)
-            if isinstance(job.weights, TileWeights):
-                w = without_own(job.weights.tile(rows, columns, s.dtype), rows, columns, job.own, 0.0)
-                sums.add_weights(rows, w, s, k)
-            s = without_own(s, rows, columns, job.own, OWN)
-            sums.add_scores(rows, s, k, multiplicity, first)
+        s = scratch.product(z, k, job.factor)
+        if weights is not None:
+            w = without_own(weights.tile(rows, columns, s.dtype), rows, columns, job.own, 0.0)
+            sums.add_weights(w, s, k)
+        s = without_own(s, rows, columns, job.own, OWN)
+        sums.add_scores(s, k, None if job.multiplicity is None else job.multiplicity[columns], first)
     sums.finish()
     return sums
-
-
-def _linear_part(
-    z: Tensor, candidates: Rows, sums: Sums, job: Job
-) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Row sums of w, of w times exponent, the factor missing in w, and the row sums of w k (B, D)."""
-    weights = job.weights
-    if not isinstance(weights, LabelWeights):
-        assert sums.total is not None
-        assert sums.score is not None
-        return sums.total, sums.score, weights.row_scale(sums.total), sums.pull
-    pull = weights.left.row_sums(candidates.label_sums(weights.right).mul_(weights.per_label[:, None]))
-    if weights.own is not None:
-        assert job.own is not None
-        pull -= weights.own[:, None] * candidates.tile(slice(job.own, job.own + len(z)))
-    return weights.totals, torch.linalg.vecdot(z, pull).mul_(job.factor), None, pull
-
-
-def _slope(
-    z: Tensor, anchors: Rows, sums: Sums, totals: Tensor, scale: Tensor | None, pull: Tensor | None, job: Job
-) -> Tensor:
-    """The gradient of each value with respect to its own row of x, (B, D)."""
-    assert sums.average is not None
-    assert pull is not None
-    mass = sums.mass.clamp_min(torch.finfo(z.dtype).tiny)
-    slope = sums.average.mul_((totals / mass)[:, None]).sub_(pull)
-    if anchors.inverse is not None:  # leave out what would lengthen the row
-        remove_direction(slope, z)
-        factor = anchors.slope(ALL).mul_(1 / job.temperature)
-        return slope.mul_((factor if scale is None else factor * scale)[:, None])
-    return slope.mul_(1 / job.temperature if scale is None else (scale / job.temperature)[:, None])
 
 
 def _candidate_gradient(

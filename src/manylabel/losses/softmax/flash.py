@@ -46,7 +46,7 @@ def contrast_flash(
 
 def attended(z: Tensor, candidates: Rows, job: Job) -> Sums:
     """What a walk over all tiles would have summed."""
-    sums = Sums(len(z), z.shape[1], z, job, bounded=False, average=True)
+    sums = Sums(z, bounded=False, average=True, tiled=False)
     sums.average, lse = attention(z, candidates.tile(ALL), 1 / job.temperature)
     sums.mass.fill_(1)
     sums.peak = lse.div_(LN2)

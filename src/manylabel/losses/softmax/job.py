@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from manylabel.losses.softmax.elementwise import add_powers
 from manylabel.losses.softmax.rows import Rows, log2_per
-from manylabel.losses.softmax.weights import PairWeights, TileWeights
+from manylabel.losses.softmax.weights import PairWeights
 
 LN2 = math.log(2.0)
 OWN = -1e30  # the exponent of an anchor's own pair: finite, so that the difference of two of them is 0
@@ -51,36 +52,36 @@ class Job:
 
 
 class Sums:
-    """Running sums over the candidates, one entry per anchor.
+    """Running sums over the candidates, one entry per anchor of a block.
 
     The average is summed in stretches of a few tiles, which are then added up: the gradient is often a small
     difference of large sums, and every tile added to a long sum would leave its rounding there.
     """
 
-    def __init__(self, n: int, dim: int, like: Tensor, job: Job, bounded: bool, average: bool) -> None:
-        tiled = isinstance(job.weights, TileWeights)
-        self.like, self.shape, self.averaged = like, (n, dim), average
-        self.peak = None if bounded else like.new_full((n,), OWN)
-        self.mass = like.new_zeros(n)  # sum of 2^(exponent - peak)
+    def __init__(self, z: Tensor, bounded: bool, average: bool, tiled: bool) -> None:
+        n = len(z)
+        self.z, self.averaged = z, average
+        self.peak = None if bounded else z.new_full((n,), OWN)
+        self.mass = z.new_zeros(n)  # sum of 2^(exponent - peak)
         self.average: Tensor | None = None  # sum of 2^(exponent - peak) k over all stretches but the last
         self.stretch: Tensor | None = None  # the same over the last stretch
-        self.pull = like.new_zeros(n, dim) if average and tiled else None  # sum of w k
-        self.total = like.new_zeros(n) if tiled else None  # sum of w
-        self.score = like.new_zeros(n) if tiled else None  # sum of w exponent
+        self.pull = torch.zeros_like(z) if average and tiled else None  # sum of w k
+        self.total = z.new_zeros(n) if tiled else None  # sum of w
+        self.score = z.new_zeros(n) if tiled else None  # sum of w exponent
 
-    def add_weights(self, rows: slice, w: Tensor, s: Tensor, k: Tensor) -> None:
-        """Take in a tile of weights and exponents."""
+    def add_weights(self, w: Tensor, s: Tensor, k: Tensor) -> None:
+        """Take in a tile of weights (overwritten) and exponents."""
         assert self.total is not None
         assert self.score is not None
-        self.total[rows] += w.sum(1)
+        self.total += w.sum(1)
         if self.pull is not None:
-            self.pull[rows].addmm_(w, k)
-        self.score[rows] += w.mul_(s).sum(1)
+            self.pull.addmm_(w, k)
+        self.score += w.mul_(s).sum(1)
 
     def begin_stretch(self) -> None:
         """Add the last stretch to the average, and start another."""
         self.finish()
-        self.stretch = self.like.new_empty(self.shape) if self.averaged else None
+        self.stretch = torch.empty_like(self.z) if self.averaged else None
 
     def finish(self) -> None:
         """Add the last stretch to the average."""
@@ -90,29 +91,28 @@ class Sums:
             self.average += self.stretch
         self.stretch = None
 
-    def add_scores(self, rows: slice, s: Tensor, k: Tensor, multiplicity: Tensor | None, first: bool) -> None:
-        """Take in a tile of exponents (overwritten), the first of its rows in a stretch or a later one."""
+    def add_scores(self, s: Tensor, k: Tensor, multiplicity: Tensor | None, first: bool) -> None:
+        """Take in a tile of exponents (overwritten), the first of a stretch or a later one."""
         if self.peak is not None:
-            self._lower(rows, s, first)
-        e = s.exp2_()
+            self._lower(s, first)
         if multiplicity is None:
-            self.mass[rows] += e.sum(1)
+            add_powers(s, self.mass)
         else:
-            self.mass[rows] += e @ multiplicity
+            self.mass += s.exp2_() @ multiplicity
             k = k * multiplicity[:, None]
         if self.stretch is not None:
-            self.stretch[rows].addmm_(e, k, beta=0 if first else 1)
+            self.stretch.addmm_(s, k, beta=0 if first else 1)
 
-    def _lower(self, rows: slice, s: Tensor, first: bool) -> None:
+    def _lower(self, s: Tensor, first: bool) -> None:
         """Move the running maximum, and subtract it."""
         assert self.peak is not None
-        peak = torch.maximum(self.peak[rows], s.amax(1))
-        shrink = (self.peak[rows] - peak).exp2_()
-        self.mass[rows] *= shrink
+        peak = torch.maximum(self.peak, s.amax(1))
+        shrink = (self.peak - peak).exp2_()
+        self.mass *= shrink
         for sums, started in ((self.average, True), (self.stretch, not first)):
             if sums is not None and started:
-                sums[rows] *= shrink[:, None]
-        self.peak[rows] = peak
+                sums *= shrink[:, None]
+        self.peak = peak
         s -= peak[:, None]
 
     def log2(self) -> Tensor:

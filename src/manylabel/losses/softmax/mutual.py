@@ -16,8 +16,15 @@ from torch.autograd.function import once_differentiable
 
 from manylabel.losses.precision import full_precision, working_dtype
 from manylabel.losses.softmax.anchored import scan
-from manylabel.losses.softmax.job import LN2, Job, Sums, without_own
-from manylabel.losses.softmax.rows import ALL, Rows, Scratch, tile_shape, tiles
+from manylabel.losses.softmax.blocks import each_block, shares
+from manylabel.losses.softmax.elementwise import (
+    add_powers_both,
+    add_weights,
+    softmax_slopes,
+    subtract_weights,
+)
+from manylabel.losses.softmax.job import LN2, OWN, Job, without_own
+from manylabel.losses.softmax.rows import Rows, Scratch, tile_shape, tiles
 from manylabel.losses.softmax.weights import LabelWeights, TileWeights
 
 _BLOCK = 1024  # rows at a time where the work is a few N x D passes
@@ -30,16 +37,21 @@ class Mutual(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, job: Job) -> tuple[Tensor, Tensor]:
         rows = Rows(x, job.normalize, working_dtype(x))
         bounded = job.bounded(rows, rows)
-        sums = normalisers(rows, job, bounded)
-        lse = sums.log2()
-        totals, score, scale, label_sums = _linear_part(rows, sums, job)
-        values = (totals * lse).sub_(score).mul_(LN2)
+        lse, total, score = normalisers(rows, job, bounded)
+        scale = label_sums = None
+        if isinstance(job.weights, LabelWeights):
+            total, score, label_sums = _label_scores(rows, job.weights, job.factor)
+        assert total is not None
+        assert score is not None
+        if label_sums is None:
+            scale = job.weights.row_scale(total)
+        values = (total * lse).sub_(score).mul_(LN2)
         if scale is not None:
             values *= scale
         ctx.job, ctx.rows, ctx.bounded = job, rows, bounded
-        ctx.save_for_backward(lse, totals, scale, label_sums)
-        ctx.mark_non_differentiable(totals)
-        return values, totals
+        ctx.save_for_backward(lse, total, scale, label_sums)
+        ctx.mark_non_differentiable(total)
+        return values, total
 
     @staticmethod
     @once_differentiable
@@ -49,109 +61,148 @@ class Mutual(torch.autograd.Function):
         lse, totals, scale, label_sums = ctx.saved_tensors
         g = (g if scale is None else g * scale) / job.temperature
         dz = _pair_gradient(rows, job, g, lse, totals, ctx.bounded)
+        weights = job.weights
         anchor_sums = None
-        if isinstance(job.weights, LabelWeights):
-            anchor_sums = rows.label_sums(job.weights.left, g).mul_(job.weights.per_label[:, None])
-        for block in tiles(0, rows.n, _BLOCK):
+        if isinstance(weights, LabelWeights):
+            anchor_sums = rows.label_sums(weights.left, g).mul_(weights.per_label[:, None])
+
+        def finish(block: slice) -> None:
             z = rows.tile(block)
-            if isinstance(job.weights, LabelWeights):
+            if isinstance(weights, LabelWeights):
                 assert anchor_sums is not None
-                _subtract_label_pull(dz[block], z, job.weights, g[block], block, label_sums, anchor_sums)
+                _subtract_label_pull(dz[block], z, weights, g[block], block, label_sums, anchor_sums)
             rows.project(dz[block], block, z)
+
+        each_block(finish, tiles(0, rows.n, _BLOCK), dz.device)
         return dz.to(rows.x.dtype), None
 
 
-def pairs(n: int, device: torch.device) -> Iterator[tuple[slice, slice, bool]]:
-    """Tiles (rows, columns, on the diagonal) that cover every pair of rows once, diagonal squares whole."""
-    height, width = tile_shape(n, n, device)
-    for columns in tiles(0, n, width):
-        for rows in tiles(0, columns.start, height):
-            yield rows, columns, False
-        for square in tiles(columns.start, columns.stop, height):
-            for rows in tiles(columns.start, square.start, height):
-                yield rows, square, False
-            yield square, square, True
+def column_blocks(n: int, device: torch.device) -> Iterator[slice]:
+    """Blocks of columns, to be paired with the rows up to their own."""
+    return tiles(0, n, tile_shape(n, n, device)[1])
 
 
-def normalisers(rows: Rows, job: Job, bounded: bool) -> Sums:
-    """Masses (and weight sums, of symmetric weights) of every row."""
-    weights = job.weights
+def pairs(columns: slice, height: int) -> Iterator[tuple[slice, slice, bool]]:
+    """Tiles (rows, columns, on the diagonal) that cover every pair of a column with a row not after it.
+
+    Squares on the diagonal are visited whole, so they are small.
+    """
+    for rows in tiles(0, columns.start, height):
+        yield rows, columns, False
+    side = min(max(height // 2, 64), height, columns.stop - columns.start)
+    for square in tiles(columns.start, columns.stop, side):
+        for rows in tiles(columns.start, square.start, height):
+            yield rows, square, False
+        yield square, square, True
+
+
+def normalisers(
+    rows: Rows, job: Job, bounded: bool, weighted: bool = True
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Logsumexps to the base 2 of every row, (N,).
+
+    With ``weighted`` and tile weights, also the row sums of these and of weights times exponents.
+    """
+    n, device = rows.n, rows.x.device
+    weights = job.weights if weighted and isinstance(job.weights, TileWeights) else None
     if not bounded:
-        return scan(rows.tile(ALL), rows, job, bounded, average=False)
-    like = torch.empty(0, dtype=rows.dtype, device=rows.x.device)
-    sums = Sums(rows.n, rows.dim, like, job, bounded=True, average=False)
-    height, width = tile_shape(rows.n, rows.n, rows.x.device)
-    scratch, some = Scratch((height, width), like), Scratch((height, rows.dim), like)
-    k, at = like, slice(0)
-    for block, columns, diagonal in pairs(rows.n, rows.x.device):
-        if columns != at:
-            k, at = rows.tile(columns), columns
-        s = scratch.product(rows.tile(block, some), k, job.factor)
-        own = 0 if diagonal else None
-        if isinstance(weights, TileWeights):
-            w = without_own(weights.tile(block, columns, s.dtype), block, columns, own, 0.0)
-            assert sums.total is not None
-            assert sums.score is not None
-            add_sums(sums.total, w, w, block, columns, diagonal)
-            w *= s
-            add_sums(sums.score, w, w, block, columns, diagonal)
-        e = without_own(s.exp2_(), block, columns, own, 0.0)
-        add_sums(sums.mass, e, e, block, columns, diagonal)
-    return sums
+        return _guarded_normalisers(rows, job, weights)
+    dealt = shares(column_blocks(n, device))
+    sums = rows.x.new_zeros(len(dealt), 1 if weights is None else 3, n, dtype=rows.dtype)
+    height, width = tile_shape(n, n, device)
+
+    def visit(share: int) -> None:
+        mass, total, score = sums[share] if weights is not None else sums[share].expand(3, n)
+        scratch, some = Scratch((height, width), mass), Scratch((height, rows.dim), mass)
+        for columns in dealt[share]:
+            k = rows.tile(columns)
+            for block, part, diagonal in pairs(columns, height):
+                s = scratch.product(rows.tile(block, some), k[within(part, columns)], job.factor)
+                if weights is not None:
+                    own = 0 if diagonal else None
+                    w = without_own(weights.tile(block, part, s.dtype), block, part, own, 0.0)
+                    there, back = ((total[r], score[r]) for r in (block, part))
+                    add_weights(s, w, there, None if diagonal else back)
+                if diagonal:
+                    add_powers_both(without_own(s, block, part, 0, OWN), mass[block], None)
+                else:
+                    add_powers_both(s, mass[block], mass[part])
+
+    each_block(visit, range(len(dealt)), device)
+    mass, *of_weights = sums.sum(0)
+    total, score = of_weights or (None, None)
+    return mass.clamp_min_(torch.finfo(mass.dtype).tiny).log2_(), total, score
 
 
-def add_sums(sums: Tensor, tile: Tensor, back: Tensor, rows: slice, columns: slice, diagonal: bool) -> None:
-    """Add row sums of a tile, and off the diagonal the column sums of ``back``, each to its rows."""
-    sums[rows] += tile.sum(1)
-    if not diagonal:
-        sums[columns] += back.sum(0)
+def within(part: slice, whole: slice) -> slice:
+    """A part of a slice, counted from where that begins."""
+    return slice(part.start - whole.start, part.stop - whole.start)
 
 
-def _linear_part(rows: Rows, sums: Sums, job: Job) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Row sums of w, of w times exponent, the factor missing in w, and label sums (C, D)."""
-    weights = job.weights
-    if not isinstance(weights, LabelWeights):
-        assert sums.total is not None
-        assert sums.score is not None
-        return sums.total, sums.score, weights.row_scale(sums.total), None
+def _guarded_normalisers(
+    rows: Rows, job: Job, weights: TileWeights | None
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """The same where sums need a maximum: row by row, each pair twice."""
+    lse, total, score = rows.x.new_zeros(3, rows.n, dtype=rows.dtype)
+
+    def visit(block: slice) -> None:
+        sums = scan(rows.tile(block), block, rows, job, weights, bounded=False, average=False)
+        lse[block] = sums.log2()
+        if sums.total is not None and sums.score is not None:
+            total[block], score[block] = sums.total, sums.score
+
+    each_block(visit, tiles(0, rows.n, tile_shape(rows.n, rows.n, lse.device)[0]), lse.device)
+    return (lse, None, None) if weights is None else (lse, total, score)
+
+
+def _label_scores(rows: Rows, weights: LabelWeights, factor: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Row sums of w and of w times exponent, (N,), and label sums times ``per_label`` (C, D)."""
     label_sums = rows.label_sums(weights.right).mul_(weights.per_label[:, None])
     score = torch.empty(rows.n, dtype=rows.dtype, device=rows.x.device)
-    for block in tiles(0, rows.n, _BLOCK):
+
+    def visit(block: slice) -> None:
         z = rows.tile(block)
         pull = weights.left.take(block).row_sums(label_sums)
         if weights.own is not None:
             pull.addcmul_(z, weights.own[block, None], value=-1)
         torch.sum(pull.mul_(z), 1, out=score[block])
-    return weights.totals, score.mul_(job.factor), None, label_sums
+
+    each_block(visit, tiles(0, rows.n, _BLOCK), score.device)
+    return weights.totals, score.mul_(factor), label_sums
 
 
 def _pair_gradient(rows: Rows, job: Job, g: Tensor, lse: Tensor, totals: Tensor, bounded: bool) -> Tensor:
     """Gradient of all normalised rows from the softmax and from tile weights."""
-    dz = torch.zeros(rows.n, rows.dim, dtype=rows.dtype, device=rows.x.device)
+    n, device = rows.n, rows.x.device
     u = g * totals
     v = u * (-lse).exp2_() if bounded else None
-    height, width = tile_shape(rows.n, rows.n, dz.device)
-    scratch, spare, some = (
-        Scratch(shape, dz) for shape in ((height, width), (height, width), (height, rows.dim))
-    )
-    k, at = dz, slice(0)
-    for block, columns, diagonal in pairs(rows.n, dz.device):
-        if columns != at:
-            k, at = rows.tile(columns), columns
-        z = rows.tile(block, some)
-        s = scratch.product(z, k, job.factor)
-        if v is None:
-            G = _softmax_both(s, u, lse, block, columns)
-        else:
-            both = torch.add(v[block, None], v[columns], out=spare.tile(*s.shape))
-            G = s.exp2_().mul_(both)
-        if isinstance(job.weights, TileWeights):
-            both = torch.add(g[block, None], g[columns], out=spare.tile(*s.shape))
-            G.addcmul_(job.weights.tile(block, columns, s.dtype), both, value=-1)
-        dz[block].addmm_(without_own(G, block, columns, 0 if diagonal else None, 0.0), k)
-        if not diagonal:
-            dz[columns].addmm_(G.T, z)
-    return dz
+    height, width = tile_shape(n, n, device)
+    dealt = shares(column_blocks(n, device))
+    sums = [g.new_zeros(n, rows.dim) for _ in dealt]
+
+    def visit(share: int) -> None:
+        dz = sums[share]
+        scratch, some = Scratch((height, width), dz), Scratch((height, rows.dim), dz)
+        for columns in dealt[share]:
+            whole = rows.tile(columns)
+            for block, part, diagonal in pairs(columns, height):
+                z, k = rows.tile(block, some), whole[within(part, columns)]
+                s = scratch.product(z, k, job.factor)
+                G = (
+                    _softmax_both(s, u, lse, block, part)
+                    if v is None
+                    else softmax_slopes(s, v[block], v[part])
+                )
+                if isinstance(job.weights, TileWeights):
+                    subtract_weights(G, job.weights.tile(block, part, s.dtype), g[block], g[part])
+                dz[block].addmm_(without_own(G, block, part, 0 if diagonal else None, 0.0), k)
+                if not diagonal:
+                    dz[part].addmm_(G.T, z)
+
+    each_block(visit, range(len(dealt)), device)
+    for other in sums[1:]:
+        sums[0] += other
+    return sums[0]
 
 
 def _softmax_both(s: Tensor, u: Tensor, lse: Tensor, rows: slice, columns: slice) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from manylabel.labels import LabelMatrix
+from manylabel.losses.softmax.elementwise import row_norms
 
 SMALLEST_NORM = 1e-12
 _SMALL = 1 << 20  # numbers
@@ -45,7 +46,7 @@ class Rows:
         self.inverse: Tensor | None = None
         self.ready: Tensor | None = None
         if normalize:
-            self.norms = torch.linalg.vector_norm(x, dim=1, dtype=dtype)
+            self.norms = row_norms(x, dtype)
             if not (constant and self._are_unit(self.norms)):
                 self.inverse = self.norms.clamp_min(SMALLEST_NORM).reciprocal_()
                 if x.numel() <= _SMALL:
@@ -117,11 +118,18 @@ def tiles(start: int, stop: int, width: int) -> Iterator[slice]:
 
 
 def tile_shape(n_rows: int, n_columns: int, device: torch.device) -> tuple[int, int]:
-    """Rows and columns of a tile: half a MiB of float32 on a CPU, to stay in its second cache level."""
+    """Rows and columns of a tile of a batch against itself: a MiB of float32 on a CPU."""
     if device.type == "cpu":
-        height = even(n_rows, 256)
-        return height, even(n_columns, (1 << 17) // height)
+        return even(n_rows, 512), even(n_columns, 512)
     return even(n_rows, 4096), even(n_columns, 8192)
+
+
+def block_shape(n_rows: int, n_columns: int, device: torch.device) -> tuple[int, int]:
+    """Rows and columns of a tile of anchors against candidates: small for few anchors, whose memory it rules."""
+    if device.type != "cpu":
+        return tile_shape(n_rows, n_columns, device)
+    height = even(n_rows, 512)
+    return height, even(n_columns, max((1 << 16) // height, height))
 
 
 def even(n: int, most: int) -> int:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from threading import local
 
 import torch
 from torch import Tensor
 
 from manylabel.labels import LabelMatrix
+
+
+class _Table(local):
+    """The table made last, in each thread."""
+
+    of: tuple[slice, torch.dtype] | None = None
+    table: Tensor
 
 
 class Overlaps:
@@ -25,7 +33,7 @@ class Overlaps:
 
     def __init__(self, Y: LabelMatrix, T: LabelMatrix, per_label: Tensor | None = None) -> None:
         self.Y, self.T, self.per_label = Y, T, per_label
-        self._columns: tuple[slice, torch.dtype] | None = None
+        self._last: _Table | None = None if torch.compiler.is_compiling() else _Table()
         self._pieces: dict[tuple[int, int], LabelMatrix] = {}
 
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
@@ -37,11 +45,16 @@ class Overlaps:
 
     def table(self, columns: slice, dtype: torch.dtype) -> Tensor:
         """The labels of some columns, label by label, (C, columns)."""
-        if self._columns != (columns, dtype):
-            table = self.T.take(columns).columns_first(dtype)
-            self._table = table if self.per_label is None else table * self.per_label.to(dtype)[:, None]
-            self._columns = columns, dtype
-        return self._table
+        last = self._last
+        if last is None:
+            return self._table(columns, dtype)
+        if last.of != (columns, dtype):
+            last.table, last.of = self._table(columns, dtype), (columns, dtype)
+        return last.table
+
+    def _table(self, columns: slice, dtype: torch.dtype) -> Tensor:
+        table = self.T.take(columns).columns_first(dtype)
+        return table if self.per_label is None else table * self.per_label.to(dtype)[:, None]
 
 
 class PairWeights(ABC):
@@ -89,6 +102,13 @@ class LabelWeights(PairWeights):
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
         table = self.right.take(columns).columns_first(dtype) * self.per_label.to(dtype)[:, None]
         return self.left.take(rows).row_sums(table)
+
+    def pull(self, rows: slice, label_sums: Tensor) -> Tensor:
+        """``sum_a w_ia k_a`` of some anchors, (rows, D), own pairs included, from ``right^T k``, (C, D)."""
+        left, dtype = self.left.take(rows), label_sums.dtype
+        entries, per_label = left.entries(), left.spread_labels(self.per_label.to(dtype))
+        left = left.with_entries(per_label if entries is None else entries.to(dtype) * per_label)
+        return left.row_sums(label_sums)
 
     def anchor_sums(self, anchors: Tensor) -> Tensor:
         """``diag(per_label) left^T z``, (C, D)."""

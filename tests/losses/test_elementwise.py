@@ -1,0 +1,143 @@
+"""Compiled work on tiles against torch's operators, and blocks of rows in several threads."""
+
+import threading
+
+import pytest
+import torch
+
+from manylabel import losses
+from manylabel.losses.softmax import elementwise
+
+pytest.importorskip("numba", reason="compiled tiles need the extra 'fast'")
+
+shapes = pytest.mark.parametrize("shape", [(1, 1), (3, 7), (64, 130)], ids=str)
+OWN = -1e30
+
+
+@pytest.fixture
+def draw():
+    generator = torch.Generator().manual_seed(0)
+    return lambda *shape: torch.randn(*shape, generator=generator)
+
+
+def both(function, *arguments):
+    """What torch and what compiled code make of copies of the same arguments, which they may overwrite."""
+    made = []
+    for use in (lambda: None, elementwise._module.__wrapped__):
+        copies = [copied(a) for a in arguments]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(elementwise, "_module", use)
+            result = function(*copies)
+        made.append([result, *copies])
+    return made
+
+
+def copied(argument):
+    if isinstance(argument, (list, tuple)):
+        return [copied(a) for a in argument]
+    return argument.clone() if isinstance(argument, torch.Tensor) else argument
+
+
+def tensors(things):
+    for thing in things:
+        if isinstance(thing, torch.Tensor):
+            yield thing
+        elif isinstance(thing, list):
+            yield from tensors(thing)
+
+
+def exponents(draw, m, n):
+    s = 12 * draw(m, n)
+    s[0, 0] = OWN
+    return s
+
+
+def assert_same_sums(made, skip=()):
+    for place, (expected, got) in enumerate(zip(*map(list, map(tensors, made)), strict=True)):
+        if place not in skip:
+            torch.testing.assert_close(
+                got, expected, rtol=2e-6, atol=1e-6 * float(expected.abs().max()) + 1e-30
+            )
+
+
+@shapes
+def test_powers(draw, shape):
+    m, n = shape
+    assert_same_sums(both(elementwise.add_powers, exponents(draw, m, n), draw(m)))
+    assert_same_sums(both(elementwise.add_powers_both, exponents(draw, m, n), draw(m), draw(n)), skip=(0,))
+    assert_same_sums(both(elementwise.add_powers_both, exponents(draw, m, n), draw(m), None), skip=(0,))
+
+
+def test_each_power_is_right_to_the_last_digits_and_nan_stays():
+    x = torch.cat([torch.linspace(-125, 120, 100_000), torch.tensor([-1e30, torch.nan])])[None]
+    fast = x.clone()
+    elementwise.add_powers(fast, torch.zeros(1))
+    exact = x.double().exp2()
+    error = (fast.double() - exact).abs() / exact.clamp(min=1e-30)
+    assert float(error[0, :-2].max()) < 2e-7
+    assert float(fast[0, -2]) < 1e-37
+    assert fast[0, -1].isnan()
+
+
+@shapes
+def test_slopes(draw, shape):
+    m, n = shape
+    assert_same_sums(both(elementwise.softmax_slopes, exponents(draw, m, n), draw(m), draw(n)))
+    assert_same_sums(both(elementwise.subtract_weights, draw(m, n), draw(m, n), draw(m), draw(n)))
+
+
+@shapes
+@pytest.mark.parametrize("columns", [True, False])
+def test_sums_of_weights(draw, shape, columns):
+    m, n = shape
+    of_columns = (draw(n), draw(n)) if columns else None
+    assert_same_sums(
+        both(elementwise.add_weights, draw(m, n), draw(m, n).relu(), (draw(m), draw(m)), of_columns)
+    )
+
+
+@shapes
+@pytest.mark.parametrize("regularised", [True, False])
+@pytest.mark.parametrize("columns", [True, False])
+def test_lopsided_slopes(draw, shape, regularised, columns):
+    m, n = shape
+    there, back = draw(m, n).relu(), draw(m, n).relu()
+    there[0, 0] = back[0, 0] = 0
+    of_rows, of_columns = ([draw(k).exp() / 1000, draw(k), draw(k)] for k in (m, n))
+    scores = draw(n) if columns else None
+    arguments = exponents(draw, m, n), there, back, of_rows, of_columns, draw(m), scores
+    made = both(elementwise.lopsided_slopes, *arguments, True, regularised)
+    assert_same_sums([[result, rest[4], rest[5]] for result, *rest in ([m[0], *m[2:]] for m in made)])
+
+
+def test_row_norms(draw):
+    x = draw(50, 33)
+    torch.testing.assert_close(elementwise.row_norms(x, torch.float32), x.norm(dim=1))
+    torch.testing.assert_close(elementwise.row_norms(x.double(), torch.float64), x.double().norm(dim=1))
+
+
+def gradients(name, x, Y, keys=None, T=None):
+    leaf = x.clone().requires_grad_()
+    losses.get(name, engine="streamed")(leaf, Y, *(() if keys is None else (keys, T))).backward()
+    return leaf.grad
+
+
+@pytest.mark.parametrize("name", ["mulsupcon", "any", "reg"])
+def test_threads_change_nothing_but_the_order_of_sums(draw, name):
+    x, Y, P = draw(1100, 16), draw(1100, 12) > 1, draw(12, 16)
+    call = (x, Y, P, None)[: 3 if name == "reg" else 2]
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = gradients(name, *call)
+        torch.set_num_threads(2)
+        two, again = gradients(name, *call), gradients(name, *call)
+        seen = []
+        thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-6 * float(one.abs().max()))
+    assert torch.equal(two, again)
+    assert seen == [2]
