@@ -71,6 +71,40 @@ def test_a_run_ends_with_table_report_and_verdict(
     assert progress.count("by an earlier call") == 4
 
 
+def test_variants_of_a_method_are_compared_on_a_share_of_the_rows(
+    rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    methods = "bce[classify.stage.lr=1e-2], bce[vectors.encoder.dropout=0.0]"
+    settings = [
+        "--set",
+        "bce[classify.stage.lr=0.01].classify.stage.ema=null",
+        *small({"bce.classify.stage.batch": 8}),
+    ]
+    asked = [
+        "run",
+        rows,
+        "-m",
+        methods,
+        "-s",
+        "1",
+        "-j",
+        "1",
+        "-o",
+        tmp_path / "out",
+        "--fraction",
+        "0.25",
+        *settings,
+    ]
+    assert call(*asked, "--set", "classify.stage.epochs=2") == 0
+    output, errors = capsys.readouterr()
+    assert "tiny with 25 % of the training rows, 1 seed" in output.splitlines()[0]
+    assert "done    bce[classify.stage.lr=0.01] seed 0" in errors
+    for name, ema in (("bce[classify.stage.lr=0.01]", None), ("bce[vectors.encoder.dropout=0.0]", 0.998)):
+        recipe = json.loads((tmp_path / "out" / name / "seed-0" / "run.json").read_text())["recipe"]
+        stage = recipe["vectors"]["classify"]["stage"]
+        assert (stage["batch"], stage["epochs"], stage.get("ema")) == (8, 2, ema)
+
+
 def test_failed_runs_are_told_at_the_end_and_the_others_kept(
     rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,6 +135,8 @@ def test_default_folder_is_named_after_the_data(
         (["run", "{rows}", "-s", "three"], "--seeds: expected a number above 0"),
         (["run", "{rows}", "-s", "-1"], "--seeds: expected a number above 0"),
         (["run", "{rows}", "--jobs", "0"], "--jobs: expected at least 1"),
+        (["run", "{rows}", "-m", "bce[lr"], "METHOD[setting=value,...]"),
+        (["run", "{rows}", "--fraction", "2"], "--fraction: expected above 0"),
         (["run", "{rows}", "--set", "lr"], "--set: expected NAME=VALUE"),
         (["run", "{rows}", "--set", "learning_rate=1"], "'learning_rate'"),
         (["run", "{rows}", "--set", "classify.stage.epochs=none"], "classify.stage.epochs"),

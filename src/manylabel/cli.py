@@ -112,7 +112,10 @@ def run(
     methods: Annotated[
         str,
         typer.Option(
-            "--methods", "-m", help="Methods to compare, comma between; see [cyan]manylabel methods list[/]."
+            "--methods",
+            "-m",
+            help="Methods to compare, comma between; see [cyan]manylabel methods list[/]. Brackets hold settings "
+            "that differ from the recipe: 'mulsupcon[pretrain.temperature=0.2]'.",
         ),
     ] = "bce,mulsupcon",
     seeds: Annotated[
@@ -154,6 +157,14 @@ def run(
     ] = None,
     threads: Annotated[int, typer.Option("--threads", help="Threads of each run.")] = 1,
     data_dir: DataDir = None,
+    fraction: Annotated[
+        float,
+        typer.Option(
+            "--fraction",
+            help="Train on a share of the training rows, stratified by label, validation rows taken out of it; "
+            "with one seed, a smaller share lies inside a larger one.",
+        ),
+    ] = 1.0,
 ) -> None:
     """Train methods over seeds on one data set, compare them on its test rows, and write a report.
 
@@ -162,7 +173,7 @@ def run(
     """
     from manylabel.study.plan import Plan
 
-    names = tuple(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
+    names = _methods(methods)
     plan = Plan(
         data=data,
         methods=names,
@@ -173,6 +184,7 @@ def run(
         jobs=jobs,
         threads=threads,
         data_dir=data_dir,
+        fraction=fraction,
     )
     _run(plan)
 
@@ -361,23 +373,27 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 
 def _settings(assignments: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Method -> setting -> value, from NAME=VALUE and METHOD.NAME=VALUE."""
+    """Method -> setting -> value, from NAME=VALUE and METHOD.NAME=VALUE; a METHOD means all its variants too."""
+    from manylabel.study.variants import Variant, value_of
+
     settings: dict[str, dict[str, Any]] = {}
     for assignment in assignments:
-        name, equals, text = assignment.partition("=")
+        name, equals, text = assignment.rpartition("=")
         if not name or not equals:
             raise ManyLabelError("--set", "NAME=VALUE or METHOD.NAME=VALUE", repr(assignment))
-        head, _, rest = name.partition(".")
-        for method, setting in [(head, rest)] if head in methods else [(m, name) for m in methods]:
-            settings.setdefault(method, {})[setting] = _value(text)
+        heads = [(method, head) for method in methods for head in (Variant.parse(method).method, method)]
+        meant = {method: head for method, head in heads if name.startswith(f"{head}.")}
+        for method in meant or methods:
+            setting = name.removeprefix(f"{meant[method]}.") if meant else name
+            settings.setdefault(method, {})[setting] = value_of(text)
     return settings
 
 
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
+def _methods(text: str) -> tuple[str, ...]:
+    """Methods and variants, in the spelling that names their folders."""
+    from manylabel.study.variants import Variant, split
+
+    return tuple(dict.fromkeys(str(Variant.parse(part)) for part in split(text)))
 
 
 def _console(stderr: bool = False) -> Console:

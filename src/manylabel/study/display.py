@@ -141,11 +141,11 @@ class Display:
         from rich.markup import escape
 
         if isinstance(event, Failed):
-            return f"[red]failed[/]  {event.key}: {escape(event.message)}"
+            return f"[red]failed[/]  {escape(str(event.key))}: {escape(event.message)}"
         values = event.record.evaluations[self.protocol]["values"]
         scores = ", ".join(f"{DISPLAY_NAMES[m]} {values[m]:.3f}" for m in ("map", "macro_f1"))
         when = "by an earlier call" if event.earlier else f"in {clock(event.record.seconds)}"
-        return f"[green]done[/]    {event.key} {when}: {scores}"
+        return f"[green]done[/]    {escape(str(event.key))} {when}: {scores}"
 
 
 class _Bars:
@@ -172,8 +172,10 @@ class _Bars:
         self.bars.stop()
 
     def advance(self, event: Advanced, pace: Pace, overview: Overview, now: float) -> None:
+        from rich.markup import escape
+
         if event.key not in self.lines:
-            self.lines[event.key] = self.bars.add_task(str(event.key), total=1.0, state="", left="")
+            self.lines[event.key] = self.bars.add_task(escape(str(event.key)), total=1.0, state="", left="")
         progress = event.progress
         done = progress.step / max(1, progress.steps)
         self.bars.update(

@@ -36,7 +36,11 @@ def sort_tasks(plan: Plan, dataset: DataSet) -> tuple[list[RunRecord], list[Task
 def _check_folder(plan: Plan, dataset: DataSet) -> None:
     who, hint = f"--out {plan.out}", "Choose another --out."
     if plan.folder.study_file.exists():
-        card = plan.folder.record().card
+        record = plan.folder.record()
+        card = record.card
+        if record.fraction != plan.fraction:
+            got = f"one of {record.title}"
+            raise ManyLabelError(who, f"a study with --fraction {plan.fraction:g}", got, hint)
         if card.digest != dataset.digest:
             raise ManyLabelError(
                 who, f"a study of {dataset.name} as it is now", f"one of other data ({card.name})", hint
@@ -63,6 +67,7 @@ def open_folder(plan: Plan, dataset: DataSet, card: DataCard) -> None:
         card=card,
         methods=plan.methods,
         seeds=plan.seeds,
+        fraction=plan.fraction,
         protocol=plan.protocol,
         command=plan.command,
         versions=versions(),

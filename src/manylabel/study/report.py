@@ -53,7 +53,7 @@ def write(out: Path, protocol: str | None = None, temperature: float = 1.0) -> R
         hint = f"Finish them with: {record.command}"
         raise ManyLabelError(str(out), "a study with finished runs", "none", hint)
     results = Results(runs, protocol)
-    table, sentence = results_table(results, record.card.name), verdict(results, record.card.name)
+    table, sentence = results_table(results, record.title), verdict(results, record.title)
     page = _page(record, results, table, sentence, _pictures(folder, record, results, temperature))
     write_atomic(folder.report_file, page.encode())
     return Report(folder.report_file, table, sentence)
