@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from manylabel.study.plan import Plan
     from manylabel.study.processes import Failed
     from manylabel.study.report import Report
+    from manylabel.study.reproduction import Request
 
 
 class Protocol(StrEnum):
@@ -203,6 +204,66 @@ def report(
     _show(report.write(folder, None if protocol is None else protocol.value, temperature))
 
 
+@app.command(
+    epilog="Examples:\n\n"
+    "[cyan]manylabel reproduce[/]  what there is, and what it costs\n\n"
+    "[cyan]manylabel reproduce mulsupcon-table-2-3 --sets yeast --seeds 1[/]\n\n"
+    "[cyan]manylabel reproduce low-data --methods bce,mulsupcon --at 0.01,0.1,1[/]\n\n"
+    "[cyan]manylabel reproduce win-tie-loss --methods mulsupcon,reg[/]"
+)
+def reproduce(
+    name: Annotated[str | None, typer.Argument(help="What to reproduce; without it, all are listed.")] = None,
+    sets: Annotated[str | None, typer.Option("--sets", help="Data sets in place of the usual ones.")] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option("--methods", "--method", "-m", help="Methods in place of the usual ones, as in a run."),
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option("--seeds", "-s", help="How many, or a list, as in a run.")
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="Values of the axis of curves: shares of the rows, epochs, temperatures."),
+    ] = None,
+    epochs_scale: Annotated[
+        float,
+        typer.Option(
+            "--epochs-scale",
+            help="Multiply the epochs of all trainings, for a quick look; every heading will say so.",
+        ),
+    ] = 1.0,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of all reproductions.")] = Path(
+        "runs/reproduce"
+    ),
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Runs made at the same time.")] = None,
+    threads: Annotated[int, typer.Option("--threads", help="Threads of each run.")] = 1,
+    data_dir: DataDir = None,
+) -> None:
+    """Make published tables and figures again, ours beside the published values.
+
+    Writes README.md, pictures and values.csv into OUT/NAME. Ctrl-C is safe: the same command goes on where it stopped.
+    """
+    from manylabel.study import reproduction
+    from manylabel.study.reproduction import cost
+
+    if name is None:
+        _print_rows(cost.HEADINGS, cost.rows())
+        return
+    request = reproduction.Request(
+        name=name,
+        out=out,
+        sets=None if sets is None else _names("--sets", sets),
+        methods=None if methods is None else _methods(methods),
+        seeds=None if seeds is None else _seeds(seeds),
+        at=None if at is None else _numbers("--at", at),
+        epochs_scale=epochs_scale,
+        data_dir=data_dir,
+        jobs=jobs,
+        threads=threads,
+    )
+    _reproduce(request)
+
+
 @data_app.command("list")
 def data_list(data_dir: DataDir = None) -> None:
     """The data sets that can be named, with their size and where they come from."""
@@ -343,6 +404,28 @@ def _run(plan: Plan) -> None:
         _report_failures(failed)
 
 
+def _reproduce(request: Request) -> None:
+    from manylabel.study import plots, reproduction
+
+    plots.require_matplotlib()
+    try:
+        failed = reproduction.carry_out(request, _console(stderr=True))
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped. Go on where it stopped with:\n  {request.command}", err=True)
+        raise typer.Exit(130) from None
+    if failed and request.findings.is_empty:
+        _report_failures(failed)
+    page, console = reproduction.write(request), _console()
+    for section in page.sections:
+        for table in section.tables:
+            console.print(table.rich(console.width))
+        for sentence in section.sentences:
+            console.print(f"{sentence}\n", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"page: {page.path}", highlight=False, soft_wrap=True, markup=False)
+    if failed:
+        _report_failures(failed)
+
+
 def _show(written: Report) -> None:
     console = _console()
     console.print(written.table.rich(console.width))
@@ -394,6 +477,20 @@ def _methods(text: str) -> tuple[str, ...]:
     from manylabel.study.variants import Variant, split
 
     return tuple(dict.fromkeys(str(Variant.parse(part)) for part in split(text)))
+
+
+def _names(option: str, text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not names:
+        raise ManyLabelError(option, "names with commas between", repr(text))
+    return names
+
+
+def _numbers(option: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(sorted({float(part) for part in _names(option, text)}))
+    except ValueError:
+        raise ManyLabelError(option, "numbers with commas between", repr(text)) from None
 
 
 def _console(stderr: bool = False) -> Console:

@@ -1,0 +1,129 @@
+"""Pictures that compare methods over settings and over data sets: curves with spreads, paired dots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from manylabel.study.plots import INK, Picture, colours, new_figure, short, styled
+from manylabel.study.statistics import Summary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Curve: TypeAlias = dict[float, Summary]
+Pair: TypeAlias = tuple[Summary, Summary]
+
+MOST_COLUMNS = 3
+MARKERS = "osD^vPX*"
+
+
+def curves(
+    panels: Mapping[str, Mapping[str, Curve]],
+    lines: Sequence[str],
+    x_label: str,
+    title: str,
+    logarithmic: bool = False,
+    names: Mapping[float, str] | None = None,
+) -> Picture:
+    """A panel per data set, a curve per line: mean over seeds, and its spread as a band.
+
+    Parameters
+    ----------
+    panels : data set -> line -> x -> Summary
+    lines : sequence of str
+        In the order of the legend; colours and markers belong to them in every panel.
+    x_label : str
+    title : str
+    logarithmic : bool, default False
+        Of the horizontal axis.
+    names : mapping of x to text, optional
+        What stands at a tick in place of its number.
+    """
+    colour = colours(lines)
+    columns = min(len(panels), MOST_COLUMNS)
+    with styled():
+        figure = new_figure(max(4.6, 0.6 + 3.0 * columns), 0.8 + 2.8 * -(-len(panels) // columns))
+        grid = figure.subplots(-(-len(panels) // columns), columns, squeeze=False)
+        for i, (axes, (data, panel)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
+            for line, curve in panel.items():
+                _draw(axes, curve, colour[line], MARKERS[lines.index(line) % len(MARKERS)], line)
+            axes.set_title(data, fontweight="bold")
+            axes.grid(axis="y")
+            _ticks(axes, sorted({x for curve in panel.values() for x in curve}), logarithmic, names or {})
+            if i + columns >= len(panels):
+                axes.set_xlabel(x_label)
+        for axes in grid.flat[len(panels) :]:
+            axes.remove()
+        figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+        drawn = dict(
+            pair[::-1] for axes in figure.axes for pair in zip(*axes.get_legend_handles_labels(), strict=True)
+        )
+        shown = [line for line in lines if line in drawn]
+        figure.legend(
+            [drawn[line] for line in shown], shown, loc="outside lower center", ncols=min(len(shown) or 1, 4)
+        )
+    caption = "Markers are means over seeds, bands one standard deviation to each side."
+    return Picture(figure, title, caption, f"{title}: {', '.join(lines)} against {x_label}.")
+
+
+def _draw(axes: Axes, curve: Curve, colour: str, marker: str, label: str) -> None:
+    x = sorted(curve)
+    mean = np.array([curve[at].mean for at in x])
+    spread = np.nan_to_num([curve[at].spread for at in x])
+    axes.plot(x, mean, color=colour, marker=marker, markersize=4, linewidth=1.4, label=label)
+    axes.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.13, linewidth=0)
+
+
+def _ticks(axes: Axes, x: list[float], logarithmic: bool, names: Mapping[float, str]) -> None:
+    from matplotlib.ticker import NullLocator
+
+    if logarithmic:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(x, [names.get(at, f"{at:g}") for at in x])
+
+
+def paired_dots(panels: Mapping[str, Mapping[str, Pair]], methods: tuple[str, str], title: str) -> Picture:
+    """Two dots per data set joined by a line, a panel per metric; the data sets by their first difference.
+
+    Parameters
+    ----------
+    panels : metric -> data set -> (Summary of the first method, Summary of the second)
+    methods : pair of str
+    title : str
+    """
+    colour = colours(methods)
+    first = next(iter(panels.values()))
+    order = sorted(first, key=lambda data: first[data][0].mean - first[data][1].mean)
+    with styled():
+        figure = new_figure(1.6 + 3.3 * len(panels), 1.5 + 0.27 * len(order))
+        for axes, (metric, pairs) in zip(
+            figure.subplots(1, len(panels), sharey=True), panels.items(), strict=True
+        ):
+            for y, data in enumerate(order):
+                ours, theirs = pairs[data]
+                won = methods[0] if ours.mean >= theirs.mean else methods[1]
+                axes.plot([theirs.mean, ours.mean], [y, y], color=colour[won], linewidth=2.2, alpha=0.45)
+            for i, method in enumerate(methods):
+                means = [pairs[data][i].mean for data in order]
+                spreads = np.nan_to_num([pairs[data][i].spread for data in order])
+                axes.errorbar(
+                    means, range(len(order)), xerr=spreads, fmt="none", ecolor=INK, elinewidth=0.7, alpha=0.5
+                )
+                axes.plot(means, range(len(order)), "o", color=colour[method], markersize=5, label=method)
+            axes.set_xlabel(metric)
+            axes.grid(axis="x")
+            axes.set_axisbelow(True)
+            axes.set_yticks(range(len(order)), [short(data) for data in order])
+            axes.tick_params(axis="y", length=0)
+        figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    caption = (
+        f"Each line joins both methods on one data set, in the colour of the better; the sets from the one where "
+        f"{methods[0]} is furthest ahead, on top. Whiskers are one standard deviation over seeds."
+    )
+    return Picture(figure, title, caption, f"{title}: two dots for each of {len(order)} data sets.")
