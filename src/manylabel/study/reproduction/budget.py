@@ -9,7 +9,8 @@ from manylabel import methods
 from manylabel.study.records import flattened
 from manylabel.study.variants import Variant
 
-IN_EPOCHS = ("epochs", "monitor_every", "period", "patience")
+IN_EPOCHS = ("epochs", "monitor_every", "patience")
+WITH_PERIOD = ("warm_restarts", "stairs")
 ROWS_LEFT = 0.75  # of a share, at least so many are not validation rows
 
 
@@ -37,7 +38,8 @@ def fitted(method: str, scale: float, fraction: float, n_rows: int) -> dict[str,
     for stage in (name.removesuffix("epochs") for name in old if name.endswith("stage.epochs")):
         batch = old[f"{stage}batch"] if fraction == 1 else min(old[f"{stage}batch"], largest)
         passes = scale * batch / (old[f"{stage}batch"] * fraction)
-        lengths = {f"{stage}{name}": old[f"{stage}{name}"] for name in IN_EPOCHS}
+        in_epochs = (*IN_EPOCHS, "period") if old[f"{stage}schedule"] in WITH_PERIOD else IN_EPOCHS
+        lengths = {f"{stage}{name}": old[f"{stage}{name}"] for name in in_epochs}
         new |= {name: max(1, round(passes * length)) for name, length in lengths.items() if length}
         new[f"{stage}batch"] = batch
         if old[f"{stage}ema"]:

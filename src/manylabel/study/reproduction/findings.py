@@ -23,6 +23,7 @@ class Findings:
     folder : Path
         Of its studies.
     sets : sequence of str
+        Names or paths of data sets; a path is called by its last part.
     seeds : sequence of int
     budget : str, default ""
         What a heading says of training that was cut short.
@@ -37,7 +38,7 @@ class Findings:
         budget: str = "",
     ) -> None:
         self.reproduction, self.budget = reproduction, budget
-        self.sets, self.seeds = tuple(sets), tuple(seeds)
+        self.sets, self.seeds = tuple(Path(data).stem for data in sets), tuple(seeds)
         self._runs = {
             (data, point): list(_finished(study_folder(folder, data, point.fraction), point.method, seeds))
             for data in self.sets
