@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -12,11 +13,13 @@ from manylabel.study.statistics import Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Curve: TypeAlias = dict[float, Summary]
 Pair: TypeAlias = tuple[Summary, Summary]
 
 MOST_COLUMNS = 3
+CHARACTERS_PER_INCH = 12
 MARKERS = "osD^vPX*"
 
 
@@ -57,7 +60,7 @@ def curves(
                 axes.set_xlabel(x_label)
         for axes in grid.flat[len(panels) :]:
             axes.remove()
-        figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+        _title(figure, title)
         drawn = dict(
             pair[::-1] for axes in figure.axes for pair in zip(*axes.get_legend_handles_labels(), strict=True)
         )
@@ -67,6 +70,12 @@ def curves(
         )
     caption = "Markers are means over seeds, bands one standard deviation to each side."
     return Picture(figure, title, caption, f"{title}: {', '.join(lines)} against {x_label}.")
+
+
+def _title(figure: Figure, title: str) -> None:
+    """On the left, in as many lines as the width takes."""
+    characters = int(CHARACTERS_PER_INCH * figure.get_figwidth())
+    figure.suptitle(textwrap.fill(title, characters), fontsize=10, x=0.01, ha="left")
 
 
 def _draw(axes: Axes, curve: Curve, colour: str, marker: str, label: str) -> None:
@@ -119,7 +128,7 @@ def paired_dots(panels: Mapping[str, Mapping[str, Pair]], methods: tuple[str, st
             axes.set_axisbelow(True)
             axes.set_yticks(range(len(order)), [short(data) for data in order])
             axes.tick_params(axis="y", length=0)
-        figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+        _title(figure, title)
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2)
     caption = (

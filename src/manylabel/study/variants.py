@@ -39,8 +39,10 @@ class Variant:
         pairs = [part.partition("=") for part in split(inside.removesuffix("]"))]
         if not method or (bracket and not (inside.endswith("]") and pairs)) or not all(v for *_, v in pairs):
             raise ManyLabelError("method", "METHOD or METHOD[setting=value,...]", repr(text))
-        if len(text) > MOST_CHARACTERS or set(text) & set("/\\"):
-            expected = f"at most {MOST_CHARACTERS} characters and no slash, as its runs get a folder"
+        if len(inside) > MOST_CHARACTERS or set(inside) & set("/\\"):
+            expected = (
+                f"brackets of at most {MOST_CHARACTERS} characters without a slash, as they name a folder"
+            )
             raise ManyLabelError("method", expected, repr(text), "Use --set for the settings instead.")
         return cls(method, {name.strip(): value_of(value) for name, _, value in pairs})
 
