@@ -105,6 +105,48 @@ def test_variants_of_a_method_are_compared_on_a_share_of_the_rows(
         assert (stage["batch"], stage["epochs"], stage.get("ema")) == (8, 2, ema)
 
 
+def test_reproductions_are_listed_with_what_they_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("reproduce") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "hours" in next(line for line in lines if "name" in line)
+    assert any(
+        line.split()[:1] == ["mulsupcon-table-2-3"] and "yeast, scene, delicious" in line for line in lines
+    )
+
+
+def test_a_reproduction_ends_with_tables_and_a_page_and_goes_on_where_it_stopped(
+    rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [
+        "reproduce",
+        "low-data",
+        "--sets",
+        rows,
+        "--methods",
+        "bce,mulsupcon[pretrain.queue=0]",
+        "--seeds",
+        "1",
+    ]
+    asked += ["--at", "1,0.3", "--epochs-scale", "0.02", "--jobs", "1", "--out", tmp_path]
+    folder = tmp_path / "low-data-epochs-x0.02"
+    assert call(*asked) == 0
+    output, progress = capsys.readouterr()
+    assert output.startswith("tiny, tuned protocol, 1 seed, 0.02 x the epochs of the recipes")
+    assert output.rstrip().splitlines()[-1] == f"page: {folder / 'README.md'}"
+    assert "study 2 of 2: tiny (" in progress
+    assert progress.count("done ") == 4
+    for name in ("macro-f1", "map"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert "0.02 x the epochs" in (folder / "README.md").read_text()
+    recipe = json.loads((folder / "tiny-30-percent" / "bce" / "seed-0" / "run.json").read_text())["recipe"]
+    assert recipe["vectors"]["classify"]["stage"]["batch"] == 16
+
+    assert call(*asked) == 0
+    again, progress = capsys.readouterr()
+    assert again == output
+    assert progress.count("by an earlier call") == 4
+
+
 def test_failed_runs_are_told_at_the_end_and_the_others_kept(
     rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,6 +190,13 @@ def test_default_folder_is_named_after_the_data(
         (["methods", "describe", "bcee"], "'bcee'"),
         (["data", "describe", "nothing"], "'nothing'"),
         (["data", "get", "nothing"], "'nothing'"),
+        (["reproduce", "win-tie-los"], "Did you mean 'win-tie-loss'?"),
+        (["reproduce", "low-data", "--sets", "nothing"], "'nothing'"),
+        (["reproduce", "low-data", "--sets", ","], "--sets: expected names"),
+        (["reproduce", "low-data", "--at", "few"], "--at: expected numbers"),
+        (["reproduce", "low-data", "--sets", "{rows}", "--at", "2"], "--fraction: expected above 0"),
+        (["reproduce", "ablation-reg", "--methods", "bce"], "--methods: expected none"),
+        (["reproduce", "low-data", "--epochs-scale", "0"], "--epochs-scale: expected a number above 0"),
     ],
 )
 def test_input_that_cannot_be_used_ends_with_a_message_and_code_2(

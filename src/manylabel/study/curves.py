@@ -96,7 +96,7 @@ def _ticks(axes: Axes, x: list[float], logarithmic: bool, names: Mapping[float, 
 
 
 def paired_dots(panels: Mapping[str, Mapping[str, Pair]], methods: tuple[str, str], title: str) -> Picture:
-    """Two dots per data set joined by a line, a panel per metric; the data sets by their first difference.
+    """Two dots per data set joined by a line, and their difference; two panels per metric.
 
     Parameters
     ----------
@@ -108,31 +108,51 @@ def paired_dots(panels: Mapping[str, Mapping[str, Pair]], methods: tuple[str, st
     first = next(iter(panels.values()))
     order = sorted(first, key=lambda data: first[data][0].mean - first[data][1].mean)
     with styled():
-        figure = new_figure(1.6 + 3.3 * len(panels), 1.5 + 0.27 * len(order))
-        for axes, (metric, pairs) in zip(
-            figure.subplots(1, len(panels), sharey=True), panels.items(), strict=True
-        ):
-            for y, data in enumerate(order):
-                ours, theirs = pairs[data]
-                won = methods[0] if ours.mean >= theirs.mean else methods[1]
-                axes.plot([theirs.mean, ours.mean], [y, y], color=colour[won], linewidth=2.2, alpha=0.45)
-            for i, method in enumerate(methods):
-                means = [pairs[data][i].mean for data in order]
-                spreads = np.nan_to_num([pairs[data][i].spread for data in order])
-                axes.errorbar(
-                    means, range(len(order)), xerr=spreads, fmt="none", ecolor=INK, elinewidth=0.7, alpha=0.5
-                )
-                axes.plot(means, range(len(order)), "o", color=colour[method], markersize=5, label=method)
-            axes.set_xlabel(metric)
-            axes.grid(axis="x")
-            axes.set_axisbelow(True)
-            axes.set_yticks(range(len(order)), [short(data) for data in order])
-            axes.tick_params(axis="y", length=0)
+        figure = new_figure(1.6 + 4.4 * len(panels), 1.5 + 0.27 * len(order))
+        grid = figure.subplots(1, 2 * len(panels), sharey=True, width_ratios=[1.7, 1] * len(panels))
+        for i, (metric, pairs) in enumerate(panels.items()):
+            _draw_dots(grid[2 * i], [pairs[data] for data in order], colour)
+            _draw_differences(grid[2 * i + 1], [pairs[data] for data in order], [*colour.values()])
+            grid[2 * i].set_xlabel(metric)
+            grid[2 * i + 1].set_xlabel(f"difference in {metric}")
+        grid[0].set_yticks(range(len(order)), [short(data) for data in order])
+        grid[0].set_ylim(-0.6, len(order) - 0.4)
         _title(figure, title)
-        handles, labels = figure.axes[0].get_legend_handles_labels()
+        handles, labels = grid[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2)
     caption = (
-        f"Each line joins both methods on one data set, in the colour of the better; the sets from the one where "
-        f"{methods[0]} is furthest ahead, on top. Whiskers are one standard deviation over seeds."
+        f"Dots: both methods on each data set, whiskers one standard deviation over seeds. Bars: {methods[0]} less "
+        f"{methods[1]}, in the colour of the better. On top the set where {methods[0]} is furthest ahead."
     )
     return Picture(figure, title, caption, f"{title}: two dots for each of {len(order)} data sets.")
+
+
+def _draw_dots(axes: Axes, pairs: Sequence[Pair], colour: Mapping[str, str]) -> None:
+    """The first method as filled dots, the second as rings: both show where they meet."""
+    axes.hlines(
+        range(len(pairs)), [a.mean for a, _ in pairs], [b.mean for _, b in pairs], color="#BBBBBB", zorder=1
+    )
+    for i, ((method, ink), size) in enumerate(zip(colour.items(), (4.5, 8), strict=True)):
+        means = [pair[i].mean for pair in pairs]
+        spreads = np.nan_to_num([pair[i].spread for pair in pairs])
+        axes.errorbar(
+            means, range(len(pairs)), xerr=spreads, fmt="none", ecolor=INK, elinewidth=0.7, alpha=0.5
+        )
+        fill = ink if i == 0 else "none"
+        axes.plot(
+            means, range(len(pairs)), "o", color=ink, markersize=size, markerfacecolor=fill, label=method
+        )
+    _rows(axes)
+
+
+def _draw_differences(axes: Axes, pairs: Sequence[Pair], ink: Sequence[str]) -> None:
+    differences = [ours.mean - theirs.mean for ours, theirs in pairs]
+    axes.barh(range(len(pairs)), differences, 0.55, color=[ink[by < 0] for by in differences])
+    axes.axvline(0, color=INK, linewidth=0.8)
+    _rows(axes)
+
+
+def _rows(axes: Axes) -> None:
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="y", length=0)

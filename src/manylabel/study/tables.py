@@ -116,6 +116,11 @@ def heading(metric: str, protocol: str) -> str:
     return f"{DISPLAY_NAMES[metric]} (oracle)" if oracle else DISPLAY_NAMES[metric]
 
 
+def signed(difference: float) -> str:
+    """A difference in three decimals; one that rounds to 0 is +0.000."""
+    return f"{round(difference, 3) + 0.0:+.3f}"
+
+
 def _row(results: Results, method: str) -> tuple[Cell, ...]:
     cells = [Cell(method)]
     for metric in results.metrics:
@@ -133,10 +138,8 @@ def _time(seconds: Summary) -> str:
 
 
 def _difference_row(methods: str, metric: str, d: Difference) -> tuple[Cell, ...]:
-    interval = "one seed" if d.low != d.low else f"{d.low:+.3f} to {d.high:+.3f}"
-    return tuple(
-        map(Cell, (methods, metric, f"{d.mean:+.3f}", interval, f"{d.wins} / {d.ties} / {d.losses}"))
-    )
+    interval = "one seed" if d.low != d.low else f"{signed(d.low)} to {signed(d.high)}"
+    return tuple(map(Cell, (methods, metric, signed(d.mean), interval, f"{d.wins} / {d.ties} / {d.losses}")))
 
 
 def expectation(expected: Expected) -> str:

@@ -7,7 +7,7 @@ from manylabel.study.curves import Pair, paired_dots
 from manylabel.study.reproduction.definition import Point, Section
 from manylabel.study.reproduction.findings import Findings
 from manylabel.study.statistics import WinTieLoss
-from manylabel.study.tables import Cell, Table, heading
+from manylabel.study.tables import Cell, Table, heading, signed
 
 METRICS = ("macro_f1", "map")
 PROTOCOL = "tuned"
@@ -66,7 +66,7 @@ def _table(title: str, baseline: Point, challenger: Point, pairs: dict[str, dict
             cells += [
                 Cell(str(theirs), round(by, 3) < 0),
                 Cell(str(ours), round(by, 3) > 0),
-                Cell(f"{by:+.3f}"),
+                Cell(signed(by)),
             ]
         rows.append(tuple(cells))
     headings = ["set"]

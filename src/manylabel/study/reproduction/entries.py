@@ -11,7 +11,7 @@ from manylabel.study.reproduction import published
 from manylabel.study.reproduction.definition import Section, Show
 from manylabel.study.reproduction.findings import Findings
 from manylabel.study.statistics import Summary
-from manylabel.study.tables import Cell, Table
+from manylabel.study.tables import Cell, Table, signed
 from manylabel.study.variants import Variant
 
 TOLERANCE = 0.01
@@ -60,7 +60,7 @@ class Entry:
         numbers = (
             Cell(str(self.ours), above),
             Cell(f"{self.published:.3f}"),
-            Cell(f"{self.difference:+.3f}"),
+            Cell(signed(self.difference)),
         )
         return (*start, *numbers, Cell("yes" if self.is_within else "no"))
 
@@ -136,10 +136,10 @@ def _compared(ours: Mapping[str, float], theirs: Mapping[str, float]) -> tuple[C
     cells = (
         Cell(f"{theirs[highest]:.3f} ({highest})"),
         Cell(f"{ours[our_highest]:.3f} ({our_highest})", round(by, 3) >= 0),
-        Cell(f"{by:+.3f}"),
+        Cell(signed(by)),
     )
     best = ours.get("best")
     if best is None:
         return (*cells, Cell("-"), Cell(""))
     by = best - theirs[highest]
-    return (*cells, Cell(f"{best:.3f}", round(by, 3) >= 0), Cell(f"{by:+.3f}"))
+    return (*cells, Cell(f"{best:.3f}", round(by, 3) >= 0), Cell(signed(by)))

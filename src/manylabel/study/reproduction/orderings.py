@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from manylabel.study.reproduction import published
 from manylabel.study.reproduction.definition import Point, Section, Show
 from manylabel.study.reproduction.findings import Findings
-from manylabel.study.tables import Cell, Table, heading
+from manylabel.study.tables import Cell, Table, heading, signed
 
 METRICS = ("map", "hamming_accuracy", "example_f1", "macro_f1", "micro_f1", "precision_at_1")
 
@@ -53,7 +53,7 @@ def _leads(found: Findings, other: Point, figures: published.Figures) -> Table:
 
 
 def _lead(by: float) -> Cell:
-    return Cell(f"{by:+.3f}", round(by, 3) > 0)
+    return Cell(signed(by), round(by, 3) > 0)
 
 
 def _means(found: Findings, data: str) -> Mapping[str, Mapping[str, float]]:
