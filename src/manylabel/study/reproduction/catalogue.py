@@ -164,9 +164,9 @@ def training_length(asked: Asked) -> Reproduction:
     return Reproduction(
         name="training-length",
         about="Macro-F1 against epochs from random initialisation (as Figure 3 of Audibert, Gauffre and Amini, 2024).",
-        protocol="Every point is a training of its own with a whole learning rate schedule, and its last epoch counts. "
-        "Of contrastive methods the epochs are those of pretraining, and a linear classifier on the frozen encoder is "
-        "scored; of the others they are all there is, and no average of the parameters is kept.",
+        protocol="Every point is a training of its own with a whole learning rate schedule. Of methods with "
+        "pretraining the epochs are those of the pretraining, and a linear classifier on the frozen encoder is scored; of "
+        "the others they are all there is, and no average of the parameters is kept.",
         sets=SMALL_SETS,
         seeds=3,
         points=tuple(points),
