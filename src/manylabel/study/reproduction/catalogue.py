@@ -165,8 +165,8 @@ def training_length(asked: Asked) -> Reproduction:
         name="training-length",
         about="Macro-F1 against epochs from random initialisation (as Figure 3 of Audibert, Gauffre and Amini, 2024).",
         protocol="Every point is a training of its own with a whole learning rate schedule. Of methods with "
-        "pretraining the epochs are those of the pretraining, and a linear classifier on the frozen encoder is scored; of "
-        "the others they are all there is, and no average of the parameters is kept.",
+        "pretraining the epochs are those of the pretraining, and a linear classifier on the frozen encoder is scored; "
+        "of the others they are all there is, and no average of the parameters is kept.",
         sets=SMALL_SETS,
         seeds=3,
         points=tuple(points),
