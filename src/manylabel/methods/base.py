@@ -52,7 +52,8 @@ class Method(Protocol):
         ----------
         train, validation : Rows
             The validation rows choose epochs and are never trained on.
-        kind : "vectors" or "images", default "vectors"
+        kind : "vectors", "images" or "text", default "vectors"
+            Texts become vectors; see :class:`manylabel.models.Inputs`.
         seed : int, default 0
             Initial weights, order of rows, views. The caller's random state is left as it was.
         folder : Path, optional
