@@ -112,7 +112,10 @@ def run(
     methods: Annotated[
         str,
         typer.Option(
-            "--methods", "-m", help="Methods to compare, comma between; see [cyan]manylabel methods list[/]."
+            "--methods",
+            "-m",
+            help="Methods to compare, comma between: names (see [cyan]manylabel methods list[/]), recipe files "
+            "(.toml), or scikit-learn classifiers by import path (sklearn.svm.LinearSVC).",
         ),
     ] = "bce,mulsupcon",
     seeds: Annotated[
@@ -367,8 +370,8 @@ def _settings(assignments: Sequence[str], methods: Sequence[str]) -> dict[str, d
         name, equals, text = assignment.partition("=")
         if not name or not equals:
             raise ManyLabelError("--set", "NAME=VALUE or METHOD.NAME=VALUE", repr(assignment))
-        head, _, rest = name.partition(".")
-        for method, setting in [(head, rest)] if head in methods else [(m, name) for m in methods]:
+        own = [(m, name.removeprefix(f"{m}.")) for m in methods if name.startswith(f"{m}.")]
+        for method, setting in own or [(m, name) for m in methods]:
             settings.setdefault(method, {})[setting] = _value(text)
     return settings
 

@@ -33,9 +33,10 @@ class RunKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Task:
-    """A run to be made: everything it needs but the data."""
+    """A run to be made: everything it needs but the data; ``recipe`` is what :func:`manylabel.methods.get` takes."""
 
     key: RunKey
+    recipe: str
     settings: Mapping[str, Any]
     folder: Path
     threads: int
@@ -48,7 +49,7 @@ class Task:
         ManyLabelError
             If the method or one of its settings is unknown.
         """
-        recipe = methods.get(self.key.method, **self.settings).recipe
+        recipe = methods.get(self.recipe, **self.settings).recipe
         return RunRecord(
             method=self.key.method,
             recipe=recipe.model_dump(mode="json", exclude={"expected"}, exclude_none=True),
@@ -66,7 +67,7 @@ def execute(task: Task, dataset: DataSet, tell: Callable[[Progress], None]) -> R
     begun.write(task.folder / "run.json")
     with computing_on(task.threads):
         train, validation = data.split_validation(dataset, task.key.seed)
-        method = methods.get(task.key.method, **task.settings)
+        method = methods.get(task.recipe, **task.settings)
         started = time.perf_counter()
         scorer = method.fit(
             train, validation, kind=dataset.kind, seed=task.key.seed, folder=task.folder, progress=tell

@@ -24,6 +24,7 @@ class Plan:
     data : str
         Name of a catalogue data set, or a path.
     methods : tuple of str
+        Names, recipe files or import paths, as :func:`manylabel.methods.get` takes them.
     seeds : tuple of int
         A seed drives the validation split, initialisation, the order of rows and augmentation.
     out : Path
@@ -58,26 +59,35 @@ class Plan:
         _check_at_least_one("--threads", self.threads)
         for method in self.settings:
             _check_choice("--set", method, self.methods)
+        if len(set(self.names)) < len(self.methods):
+            hint = "Rename one of the files."
+            raise ManyLabelError("--methods", "methods of different names", ", ".join(self.methods), hint)
 
     @property
     def folder(self) -> StudyFolder:
         return StudyFolder(self.out)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the methods are called in tables and folders."""
+        return tuple(methods.short_name(method) for method in self.methods)
+
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
         """All runs asked for: every method with the first seed, then with the second, and so on."""
-        keys = [RunKey(method, seed) for seed in self.seeds for method in self.methods]
-        return tuple(
-            Task(key, self.settings.get(key.method, {}), self.folder.run_folder(*key), self.threads)
-            for key in keys
-        )
+        made = []
+        for seed in self.seeds:
+            for method, name in zip(self.methods, self.names, strict=True):
+                settings, folder = self.settings.get(method, {}), self.folder.run_folder(name, seed)
+                made.append(Task(RunKey(name, seed), method, settings, folder, self.threads))
+        return tuple(made)
 
     @property
     def weights(self) -> dict[RunKey, float]:
         """Expected minutes of each run where all recipes name them for this data set, else equal weights."""
         minutes = {method: _minutes(method, self.data) for method in self.methods}
         known = all(minutes.values())
-        return {task.key: minutes[task.key.method] if known else 1.0 for task in self.tasks}
+        return {task.key: minutes[task.recipe] if known else 1.0 for task in self.tasks}
 
     @property
     def command(self) -> str:
