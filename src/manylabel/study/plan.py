@@ -99,7 +99,7 @@ class Plan:
             "--methods",
             ",".join(self.methods),
             "--seeds",
-            _seeds(self.seeds),
+            seeds_option(self.seeds),
         ]
         for method, settings in self.settings.items():
             for name, value in settings.items():
@@ -118,7 +118,7 @@ def _minutes(method: str, name: str) -> float:
     return next(expected, 0.0)
 
 
-def _seeds(seeds: tuple[int, ...]) -> str:
+def seeds_option(seeds: tuple[int, ...]) -> str:
     """As --seeds takes them: how many, or a list, which for a single seed ends with a comma."""
     if seeds == tuple(range(len(seeds))):
         return str(len(seeds))
