@@ -82,8 +82,8 @@ def best_table(search: Search, trials: Sequence[Any]) -> Table:
     shown = [*trials[:SHOWN], *(trial for trial in trials[SHOWN:] if _is_recipe(trial))]
     rows = [(search.objective, *(f"{trial.value:.4f}" for trial in shown))]
     sets = list(trials[0].user_attrs[PARTS])
-    for name in sets if len(sets) > 1 else ():
-        rows.append((f"on {name}", *(f"{trial.user_attrs[PARTS][name]:.4f}" for trial in shown)))
+    parts = [(f"on {name}", *(f"{trial.user_attrs[PARTS][name]:.4f}" for trial in shown)) for name in sets]
+    rows += parts if len(sets) > 1 else []
     settings = [settings_of(search, trial) for trial in shown]
     rows += [(name, *(_shown(found.get(name)) for found in settings)) for name in search.choices]
     headings = ("trial", *(str(trial.number) + " (recipe)" * _is_recipe(trial) for trial in shown))
@@ -160,14 +160,18 @@ def _history(axes: Axes, search: Search, trials: Sequence[Any]) -> None:
     by_number = sorted(trials, key=lambda trial: trial.number)
     numbers, values = [t.number for t in by_number], [t.value for t in by_number]
     axes.plot(numbers, values, "o", color=PALETTE[4], markersize=4, label="a trial")
-    axes.plot(numbers, np.maximum.accumulate(values), color=PALETTE[0], linewidth=1.8, label="best so far")
+    best = np.maximum.accumulate(values)
+    axes.plot(numbers, best, color=PALETTE[0], linewidth=1.8, drawstyle="steps-post", label="best so far")
     for trial in filter(_is_recipe, trials):
         axes.axhline(trial.value, color=INK, linewidth=0.8, linestyle="--", label="the recipe as it was")
-    axes.set_title(f"{methods.short_name(search.method)} on {', '.join(search.data)}", fontweight="bold")
+    axes.set_title(
+        f"{methods.short_name(search.method)} on {', '.join(search.data)}, development rows",
+        fontweight="bold",
+    )
     axes.set_xlabel("trial")
-    axes.set_ylabel(f"{short(search.objective, 24)}, development rows")
+    axes.set_ylabel(short(search.objective, 24))
     axes.grid(axis="y", color=FAINT)
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3)
 
 
 def _slice(axes: Axes, search: Search, trials: Sequence[Any], name: str, weight: float | None) -> None:
@@ -176,7 +180,7 @@ def _slice(axes: Axes, search: Search, trials: Sequence[Any], name: str, weight:
     if choice.choices is not None:
         texts = [json.dumps(value) for value in choice.choices]
         values = [texts.index(value) for value in values]
-        axes.set_xticks(range(len(texts)), [short(text, 14) for text in texts], rotation=20)
+        axes.set_xticks(range(len(texts)), [short(text, 14) for text in texts], rotation=20, ha="right")
     elif choice.log:
         axes.set_xscale("log")
     axes.plot(values, [trial.value for trial in trials], "o", color=PALETTE[4], markersize=3.5)
