@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -15,6 +16,13 @@ from tests.study.small_study import TINY, TINY_PRETRAINING, write_rows
 from manylabel import __version__, methods
 from manylabel.cli import main
 
+LAMP = {
+    "classify.stage.epochs": 3,
+    "classify.stage.batch": 16,
+    "network.width": 16,
+    "network.inner": 16,
+    "network.layers": 1,
+}
 ROOT = Path(__file__).parents[1]
 
 
@@ -36,6 +44,18 @@ def call(*arguments: str | Path) -> int:
     except SystemExit as end:
         return int(end.code or 0)
     return 0
+
+
+def write_texts(folder: Path) -> None:
+    """A folder of texts whose labels are words that occur in them."""
+    words, rng = ("sea", "wind", "rock", "sand", "tree"), np.random.default_rng(0)
+    folder.mkdir()
+    (folder / "labels.txt").write_text("sea\nwind\nrock\n")
+    for part, n in (("train", 100), ("test", 40)):
+        texts = [rng.choice(words, 3).tolist() for _ in range(n)]
+        rows = [{"text": " ".join(t), "labels": sorted({*t} & {*words[:3]})} for t in texts]
+        with gzip.open(folder / f"{part}.jsonl.gz", "wt", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 def small(settings: dict[str, object]) -> list[str]:
@@ -158,6 +178,33 @@ def test_failed_runs_are_told_at_the_end_and_the_others_kept(
     assert "mulsupcon seed 1\n  stage pretrain: expected at least 4000 training rows" in errors
 
 
+def test_a_classifier_of_scikit_learn_is_a_method(
+    rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    method = "sklearn.neighbors.KNeighborsClassifier"
+    changed = ["--set", f"{method}.parameters.n_neighbors=3", "--jobs", "1"]
+    assert call("run", rows, "-m", method, "-s", "1", "--out", tmp_path / "out", *changed) == 0
+    assert f"{method} reached mAP" in capsys.readouterr().out
+    folder = tmp_path / "out" / method / "seed-0"
+    assert json.loads((folder / "run.json").read_text())["recipe"]["vectors"]["parameters"] == {
+        "n_neighbors": 3
+    }
+    assert (folder / "model.joblib").exists()
+    assert "Learning curves" not in (tmp_path / "out" / "report.html").read_text()
+    changed[1] = f"{method}.parameters.n_neighbors=5"
+    assert call("run", rows, "-m", method, "-s", "1", "--out", tmp_path / "out", *changed) == 2
+    assert "expected runs of the same recipe" in capsys.readouterr().err
+
+
+def test_texts_are_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_texts(tmp_path / "notes")
+    asked = ["-m", "bce,lamp,logistic_regression", "-s", "1", "--jobs", "1", "--out", tmp_path / "out"]
+    changed = [f"bce.{name}={json.dumps(value)}" for name, value in TINY.items()]
+    changed += [f"lamp.{name}={value}" for name, value in LAMP.items()]
+    assert call("run", tmp_path / "notes", *asked, *(word for c in changed for word in ("--set", c))) == 0
+    assert "notes, 1 seed, tuned protocol" in capsys.readouterr().out
+
+
 def test_default_folder_is_named_after_the_data(
     rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,7 +323,8 @@ def test_methods_are_listed_and_described(capsys: pytest.CaptureFixture[str]) ->
         assert call("methods", "describe", name) == 0
         described = capsys.readouterr().out
         assert methods.get(name).recipe.about[:40] in described
-        assert "classify.stage.epochs" in described
+        comparator = methods.get(name).recipe.family == "comparator"
+        assert ("estimator" if comparator else "classify.stage.epochs") in described
         assert ("not defined for images" in described) == (name in ("lamp", "mpvae", "rbcc", "cgmvae"))
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from manylabel.study.processes import Failed
     from manylabel.study.report import Report
     from manylabel.study.reproduction import Request
+    from manylabel.study.search import Search
 
 
 class Protocol(StrEnum):
@@ -115,8 +116,9 @@ def run(
         typer.Option(
             "--methods",
             "-m",
-            help="Methods to compare, comma between; see [cyan]manylabel methods list[/]. Brackets hold settings "
-            "that differ from the recipe: 'mulsupcon[pretrain.temperature=0.2]'.",
+            help="Methods to compare, comma between: names (see [cyan]manylabel methods list[/]), recipe files "
+            "(.toml), or scikit-learn classifiers by import path (sklearn.svm.LinearSVC). Brackets hold settings that "
+            "differ: 'mulsupcon[pretrain.temperature=0.2]'.",
         ),
     ] = "bce,mulsupcon",
     seeds: Annotated[
@@ -202,6 +204,81 @@ def report(
     from manylabel.study import report
 
     _show(report.write(folder, None if protocol is None else protocol.value, temperature))
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "[cyan]manylabel tune yeast --method mulsupcon --trials 40[/]\n\n"
+    "[cyan]manylabel tune yeast scene --method bce --trials 60 --metric macro_f1,micro_f1 --seeds 2[/]\n\n"
+    "[cyan]manylabel run yeast --methods runs/tune-bce/best.toml,bce[/]"
+)
+def tune(
+    data: Annotated[
+        list[str], typer.Argument(help="Data sets by name or path; one set of hyperparameters for all.")
+    ],
+    method: Annotated[
+        str, typer.Option("--method", "-m", help="A name, a recipe file or an import path.")
+    ] = "mulsupcon",
+    trials: Annotated[
+        int, typer.Option("--trials", "-n", help="Trials in all; a later call with more goes on.")
+    ] = 30,
+    metric: Annotated[
+        str, typer.Option("--metric", help="What to raise on development rows; the mean of several.")
+    ] = "macro_f1",
+    protocol: Annotated[Protocol, ProtocolOption] = Protocol.tuned,
+    seeds: Annotated[str, typer.Option("--seeds", "-s", help="Seeds of training in each trial.")] = "1",
+    splits: Annotated[int, typer.Option("--splits", help="Draws of development rows in each trial.")] = 1,
+    space: Annotated[
+        Path | None,
+        typer.Option(
+            "--space", help="TOML file of what to search.", show_default="that of the method's family"
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Replace a setting in every trial, NAME=VALUE.", show_default=False),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage",
+            help="URL of an Optuna storage that several machines share.",
+            show_default="SQLite in the folder",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder.", show_default="runs/tune-METHOD")
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", help="Threads of training.")] = 1,
+    data_dir: DataDir = None,
+) -> None:
+    """Search hyperparameters on rows of the training part; test rows are never looked at.
+
+    A fifth of the training rows is held out to measure on; the rest is split into training and validation rows
+    as in a run. Ends with the best trials, a picture, and the winner as a recipe file. Ctrl-C is safe, and the
+    same command at the same time in several terminals shares the work.
+    """
+    from manylabel import methods
+    from manylabel.study.search import Search
+
+    if splits < 1:
+        raise ManyLabelError("--splits", "at least 1", str(splits))
+    search = Search(
+        data=tuple(data),
+        method=method,
+        trials=trials,
+        out=out or Path("runs") / f"tune-{methods.short_name(method)}",
+        settings=_settings(settings or [], [method]).get(method, {}),
+        metrics=tuple(part.strip() for part in metric.split(",")),
+        protocol=protocol.value,
+        seeds=_seeds(seeds),
+        splits=tuple(range(splits)),
+        space=space,
+        storage=storage,
+        threads=threads,
+        data_dir=data_dir,
+    )
+    _tune(search)
 
 
 @app.command(
@@ -402,6 +479,22 @@ def _run(plan: Plan) -> None:
         raise typer.Exit(130) from None
     if failed:
         _report_failures(failed)
+
+
+def _tune(search: Search) -> None:
+    from manylabel.study import tune, tune_report
+    from manylabel.study.plots import require_matplotlib
+
+    require_matplotlib()
+    try:
+        study = tune.run(search, lambda line: typer.echo(line, err=True))
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped. Go on where it stopped with:\n  {search.command}", err=True)
+        raise typer.Exit(130) from None
+    found, console = tune_report.write(search, study), _console()
+    console.print(found.table.rich(console.width))
+    for line in (found.sentence, f"recipe: {found.recipe}", f"picture: {found.picture}", found.command):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def _reproduce(request: Request) -> None:

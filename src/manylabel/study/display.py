@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -231,7 +232,8 @@ def _state(progress: Progress) -> str:
     stage = (
         progress.stage if len(progress.stages) == 1 else f"{progress.stage} {number}/{len(progress.stages)}"
     )
-    return f"{stage}, epoch {progress.epoch}/{progress.epochs}, loss {progress.loss:.3f}"
+    loss = "" if math.isnan(progress.loss) else f", loss {progress.loss:.3f}"
+    return f"{stage}, epoch {progress.epoch}/{progress.epochs}{loss}"
 
 
 def _left(seconds: float | None) -> str:

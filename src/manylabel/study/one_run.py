@@ -35,9 +35,10 @@ class RunKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Task:
-    """A run to be made: everything it needs but the data."""
+    """A run to be made: everything it needs but the data; ``recipe`` is what :func:`manylabel.methods.get` takes."""
 
     key: RunKey
+    recipe: str
     settings: Mapping[str, Any]
     folder: Path
     threads: int
@@ -46,7 +47,7 @@ class Task:
     @property
     def method(self) -> Method:
         """The method to train; ``settings`` go over those in the brackets of a variant."""
-        variant = Variant.parse(self.key.method)
+        variant = Variant.parse(self.recipe)
         return methods.get(variant.method, **{**variant.settings, **self.settings})
 
     def record(self, dataset: DataSet) -> RunRecord:

@@ -65,7 +65,7 @@ def open_folder(plan: Plan, dataset: DataSet, card: DataCard) -> None:
     folder = plan.folder
     record = StudyRecord(
         card=card,
-        methods=plan.methods,
+        methods=plan.names,
         seeds=plan.seeds,
         fraction=plan.fraction,
         protocol=plan.protocol,
@@ -115,8 +115,11 @@ def missing_folders(path: Path) -> list[Path]:
 
 
 def _is_begun(folder: Path) -> bool:
-    """Whether a run has trained, or has left word of a bug."""
-    return any((folder / file).exists() for file in ("checkpoint.safetensors", "history.jsonl", "error.txt"))
+    """Whether a run has trained, has scored, or has left word of a bug."""
+    return any(
+        (folder / file).exists()
+        for file in ("checkpoint.safetensors", "history.jsonl", "scores.npz", "error.txt")
+    )
 
 
 def _remove_empty(folders: list[Path]) -> None:

@@ -25,7 +25,8 @@ class Plan:
     data : str
         Name of a catalogue data set, or a path.
     methods : tuple of str
-        Recipes, or variants of them such as ``mulsupcon[pretrain.temperature=0.2]``.
+        Names, recipe files or import paths, as :func:`manylabel.methods.get` takes them, or variants of them such as
+        ``mulsupcon[pretrain.temperature=0.2]``.
     seeds : tuple of int
         A seed drives the validation split, initialisation, the order of rows and augmentation.
     out : Path
@@ -69,32 +70,36 @@ class Plan:
             named = Variant.parse(method).settings.keys() & settings.keys()
             if named:
                 raise ManyLabelError("--set", f"settings that {method} does not name", ", ".join(named))
+        if len(set(self.names)) < len(self.methods):
+            hint = "Rename one of the files."
+            raise ManyLabelError("--methods", "methods of different names", ", ".join(self.methods), hint)
 
     @property
     def folder(self) -> StudyFolder:
         return StudyFolder(self.out)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the methods are called in tables and folders."""
+        return tuple(Variant.parse(method).name for method in self.methods)
+
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
         """All runs asked for: every method with the first seed, then with the second, and so on."""
-        keys = [RunKey(method, seed) for seed in self.seeds for method in self.methods]
-        return tuple(
-            Task(
-                key,
-                self.settings.get(key.method, {}),
-                self.folder.run_folder(*key),
-                self.threads,
-                self.fraction,
-            )
-            for key in keys
-        )
+        made = []
+        for seed in self.seeds:
+            for method, name in zip(self.methods, self.names, strict=True):
+                settings, folder = self.settings.get(method, {}), self.folder.run_folder(name, seed)
+                key = RunKey(name, seed)
+                made.append(Task(key, method, settings, folder, self.threads, self.fraction))
+        return tuple(made)
 
     @property
     def weights(self) -> dict[RunKey, float]:
         """Expected minutes of each run where all recipes name them for this data set, else equal weights."""
         minutes = {method: _minutes(method, self.data) for method in self.methods}
         known = all(minutes.values())
-        return {task.key: minutes[task.key.method] if known else 1.0 for task in self.tasks}
+        return {task.key: minutes[task.recipe] if known else 1.0 for task in self.tasks}
 
     @property
     def command(self) -> str:
@@ -106,7 +111,7 @@ class Plan:
             "--methods",
             ",".join(self.methods),
             "--seeds",
-            _seeds(self.seeds),
+            seeds_option(self.seeds),
         ]
         for method, settings in self.settings.items():
             for name, value in settings.items():
@@ -129,7 +134,7 @@ def _minutes(method: str, name: str) -> float:
     return next(expected, 0.0)
 
 
-def _seeds(seeds: tuple[int, ...]) -> str:
+def seeds_option(seeds: tuple[int, ...]) -> str:
     """As --seeds takes them: how many, or a list, which for a single seed ends with a comma."""
     if seeds == tuple(range(len(seeds))):
         return str(len(seeds))

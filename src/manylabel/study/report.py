@@ -70,8 +70,9 @@ def _pictures(
         for m, each in embeddings.items()
     }
     positives = labels.label_counts().int().tolist()
-    pictures = [
-        plots.learning_curves(histories),
+    curves = {method: runs for method, runs in histories.items() if any(runs.values())}
+    pictures = [plots.learning_curves(curves)] if curves else []
+    pictures += [
         plots.label_bars(results, names, positives),
         embedding_plots.embedding_maps({m: each[0] for m, each in embeddings.items()}, labels, names),
     ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from manylabel.errors import ManyLabelError
+from manylabel.methods import short_name
 
 MOST_CHARACTERS = 200  # a variant names a folder, and file systems allow 255 bytes
 
@@ -19,7 +20,7 @@ class Variant:
     Attributes
     ----------
     method : str
-        Name of a recipe.
+        Name of a recipe, a recipe file or an import path.
     settings : mapping of dotted setting to value
     """
 
@@ -45,6 +46,11 @@ class Variant:
             )
             raise ManyLabelError("method", expected, repr(text), "Use --set for the settings instead.")
         return cls(method, {name.strip(): value_of(value) for name, _, value in pairs})
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables and folders; of a recipe file, without its folder and ending."""
+        return str(Variant(short_name(self.method), self.settings))
 
     def __str__(self) -> str:
         inside = ",".join(f"{name}={text_of(value)}" for name, value in self.settings.items())

@@ -10,6 +10,7 @@ from pathlib import Path
 from manylabel.study.records import RunRecord, StudyFolder
 from manylabel.study.reproduction.definition import Point, Reproduction
 from manylabel.study.statistics import Summary
+from manylabel.study.variants import Variant
 
 COLUMNS = ("set", "line", "method", "x", "fraction", "seed", "protocol", "metric", "value", "seconds")
 
@@ -105,6 +106,6 @@ def study_folder(folder: Path, data: str, fraction: float) -> StudyFolder:
 
 def _finished(study: StudyFolder, method: str, seeds: Sequence[int]) -> Iterator[RunRecord]:
     for seed in seeds:
-        run = study.run_record(method, seed)
+        run = study.run_record(Variant.parse(method).name, seed)
         if run is not None and run.status == "done":
             yield run
