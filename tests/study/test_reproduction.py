@@ -97,6 +97,11 @@ def test_points_of_curves_are_trainings_that_differ_in_the_axis_alone() -> None:
         ("win-tie-los", catalogue.Asked(), "Did you mean 'win-tie-loss'?"),
         ("mulsupcon-table-5", catalogue.Asked(methods=("bce",)), "--methods: expected none"),
         ("win-tie-loss", catalogue.Asked(at=(0.1,)), "--at: expected none"),
+        (
+            "win-tie-loss",
+            catalogue.Asked(methods=("bce",)),
+            "--methods: expected a method to set against bce",
+        ),
     ],
 )
 def test_what_a_reproduction_does_not_take_is_refused(

@@ -177,6 +177,8 @@ def training_length(asked: Asked) -> Reproduction:
 
 def win_tie_loss(asked: Asked) -> Reproduction:
     challengers = [method for method in asked.methods or ("mulsupcon",) if method != "bce"]
+    if not challengers:
+        raise ManyLabelError("--methods", "a method to set against bce", "bce alone")
     return Reproduction(
         name="win-tie-loss",
         about="A method against binary cross entropy with the same network, masking and budget, over many data sets.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from manylabel.metrics import DISPLAY_NAMES
 from manylabel.study.curves import Pair, paired_dots
 from manylabel.study.reproduction.definition import Point, Section
@@ -24,7 +26,7 @@ def _contest(found: Findings, baseline: Point, challenger: Point) -> Section:
     pairs = {metric: _pairs(found, baseline, challenger, metric) for metric in METRICS}
     sentences = [_sentence(found, baseline, challenger, metric, pairs[metric]) for metric in METRICS]
     title = found.heading(f"{challenger.line} against {baseline.line}, {PROTOCOL} protocol")
-    name = f"{challenger.line}-against-{baseline.line}".replace("[", "-").replace("]", "")
+    name = re.sub(r"[^\w.]+", "-", f"{challenger.line} against {baseline.line}")
     picture = paired_dots(
         {DISPLAY_NAMES[metric]: of for metric, of in pairs.items()}, (challenger.line, baseline.line), title
     )
