@@ -137,7 +137,7 @@ def ablation_queue(asked: Asked) -> Reproduction:
 
 def low_data(asked: Asked) -> Reproduction:
     points = [
-        Point(method, method, 100 * x, x)
+        Point(method, Variant.parse(method).name, 100 * x, x)
         for method in asked.methods or known(CURVES)
         for x in asked.at or FRACTIONS
     ]
@@ -157,7 +157,7 @@ def low_data(asked: Asked) -> Reproduction:
 
 def training_length(asked: Asked) -> Reproduction:
     points = [
-        Point(str(_of_length(method, round(x))), method, float(round(x)))
+        Point(str(_of_length(method, round(x))), Variant.parse(method).name, float(round(x)))
         for method in asked.methods or known(CURVES)
         for x in asked.at or LENGTHS
     ]
@@ -238,13 +238,13 @@ def known(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _plain(names: Sequence[str]) -> tuple[Point, ...]:
-    return tuple(Point(name, name) for name in dict.fromkeys(names))
+    return tuple(Point(name, Variant.parse(name).name) for name in dict.fromkeys(names))
 
 
 def _grid(asked: Asked, usual: Sequence[str], setting: str, values: Sequence[float]) -> tuple[Point, ...]:
     """Every method at every value of a setting."""
     return tuple(
-        Point(_with(method, {setting: _number(x)}), method, x)
+        Point(_with(method, {setting: _number(x)}), Variant.parse(method).name, x)
         for method in asked.methods or usual
         for x in asked.at or values
     )
