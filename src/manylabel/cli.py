@@ -17,6 +17,9 @@ import typer
 
 from manylabel import __version__
 from manylabel.errors import ManyLabelError
+from manylabel.option_values import seeds as _seeds
+from manylabel.option_values import settings as _settings
+from manylabel.option_values import threads as _threads
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -384,13 +387,6 @@ def bench_losses(
         table.show(rows, _console())
 
 
-def _threads(text: str) -> tuple[int, ...]:
-    numbers = tuple(int(part) for part in text.split(",") if part.strip().isdecimal())
-    if not numbers or min(numbers) < 1:
-        raise ManyLabelError("--threads", "numbers above 0 with commas between", repr(text))
-    return numbers
-
-
 def _run(plan: Plan) -> None:
     from manylabel.study import execution, plots, report
     from manylabel.study.display import Display
@@ -441,38 +437,6 @@ def _report_failures(failed: Sequence[Failed]) -> NoReturn:
     for message, keys in by_message.items():
         typer.echo(f"failed: {', '.join(keys)}\n  {message}", err=True)
     raise typer.Exit(2 if all(failure.by_input for failure in failed) else 1)
-
-
-def _seeds(text: str) -> tuple[int, ...]:
-    try:
-        numbers = [int(part) for part in text.removesuffix(",").split(",")]
-    except ValueError:
-        numbers = []
-    if not numbers or min(numbers) < 0 or numbers == [0]:
-        hint = "Give a number of seeds such as 3, or the seeds themselves such as 0,7."
-        raise ManyLabelError("--seeds", "a number above 0, or seeds with commas between", repr(text), hint)
-    listed = "," in text
-    return tuple(dict.fromkeys(numbers)) if listed else tuple(range(numbers[0]))
-
-
-def _settings(assignments: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Method -> setting -> value, from NAME=VALUE and METHOD.NAME=VALUE."""
-    settings: dict[str, dict[str, Any]] = {}
-    for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        if not name or not equals:
-            raise ManyLabelError("--set", "NAME=VALUE or METHOD.NAME=VALUE", repr(assignment))
-        own = [(m, name.removeprefix(f"{m}.")) for m in methods if name.startswith(f"{m}.")]
-        for method, setting in own or [(m, name) for m in methods]:
-            settings.setdefault(method, {})[setting] = _value(text)
-    return settings
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
 
 
 def _console(stderr: bool = False) -> Console:
