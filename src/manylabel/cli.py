@@ -17,6 +17,12 @@ import typer
 
 from manylabel import __version__
 from manylabel.errors import ManyLabelError
+from manylabel.option_values import methods as _methods
+from manylabel.option_values import names as _names
+from manylabel.option_values import numbers as _numbers
+from manylabel.option_values import seeds as _seeds
+from manylabel.option_values import settings as _settings
+from manylabel.option_values import threads as _threads
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -455,13 +461,6 @@ def bench_losses(
         table.show(rows, _console())
 
 
-def _threads(text: str) -> tuple[int, ...]:
-    numbers = tuple(int(part) for part in text.split(",") if part.strip().isdecimal())
-    if not numbers or min(numbers) < 1:
-        raise ManyLabelError("--threads", "numbers above 0 with commas between", repr(text))
-    return numbers
-
-
 def _run(plan: Plan) -> None:
     from manylabel.study import execution, plots, report
     from manylabel.study.display import Display
@@ -534,56 +533,6 @@ def _report_failures(failed: Sequence[Failed]) -> NoReturn:
     for message, keys in by_message.items():
         typer.echo(f"failed: {', '.join(keys)}\n  {message}", err=True)
     raise typer.Exit(2 if all(failure.by_input for failure in failed) else 1)
-
-
-def _seeds(text: str) -> tuple[int, ...]:
-    try:
-        numbers = [int(part) for part in text.removesuffix(",").split(",")]
-    except ValueError:
-        numbers = []
-    if not numbers or min(numbers) < 0 or numbers == [0]:
-        hint = "Give a number of seeds such as 3, or the seeds themselves such as 0,7."
-        raise ManyLabelError("--seeds", "a number above 0, or seeds with commas between", repr(text), hint)
-    listed = "," in text
-    return tuple(dict.fromkeys(numbers)) if listed else tuple(range(numbers[0]))
-
-
-def _settings(assignments: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Method -> setting -> value, from NAME=VALUE and METHOD.NAME=VALUE; a METHOD means all its variants too."""
-    from manylabel.study.variants import Variant, value_of
-
-    settings: dict[str, dict[str, Any]] = {}
-    for assignment in assignments:
-        name, equals, text = assignment.rpartition("=")
-        if not name or not equals:
-            raise ManyLabelError("--set", "NAME=VALUE or METHOD.NAME=VALUE", repr(assignment))
-        heads = [(method, head) for method in methods for head in (Variant.parse(method).method, method)]
-        meant = {method: head for method, head in heads if name.startswith(f"{head}.")}
-        for method in meant or methods:
-            setting = name.removeprefix(f"{meant[method]}.") if meant else name
-            settings.setdefault(method, {})[setting] = value_of(text)
-    return settings
-
-
-def _methods(text: str) -> tuple[str, ...]:
-    """Methods and variants, in the spelling that names their folders."""
-    from manylabel.study.variants import Variant, split
-
-    return tuple(dict.fromkeys(str(Variant.parse(part)) for part in split(text)))
-
-
-def _names(option: str, text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if not names:
-        raise ManyLabelError(option, "names with commas between", repr(text))
-    return names
-
-
-def _numbers(option: str, text: str) -> tuple[float, ...]:
-    try:
-        return tuple(sorted({float(part) for part in _names(option, text)}))
-    except ValueError:
-        raise ManyLabelError(option, "numbers with commas between", repr(text)) from None
 
 
 def _console(stderr: bool = False) -> Console:
