@@ -17,6 +17,12 @@ import typer
 
 from manylabel import __version__
 from manylabel.errors import ManyLabelError
+from manylabel.option_values import methods as _methods
+from manylabel.option_values import names as _names
+from manylabel.option_values import numbers as _numbers
+from manylabel.option_values import seeds as _seeds
+from manylabel.option_values import settings as _settings
+from manylabel.option_values import threads as _threads
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +30,8 @@ if TYPE_CHECKING:
     from manylabel.study.plan import Plan
     from manylabel.study.processes import Failed
     from manylabel.study.report import Report
+    from manylabel.study.reproduction import Request
+    from manylabel.study.search import Search
 
 
 class Protocol(StrEnum):
@@ -112,7 +120,11 @@ def run(
     methods: Annotated[
         str,
         typer.Option(
-            "--methods", "-m", help="Methods to compare, comma between; see [cyan]manylabel methods list[/]."
+            "--methods",
+            "-m",
+            help="Methods to compare, comma between: names (see [cyan]manylabel methods list[/]), recipe files "
+            "(.toml), or scikit-learn classifiers by import path (sklearn.svm.LinearSVC). Brackets hold settings that "
+            "differ: 'mulsupcon[pretrain.temperature=0.2]'.",
         ),
     ] = "bce,mulsupcon",
     seeds: Annotated[
@@ -154,6 +166,14 @@ def run(
     ] = None,
     threads: Annotated[int, typer.Option("--threads", help="Threads of each run.")] = 1,
     data_dir: DataDir = None,
+    fraction: Annotated[
+        float,
+        typer.Option(
+            "--fraction",
+            help="Train on a share of the training rows, stratified by label, validation rows taken out of it; "
+            "with one seed, a smaller share lies inside a larger one.",
+        ),
+    ] = 1.0,
 ) -> None:
     """Train methods over seeds on one data set, compare them on its test rows, and write a report.
 
@@ -162,7 +182,7 @@ def run(
     """
     from manylabel.study.plan import Plan
 
-    names = tuple(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
+    names = _methods(methods)
     plan = Plan(
         data=data,
         methods=names,
@@ -173,6 +193,7 @@ def run(
         jobs=jobs,
         threads=threads,
         data_dir=data_dir,
+        fraction=fraction,
     )
     _run(plan)
 
@@ -189,6 +210,141 @@ def report(
     from manylabel.study import report
 
     _show(report.write(folder, None if protocol is None else protocol.value, temperature))
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "[cyan]manylabel tune yeast --method mulsupcon --trials 40[/]\n\n"
+    "[cyan]manylabel tune yeast scene --method bce --trials 60 --metric macro_f1,micro_f1 --seeds 2[/]\n\n"
+    "[cyan]manylabel run yeast --methods runs/tune-bce/best.toml,bce[/]"
+)
+def tune(
+    data: Annotated[
+        list[str], typer.Argument(help="Data sets by name or path; one set of hyperparameters for all.")
+    ],
+    method: Annotated[
+        str, typer.Option("--method", "-m", help="A name, a recipe file or an import path.")
+    ] = "mulsupcon",
+    trials: Annotated[
+        int, typer.Option("--trials", "-n", help="Trials in all; a later call with more goes on.")
+    ] = 30,
+    metric: Annotated[
+        str, typer.Option("--metric", help="What to raise on development rows; the mean of several.")
+    ] = "macro_f1",
+    protocol: Annotated[Protocol, ProtocolOption] = Protocol.tuned,
+    seeds: Annotated[str, typer.Option("--seeds", "-s", help="Seeds of training in each trial.")] = "1",
+    splits: Annotated[int, typer.Option("--splits", help="Draws of development rows in each trial.")] = 1,
+    space: Annotated[
+        Path | None,
+        typer.Option(
+            "--space", help="TOML file of what to search.", show_default="that of the method's family"
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Replace a setting in every trial, NAME=VALUE.", show_default=False),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage",
+            help="URL of an Optuna storage that several machines share.",
+            show_default="SQLite in the folder",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder.", show_default="runs/tune-METHOD")
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", help="Threads of training.")] = 1,
+    data_dir: DataDir = None,
+) -> None:
+    """Search hyperparameters on rows of the training part; test rows are never looked at.
+
+    A fifth of the training rows is held out to measure on; the rest is split into training and validation rows
+    as in a run. Ends with the best trials, a picture, and the winner as a recipe file. Ctrl-C is safe, and the
+    same command at the same time in several terminals shares the work.
+    """
+    from manylabel import methods
+    from manylabel.study.search import Search
+
+    if splits < 1:
+        raise ManyLabelError("--splits", "at least 1", str(splits))
+    search = Search(
+        data=tuple(data),
+        method=method,
+        trials=trials,
+        out=out or Path("runs") / f"tune-{methods.short_name(method)}",
+        settings=_settings(settings or [], [method]).get(method, {}),
+        metrics=tuple(part.strip() for part in metric.split(",")),
+        protocol=protocol.value,
+        seeds=_seeds(seeds),
+        splits=tuple(range(splits)),
+        space=space,
+        storage=storage,
+        threads=threads,
+        data_dir=data_dir,
+    )
+    _tune(search)
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "[cyan]manylabel reproduce[/]  what there is, and what it costs\n\n"
+    "[cyan]manylabel reproduce mulsupcon-table-2-3 --sets yeast --seeds 1[/]\n\n"
+    "[cyan]manylabel reproduce low-data --methods bce,mulsupcon --at 0.01,0.1,1[/]\n\n"
+    "[cyan]manylabel reproduce win-tie-loss --methods mulsupcon,reg[/]"
+)
+def reproduce(
+    name: Annotated[str | None, typer.Argument(help="What to reproduce; without it, all are listed.")] = None,
+    sets: Annotated[str | None, typer.Option("--sets", help="Data sets in place of the usual ones.")] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option("--methods", "--method", "-m", help="Methods in place of the usual ones, as in a run."),
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option("--seeds", "-s", help="How many, or a list, as in a run.")
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="Values of the axis of curves: shares of the rows, epochs, temperatures."),
+    ] = None,
+    epochs_scale: Annotated[
+        float,
+        typer.Option(
+            "--epochs-scale",
+            help="Multiply the epochs of all trainings, for a quick look; every heading will say so.",
+        ),
+    ] = 1.0,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of all reproductions.")] = Path(
+        "runs/reproduce"
+    ),
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Runs made at the same time.")] = None,
+    threads: Annotated[int, typer.Option("--threads", help="Threads of each run.")] = 1,
+    data_dir: DataDir = None,
+) -> None:
+    """Make published tables and figures again, ours beside the published values.
+
+    Writes README.md, pictures and values.csv into OUT/NAME. Ctrl-C is safe: the same command goes on where it stopped.
+    """
+    from manylabel.study import reproduction
+    from manylabel.study.reproduction import cost
+
+    if name is None:
+        _print_rows(cost.HEADINGS, cost.rows())
+        return
+    request = reproduction.Request(
+        name=name,
+        out=out,
+        sets=None if sets is None else _names("--sets", sets),
+        methods=None if methods is None else _methods(methods),
+        seeds=None if seeds is None else _seeds(seeds),
+        at=None if at is None else _numbers("--at", at),
+        epochs_scale=epochs_scale,
+        data_dir=data_dir,
+        jobs=jobs,
+        threads=threads,
+    )
+    _reproduce(request)
 
 
 @data_app.command("list")
@@ -305,13 +461,6 @@ def bench_losses(
         table.show(rows, _console())
 
 
-def _threads(text: str) -> tuple[int, ...]:
-    numbers = tuple(int(part) for part in text.split(",") if part.strip().isdecimal())
-    if not numbers or min(numbers) < 1:
-        raise ManyLabelError("--threads", "numbers above 0 with commas between", repr(text))
-    return numbers
-
-
 def _run(plan: Plan) -> None:
     from manylabel.study import execution, plots, report
     from manylabel.study.display import Display
@@ -331,6 +480,44 @@ def _run(plan: Plan) -> None:
         _report_failures(failed)
 
 
+def _tune(search: Search) -> None:
+    from manylabel.study import tune, tune_report
+    from manylabel.study.plots import require_matplotlib
+
+    require_matplotlib()
+    try:
+        study = tune.run(search, lambda line: typer.echo(line, err=True))
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped. Go on where it stopped with:\n  {search.command}", err=True)
+        raise typer.Exit(130) from None
+    found, console = tune_report.write(search, study), _console()
+    console.print(found.table.rich(console.width))
+    for line in (found.sentence, f"recipe: {found.recipe}", f"picture: {found.picture}", found.command):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _reproduce(request: Request) -> None:
+    from manylabel.study import plots, reproduction
+
+    plots.require_matplotlib()
+    try:
+        failed = reproduction.carry_out(request, _console(stderr=True))
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped. Go on where it stopped with:\n  {request.command}", err=True)
+        raise typer.Exit(130) from None
+    if failed and request.findings.is_empty:
+        _report_failures(failed)
+    page, console = reproduction.write(request), _console()
+    for section in page.sections:
+        for table in section.tables:
+            console.print(table.rich(console.width))
+        for sentence in section.sentences:
+            console.print(f"{sentence}\n", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"page: {page.path}", highlight=False, soft_wrap=True, markup=False)
+    if failed:
+        _report_failures(failed)
+
+
 def _show(written: Report) -> None:
     console = _console()
     console.print(written.table.rich(console.width))
@@ -346,38 +533,6 @@ def _report_failures(failed: Sequence[Failed]) -> NoReturn:
     for message, keys in by_message.items():
         typer.echo(f"failed: {', '.join(keys)}\n  {message}", err=True)
     raise typer.Exit(2 if all(failure.by_input for failure in failed) else 1)
-
-
-def _seeds(text: str) -> tuple[int, ...]:
-    try:
-        numbers = [int(part) for part in text.removesuffix(",").split(",")]
-    except ValueError:
-        numbers = []
-    if not numbers or min(numbers) < 0 or numbers == [0]:
-        hint = "Give a number of seeds such as 3, or the seeds themselves such as 0,7."
-        raise ManyLabelError("--seeds", "a number above 0, or seeds with commas between", repr(text), hint)
-    listed = "," in text
-    return tuple(dict.fromkeys(numbers)) if listed else tuple(range(numbers[0]))
-
-
-def _settings(assignments: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Method -> setting -> value, from NAME=VALUE and METHOD.NAME=VALUE."""
-    settings: dict[str, dict[str, Any]] = {}
-    for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        if not name or not equals:
-            raise ManyLabelError("--set", "NAME=VALUE or METHOD.NAME=VALUE", repr(assignment))
-        head, _, rest = name.partition(".")
-        for method, setting in [(head, rest)] if head in methods else [(m, name) for m in methods]:
-            settings.setdefault(method, {})[setting] = _value(text)
-    return settings
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
 
 
 def _console(stderr: bool = False) -> Console:

@@ -92,9 +92,7 @@ class Classification:
     def monitor(self) -> dict[str, float]:
         """Loss and metrics on the validation rows; each F1 at its best threshold there."""
         self.network.eval()
-        logits = torch.cat(
-            [self.network(self.plain(x)) for x in torch.split(self.validation.X, 1024)]
-        ).float()
+        logits = torch.cat([self.network(self.plain(x)) for x in self.validation.parts(1024)]).float()
         loss = float(self.criterion(logits, self.validation.Y))
         return {"loss": loss} | measure(torch.sigmoid(logits), self.validation.Y)
 
@@ -104,7 +102,7 @@ def embed(encoder: nn.Module, rows: Resident, inputs: Inputs) -> Tensor:
     """Representations of rows as they are, encoder in evaluation mode; (n, H)."""
     mode, prepare = encoder.training, plain(inputs)
     encoder.eval()
-    Z = torch.cat([encoder(prepare(x)) for x in torch.split(rows.X, 1024)]).float()
+    Z = torch.cat([encoder(prepare(x)) for x in rows.parts(1024)]).float()
     encoder.train(mode)
     return Z
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
+from pathlib import Path
 from typing import Any, Literal, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -248,23 +250,55 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(file.name[:-5] for file in files if file.name.endswith(".toml")))
 
 
+def short_name(name: str) -> str:
+    """What a method is called in tables and folders: the name of a recipe file without its folder and ending."""
+    return Path(name).stem if name.endswith(".toml") else name
+
+
 def read(name: str) -> dict[str, Any]:
-    """The table of a recipe as it ships.
+    """The table of a recipe: one that ships, one of a file, or one for an import path.
 
     A file that says ``like = "bce"`` holds only what differs from that recipe.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`names`; a path that ends in ``.toml``; or a dotted import path of a classifier, which becomes a
+        recipe of the family "comparator".
 
     Raises
     ------
     ManyLabelError
-        For an unknown recipe.
+        For an unknown recipe, or a file that cannot be read.
     """
-    if name not in names():
-        raise ManyLabelError("method", f"one of {', '.join(names())}", repr(name))
-    file = resources.files("manylabel.methods").joinpath("recipes", f"{name}.toml")
-    table = tomllib.loads(file.read_text(encoding="utf-8"))
+    if name.endswith(".toml"):
+        table = _parsed(Path(name))
+    elif "." in name:
+        table = _of_import_path(name)
+    elif name in names():
+        file = resources.files("manylabel.methods").joinpath("recipes", f"{name}.toml")
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    else:
+        hint = "Or give the path of a recipe file (.toml), or the import path of a scikit-learn classifier."
+        raise ManyLabelError("method", f"one of {', '.join(names())}", repr(name), hint)
     if "like" in table:
         table = _merged(read(table.pop("like")) | {"expected": ()}, table)
-    return table | {"name": name}
+    return table | {"name": short_name(name)}
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        got = getattr(error, "strerror", None) or str(error)
+        raise ManyLabelError(str(path), "a recipe in TOML", got) from None
+
+
+def _of_import_path(path: str) -> dict[str, Any]:
+    about = f"{path} with its default parameters, under the same splits and thresholds as the other methods."
+    settings = {"estimator": path, "parameters": {}}
+    kinds = {kind: copy.deepcopy(settings) for kind in ("vectors", "images")}
+    return {"family": "comparator", "about": about, "source": f"The package {path.split('.')[0]}."} | kinds
 
 
 def _merged(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
