@@ -9,7 +9,8 @@ from torch import nn
 
 from manylabel.methods.base import Method
 from manylabel.methods.cgmvae import CGMVAEMethod, CGMVAERecipe
-from manylabel.methods.contrastive import ContrastiveMethod
+from manylabel.methods.contrastive import ContrastiveMethod, ContrastiveRecipe
+from manylabel.methods.joint import JointMethod, JointRecipe
 from manylabel.methods.kmcl import KMCLMethod, KMCLRecipe
 from manylabel.methods.lamp import LaMPMethod, LaMPRecipe
 from manylabel.methods.logit import LogitMethod
@@ -30,7 +31,8 @@ class Family(NamedTuple):
 
 FAMILIES = {
     "logit": Family(LogitMethod, Recipe),
-    "contrastive": Family(ContrastiveMethod, Recipe),
+    "contrastive": Family(ContrastiveMethod, ContrastiveRecipe),
+    "joint": Family(JointMethod, JointRecipe),
     "kmcl": Family(KMCLMethod, KMCLRecipe),
     "lamp": Family(LaMPMethod, LaMPRecipe),
     "mpvae": Family(MPVAEMethod, MPVAERecipe),

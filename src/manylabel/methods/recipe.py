@@ -61,30 +61,6 @@ class ViewSettings(Model):
     greyscale: float = Field(0.0, ge=0, le=1)
 
 
-class PretrainSettings(Model):
-    """Contrastive pretraining.
-
-    Attributes
-    ----------
-    stage : Stage
-    views : ViewSettings
-    temperature : float, default 0.1
-    queue : int, default 256
-        Keys kept beside those of the batch; 0 for none.
-    momentum : float, default 0.999
-        Of the key encoder.
-    dim : int, default 256
-        Size of the embedding that enters the loss.
-    """
-
-    stage: Stage
-    views: ViewSettings = ViewSettings()
-    temperature: float = Field(0.1, gt=0)
-    queue: int = Field(256, ge=0)
-    momentum: float = Field(0.999, ge=0, le=1)
-    dim: int = Field(256, ge=1)
-
-
 class ClassifySettings(Model):
     """Training of the classifier, with the encoder or on top of it.
 
@@ -95,8 +71,7 @@ class ClassifySettings(Model):
     encoder_rate : float, default 1
         Learning rate of the encoder as a multiple of the classifier's; 0 freezes the encoder (a linear probe).
     loss : dict
-        Settings of the classifier's loss, such as ``gamma_neg`` of ASL; the others stay at their defaults. The loss is
-        the recipe's own for a ``logit`` method, binary cross entropy for a ``contrastive`` one.
+        Settings of the classifier's loss, such as ``gamma_neg`` of ASL; the others stay at their defaults.
     """
 
     stage: Stage
@@ -111,13 +86,10 @@ class Settings(Model):
     Attributes
     ----------
     encoder : EncoderSettings
-    pretrain : PretrainSettings or None
-        None for methods that train end to end.
     classify : ClassifySettings
     """
 
     encoder: EncoderSettings = EncoderSettings()
-    pretrain: PretrainSettings | None = None
     classify: ClassifySettings
 
 
@@ -165,12 +137,12 @@ class AnyRecipe(Model):
 
 
 class Recipe(AnyRecipe):
-    """A recipe of an encoder with a classifier, of the family "logit" or "contrastive".
+    """A recipe of an encoder with a classifier.
 
     Attributes
     ----------
     loss : str
-        Of the pretraining (``contrastive``) or of the classifier (``logit``).
+        Of the classifier in the families "logit" and "joint", of the pretraining in the family "contrastive".
     vectors, images : Settings
     """
 
@@ -312,12 +284,10 @@ def _override(table: dict[str, Any], schema: type[AnyRecipe], setting: str, valu
     for kind, path in places:
         *parents, last = path.split(".")
         node = table[kind]
-        for parent in parents:
-            if not isinstance(node.get(parent), dict):
-                raise _unknown(table["name"], setting, table[kind])
-            node = node[parent]
-        if last not in node and not _declared(schema, f"{kind}.{path}"):
+        if not _declared(schema, f"{kind}.{path}"):
             raise _unknown(table["name"], setting, table[kind])
+        for parent in parents:
+            node = node.setdefault(parent, {})
         node[last] = value
 
 
