@@ -7,7 +7,11 @@ from manylabel import ManyLabelError, losses, methods, metrics
 from manylabel.methods import get
 from manylabel.methods.classification import Classification
 
-LOGIT = [name for name in methods.names() if get(name).recipe.family == "logit"]
+LOGIT = [
+    name
+    for name in methods.names()
+    if get(name).recipe.family == "logit" and not name.startswith(methods.PAPER)
+]
 SHORT = {k: v for k, v in SETTINGS.items() if "pretrain" not in k}
 
 

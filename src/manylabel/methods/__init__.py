@@ -16,7 +16,7 @@ from manylabel.methods.lamp import LaMPMethod, LaMPRecipe
 from manylabel.methods.logit import LogitMethod
 from manylabel.methods.mpvae import MPVAEMethod, MPVAERecipe
 from manylabel.methods.rbcc import RBCCMethod, RBCCRecipe
-from manylabel.methods.recipe import AnyRecipe, Recipe, load, names, read
+from manylabel.methods.recipe import PAPER, AnyRecipe, Recipe, load, names, read
 from manylabel.methods.scorer import NetworkScorer, Scorer
 from manylabel.methods.vectors import VectorMethod, VectorScorer
 from manylabel.training import checkpoint
@@ -87,6 +87,7 @@ def load_scorer(path: Path, encoder: nn.Module | None = None) -> Scorer:
 
 
 __all__ = [
+    "PAPER",
     "Method",
     "NetworkScorer",
     "Recipe",

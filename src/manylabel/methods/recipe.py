@@ -135,6 +135,11 @@ class AnyRecipe(Model):
     source: str
     expected: tuple[Expected, ...] = ()
 
+    @property
+    def summary(self) -> str:
+        """The first sentence of ``about``."""
+        return self.about.partition(". ")[0].removesuffix(".")
+
 
 class Recipe(AnyRecipe):
     """A recipe of an encoder with a classifier.
@@ -214,10 +219,14 @@ class VectorRecipe(AnyRecipe):
     images: NoSettings = NoSettings()
 
 
+PAPER = "paper-"  # how the names of recipes begin that follow the papers
+
+
 def names() -> tuple[str, ...]:
-    """The recipes that ship with the library, alphabetically."""
+    """The recipes that ship with the library, alphabetically; those of the papers, ``paper-...``, after the others."""
     files = resources.files("manylabel.methods").joinpath("recipes").iterdir()
-    return tuple(sorted(file.name[:-5] for file in files if file.name.endswith(".toml")))
+    found = [file.name[:-5] for file in files if file.name.endswith(".toml")]
+    return tuple(sorted(found, key=lambda name: (name.startswith(PAPER), name)))
 
 
 def read(name: str) -> dict[str, Any]:
