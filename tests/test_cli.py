@@ -323,9 +323,11 @@ def test_methods_are_listed_and_described(capsys: pytest.CaptureFixture[str]) ->
         assert call("methods", "describe", name) == 0
         described = capsys.readouterr().out
         assert methods.get(name).recipe.about[:40] in described
-        comparator = methods.get(name).recipe.family == "comparator"
+        recipe = methods.get(name).recipe
+        comparator = recipe.family == "comparator"
         assert ("estimator" if comparator else "classify.stage.epochs") in described
-        assert ("not defined for images" in described) == (name in ("lamp", "mpvae", "rbcc", "cgmvae"))
+        for_vectors_only = not comparator and not recipe.images.model_dump()
+        assert ("not defined for images" in described) == for_vectors_only
 
 
 def test_data_sets_are_listed_fetched_and_described(

@@ -403,12 +403,12 @@ def data_describe(
 
 @methods_app.command("list")
 def methods_list() -> None:
-    """All methods, one a line."""
+    """All methods, one a line; then the same as their papers train them."""
     from manylabel import methods
 
-    _print_rows(
-        ("method", "what it is"), [(name, methods.get(name).recipe.about) for name in methods.names()]
-    )
+    for heading, of_papers in (("method", False), ("as its paper trains it", True)):
+        names = [name for name in methods.names() if name.startswith(methods.PAPER) == of_papers]
+        _print_rows((heading, "what it is"), [(name, methods.get(name).recipe.summary) for name in names])
 
 
 @methods_app.command("describe")

@@ -11,13 +11,14 @@ from manylabel.errors import ManyLabelError
 from manylabel.methods.base import Method
 from manylabel.methods.cgmvae import CGMVAEMethod, CGMVAERecipe
 from manylabel.methods.comparator import ComparatorMethod, ComparatorRecipe, load_trusted
-from manylabel.methods.contrastive import ContrastiveMethod
+from manylabel.methods.contrastive import ContrastiveMethod, ContrastiveRecipe
+from manylabel.methods.joint import JointMethod, JointRecipe
 from manylabel.methods.kmcl import KMCLMethod, KMCLRecipe
 from manylabel.methods.lamp import LaMPMethod, LaMPRecipe
 from manylabel.methods.logit import LogitMethod
 from manylabel.methods.mpvae import MPVAEMethod, MPVAERecipe
 from manylabel.methods.rbcc import RBCCMethod, RBCCRecipe
-from manylabel.methods.recipe import AnyRecipe, Recipe, load, names, read, short_name
+from manylabel.methods.recipe import PAPER, AnyRecipe, Recipe, load, names, read, short_name
 from manylabel.methods.scorer import NetworkScorer, Scorer
 from manylabel.methods.vectors import VectorMethod, VectorScorer
 from manylabel.training import checkpoint
@@ -32,7 +33,8 @@ class Family(NamedTuple):
 
 FAMILIES = {
     "logit": Family(LogitMethod, Recipe),
-    "contrastive": Family(ContrastiveMethod, Recipe),
+    "contrastive": Family(ContrastiveMethod, ContrastiveRecipe),
+    "joint": Family(JointMethod, JointRecipe),
     "kmcl": Family(KMCLMethod, KMCLRecipe),
     "lamp": Family(LaMPMethod, LaMPRecipe),
     "mpvae": Family(MPVAEMethod, MPVAERecipe),
@@ -100,6 +102,7 @@ def load_scorer(path: Path, encoder: nn.Module | None = None, *, trusted: bool =
 
 
 __all__ = [
+    "PAPER",
     "Method",
     "NetworkScorer",
     "Recipe",

@@ -63,30 +63,6 @@ class ViewSettings(Model):
     greyscale: float = Field(0.0, ge=0, le=1)
 
 
-class PretrainSettings(Model):
-    """Contrastive pretraining.
-
-    Attributes
-    ----------
-    stage : Stage
-    views : ViewSettings
-    temperature : float, default 0.1
-    queue : int, default 256
-        Keys kept beside those of the batch; 0 for none.
-    momentum : float, default 0.999
-        Of the key encoder.
-    dim : int, default 256
-        Size of the embedding that enters the loss.
-    """
-
-    stage: Stage
-    views: ViewSettings = ViewSettings()
-    temperature: float = Field(0.1, gt=0)
-    queue: int = Field(256, ge=0)
-    momentum: float = Field(0.999, ge=0, le=1)
-    dim: int = Field(256, ge=1)
-
-
 class ClassifySettings(Model):
     """Training of the classifier, with the encoder or on top of it.
 
@@ -97,8 +73,7 @@ class ClassifySettings(Model):
     encoder_rate : float, default 1
         Learning rate of the encoder as a multiple of the classifier's; 0 freezes the encoder (a linear probe).
     loss : dict
-        Settings of the classifier's loss, such as ``gamma_neg`` of ASL; the others stay at their defaults. The loss is
-        the recipe's own for a ``logit`` method, binary cross entropy for a ``contrastive`` one.
+        Settings of the classifier's loss, such as ``gamma_neg`` of ASL; the others stay at their defaults.
     """
 
     stage: Stage
@@ -113,13 +88,10 @@ class Settings(Model):
     Attributes
     ----------
     encoder : EncoderSettings
-    pretrain : PretrainSettings or None
-        None for methods that train end to end.
     classify : ClassifySettings
     """
 
     encoder: EncoderSettings = EncoderSettings()
-    pretrain: PretrainSettings | None = None
     classify: ClassifySettings
 
 
@@ -165,14 +137,19 @@ class AnyRecipe(Model):
     source: str
     expected: tuple[Expected, ...] = ()
 
+    @property
+    def summary(self) -> str:
+        """The first sentence of ``about``."""
+        return self.about.partition(". ")[0].removesuffix(".")
+
 
 class Recipe(AnyRecipe):
-    """A recipe of an encoder with a classifier, of the family "logit" or "contrastive".
+    """A recipe of an encoder with a classifier.
 
     Attributes
     ----------
     loss : str
-        Of the pretraining (``contrastive``) or of the classifier (``logit``).
+        Of the classifier in the families "logit" and "joint", of the pretraining in the family "contrastive".
     vectors, images : Settings
     """
 
@@ -244,10 +221,14 @@ class VectorRecipe(AnyRecipe):
     images: NoSettings = NoSettings()
 
 
+PAPER = "paper-"  # how the names of recipes begin that follow the papers
+
+
 def names() -> tuple[str, ...]:
-    """The recipes that ship with the library, alphabetically."""
+    """The recipes that ship with the library, alphabetically; those of the papers, ``paper-...``, after the others."""
     files = resources.files("manylabel.methods").joinpath("recipes").iterdir()
-    return tuple(sorted(file.name[:-5] for file in files if file.name.endswith(".toml")))
+    found = [file.name[:-5] for file in files if file.name.endswith(".toml")]
+    return tuple(sorted(found, key=lambda name: (name.startswith(PAPER), name)))
 
 
 def short_name(name: str) -> str:
@@ -346,12 +327,10 @@ def _override(table: dict[str, Any], schema: type[AnyRecipe], setting: str, valu
     for kind, path in places:
         *parents, last = path.split(".")
         node = table[kind]
-        for parent in parents:
-            if not isinstance(node.get(parent), dict):
-                raise _unknown(table["name"], setting, table[kind])
-            node = node[parent]
-        if last not in node and not _declared(schema, f"{kind}.{path}"):
+        if not _declared(schema, f"{kind}.{path}"):
             raise _unknown(table["name"], setting, table[kind])
+        for parent in parents:
+            node = node.setdefault(parent, {})
         node[last] = value
 
 
