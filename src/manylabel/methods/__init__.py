@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from manylabel.errors import ManyLabelError
+from manylabel.methods import ensemble
 from manylabel.methods.base import Method
 from manylabel.methods.cgmvae import CGMVAEMethod, CGMVAERecipe
 from manylabel.methods.comparator import ComparatorMethod, ComparatorRecipe, load_trusted
 from manylabel.methods.contrastive import ContrastiveMethod, ContrastiveRecipe
+from manylabel.methods.ensemble import Ensemble, EnsembleScorer
 from manylabel.methods.joint import JointMethod, JointRecipe
 from manylabel.methods.kmcl import KMCLMethod, KMCLRecipe
 from manylabel.methods.lamp import LaMPMethod, LaMPRecipe
@@ -67,8 +69,9 @@ def get(name: str, *, encoder: nn.Module | None = None, **overrides: Any) -> Met
     if family is None:
         expected = f"a family, one of {', '.join(FAMILIES)}"
         raise ManyLabelError(f"method {name}", expected, repr(table.get("family")))
-    method: Method = family.method(load(table, family.recipe, overrides), encoder)
-    return method
+    recipe = load(table, family.recipe, overrides)
+    method: Method = family.method(recipe, encoder)
+    return method if recipe.members == 1 else Ensemble(method)
 
 
 def load_scorer(path: Path, encoder: nn.Module | None = None, *, trusted: bool = False) -> Scorer:
@@ -94,6 +97,8 @@ def load_scorer(path: Path, encoder: nn.Module | None = None, *, trusted: bool =
             raise ManyLabelError(str(path), "a file without code", "a pickled comparator", hint)
         return load_trusted(path)
     tensors, meta = checkpoint.load(path)
+    if meta.get("type") == ensemble.type_name:
+        return EnsembleScorer.load(path, int(tensors["members"]), lambda member: load_scorer(member, encoder))
     family = FAMILIES.get(meta.get("type", ""))
     if family is None:
         return NetworkScorer.load(path, encoder)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from manylabel.data.dataset import Kind, Rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.base import prepare, seeded, start_run
-from manylabel.methods.classification import Classification, build_criterion, embed, measure
+from manylabel.methods.classification import Classification, LogitLoss, build_criterion, embed, measure
 from manylabel.methods.contrastive_term import ContrastSettings, build_contrast, build_term
 from manylabel.methods.grid import GridEvaluation, GridSettings
 from manylabel.methods.networks import width
@@ -36,7 +36,7 @@ class PretrainSettings(ContrastSettings):
 
 
 class SecondStage(ClassifySettings):
-    """The classifier after pretraining; its loss is binary cross entropy.
+    """The classifier after pretraining.
 
     Attributes
     ----------
@@ -68,8 +68,15 @@ class ContrastiveSettings(Settings):
 
 
 class ContrastiveRecipe(Recipe):
-    """A recipe of the family "contrastive"."""
+    """A recipe of the family "contrastive".
 
+    Attributes
+    ----------
+    classifier : str, default "bce"
+        The loss of the classifier after pretraining.
+    """
+
+    classifier: str = "bce"
     vectors: ContrastiveSettings
     images: ContrastiveSettings
 
@@ -134,7 +141,7 @@ class ContrastiveMethod:
         self.name, self.recipe, self.encoder = recipe.name, recipe, encoder
         for settings in (recipe.vectors, recipe.images):
             build_contrast(recipe.loss, settings.pretrain)  # refuses unknown settings before data are read
-            build_criterion("bce", settings.classify.loss)
+            build_criterion(recipe.classifier, settings.classify.loss)
             rate = settings.classify.encoder_rate
             if settings.classify.grid is not None and rate > 0:
                 raise ManyLabelError(f"method {self.name}", "classify.encoder_rate 0 with a grid", repr(rate))
@@ -158,7 +165,8 @@ class ContrastiveMethod:
             parts = Resident.of(train, inputs), Resident.of(validation, inputs)
             pretraining = Pretraining(self.recipe.loss, inputs, encoder, *parts, settings.pretrain)
             run.train("pretrain", pretraining, settings.pretrain.stage)
-            classifier = _classifier(run, settings, inputs, encoder, *parts)
+            criterion = build_criterion(self.recipe.classifier, settings.classify.loss)
+            classifier = _classifier(run, settings, inputs, encoder, *parts, criterion)
         return NetworkScorer(inputs, encoder, classifier, ready.built_from)
 
 
@@ -169,10 +177,10 @@ def _classifier(
     encoder: nn.Module,
     train: Resident,
     validation: Resident,
+    criterion: LogitLoss,
 ) -> nn.Linear:
     """The second stage: a classifier on a pretrained encoder."""
     classify = settings.classify
-    criterion = build_criterion("bce", classify.loss)
     if classify.grid is not None:
         grid = GridEvaluation(inputs, encoder, train, validation, classify, classify.grid, criterion)
         run.train(settings.second, grid, classify.stage)

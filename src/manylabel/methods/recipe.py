@@ -128,6 +128,8 @@ class AnyRecipe(Model):
         One or two sentences.
     source : str
         Where the method comes from.
+    members : int, default 1
+        How many are trained, from different seeds; their probabilities are averaged.
     expected : tuple of Expected
     """
 
@@ -135,6 +137,7 @@ class AnyRecipe(Model):
     family: str
     about: str
     source: str
+    members: int = Field(1, ge=1)
     expected: tuple[Expected, ...] = ()
 
     @property
@@ -320,8 +323,14 @@ def load(table: dict[str, Any], schema: type[AnyRecipe], overrides: Mapping[str,
         ) from None
 
 
+_FIXED = ("name", "family", "about", "source", "expected", "vectors", "images")  # no settings by themselves
+
+
 def _override(table: dict[str, Any], schema: type[AnyRecipe], setting: str, value: Any) -> None:
     head, _, rest = setting.partition(".")
+    if setting in schema.model_fields and setting not in _FIXED:
+        table[setting] = value
+        return
     kinds = [kind for kind in ("vectors", "images") if kind in table]
     places = [(head, rest)] if head in kinds else [(kind, setting) for kind in kinds]
     for kind, path in places:
