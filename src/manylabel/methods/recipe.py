@@ -242,7 +242,8 @@ def short_name(name: str) -> str:
 def read(name: str) -> dict[str, Any]:
     """The table of a recipe: one that ships, one of a file, or one for an import path.
 
-    A file that says ``like = "bce"`` holds only what differs from that recipe.
+    A file that says ``like = "bce"`` holds only what differs from that recipe; with another loss of the classifier, all
+    settings of that loss.
 
     Parameters
     ----------
@@ -266,7 +267,7 @@ def read(name: str) -> dict[str, Any]:
         hint = "Or give the path of a recipe file (.toml), or the import path of a scikit-learn classifier."
         raise ManyLabelError("method", f"one of {', '.join(names())}", repr(name), hint)
     if "like" in table:
-        table = _merged(read(table.pop("like")) | {"expected": ()}, table)
+        table = _merged(_inherited(read(table.pop("like")), table), table)
     return table | {"name": short_name(name)}
 
 
@@ -283,6 +284,15 @@ def _of_import_path(path: str) -> dict[str, Any]:
     settings = {"estimator": path, "parameters": {}}
     kinds = {kind: copy.deepcopy(settings) for kind in ("vectors", "images")}
     return {"family": "comparator", "about": about, "source": f"The package {path.split('.')[0]}."} | kinds
+
+
+def _inherited(parent: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """What a recipe takes over: not the scores, and not the settings of the classifier's loss if it has another."""
+    loss = "classifier" if "pretrain" in parent.get("vectors", {}) else "loss"
+    if loss in changes and changes[loss] != parent.get(loss):
+        for kind in ("vectors", "images"):
+            parent[kind]["classify"].pop("loss", None)
+    return parent | {"expected": ()}
 
 
 def _merged(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
