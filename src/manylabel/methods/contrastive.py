@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from manylabel import losses
 from manylabel.data.dataset import Kind, Rows
+from manylabel.labels import DenseLabels, LabelMatrix
 from manylabel.methods.base import prepare, seeded, start_run
 from manylabel.methods.classification import Classification, build_criterion, embed, measure
 from manylabel.methods.networks import width
@@ -61,11 +62,13 @@ class Pretraining:
         )
         self.criterion = losses.get(loss, temperature=settings.temperature)
         self.queue = None
+        self.labels: LabelMatrix = DenseLabels(train.Y)
         if settings.queue:
             many = settings.queue >= _MANY_BATCHES * settings.stage.batch
             sums = many and isinstance(self.criterion, losses.MulSupCon | losses.MulSupConWeighted)
             queue = LabelQueue(settings.queue, settings.dim, train.Y.shape[1], train.Y.dtype, sums)
             self.queue = queue.to(inputs.mean.device)
+            self.labels = queue.storable(train.Y)
         parts = {"query": query, "key": self.key} | ({} if self.queue is None else {"queue": self.queue})
         self.module: nn.Module = nn.ModuleDict(parts)
         self.groups = [Group(parameters)]
@@ -80,7 +83,7 @@ class Pretraining:
         self.key.update()
         z = self.query(first)  # (B, D)
         keys = self.ranks.gather(F.normalize(self.key(second).float()))
-        labels = self.ranks.gather(Y)
+        labels = self.labels.take(self.ranks.gather(rows.to(Y.device)))
         if self.queue is None:
             return self.criterion(z, Y, keys, labels)  # type: ignore[no-any-return]
         candidates = self.queue.candidates(keys, labels)
