@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from manylabel.methods.contrastive import Pretraining
-from manylabel.methods.recipe import PretrainSettings, ViewSettings
+from manylabel.methods.contrastive import Pretraining, PretrainSettings
+from manylabel.methods.recipe import ViewSettings
 from manylabel.methods.rows import Resident
 from manylabel.models import MLP, Inputs
 from manylabel.training import Loop, Ranks, Stage

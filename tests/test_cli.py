@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -15,6 +16,13 @@ from tests.study.small_study import TINY, TINY_PRETRAINING, write_rows
 from manylabel import __version__, methods
 from manylabel.cli import main
 
+LAMP = {
+    "classify.stage.epochs": 3,
+    "classify.stage.batch": 16,
+    "network.width": 16,
+    "network.inner": 16,
+    "network.layers": 1,
+}
 ROOT = Path(__file__).parents[1]
 
 
@@ -36,6 +44,18 @@ def call(*arguments: str | Path) -> int:
     except SystemExit as end:
         return int(end.code or 0)
     return 0
+
+
+def write_texts(folder: Path) -> None:
+    """A folder of texts whose labels are words that occur in them."""
+    words, rng = ("sea", "wind", "rock", "sand", "tree"), np.random.default_rng(0)
+    folder.mkdir()
+    (folder / "labels.txt").write_text("sea\nwind\nrock\n")
+    for part, n in (("train", 100), ("test", 40)):
+        texts = [rng.choice(words, 3).tolist() for _ in range(n)]
+        rows = [{"text": " ".join(t), "labels": sorted({*t} & {*words[:3]})} for t in texts]
+        with gzip.open(folder / f"{part}.jsonl.gz", "wt", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 def small(settings: dict[str, object]) -> list[str]:
@@ -71,6 +91,82 @@ def test_a_run_ends_with_table_report_and_verdict(
     assert progress.count("by an earlier call") == 4
 
 
+def test_variants_of_a_method_are_compared_on_a_share_of_the_rows(
+    rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    methods = "bce[classify.stage.lr=1e-2], bce[vectors.encoder.dropout=0.0]"
+    settings = [
+        "--set",
+        "bce[classify.stage.lr=0.01].classify.stage.ema=null",
+        *small({"bce.classify.stage.batch": 8}),
+    ]
+    asked = [
+        "run",
+        rows,
+        "-m",
+        methods,
+        "-s",
+        "1",
+        "-j",
+        "1",
+        "-o",
+        tmp_path / "out",
+        "--fraction",
+        "0.25",
+        *settings,
+    ]
+    assert call(*asked, "--set", "classify.stage.epochs=2") == 0
+    output, errors = capsys.readouterr()
+    assert "tiny with 25 % of the training rows, 1 seed" in output.splitlines()[0]
+    assert "done    bce[classify.stage.lr=0.01] seed 0" in errors
+    for name, ema in (("bce[classify.stage.lr=0.01]", None), ("bce[vectors.encoder.dropout=0.0]", 0.998)):
+        recipe = json.loads((tmp_path / "out" / name / "seed-0" / "run.json").read_text())["recipe"]
+        stage = recipe["vectors"]["classify"]["stage"]
+        assert (stage["batch"], stage["epochs"], stage.get("ema")) == (8, 2, ema)
+
+
+def test_reproductions_are_listed_with_what_they_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("reproduce") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "hours" in next(line for line in lines if "name" in line)
+    assert any(
+        line.split()[:1] == ["mulsupcon-table-2-3"] and "yeast, scene, delicious" in line for line in lines
+    )
+
+
+def test_a_reproduction_ends_with_tables_and_a_page_and_goes_on_where_it_stopped(
+    rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [
+        "reproduce",
+        "low-data",
+        "--sets",
+        rows,
+        "--methods",
+        "bce,mulsupcon[pretrain.queue=0]",
+        "--seeds",
+        "1",
+    ]
+    asked += ["--at", "1,0.3", "--epochs-scale", "0.02", "--jobs", "1", "--out", tmp_path]
+    folder = tmp_path / "low-data-epochs-x0.02"
+    assert call(*asked) == 0
+    output, progress = capsys.readouterr()
+    assert output.startswith("tiny, tuned protocol, 1 seed, 0.02 x the epochs of the recipes")
+    assert output.rstrip().splitlines()[-1] == f"page: {folder / 'README.md'}"
+    assert "study 2 of 2: tiny (" in progress
+    assert progress.count("done ") == 4
+    for name in ("macro-f1", "map"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert "0.02 x the epochs" in (folder / "README.md").read_text()
+    recipe = json.loads((folder / "tiny-30-percent" / "bce" / "seed-0" / "run.json").read_text())["recipe"]
+    assert recipe["vectors"]["classify"]["stage"]["batch"] == 16
+
+    assert call(*asked) == 0
+    again, progress = capsys.readouterr()
+    assert again == output
+    assert progress.count("by an earlier call") == 4
+
+
 def test_failed_runs_are_told_at_the_end_and_the_others_kept(
     rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,6 +176,33 @@ def test_failed_runs_are_told_at_the_end_and_the_others_kept(
     assert "On tiny, bce reached mAP" in output.splitlines()[-1]
     assert "failed: mulsupcon seed 0" in errors
     assert "mulsupcon seed 1\n  stage pretrain: expected at least 4000 training rows" in errors
+
+
+def test_a_classifier_of_scikit_learn_is_a_method(
+    rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    method = "sklearn.neighbors.KNeighborsClassifier"
+    changed = ["--set", f"{method}.parameters.n_neighbors=3", "--jobs", "1"]
+    assert call("run", rows, "-m", method, "-s", "1", "--out", tmp_path / "out", *changed) == 0
+    assert f"{method} reached mAP" in capsys.readouterr().out
+    folder = tmp_path / "out" / method / "seed-0"
+    assert json.loads((folder / "run.json").read_text())["recipe"]["vectors"]["parameters"] == {
+        "n_neighbors": 3
+    }
+    assert (folder / "model.joblib").exists()
+    assert "Learning curves" not in (tmp_path / "out" / "report.html").read_text()
+    changed[1] = f"{method}.parameters.n_neighbors=5"
+    assert call("run", rows, "-m", method, "-s", "1", "--out", tmp_path / "out", *changed) == 2
+    assert "expected runs of the same recipe" in capsys.readouterr().err
+
+
+def test_texts_are_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_texts(tmp_path / "notes")
+    asked = ["-m", "bce,lamp,logistic_regression", "-s", "1", "--jobs", "1", "--out", tmp_path / "out"]
+    changed = [f"bce.{name}={json.dumps(value)}" for name, value in TINY.items()]
+    changed += [f"lamp.{name}={value}" for name, value in LAMP.items()]
+    assert call("run", tmp_path / "notes", *asked, *(word for c in changed for word in ("--set", c))) == 0
+    assert "notes, 1 seed, tuned protocol" in capsys.readouterr().out
 
 
 def test_default_folder_is_named_after_the_data(
@@ -101,6 +224,8 @@ def test_default_folder_is_named_after_the_data(
         (["run", "{rows}", "-s", "three"], "--seeds: expected a number above 0"),
         (["run", "{rows}", "-s", "-1"], "--seeds: expected a number above 0"),
         (["run", "{rows}", "--jobs", "0"], "--jobs: expected at least 1"),
+        (["run", "{rows}", "-m", "bce[lr"], "METHOD[setting=value,...]"),
+        (["run", "{rows}", "--fraction", "2"], "--fraction: expected above 0"),
         (["run", "{rows}", "--set", "lr"], "--set: expected NAME=VALUE"),
         (["run", "{rows}", "--set", "learning_rate=1"], "'learning_rate'"),
         (["run", "{rows}", "--set", "classify.stage.epochs=none"], "classify.stage.epochs"),
@@ -112,6 +237,13 @@ def test_default_folder_is_named_after_the_data(
         (["methods", "describe", "bcee"], "'bcee'"),
         (["data", "describe", "nothing"], "'nothing'"),
         (["data", "get", "nothing"], "'nothing'"),
+        (["reproduce", "win-tie-los"], "Did you mean 'win-tie-loss'?"),
+        (["reproduce", "low-data", "--sets", "nothing"], "'nothing'"),
+        (["reproduce", "low-data", "--sets", ","], "--sets: expected names"),
+        (["reproduce", "low-data", "--at", "few"], "--at: expected numbers"),
+        (["reproduce", "low-data", "--sets", "{rows}", "--at", "2"], "--fraction: expected above 0"),
+        (["reproduce", "ablation-reg", "--methods", "bce"], "--methods: expected none"),
+        (["reproduce", "low-data", "--epochs-scale", "0"], "--epochs-scale: expected a number above 0"),
     ],
 )
 def test_input_that_cannot_be_used_ends_with_a_message_and_code_2(
@@ -191,8 +323,11 @@ def test_methods_are_listed_and_described(capsys: pytest.CaptureFixture[str]) ->
         assert call("methods", "describe", name) == 0
         described = capsys.readouterr().out
         assert methods.get(name).recipe.about[:40] in described
-        assert "classify.stage.epochs" in described
-        assert ("not defined for images" in described) == (name in ("lamp", "mpvae", "rbcc", "cgmvae"))
+        recipe = methods.get(name).recipe
+        comparator = recipe.family == "comparator"
+        assert ("estimator" if comparator else "classify.stage.epochs") in described
+        for_vectors_only = not comparator and not recipe.images.model_dump()
+        assert ("not defined for images" in described) == for_vectors_only
 
 
 def test_data_sets_are_listed_fetched_and_described(

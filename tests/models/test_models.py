@@ -1,11 +1,13 @@
 """Encoders, heads, the momentum encoder, the queue, flat parameters, inputs."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import nn
 
 from manylabel import ManyLabelError, losses
@@ -292,6 +294,47 @@ class TestInputs:
         with pytest.raises(ManyLabelError, match=r"rows of shape \(3,\), but got shape \(4,\)"):
             Inputs.fit(torch.randn(5, 3), "vectors").dense(torch.randn(2, 4))
 
-    def test_text_is_refused_with_advice(self):
-        with pytest.raises(ManyLabelError, match="TfidfVectorizer"):
-            Inputs.fit(["a", "b"], "text")
+    def test_texts_become_the_vectors_that_scikit_learn_makes_of_them_over_one_number(self):
+        texts = ["Red and blue", "blue, BLUE sea", "green sea", "a quiet day"]
+        inputs = Inputs.fit(texts, "text")
+        assert inputs.words.vocabulary == ("blue", "sea")
+        expected = TfidfVectorizer(sublinear_tf=True, min_df=2).fit_transform(texts).toarray()
+        rows = inputs.dense(texts)
+        np.testing.assert_allclose(rows, expected, rtol=1e-6)
+        torch.testing.assert_close(inputs(rows).square().mean(), torch.tensor(1.0))
+        assert not rows[3].any()
+
+    def test_texts_without_a_common_word_are_refused(self):
+        with pytest.raises(ManyLabelError, match="a word that 2 texts share, but got none in 2 texts"):
+            Inputs.fit(["one", "two"], "text")
+
+    def test_of_wide_sparse_rows_the_columns_of_the_most_rows_are_kept(self, monkeypatch):
+        monkeypatch.setattr("manylabel.models.inputs.MOST_FEATURES", 2)
+        X = sp.csr_matrix(np.array([[5, 1, 0, 0], [0, 1, 0, 2], [0, 2, 0, 4]], dtype=np.float32))
+        inputs = Inputs.fit(X, "vectors")
+        assert inputs.columns.tolist() == [1, 3]
+        assert inputs.dense(X).tolist() == [[1, 0], [1, 2], [2, 4]]
+        assert torch.equal(inputs.dense(X), inputs.dense(torch.from_numpy(X.toarray())))
+        torch.testing.assert_close(inputs(inputs.dense(X)).square().mean(), torch.tensor(1.0))
+        with pytest.raises(ManyLabelError, match=r"rows of shape \(4,\), but got shape \(2,\)"):
+            inputs.dense(X[:, :2])
+
+    def test_large_sparse_rows_are_measured_block_by_block(self, monkeypatch):
+        X = sp.random(40, 30, 0.3, format="csr", dtype=np.float32, random_state=0)
+        whole = Inputs.fit(X, "vectors")
+        monkeypatch.setattr("manylabel.models.inputs._CHUNK", 200)
+        blocks = Inputs.fit(X, "vectors")
+        torch.testing.assert_close(blocks.mean, whole.mean)
+        torch.testing.assert_close(blocks.scale, whole.scale)
+
+    @pytest.mark.parametrize("kind", ["text", "wide"])
+    def test_what_was_learnt_is_told_by_meta_and_state(self, kind, monkeypatch):
+        monkeypatch.setattr("manylabel.models.inputs.MOST_FEATURES", 3)
+        texts = ["red sea", "blue sea", "red and blue", "green and red"]
+        X = texts if kind == "text" else sp.random(9, 7, 0.5, format="csr", dtype=np.float32, random_state=0)
+        inputs = Inputs.fit(X, "text" if kind == "text" else "vectors")
+        again = Inputs.like(json.loads(json.dumps(inputs.meta())))
+        again.load_state_dict(inputs.state_dict())
+        assert torch.equal(again(again.dense(X)), inputs(inputs.dense(X)))
+        plain = inputs.unscaled()
+        assert torch.equal(plain(plain.dense(X)), inputs.dense(X))

@@ -206,6 +206,22 @@ def test_other_data_need_another_folder(study: StudyFolder, tmp_path: Path) -> N
         run(plan(other, study.path), Told())
 
 
+def test_a_share_of_the_rows_is_a_study_of_its_own(
+    study: StudyFolder, tiny_data: Path, tmp_path: Path
+) -> None:
+    asked = plan(tiny_data, tmp_path / "half", methods=("bce",), settings={"bce": TINY}, fraction=0.5)
+    assert run(asked, Told()) == []
+    record = asked.folder.record()
+    assert record.title == "tiny with 50 % of the training rows"
+    assert "--fraction 0.5 " in record.command
+    rows = [len(asked.folder.scores("bce", seed)["validation_scores"]) for seed in (0, 1)]
+    assert rows == [6, 6]
+    with pytest.raises(ManyLabelError, match=r"--fraction 1, but got one of tiny with 50 %"):
+        run(plan(tiny_data, asked.out), Told())
+    with pytest.raises(ManyLabelError, match=r"--fraction 0\.5, but got one of tiny"):
+        run(plan(tiny_data, study.path, fraction=0.5), Told())
+
+
 def test_a_folder_with_other_files_is_not_touched(tiny_data: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(ManyLabelError, match="a folder with other files"):
@@ -228,6 +244,7 @@ def test_a_place_that_cannot_be_written_is_refused_at_once(tiny_data: Path, tmp_
         ({"methods": (), "settings": {}}, "--methods: expected at least 1"),
         ({"seeds": ()}, "--seeds: expected at least 1"),
         ({"jobs": 0}, "--jobs: expected at least 1, but got 0"),
+        ({"fraction": 0.0}, "--fraction: expected above 0 and up to 1, but got 0"),
         ({"threads": 0}, "--threads: expected at least 1"),
         ({"settings": {"zlpr": {}}}, "--set: expected one of bce, mulsupcon, but got 'zlpr'"),
     ],

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from manylabel.study.records import RunRecord
-from manylabel.study.statistics import Difference, Results, Summary, per_label, verdict
+from manylabel.study.statistics import Difference, Results, Summary, WinTieLoss, per_label, verdict
 
 
 def results(protocol: str = "tuned", **scores: list[tuple[float, float]]) -> Results:
@@ -124,3 +124,22 @@ def test_verdict_marks_the_oracle() -> None:
     shown = results("oracle", a=[(0.1, 0.1)], b=[(0.3, 0.3)])
     sentence = verdict(shown, "digits")
     assert sentence.startswith("On digits with oracle thresholds (chosen on the test rows), b won on mAP")
+
+
+def test_win_tie_loss_counts_sets_and_has_the_signed_rank_test_of_scipy() -> None:
+    theirs = np.linspace(0.2, 0.8, 12)
+    differences = np.array([3, 1, -2, 5, 4, 0.2, 8, 7, -6, 9, 11, 10]) / 1000
+    found = WinTieLoss.of(list(theirs + differences), list(theirs))
+    assert (found.wins, found.ties, found.losses) == (9, 1, 2)
+    assert found.mean == pytest.approx(differences.mean())
+    assert found.p_value == pytest.approx(stats.wilcoxon(differences.round(6)).pvalue)
+
+
+def test_signed_rank_test_has_the_value_of_its_definition() -> None:
+    """Five differences of one sign: of the 2 ** 5 ways to sign the ranks, two are as extreme."""
+    assert WinTieLoss.of([0.2, 0.3, 0.4, 0.5, 0.6], [0.1, 0.15, 0.21, 0.22, 0.25]).p_value == 2 / 2**5
+
+
+def test_equal_sets_are_left_out_of_the_test() -> None:
+    assert WinTieLoss.of([0.2, 0.3, 0.4, 0.5], [0.2, 0.25, 0.3, 0.35]).p_value == 2 / 2**3
+    assert WinTieLoss.of([0.2, 0.3], [0.2, 0.3]) == WinTieLoss(0, 2, 0, 0.0, 1.0)

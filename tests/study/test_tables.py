@@ -9,7 +9,7 @@ from manylabel import methods
 from manylabel.methods.recipe import Expected
 from manylabel.study.records import StudyFolder
 from manylabel.study.statistics import Results
-from manylabel.study.tables import Table, comparison_table, expectation, results_table
+from manylabel.study.tables import Cell, Table, comparison_table, expectation, results_table, signed
 
 SCORES = {"bce": [(0.5, 0.4), (0.6, 0.4)], "mulsupcon": [(0.7, 0.3), (0.8, 0.3)]}
 
@@ -93,3 +93,16 @@ def test_every_shipped_expectation_can_be_printed() -> None:
     for name in methods.names():
         for expected in methods.get(name).recipe.expected:
             assert expected.data in expectation(expected)
+
+
+def test_a_table_in_markdown_marks_the_best_and_aligns_numbers() -> None:
+    rows = ((Cell("a|b"), Cell("x"), Cell("0.5", best=True)),)
+    assert Table("", ("method", "metric", "value"), rows, names=2).markdown().splitlines() == [
+        "| method | metric | value |",
+        "| --- | --- | ---: |",
+        "| a\\|b | x | **0.5** |",
+    ]
+
+
+def test_differences_have_a_sign_but_no_negative_zero() -> None:
+    assert [signed(x) for x in (0.0126, -0.0126, -0.0004, 0.0)] == ["+0.013", "-0.013", "+0.000", "+0.000"]

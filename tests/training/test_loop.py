@@ -125,6 +125,12 @@ def test_warm_restarts_double_their_period():
     assert [step for step in range(1, 71) if values[step] > values[step - 1]] == [10, 30, 70]
 
 
+def test_a_line_falls_to_its_floor():
+    values = [factor("linear", step, 100, warmup=0.5) for step in range(50, 101)]
+    assert values == pytest.approx([1 - step / 50 for step in range(51)])
+    assert factor("linear", 100, 100, floor=0.3) == pytest.approx(0.3)
+
+
 def test_stairs_go_down_by_a_factor():
     values = [factor("stairs", step, 30, period=10, decay=0.5, floor=0.3) for step in range(30)]
     assert values == pytest.approx([1.0] * 10 + [0.5] * 10 + [0.3] * 10)

@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
+from tests.training.ranks_run import RUNS
 
 from manylabel.training import checkpoint
 
@@ -21,6 +23,12 @@ def torchrun(folder, script):
     subprocess.run([*command, str(script), str(folder)], check=True, env=environment, capture_output=True)
 
 
+def run_alone(folder, script):
+    """The same in one process, into a folder of its own."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
+    subprocess.run([sys.executable, script, folder / "alone"], check=True, env=environment)
+
+
 def test_ranks_end_with_the_same_weights_and_one_history(tmp_path):
     torchrun(tmp_path, Path(__file__).parent / "small_run.py")
     one, two = (checkpoint.load(tmp_path / f"model-{rank}.safetensors")[0] for rank in range(2))
@@ -32,11 +40,27 @@ def test_ranks_end_with_the_same_weights_and_one_history(tmp_path):
 def test_two_ranks_take_the_steps_of_one(tmp_path):
     torchrun(tmp_path, Path(__file__).parent / "line_run.py")
     weights = [checkpoint.load(tmp_path / f"line-{rank}.safetensors")[0]["weight"] for rank in range(2)]
-    subprocess.run(
-        [sys.executable, Path(__file__).parent / "line_run.py", tmp_path / "alone"],
-        check=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])},
-    )
+    run_alone(tmp_path, Path(__file__).parent / "line_run.py")
     alone = checkpoint.load(tmp_path / "alone" / "line-0.safetensors")[0]["weight"]
     torch.testing.assert_close(weights[0], alone, rtol=1e-6, atol=1e-7)
     assert torch.equal(weights[0], weights[1])
+
+
+@pytest.fixture(scope="module")
+def of_methods(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ranks")
+    script = Path(__file__).parent / "ranks_run.py"
+    torchrun(folder, script)
+    run_alone(folder, script)
+    return folder
+
+
+@pytest.mark.parametrize("method", RUNS)
+def test_a_loss_that_compares_rows_compares_those_of_all_ranks(method, of_methods):
+    one, two, alone = (
+        checkpoint.load(of_methods / path)[0]
+        for path in (f"{method}-0.safetensors", f"{method}-1.safetensors", f"alone/{method}-0.safetensors")
+    )
+    for name in alone:
+        assert torch.equal(one[name], two[name]), name
+        torch.testing.assert_close(one[name], alone[name], rtol=1e-4, atol=1e-5)

@@ -7,15 +7,20 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from manylabel.errors import ManyLabelError
+from manylabel.methods import ensemble
 from manylabel.methods.base import Method
 from manylabel.methods.cgmvae import CGMVAEMethod, CGMVAERecipe
-from manylabel.methods.contrastive import ContrastiveMethod
+from manylabel.methods.comparator import ComparatorMethod, ComparatorRecipe, load_trusted
+from manylabel.methods.contrastive import ContrastiveMethod, ContrastiveRecipe
+from manylabel.methods.ensemble import Ensemble, EnsembleScorer
+from manylabel.methods.joint import JointMethod, JointRecipe
 from manylabel.methods.kmcl import KMCLMethod, KMCLRecipe
 from manylabel.methods.lamp import LaMPMethod, LaMPRecipe
 from manylabel.methods.logit import LogitMethod
 from manylabel.methods.mpvae import MPVAEMethod, MPVAERecipe
 from manylabel.methods.rbcc import RBCCMethod, RBCCRecipe
-from manylabel.methods.recipe import AnyRecipe, Recipe, load, names, read
+from manylabel.methods.recipe import PAPER, AnyRecipe, Recipe, load, names, read, short_name
 from manylabel.methods.scorer import NetworkScorer, Scorer
 from manylabel.methods.vectors import VectorMethod, VectorScorer
 from manylabel.training import checkpoint
@@ -30,22 +35,25 @@ class Family(NamedTuple):
 
 FAMILIES = {
     "logit": Family(LogitMethod, Recipe),
-    "contrastive": Family(ContrastiveMethod, Recipe),
+    "contrastive": Family(ContrastiveMethod, ContrastiveRecipe),
+    "joint": Family(JointMethod, JointRecipe),
     "kmcl": Family(KMCLMethod, KMCLRecipe),
     "lamp": Family(LaMPMethod, LaMPRecipe),
     "mpvae": Family(MPVAEMethod, MPVAERecipe),
     "rbcc": Family(RBCCMethod, RBCCRecipe),
     "cgmvae": Family(CGMVAEMethod, CGMVAERecipe),
+    "comparator": Family(ComparatorMethod, ComparatorRecipe),
 }
 
 
 def get(name: str, *, encoder: nn.Module | None = None, **overrides: Any) -> Method:
-    """A method by the name of its recipe.
+    """A method by its recipe.
 
     Parameters
     ----------
     name : str
-        One of :func:`names`.
+        One of :func:`names`, the path of a recipe file that ends in ``.toml``, or the import path of a classifier of
+        scikit-learn's kind, such as ``sklearn.neighbors.KNeighborsClassifier``.
     encoder : nn.Module, optional
         A network (B, *shape) -> (B, H) in place of the recipe's, for methods that train an encoder.
     **overrides
@@ -57,12 +65,16 @@ def get(name: str, *, encoder: nn.Module | None = None, **overrides: Any) -> Met
         For an unknown method or setting, or a value that a setting does not take; the message lists the known ones.
     """
     table = read(name)
-    family = FAMILIES[table["family"]]
-    method: Method = family.method(load(table, family.recipe, overrides), encoder)
-    return method
+    family = FAMILIES.get(table.get("family", ""))
+    if family is None:
+        expected = f"a family, one of {', '.join(FAMILIES)}"
+        raise ManyLabelError(f"method {name}", expected, repr(table.get("family")))
+    recipe = load(table, family.recipe, overrides)
+    method: Method = family.method(recipe, encoder)
+    return method if recipe.members == 1 else Ensemble(method)
 
 
-def load_scorer(path: Path, encoder: nn.Module | None = None) -> Scorer:
+def load_scorer(path: Path, encoder: nn.Module | None = None, *, trusted: bool = False) -> Scorer:
     """Read what the ``save`` of any scorer wrote.
 
     Parameters
@@ -70,13 +82,23 @@ def load_scorer(path: Path, encoder: nn.Module | None = None) -> Scorer:
     path : Path
     encoder : nn.Module, optional
         The network, for a scorer that was trained with a network of the caller's own.
+    trusted : bool, default False
+        Comparators are kept as ``model.joblib``, pickled: reading such a file runs whatever code is in it. True says
+        that you trust whoever wrote it.
 
     Raises
     ------
     ManyLabelError
-        If the file is not a scorer, or if it needs ``encoder`` and none is given.
+        If the file is not a scorer, if it needs ``encoder`` and none is given, or if it is pickled and not trusted.
     """
+    if path.suffix == ".joblib":
+        if not trusted:
+            hint = "It can run any code when it is read: pass trusted=True if you know who wrote it."
+            raise ManyLabelError(str(path), "a file without code", "a pickled comparator", hint)
+        return load_trusted(path)
     tensors, meta = checkpoint.load(path)
+    if meta.get("type") == ensemble.type_name:
+        return EnsembleScorer.load(path, int(tensors["members"]), lambda member: load_scorer(member, encoder))
     family = FAMILIES.get(meta.get("type", ""))
     if family is None:
         return NetworkScorer.load(path, encoder)
@@ -85,6 +107,7 @@ def load_scorer(path: Path, encoder: nn.Module | None = None) -> Scorer:
 
 
 __all__ = [
+    "PAPER",
     "Method",
     "NetworkScorer",
     "Recipe",
@@ -94,4 +117,5 @@ __all__ = [
     "get",
     "load_scorer",
     "names",
+    "short_name",
 ]

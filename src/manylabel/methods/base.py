@@ -52,7 +52,8 @@ class Method(Protocol):
         ----------
         train, validation : Rows
             The validation rows choose epochs and are never trained on.
-        kind : "vectors" or "images", default "vectors"
+        kind : "vectors", "images" or "text", default "vectors"
+            Texts become vectors; see :class:`manylabel.models.Inputs`.
         seed : int, default 0
             Initial weights, order of rows, views. The caller's random state is left as it was.
         folder : Path, optional
@@ -107,6 +108,13 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
+def check_validation(name: str, validation: Rows) -> None:
+    """Refuse to train without validation rows."""
+    if len(validation) == 0:
+        hint = "Keep some rows out of training, for example with manylabel.data.split_validation."
+        raise ManyLabelError(f"method {name}", "validation rows", "none", hint)
+
+
 def start_run(
     recipe: AnyRecipe,
     stages: tuple[str, ...],
@@ -117,9 +125,7 @@ def start_run(
     progress: Listener | None,
 ) -> Run:
     """A run whose checkpoint belongs to this recipe, these rows and this seed."""
-    if len(validation) == 0:
-        hint = "Keep some rows out of training, for example with manylabel.data.split_validation."
-        raise ManyLabelError(f"method {recipe.name}", "validation rows", "none", hint)
+    check_validation(recipe.name, validation)
     text = recipe.model_dump_json(exclude={"about", "source", "expected"})
     rows = f"{len(train)} {len(validation)} {train.Y.n_labels} {seed} {getattr(train.X, 'shape', None)}"
     fingerprint = hashlib.sha256(f"{text}\n{rows}".encode()).hexdigest()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -43,6 +45,35 @@ def build_criterion(name: str, settings: Mapping[str, Any]) -> nn.Module:
     return losses.get(name, **settings)
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Training and validation rows as they are."""
+
+    train: Resident
+    validation: Resident
+
+
+class Frozen:
+    """Training and validation rows as a frozen encoder represents them.
+
+    They are represented when they are first asked for: by then a checkpoint, if there is one, has restored the encoder.
+    """
+
+    def __init__(self, encoder: nn.Module, inputs: Inputs, train: Resident, validation: Resident) -> None:
+        self.encoder, self.inputs, self.parts = encoder, inputs, Parts(train, validation)
+
+    @cached_property
+    def train(self) -> Resident:
+        return self._represented(self.parts.train)
+
+    @cached_property
+    def validation(self) -> Resident:
+        return self._represented(self.parts.validation)
+
+    def _represented(self, part: Resident) -> Resident:
+        return Resident(embed(self.encoder, part, self.inputs), part.Y)
+
+
 class Classification:
     """Train a classifier on labelled rows; with an encoder rate of 0 the encoder stays as it is.
 
@@ -55,6 +86,8 @@ class Classification:
     train, validation : Resident
     settings : ClassifySettings
     loss : callable (logits, Y) -> scalar
+    encoder_groups : list of Group, optional
+        Where the parameters of the encoder are part of something else that is trained along.
     """
 
     def __init__(
@@ -66,37 +99,40 @@ class Classification:
         validation: Resident,
         settings: ClassifySettings,
         loss: LogitLoss,
+        encoder_groups: Sequence[Group] | None = None,
     ) -> None:
         self.criterion = loss
+        self.rows: Frozen | Parts
         if settings.encoder_rate == 0:
-            train, validation = (
-                Resident(embed(encoder, part, inputs), part.Y) for part in (train, validation)
-            )
+            self.rows = Frozen(encoder, inputs, train, validation)
             self.network: nn.Module = nn.Sequential(nn.Identity(), classifier)
             self.view: View = lambda x: x
             self.plain: View = self.view
         else:
+            self.rows = Parts(train, validation)
             self.network = nn.Sequential(encoder, classifier)
             self.view, self.plain = view(settings.views, inputs), plain(inputs)
         self.module: nn.Module = nn.ModuleDict({"network": self.network, "encoder": encoder})
         self.groups = [Group(FlatParameters(classifier.parameters()))]
-        if settings.encoder_rate > 0:
+        if encoder_groups is not None:
+            self.groups += encoder_groups
+        elif settings.encoder_rate > 0:
             self.groups.append(Group(FlatParameters(encoder.parameters()), settings.encoder_rate))
-        self.train, self.validation, self.n_rows = train, validation, len(train)
+        self.n_rows = len(train)
 
     def loss(self, rows: Tensor) -> Tensor:
         """The classifier's loss on a view of these rows."""
-        return self.criterion(self.network(self.view(self.train.X[rows])), self.train.Y[rows])
+        train = self.rows.train
+        return self.criterion(self.network(self.view(train.X[rows])), train.Y[rows])
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:
         """Loss and metrics on the validation rows; each F1 at its best threshold there."""
         self.network.eval()
-        logits = torch.cat(
-            [self.network(self.plain(x)) for x in torch.split(self.validation.X, 1024)]
-        ).float()
-        loss = float(self.criterion(logits, self.validation.Y))
-        return {"loss": loss} | measure(torch.sigmoid(logits), self.validation.Y)
+        validation = self.rows.validation
+        logits = torch.cat([self.network(self.plain(x)) for x in validation.parts(1024)]).float()
+        loss = float(self.criterion(logits, validation.Y))
+        return {"loss": loss} | measure(torch.sigmoid(logits), validation.Y)
 
 
 @torch.no_grad()
@@ -104,7 +140,7 @@ def embed(encoder: nn.Module, rows: Resident, inputs: Inputs) -> Tensor:
     """Representations of rows as they are, encoder in evaluation mode; (n, H)."""
     mode, prepare = encoder.training, plain(inputs)
     encoder.eval()
-    Z = torch.cat([encoder(prepare(x)) for x in torch.split(rows.X, 1024)]).float()
+    Z = torch.cat([encoder(prepare(x)) for x in rows.parts(1024)]).float()
     encoder.train(mode)
     return Z
 

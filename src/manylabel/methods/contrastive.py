@@ -1,4 +1,4 @@
-"""Contrastive pretraining with a momentum encoder and a label queue, then a classifier on the encoder."""
+"""Contrastive pretraining, then a classifier on the encoder: fine-tuned with it, or a linear evaluation."""
 
 from __future__ import annotations
 
@@ -6,26 +6,83 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from manylabel import losses
 from manylabel.data.dataset import Kind, Rows
-from manylabel.labels import DenseLabels, LabelMatrix
+from manylabel.errors import ManyLabelError
 from manylabel.methods.base import prepare, seeded, start_run
-from manylabel.methods.classification import Classification, build_criterion, embed, measure
+from manylabel.methods.classification import Classification, LogitLoss, build_criterion, embed, measure
+from manylabel.methods.contrastive_term import ContrastSettings, build_contrast, build_term
+from manylabel.methods.grid import GridEvaluation, GridSettings
 from manylabel.methods.networks import width
-from manylabel.methods.recipe import PretrainSettings, Recipe
+from manylabel.methods.recipe import ClassifySettings, Recipe, Settings, ViewSettings
 from manylabel.methods.rows import Resident, view
 from manylabel.methods.scorer import NetworkScorer
-from manylabel.models import FlatParameters, Inputs, LabelQueue, MomentumEncoder, ProjectionHead
-from manylabel.training import Group, Listener, Ranks
+from manylabel.models import Inputs
+from manylabel.training import Listener, Run, Stage
 from manylabel.training.probe import ridge_scores
 
-_MANY_BATCHES = 8  # from so many batches in a queue on, running label sums cost less than summing all
+
+class PretrainSettings(ContrastSettings):
+    """Contrastive pretraining.
+
+    Attributes
+    ----------
+    stage : Stage
+    views : ViewSettings
+    """
+
+    stage: Stage
+    views: ViewSettings = ViewSettings()
+
+
+class SecondStage(ClassifySettings):
+    """The classifier after pretraining.
+
+    Attributes
+    ----------
+    grid : GridSettings or None, default None
+        Train the classifiers of a grid on the frozen encoder in place of one; ``encoder_rate`` is then 0.
+    """
+
+    grid: GridSettings | None = None
+
+
+class ContrastiveSettings(Settings):
+    """All settings of one kind of data.
+
+    Attributes
+    ----------
+    pretrain : PretrainSettings
+    classify : SecondStage
+    """
+
+    pretrain: PretrainSettings
+    classify: SecondStage
+
+    @property
+    def second(self) -> str:
+        """Name of the stage after pretraining."""
+        if self.classify.grid is not None:
+            return "grid"
+        return "finetune" if self.classify.encoder_rate > 0 else "probe"
+
+
+class ContrastiveRecipe(Recipe):
+    """A recipe of the family "contrastive".
+
+    Attributes
+    ----------
+    classifier : str, default "bce"
+        The loss of the classifier after pretraining.
+    """
+
+    classifier: str = "bce"
+    vectors: ContrastiveSettings
+    images: ContrastiveSettings
 
 
 class Pretraining:
-    """Contrast one view of each row with the keys of another view and of the queue.
+    """Train an encoder on a contrastive loss.
 
     Parameters
     ----------
@@ -36,11 +93,6 @@ class Pretraining:
         What is pretrained, (B, *shape) -> (B, H).
     train, validation : Resident
     settings : PretrainSettings
-
-    Notes
-    -----
-    Each step: the key network follows the query network, then makes the keys of the step without gradient; candidates
-    are these keys, those of the other ranks, and the filled part of the queue, into which the keys go afterwards.
     """
 
     def __init__(
@@ -52,43 +104,16 @@ class Pretraining:
         validation: Resident,
         settings: PretrainSettings,
     ) -> None:
-        head = ProjectionHead(width(encoder, inputs), settings.dim).to(inputs.mean.device)
-        query = nn.Sequential(encoder, head)
-        parameters = FlatParameters(query.parameters())
-        self.encoder, self.query, self.key = (
-            encoder,
-            query,
-            MomentumEncoder(query, parameters, settings.momentum),
-        )
-        self.criterion = losses.get(loss, temperature=settings.temperature)
-        self.queue = None
-        self.labels: LabelMatrix = DenseLabels(train.Y)
-        if settings.queue:
-            many = settings.queue >= _MANY_BATCHES * settings.stage.batch
-            sums = many and isinstance(self.criterion, losses.MulSupCon | losses.MulSupConWeighted)
-            queue = LabelQueue(settings.queue, settings.dim, train.Y.shape[1], train.Y.dtype, sums)
-            self.queue = queue.to(inputs.mean.device)
-            self.labels = queue.storable(train.Y)
-        parts = {"query": query, "key": self.key} | ({} if self.queue is None else {"queue": self.queue})
-        self.module: nn.Module = nn.ModuleDict(parts)
-        self.groups = [Group(parameters)]
-        self.inputs, self.view = inputs, view(settings.views, inputs)
+        self.term = build_term(loss, inputs, encoder, train.Y, settings, settings.stage.batch)
+        self.module: nn.Module = self.term
+        self.groups = self.term.groups
+        self.encoder, self.inputs, self.view = encoder, inputs, view(settings.views, inputs)
         self.train, self.validation, self.n_rows = train, validation, len(train)
-        self.ranks = Ranks.current()
 
     def loss(self, rows: Tensor) -> Tensor:
         """The contrastive loss of these rows."""
-        Y = self.train.Y[rows]
-        first, second = self.view(self.train.X[rows.repeat(2)]).chunk(2)
-        self.key.update()
-        z = self.query(first)  # (B, D)
-        keys = self.ranks.gather(F.normalize(self.key(second).float()))
-        labels = self.labels.take(self.ranks.gather(rows.to(Y.device)))
-        if self.queue is None:
-            return self.criterion(z, Y, keys, labels)  # type: ignore[no-any-return]
-        candidates = self.queue.candidates(keys, labels)
-        self.queue.push(keys, labels)
-        return self.criterion(z, Y, *candidates)  # type: ignore[no-any-return]
+        own, others = self.term.views(self.train.X[rows], self.view)
+        return self.term(self.encoder(own), self.train.Y[rows], others)  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:
@@ -102,16 +127,24 @@ class ContrastiveMethod:
 
     Parameters
     ----------
-    recipe : Recipe
-        Of the family "contrastive".
+    recipe : ContrastiveRecipe
     encoder : nn.Module, optional
         A network (B, *shape) -> (B, H) in place of the recipe's; it is copied, not changed.
+
+    Raises
+    ------
+    ManyLabelError
+        For settings that the losses do not take, and for a grid on an encoder that is trained along.
     """
 
-    def __init__(self, recipe: Recipe, encoder: nn.Module | None = None) -> None:
+    def __init__(self, recipe: ContrastiveRecipe, encoder: nn.Module | None = None) -> None:
         self.name, self.recipe, self.encoder = recipe.name, recipe, encoder
-        for kind in (recipe.vectors, recipe.images):
-            build_criterion("bce", kind.classify.loss)  # refuses unknown settings before data are read
+        for settings in (recipe.vectors, recipe.images):
+            build_contrast(recipe.loss, settings.pretrain)  # refuses unknown settings before data are read
+            build_criterion(recipe.classifier, settings.classify.loss)
+            rate = settings.classify.encoder_rate
+            if settings.classify.grid is not None and rate > 0:
+                raise ManyLabelError(f"method {self.name}", "classify.encoder_rate 0 with a grid", repr(rate))
 
     def fit(
         self,
@@ -123,18 +156,36 @@ class ContrastiveMethod:
         folder: Path | None = None,
         progress: Listener | None = None,
     ) -> NetworkScorer:
-        settings = self.recipe.settings(kind)
-        assert settings.pretrain is not None
-        second = "finetune" if settings.classify.encoder_rate > 0 else "probe"
-        run = start_run(self.recipe, ("pretrain", second), train, validation, seed, folder, progress)
+        settings = self.recipe.images if kind == "images" else self.recipe.vectors
+        stages = ("pretrain", settings.second)
+        run = start_run(self.recipe, stages, train, validation, seed, folder, progress)
         with seeded(seed):
             ready = prepare(self.recipe, self.encoder, train, kind)
             inputs, encoder = ready.inputs, ready.encoder
             parts = Resident.of(train, inputs), Resident.of(validation, inputs)
             pretraining = Pretraining(self.recipe.loss, inputs, encoder, *parts, settings.pretrain)
             run.train("pretrain", pretraining, settings.pretrain.stage)
-            classifier = nn.Linear(width(encoder, inputs), train.Y.n_labels).to(inputs.mean.device)
-            criterion = build_criterion("bce", settings.classify.loss)
-            task = Classification(inputs, encoder, classifier, *parts, settings.classify, criterion)
-            run.train(second, task, settings.classify.stage)
+            criterion = build_criterion(self.recipe.classifier, settings.classify.loss)
+            classifier = _classifier(run, settings, inputs, encoder, *parts, criterion)
         return NetworkScorer(inputs, encoder, classifier, ready.built_from)
+
+
+def _classifier(
+    run: Run,
+    settings: ContrastiveSettings,
+    inputs: Inputs,
+    encoder: nn.Module,
+    train: Resident,
+    validation: Resident,
+    criterion: LogitLoss,
+) -> nn.Linear:
+    """The second stage: a classifier on a pretrained encoder."""
+    classify = settings.classify
+    if classify.grid is not None:
+        grid = GridEvaluation(inputs, encoder, train, validation, classify, classify.grid, criterion)
+        run.train(settings.second, grid, classify.stage)
+        return grid.classifier()
+    classifier = nn.Linear(width(encoder, inputs), train.Y.shape[1]).to(inputs.mean.device)
+    task = Classification(inputs, encoder, classifier, train, validation, classify, criterion)
+    run.train(settings.second, task, classify.stage)
+    return classifier

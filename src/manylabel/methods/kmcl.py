@@ -18,7 +18,7 @@ from manylabel.methods.rows import Resident
 from manylabel.methods.scorer import NetworkScorer
 from manylabel.models import Inputs
 from manylabel.models.mixture_head import MixtureHead
-from manylabel.training import Listener
+from manylabel.training import Listener, Ranks
 
 
 class MixtureSettings(Model):
@@ -60,9 +60,9 @@ class KMCLRecipe(Recipe):
 
 
 def build_loss(name: str, settings: KMCLSettings) -> nn.Module:
-    """The loss of the mixtures."""
+    """The loss of the mixtures, over the rows of all ranks."""
     mixture = settings.mixture.model_dump(exclude={"width"})
-    return losses.get(name, **mixture, **settings.classify.loss)
+    return losses.get(name, **mixture, **settings.classify.loss, group=Ranks.current().group)
 
 
 class MixtureTraining(Classification):
@@ -95,8 +95,9 @@ class MixtureTraining(Classification):
 
     def loss(self, rows: Tensor) -> Tensor:
         """The loss of the mixtures of a view of these rows, in float32."""
-        mixture = self.head.mixture(self.encoder(self.view(self.train.X[rows])))
-        return self.mixture_loss(*(part.float() for part in mixture), self.train.Y[rows])  # type: ignore[no-any-return]
+        train = self.rows.train
+        mixture = self.head.mixture(self.encoder(self.view(train.X[rows])))
+        return self.mixture_loss(*(part.float() for part in mixture), train.Y[rows])  # type: ignore[no-any-return]
 
 
 class KMCLMethod:

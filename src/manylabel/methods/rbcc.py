@@ -72,7 +72,7 @@ class HalvesTraining:
 
     def loss(self, rows: Tensor) -> Tensor:
         """Binary cross entropy, mean over rows, summed over labels and halves: each classifier trains for itself."""
-        total = self.train.X.new_zeros(())
+        total = torch.zeros((), device=self.train.X.device)
         for network, half in zip(self.networks, self.halves, strict=True):
             chosen = half.to(rows.device)[rows % len(half)]
             x, Y = network(self.train.X[chosen]).float(), self.train.Y[chosen].float()
@@ -82,7 +82,7 @@ class HalvesTraining:
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:
         """Metrics of the mean probabilities of both halves' classifiers on the validation rows."""
-        P = torch.stack([torch.sigmoid(logits(n, self.validation.X)) for n in self.networks]).mean(0)
+        P = torch.stack([torch.sigmoid(logits(n, self.validation)) for n in self.networks]).mean(0)
         loss = float(F.binary_cross_entropy(P.float(), self.validation.Y.float()))
         return {"loss": loss} | measure(P, self.validation.Y)
 
@@ -91,14 +91,14 @@ class HalvesTraining:
         """``label - prediction`` of the training rows by the other half's classifiers; (n, n_labels) of -1, 0, 1."""
         found = torch.empty(self.train.Y.shape, dtype=torch.int8)
         for network, half in zip(self.networks, reversed(self.halves), strict=True):
-            predicted = (logits(network, self.train.X[half]) > 0).to(torch.int8)
+            predicted = (logits(network, self.train.take(half.to(self.train.Y.device))) > 0).to(torch.int8)
             found[half] = (self.train.Y[half].to(torch.int8) - predicted).cpu()
         return found.numpy()
 
 
-def logits(network: nn.Module, X: Tensor) -> Tensor:
+def logits(network: nn.Module, rows: Resident) -> Tensor:
     """Logits of many rows, some at a time: the hidden layer is wide."""
-    return torch.cat([network(x) for x in torch.split(X, 256)]).float()
+    return torch.cat([network(x) for x in rows.parts(256)]).float()
 
 
 class RBCCMethod(VectorMethod):

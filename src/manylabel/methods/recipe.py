@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
+from pathlib import Path
 from typing import Any, Literal, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -61,30 +63,6 @@ class ViewSettings(Model):
     greyscale: float = Field(0.0, ge=0, le=1)
 
 
-class PretrainSettings(Model):
-    """Contrastive pretraining.
-
-    Attributes
-    ----------
-    stage : Stage
-    views : ViewSettings
-    temperature : float, default 0.1
-    queue : int, default 256
-        Keys kept beside those of the batch; 0 for none.
-    momentum : float, default 0.999
-        Of the key encoder.
-    dim : int, default 256
-        Size of the embedding that enters the loss.
-    """
-
-    stage: Stage
-    views: ViewSettings = ViewSettings()
-    temperature: float = Field(0.1, gt=0)
-    queue: int = Field(256, ge=0)
-    momentum: float = Field(0.999, ge=0, le=1)
-    dim: int = Field(256, ge=1)
-
-
 class ClassifySettings(Model):
     """Training of the classifier, with the encoder or on top of it.
 
@@ -95,8 +73,7 @@ class ClassifySettings(Model):
     encoder_rate : float, default 1
         Learning rate of the encoder as a multiple of the classifier's; 0 freezes the encoder (a linear probe).
     loss : dict
-        Settings of the classifier's loss, such as ``gamma_neg`` of ASL; the others stay at their defaults. The loss is
-        the recipe's own for a ``logit`` method, binary cross entropy for a ``contrastive`` one.
+        Settings of the classifier's loss, such as ``gamma_neg`` of ASL; the others stay at their defaults.
     """
 
     stage: Stage
@@ -111,13 +88,10 @@ class Settings(Model):
     Attributes
     ----------
     encoder : EncoderSettings
-    pretrain : PretrainSettings or None
-        None for methods that train end to end.
     classify : ClassifySettings
     """
 
     encoder: EncoderSettings = EncoderSettings()
-    pretrain: PretrainSettings | None = None
     classify: ClassifySettings
 
 
@@ -154,6 +128,8 @@ class AnyRecipe(Model):
         One or two sentences.
     source : str
         Where the method comes from.
+    members : int, default 1
+        How many are trained, from different seeds; their probabilities are averaged.
     expected : tuple of Expected
     """
 
@@ -161,16 +137,22 @@ class AnyRecipe(Model):
     family: str
     about: str
     source: str
+    members: int = Field(1, ge=1)
     expected: tuple[Expected, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of ``about``."""
+        return self.about.partition(". ")[0].removesuffix(".")
 
 
 class Recipe(AnyRecipe):
-    """A recipe of an encoder with a classifier, of the family "logit" or "contrastive".
+    """A recipe of an encoder with a classifier.
 
     Attributes
     ----------
     loss : str
-        Of the pretraining (``contrastive``) or of the classifier (``logit``).
+        Of the classifier in the families "logit" and "joint", of the pretraining in the family "contrastive".
     vectors, images : Settings
     """
 
@@ -242,29 +224,65 @@ class VectorRecipe(AnyRecipe):
     images: NoSettings = NoSettings()
 
 
+PAPER = "paper-"  # how the names of recipes begin that follow the papers
+
+
 def names() -> tuple[str, ...]:
-    """The recipes that ship with the library, alphabetically."""
+    """The recipes that ship with the library, alphabetically; those of the papers, ``paper-...``, after the others."""
     files = resources.files("manylabel.methods").joinpath("recipes").iterdir()
-    return tuple(sorted(file.name[:-5] for file in files if file.name.endswith(".toml")))
+    found = [file.name[:-5] for file in files if file.name.endswith(".toml")]
+    return tuple(sorted(found, key=lambda name: (name.startswith(PAPER), name)))
+
+
+def short_name(name: str) -> str:
+    """What a method is called in tables and folders: the name of a recipe file without its folder and ending."""
+    return Path(name).stem if name.endswith(".toml") else name
 
 
 def read(name: str) -> dict[str, Any]:
-    """The table of a recipe as it ships.
+    """The table of a recipe: one that ships, one of a file, or one for an import path.
 
     A file that says ``like = "bce"`` holds only what differs from that recipe.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`names`; a path that ends in ``.toml``; or a dotted import path of a classifier, which becomes a
+        recipe of the family "comparator".
 
     Raises
     ------
     ManyLabelError
-        For an unknown recipe.
+        For an unknown recipe, or a file that cannot be read.
     """
-    if name not in names():
-        raise ManyLabelError("method", f"one of {', '.join(names())}", repr(name))
-    file = resources.files("manylabel.methods").joinpath("recipes", f"{name}.toml")
-    table = tomllib.loads(file.read_text(encoding="utf-8"))
+    if name.endswith(".toml"):
+        table = _parsed(Path(name))
+    elif "." in name:
+        table = _of_import_path(name)
+    elif name in names():
+        file = resources.files("manylabel.methods").joinpath("recipes", f"{name}.toml")
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    else:
+        hint = "Or give the path of a recipe file (.toml), or the import path of a scikit-learn classifier."
+        raise ManyLabelError("method", f"one of {', '.join(names())}", repr(name), hint)
     if "like" in table:
         table = _merged(read(table.pop("like")) | {"expected": ()}, table)
-    return table | {"name": name}
+    return table | {"name": short_name(name)}
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        got = getattr(error, "strerror", None) or str(error)
+        raise ManyLabelError(str(path), "a recipe in TOML", got) from None
+
+
+def _of_import_path(path: str) -> dict[str, Any]:
+    about = f"{path} with its default parameters, under the same splits and thresholds as the other methods."
+    settings = {"estimator": path, "parameters": {}}
+    kinds = {kind: copy.deepcopy(settings) for kind in ("vectors", "images")}
+    return {"family": "comparator", "about": about, "source": f"The package {path.split('.')[0]}."} | kinds
 
 
 def _merged(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -305,19 +323,23 @@ def load(table: dict[str, Any], schema: type[AnyRecipe], overrides: Mapping[str,
         ) from None
 
 
+_FIXED = ("name", "family", "about", "source", "expected", "vectors", "images")  # no settings by themselves
+
+
 def _override(table: dict[str, Any], schema: type[AnyRecipe], setting: str, value: Any) -> None:
     head, _, rest = setting.partition(".")
+    if setting in schema.model_fields and setting not in _FIXED:
+        table[setting] = value
+        return
     kinds = [kind for kind in ("vectors", "images") if kind in table]
     places = [(head, rest)] if head in kinds else [(kind, setting) for kind in kinds]
     for kind, path in places:
         *parents, last = path.split(".")
         node = table[kind]
-        for parent in parents:
-            if not isinstance(node.get(parent), dict):
-                raise _unknown(table["name"], setting, table[kind])
-            node = node[parent]
-        if last not in node and not _declared(schema, f"{kind}.{path}"):
+        if not _declared(schema, f"{kind}.{path}"):
             raise _unknown(table["name"], setting, table[kind])
+        for parent in parents:
+            node = node.setdefault(parent, {})
         node[last] = value
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from manylabel.data import views
 from manylabel.data.dataset import Rows
@@ -16,32 +17,98 @@ from manylabel.models import Inputs
 
 View: TypeAlias = Callable[[Tensor], Tensor]
 
+_DENSE_UP_TO = 2**28  # bytes of sparse rows or texts that are made dense once
+
+
+class SparseRows:
+    """Rows kept as lists of entries; those that are asked for are made dense and standardised.
+
+    Parameters
+    ----------
+    offsets : (n + 1,) int64 tensor
+        Row i owns the entries ``offsets[i]:offsets[i + 1]``.
+    columns : (nnz,) int64 tensor
+    values : (nnz,) float32 tensor
+    inputs : Inputs
+    """
+
+    def __init__(self, offsets: Tensor, columns: Tensor, values: Tensor, inputs: Inputs) -> None:
+        self.offsets, self.columns, self.values, self.inputs = offsets, columns, values, inputs
+        self.shape, self.device = (len(offsets) - 1, *inputs.shape), values.device
+
+    @classmethod
+    def of(cls, X: Any, inputs: Inputs) -> SparseRows:
+        """From a SciPy CSR matrix (n, n_features)."""
+        device = inputs.mean.device
+        parts = (torch.from_numpy(part).to(device) for part in (X.indptr, X.indices, X.data))
+        offsets, columns, values = parts
+        return cls(offsets.long(), columns.long(), values.float(), inputs)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        """The rows at these positions, (B, n_features)."""
+        row, entries = self._entries(rows)
+        x = self.values.new_zeros(len(rows), self.shape[1])
+        x[row, self.columns[entries]] = self.values[entries]
+        return self.inputs(x)  # type: ignore[no-any-return]
+
+    def take(self, rows: Tensor) -> SparseRows:
+        """The rows at these positions, still sparse."""
+        _, entries = self._entries(rows)
+        offsets = F.pad(self.offsets.diff()[rows].cumsum(0), (1, 0))
+        return SparseRows(offsets, self.columns[entries], self.values[entries], self.inputs)
+
+    def _entries(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The entries of some rows, and the position among ``rows`` of each."""
+        lengths = self.offsets.diff()[rows]
+        row = torch.repeat_interleave(torch.arange(len(rows), device=self.device), lengths)
+        shift = self.offsets[rows] - (lengths.cumsum(0) - lengths)
+        return row, torch.arange(len(row), device=self.device) + shift[row]
+
 
 @dataclass(frozen=True)
 class Resident:
-    """Rows as tensors on the device of the network.
+    """Rows on the device of the network.
 
     Attributes
     ----------
-    X : (n, ...) float32 tensor
-        Standardised vectors, or pictures in [0, 1].
+    X : (n, ...) float32 tensor, or SparseRows (n, n_features)
+        Standardised vectors, or pictures in [0, 1]; ``X[rows]`` is a tensor in any case.
     Y : (n, n_labels) uint8 tensor, or float32 for soft labels
     """
 
-    X: Tensor
+    X: Tensor | SparseRows
     Y: Tensor
 
     @classmethod
     def of(cls, rows: Rows, inputs: Inputs) -> Resident:
-        """Make rows ready; vectors are standardised here, once."""
+        """Make rows ready; vectors are standardised here, once, unless they would take too much memory dense."""
         device = inputs.mean.device
-        X = inputs.dense(rows.X).to(device)
         soft = getattr(rows.Y.sparse(), "weights", None) is not None
         Y = rows.Y.dense(torch.float32 if soft else torch.uint8).to(device)
+        sparse = isinstance(rows.X, list) or hasattr(rows.X, "tocsr")
+        if sparse and 4 * len(rows) * inputs.shape[0] > _DENSE_UP_TO:
+            return cls(SparseRows.of(inputs.sparse(rows.X), inputs), Y)
+        X = inputs.dense(rows.X).to(device)
         return cls(inputs(X) if inputs.kind == "vectors" else X, Y)
 
     def __len__(self) -> int:
         return len(self.X)
+
+    def parts(self, size: int) -> Iterator[Tensor]:
+        """The features of so many rows at a time."""
+        if isinstance(self.X, Tensor):
+            yield from torch.split(self.X, size)
+            return
+        for rows in torch.split(torch.arange(len(self), device=self.Y.device), size):
+            yield self.X[rows]
+
+    def take(self, rows: Tensor) -> Resident:
+        """The rows at these positions."""
+        X = self.X[rows] if isinstance(self.X, Tensor) else self.X.take(rows)
+        return Resident(X, self.Y[rows])
 
 
 def view(settings: ViewSettings, inputs: Inputs) -> View:

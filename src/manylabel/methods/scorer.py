@@ -85,7 +85,7 @@ class NetworkScorer:
             built: dict[str, Any] | None = None
         else:
             built = self.settings.model_dump(mode="json")
-        meta = {"type": type_name, "kind": self.inputs.kind, "shape": self.inputs.shape, "encoder": built}
+        meta = {"type": type_name, "inputs": self.inputs.meta(), "encoder": built}
         checkpoint.save(path, self.module.state_dict(), meta)
 
     @classmethod
@@ -106,7 +106,7 @@ class NetworkScorer:
         tensors, meta = checkpoint.load(path)
         if meta.get("type") != type_name:
             raise ManyLabelError(str(path), "a saved scorer", repr(meta.get("type", "something else")))
-        inputs = Inputs(meta["kind"], tuple(meta["shape"]))
+        inputs = Inputs.like(meta["inputs"])
         settings = None if meta["encoder"] is None else EncoderSettings.model_validate(meta["encoder"])
         if settings is not None:
             encoder = build_encoder(settings, inputs)

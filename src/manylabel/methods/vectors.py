@@ -23,11 +23,6 @@ from manylabel.models import FlatParameters, Inputs
 from manylabel.models.label_network import LabelNetwork
 from manylabel.training import Group, Listener, Run, checkpoint
 
-HINTS = {
-    "images": "Use a method with an encoder of images, such as bce or mulsupcon.",
-    "text": "Turn the texts into vectors first, for example with scikit-learn's TfidfVectorizer.",
-}
-
 
 class NetworkTraining:
     """Train a network on its own loss.
@@ -57,7 +52,7 @@ class NetworkTraining:
     def monitor(self) -> dict[str, float]:
         """Metrics of the validation rows; ``loss`` is the binary cross entropy of the probabilities."""
         self.network.eval()
-        parts = torch.split(self.validation.X, self.network.rows_at_once)
+        parts = self.validation.parts(self.network.rows_at_once)
         P = torch.cat([self.network.probabilities(x) for x in parts]).float()
         loss = float(F.binary_cross_entropy(P.clamp(0, 1), self.validation.Y.float()))
         return {"loss": loss} | measure(P, self.validation.Y)
@@ -92,7 +87,7 @@ class VectorScorer:
         """Write weights and shapes as one safetensors file."""
         meta = {
             "type": self.family,
-            "n_features": self.network.n_features,
+            "inputs": self.inputs.meta(),
             "n_labels": self.network.n_labels,
             "network": self.settings.model_dump(mode="json"),
         }
@@ -143,8 +138,9 @@ class VectorMethod:
         folder: Path | None = None,
         progress: Listener | None = None,
     ) -> VectorScorer:
-        if kind != "vectors":
-            raise ManyLabelError(f"method {self.name}", "rows of numbers (vectors)", kind, HINTS[kind])
+        if kind == "images":
+            hint = "Use a method with an encoder of images, such as bce or mulsupcon."
+            raise ManyLabelError(f"method {self.name}", "vectors or texts", kind, hint)
         run = start_run(self.recipe, self.stages, train, validation, seed, folder, progress)
         settings = self.recipe.vectors
         with seeded(seed):
@@ -159,15 +155,16 @@ class VectorMethod:
     def restore(cls, tensors: checkpoint.Tensors, meta: dict[str, Any]) -> VectorScorer:
         """The scorer that :meth:`VectorScorer.save` wrote, from what the file holds."""
         settings = cls.settings_type.model_validate(meta["network"])
-        network = cls.network_type(meta["n_features"], meta["n_labels"], **dict(settings))
-        scorer = VectorScorer(Inputs("vectors", (meta["n_features"],)), network, meta["type"], settings)
+        inputs = Inputs.like(meta["inputs"])
+        network = cls.network_type(inputs.shape[0], meta["n_labels"], **dict(settings))
+        scorer = VectorScorer(inputs, network, meta["type"], settings)
         scorer.module.load_state_dict(tensors)
         return scorer
 
     def inputs(self, train: Rows) -> Inputs:
         """The standardisation of the rows, or one that changes nothing."""
         fitted = Inputs.fit(train.X, "vectors")
-        return fitted if self.standardise else Inputs("vectors", fitted.shape)
+        return fitted if self.standardise else fitted.unscaled()
 
     @property
     def standardise(self) -> bool:
@@ -191,5 +188,4 @@ class VectorMethod:
             raise ManyLabelError(f"method {self.name}", "labels that are 0 or 1", "soft labels", hint)
         if not self.needs_labels:
             return rows
-        labelled = (rows.Y > 0).any(1)
-        return Resident(rows.X[labelled], rows.Y[labelled])
+        return rows.take((rows.Y > 0).any(1).nonzero().squeeze(1))

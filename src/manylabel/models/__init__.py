@@ -2,7 +2,7 @@
 
 from manylabel.models.encoders import MLP, Dropout, ResNet50, SmallResNet
 from manylabel.models.flat import FlatParameters
-from manylabel.models.heads import ProjectionHead
+from manylabel.models.heads import PlainHead, ProjectionHead
 from manylabel.models.inputs import Inputs
 from manylabel.models.momentum import MomentumEncoder
 from manylabel.models.queue import LabelQueue
@@ -14,6 +14,7 @@ __all__ = [
     "Inputs",
     "LabelQueue",
     "MomentumEncoder",
+    "PlainHead",
     "ProjectionHead",
     "ResNet50",
     "SmallResNet",

@@ -9,6 +9,30 @@ from torch import nn
 from manylabel.models.encoders import Dropout
 
 
+class PlainHead(nn.Sequential):
+    """Linear, ReLU and Linear, as wide as the representation in between.
+
+    Parameters
+    ----------
+    in_features : int
+        Size of the representation.
+    out_features : int, default 256
+        Size of the embedding that enters the loss.
+
+    Notes
+    -----
+    (B, in_features) -> (B, out_features), not normalised. Weights start Xavier-uniform, as in the code released with
+    the study of Audibert, Gauffre and Amini, 2024.
+    """
+
+    def __init__(self, in_features: int, out_features: int = 256) -> None:
+        layers = nn.Linear(in_features, in_features), nn.Linear(in_features, out_features)
+        for layer in layers:
+            nn.init.xavier_uniform_(layer.weight)
+        super().__init__(layers[0], nn.ReLU(), layers[1])
+        self.out_features = out_features
+
+
 class ProjectionHead(nn.Sequential):
     """Blocks of Linear, BatchNorm1d, ReLU and dropout, then a Linear layer to the space of the loss.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -141,11 +142,11 @@ class Display:
         from rich.markup import escape
 
         if isinstance(event, Failed):
-            return f"[red]failed[/]  {event.key}: {escape(event.message)}"
+            return f"[red]failed[/]  {escape(str(event.key))}: {escape(event.message)}"
         values = event.record.evaluations[self.protocol]["values"]
         scores = ", ".join(f"{DISPLAY_NAMES[m]} {values[m]:.3f}" for m in ("map", "macro_f1"))
         when = "by an earlier call" if event.earlier else f"in {clock(event.record.seconds)}"
-        return f"[green]done[/]    {event.key} {when}: {scores}"
+        return f"[green]done[/]    {escape(str(event.key))} {when}: {scores}"
 
 
 class _Bars:
@@ -172,8 +173,10 @@ class _Bars:
         self.bars.stop()
 
     def advance(self, event: Advanced, pace: Pace, overview: Overview, now: float) -> None:
+        from rich.markup import escape
+
         if event.key not in self.lines:
-            self.lines[event.key] = self.bars.add_task(str(event.key), total=1.0, state="", left="")
+            self.lines[event.key] = self.bars.add_task(escape(str(event.key)), total=1.0, state="", left="")
         progress = event.progress
         done = progress.step / max(1, progress.steps)
         self.bars.update(
@@ -229,7 +232,8 @@ def _state(progress: Progress) -> str:
     stage = (
         progress.stage if len(progress.stages) == 1 else f"{progress.stage} {number}/{len(progress.stages)}"
     )
-    return f"{stage}, epoch {progress.epoch}/{progress.epochs}, loss {progress.loss:.3f}"
+    loss = "" if math.isnan(progress.loss) else f", loss {progress.loss:.3f}"
+    return f"{stage}, epoch {progress.epoch}/{progress.epochs}{loss}"
 
 
 def _left(seconds: float | None) -> str:

@@ -14,15 +14,17 @@ import torch
 
 from manylabel import data, methods, metrics
 from manylabel.data.dataset import DataSet, Rows
+from manylabel.methods import Method
 from manylabel.metrics.report import Protocol
 from manylabel.study.records import RunRecord, read_history, versions, write_arrays
+from manylabel.study.variants import Variant
 from manylabel.training import Progress
 
 PROTOCOLS: tuple[Protocol, ...] = ("tuned", "fixed", "oracle")
 
 
 class RunKey(NamedTuple):
-    """Names one run of a study."""
+    """Names one run of a study; ``method`` is a recipe or a variant of one."""
 
     method: str
     seed: int
@@ -33,12 +35,20 @@ class RunKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Task:
-    """A run to be made: everything it needs but the data."""
+    """A run to be made: everything it needs but the data; ``recipe`` is what :func:`manylabel.methods.get` takes."""
 
     key: RunKey
+    recipe: str
     settings: Mapping[str, Any]
     folder: Path
     threads: int
+    fraction: float = 1.0
+
+    @property
+    def method(self) -> Method:
+        """The method to train; ``settings`` go over those in the brackets of a variant."""
+        variant = Variant.parse(self.recipe)
+        return methods.get(variant.method, **{**variant.settings, **self.settings})
 
     def record(self, dataset: DataSet) -> RunRecord:
         """The record of this run before it begins.
@@ -48,12 +58,12 @@ class Task:
         ManyLabelError
             If the method or one of its settings is unknown.
         """
-        recipe = methods.get(self.key.method, **self.settings).recipe
         return RunRecord(
             method=self.key.method,
-            recipe=recipe.model_dump(mode="json", exclude={"expected"}, exclude_none=True),
+            recipe=self.method.recipe.model_dump(mode="json", exclude={"expected"}, exclude_none=True),
             seed=self.key.seed,
             digest=dataset.digest,
+            fraction=self.fraction,
             threads=self.threads,
             versions=versions(),
         )
@@ -65,10 +75,10 @@ def execute(task: Task, dataset: DataSet, tell: Callable[[Progress], None]) -> R
     begun = task.record(dataset)
     begun.write(task.folder / "run.json")
     with computing_on(task.threads):
-        train, validation = data.split_validation(dataset, task.key.seed)
-        method = methods.get(task.key.method, **task.settings)
+        part = data.take_fraction(dataset, task.fraction, task.key.seed)
+        train, validation = data.split_validation(part, task.key.seed)
         started = time.perf_counter()
-        scorer = method.fit(
+        scorer = task.method.fit(
             train, validation, kind=dataset.kind, seed=task.key.seed, folder=task.folder, progress=tell
         )
         seconds = time.perf_counter() - started

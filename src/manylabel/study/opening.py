@@ -36,7 +36,11 @@ def sort_tasks(plan: Plan, dataset: DataSet) -> tuple[list[RunRecord], list[Task
 def _check_folder(plan: Plan, dataset: DataSet) -> None:
     who, hint = f"--out {plan.out}", "Choose another --out."
     if plan.folder.study_file.exists():
-        card = plan.folder.record().card
+        record = plan.folder.record()
+        card = record.card
+        if record.fraction != plan.fraction:
+            got = f"one of {record.title}"
+            raise ManyLabelError(who, f"a study with --fraction {plan.fraction:g}", got, hint)
         if card.digest != dataset.digest:
             raise ManyLabelError(
                 who, f"a study of {dataset.name} as it is now", f"one of other data ({card.name})", hint
@@ -61,8 +65,9 @@ def open_folder(plan: Plan, dataset: DataSet, card: DataCard) -> None:
     folder = plan.folder
     record = StudyRecord(
         card=card,
-        methods=plan.methods,
+        methods=plan.names,
         seeds=plan.seeds,
+        fraction=plan.fraction,
         protocol=plan.protocol,
         command=plan.command,
         versions=versions(),
@@ -110,8 +115,11 @@ def missing_folders(path: Path) -> list[Path]:
 
 
 def _is_begun(folder: Path) -> bool:
-    """Whether a run has trained, or has left word of a bug."""
-    return any((folder / file).exists() for file in ("checkpoint.safetensors", "history.jsonl", "error.txt"))
+    """Whether a run has trained, has scored, or has left word of a bug."""
+    return any(
+        (folder / file).exists()
+        for file in ("checkpoint.safetensors", "history.jsonl", "scores.npz", "error.txt")
+    )
 
 
 def _remove_empty(folders: list[Path]) -> None:

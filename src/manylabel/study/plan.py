@@ -13,6 +13,7 @@ from manylabel import methods
 from manylabel.errors import ManyLabelError
 from manylabel.study.one_run import PROTOCOLS, RunKey, Task
 from manylabel.study.records import StudyFolder
+from manylabel.study.variants import Variant, text_of
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Plan:
     data : str
         Name of a catalogue data set, or a path.
     methods : tuple of str
+        Names, recipe files or import paths, as :func:`manylabel.methods.get` takes them, or variants of them such as
+        ``mulsupcon[pretrain.temperature=0.2]``.
     seeds : tuple of int
         A seed drives the validation split, initialisation, the order of rows and augmentation.
     out : Path
@@ -38,6 +41,9 @@ class Plan:
         Threads of each run.
     data_dir : Path or None
         Folder with local copies of data sets.
+    fraction : float, default 1
+        Share of the training rows that a run sees, validation rows included; see
+        :func:`manylabel.data.take_fraction`.
     """
 
     data: str
@@ -49,6 +55,7 @@ class Plan:
     jobs: int | None = None
     threads: int = 1
     data_dir: Path | None = None
+    fraction: float = 1.0
 
     def __post_init__(self) -> None:
         _check_choice("--protocol", self.protocol, PROTOCOLS)
@@ -56,28 +63,43 @@ class Plan:
         _check_at_least_one("--seeds", len(self.seeds))
         _check_at_least_one("--jobs", 1 if self.jobs is None else self.jobs)
         _check_at_least_one("--threads", self.threads)
-        for method in self.settings:
+        if not 0 < self.fraction <= 1:
+            raise ManyLabelError("--fraction", "above 0 and up to 1", f"{self.fraction:g}")
+        for method, settings in self.settings.items():
             _check_choice("--set", method, self.methods)
+            named = Variant.parse(method).settings.keys() & settings.keys()
+            if named:
+                raise ManyLabelError("--set", f"settings that {method} does not name", ", ".join(named))
+        if len(set(self.names)) < len(self.methods):
+            hint = "Rename one of the files."
+            raise ManyLabelError("--methods", "methods of different names", ", ".join(self.methods), hint)
 
     @property
     def folder(self) -> StudyFolder:
         return StudyFolder(self.out)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the methods are called in tables and folders."""
+        return tuple(Variant.parse(method).name for method in self.methods)
+
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
         """All runs asked for: every method with the first seed, then with the second, and so on."""
-        keys = [RunKey(method, seed) for seed in self.seeds for method in self.methods]
-        return tuple(
-            Task(key, self.settings.get(key.method, {}), self.folder.run_folder(*key), self.threads)
-            for key in keys
-        )
+        made = []
+        for seed in self.seeds:
+            for method, name in zip(self.methods, self.names, strict=True):
+                settings, folder = self.settings.get(method, {}), self.folder.run_folder(name, seed)
+                key = RunKey(name, seed)
+                made.append(Task(key, method, settings, folder, self.threads, self.fraction))
+        return tuple(made)
 
     @property
     def weights(self) -> dict[RunKey, float]:
         """Expected minutes of each run where all recipes name them for this data set, else equal weights."""
         minutes = {method: _minutes(method, self.data) for method in self.methods}
         known = all(minutes.values())
-        return {task.key: minutes[task.key.method] if known else 1.0 for task in self.tasks}
+        return {task.key: minutes[task.recipe] if known else 1.0 for task in self.tasks}
 
     @property
     def command(self) -> str:
@@ -89,13 +111,15 @@ class Plan:
             "--methods",
             ",".join(self.methods),
             "--seeds",
-            _seeds(self.seeds),
+            seeds_option(self.seeds),
         ]
         for method, settings in self.settings.items():
             for name, value in settings.items():
-                words += ["--set", f"{method}.{name}={value}"]
+                words += ["--set", f"{method}.{name}={text_of(value)}"]
         if self.protocol != "tuned":
             words += ["--protocol", self.protocol]
+        if self.fraction != 1:
+            words += ["--fraction", f"{self.fraction:g}"]
         if self.threads != 1:
             words += ["--threads", str(self.threads)]
         if self.data_dir is not None:
@@ -104,11 +128,13 @@ class Plan:
 
 
 def _minutes(method: str, name: str) -> float:
-    expected = (e.minutes for e in methods.get(method).recipe.expected if e.data == name)
+    expected = (
+        e.minutes for e in methods.get(Variant.parse(method).method).recipe.expected if e.data == name
+    )
     return next(expected, 0.0)
 
 
-def _seeds(seeds: tuple[int, ...]) -> str:
+def seeds_option(seeds: tuple[int, ...]) -> str:
     """As --seeds takes them: how many, or a list, which for a single seed ends with a comma."""
     if seeds == tuple(range(len(seeds))):
         return str(len(seeds))

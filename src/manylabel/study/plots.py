@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -54,6 +55,12 @@ class Picture:
     title: str
     caption: str
     alt: str
+
+    def save(self, path: Path) -> None:
+        """Write it in the format of the ending, png or svg."""
+        metadata = {"Date": None} if path.suffix == ".svg" else {}
+        with styled():
+            self.figure.savefig(path, metadata=metadata)
 
     def data_uri(self) -> str:
         """The picture as an SVG that a page can hold."""

@@ -107,9 +107,17 @@ class StudyRecord(Record):
     card: DataCard
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
+    fraction: float = 1.0
     protocol: str
     command: str
     versions: dict[str, str]
+
+    @property
+    def title(self) -> str:
+        """The data set, with the share of its training rows that was taken."""
+        if self.fraction == 1:
+            return self.card.name
+        return f"{self.card.name} with {100 * self.fraction:g} % of the training rows"
 
     def joined(self, later: StudyRecord) -> StudyRecord:
         """This record with the methods and seeds of a later call added."""
@@ -119,12 +127,16 @@ class StudyRecord(Record):
 
 
 class RunRecord(Record):
-    """``run.json``: one method with one seed. ``seconds`` is the wall-clock time of training."""
+    """``run.json``: one method with one seed.
+
+    ``fraction`` is the share of the training rows that it saw, ``seconds`` the wall-clock time of training.
+    """
 
     method: str
     recipe: dict[str, Any]
     seed: int
     digest: str
+    fraction: float = 1.0
     threads: int
     versions: dict[str, str]
     status: Literal["running", "done"] = "running"
@@ -134,7 +146,8 @@ class RunRecord(Record):
 
     def asks_for_the_same(self, other: RunRecord) -> bool:
         """Whether both stand for the same recipe, seed and data."""
-        return (self.settings, self.seed, self.digest) == (other.settings, other.seed, other.digest)
+        names = ("settings", "seed", "digest", "fraction")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
 
     @property
     def settings(self) -> dict[str, Any]:

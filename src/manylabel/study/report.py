@@ -53,7 +53,7 @@ def write(out: Path, protocol: str | None = None, temperature: float = 1.0) -> R
         hint = f"Finish them with: {record.command}"
         raise ManyLabelError(str(out), "a study with finished runs", "none", hint)
     results = Results(runs, protocol)
-    table, sentence = results_table(results, record.card.name), verdict(results, record.card.name)
+    table, sentence = results_table(results, record.title), verdict(results, record.title)
     page = _page(record, results, table, sentence, _pictures(folder, record, results, temperature))
     write_atomic(folder.report_file, page.encode())
     return Report(folder.report_file, table, sentence)
@@ -70,8 +70,9 @@ def _pictures(
         for m, each in embeddings.items()
     }
     positives = labels.label_counts().int().tolist()
-    pictures = [
-        plots.learning_curves(histories),
+    curves = {method: runs for method, runs in histories.items() if any(runs.values())}
+    pictures = [plots.learning_curves(curves)] if curves else []
+    pictures += [
         plots.label_bars(results, names, positives),
         embedding_plots.embedding_maps({m: each[0] for m, each in embeddings.items()}, labels, names),
     ]

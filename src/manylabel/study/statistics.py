@@ -1,4 +1,4 @@
-"""Comparing methods over seeds: mean, spread, paired differences, and the one-sentence verdict."""
+"""Comparing methods over seeds and over data sets: means, spreads, differences, the one-sentence verdict."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ Array: TypeAlias = NDArray[np.float64]
 
 HEADLINE = ("map", "macro_f1")
 HIGHER_IS_BETTER_BY = 1e-12  # closer values are a tie: they differ by rounding alone
+TIE = 0.0005  # two means on a data set that differ by less look alike in three decimals
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,45 @@ class Difference:
         wins, losses = int((d > HIGHER_IS_BETTER_BY).sum()), int((d < -HIGHER_IS_BETTER_BY).sum())
         mean = float(d.mean())
         return cls(mean, mean - half, mean + half, wins, len(d) - wins - losses, losses)
+
+
+@dataclass(frozen=True)
+class WinTieLoss:
+    """One method against another over data sets, a mean over seeds for each.
+
+    Attributes
+    ----------
+    wins, ties, losses : int
+        Data sets in which the first method is better, closer than ``TIE``, worse.
+    mean : float
+        Mean difference, first minus second.
+    p_value : float
+        Of the two-sided Wilcoxon signed-rank test: how often differences of these sizes would lie so much on one
+        side if neither method were better. Equal sets are left out; 1 where all are equal.
+
+    References
+    ----------
+    Demsar, Statistical comparisons of classifiers over multiple data sets, JMLR 7 (2006).
+    """
+
+    wins: int
+    ties: int
+    losses: int
+    mean: float
+    p_value: float
+
+    @classmethod
+    def of(cls, ours: Sequence[float], theirs: Sequence[float]) -> WinTieLoss:
+        d = np.asarray(ours, dtype=np.float64) - np.asarray(theirs, dtype=np.float64)
+        wins, losses = int((d >= TIE).sum()), int((d <= -TIE).sum())
+        return cls(wins, len(d) - wins - losses, losses, float(d.mean()), _signed_rank(d))
+
+
+def _signed_rank(d: Array) -> float:
+    from scipy.stats import wilcoxon
+
+    unequal = d[np.abs(d) > HIGHER_IS_BETTER_BY]
+    return float(wilcoxon(unequal).pvalue) if len(unequal) else 1.0
 
 
 def _half_width(d: Array, level: float = 0.95) -> float:

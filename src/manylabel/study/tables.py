@@ -34,12 +34,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under headings; the first column names the rows."""
+    """Rows of cells under headings; the first columns, ``names`` of them, name the rows."""
 
     title: str
     headings: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     numbers: bool = True
+    names: int = 1
 
     def rich(self, width: int) -> RichTable:
         """For a terminal of so many columns; where it is narrow, spreads go below their means."""
@@ -56,14 +57,23 @@ class Table:
             padding=(0, 0) if stacked else (0, 1, 0, 0),
         )
         for i, heading in enumerate(self.headings):
-            number = self.numbers and i > 0
+            number = self.numbers and i >= self.names
             text = heading.replace(" ", "\n") if number else heading
-            table.add_column(Text(text), justify="right" if number else "left", no_wrap=i == 0 or number)
+            table.add_column(
+                Text(text), justify="right" if number else "left", no_wrap=i < self.names or number
+            )
         for row in self.rows:
             texts = [cell.text.replace(" ± ", " ±\n") if stacked else cell.text for cell in row]
             styles = ["bold" if cell.best else "" for cell in row]
             table.add_row(*map(Text, texts, styles))
         return table
+
+    def markdown(self) -> str:
+        """For a README; the best cells are bold."""
+        rule = ["---:" if self.numbers and i >= self.names else "---" for i in range(len(self.headings))]
+        bold = [[f"**{cell.text}**" if cell.best else cell.text for cell in row] for row in self.rows]
+        lines = [[text.replace("|", "\\|") for text in row] for row in ([*self.headings], rule, *bold)]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
     def _width(self) -> int:
         """Columns of a terminal that the table needs where no cell is broken."""
@@ -106,6 +116,11 @@ def heading(metric: str, protocol: str) -> str:
     return f"{DISPLAY_NAMES[metric]} (oracle)" if oracle else DISPLAY_NAMES[metric]
 
 
+def signed(difference: float) -> str:
+    """A difference in three decimals; one that rounds to 0 is +0.000."""
+    return f"{round(difference, 3) + 0.0:+.3f}"
+
+
 def _row(results: Results, method: str) -> tuple[Cell, ...]:
     cells = [Cell(method)]
     for metric in results.metrics:
@@ -123,10 +138,8 @@ def _time(seconds: Summary) -> str:
 
 
 def _difference_row(methods: str, metric: str, d: Difference) -> tuple[Cell, ...]:
-    interval = "one seed" if d.low != d.low else f"{d.low:+.3f} to {d.high:+.3f}"
-    return tuple(
-        map(Cell, (methods, metric, f"{d.mean:+.3f}", interval, f"{d.wins} / {d.ties} / {d.losses}"))
-    )
+    interval = "one seed" if d.low != d.low else f"{signed(d.low)} to {signed(d.high)}"
+    return tuple(map(Cell, (methods, metric, signed(d.mean), interval, f"{d.wins} / {d.ties} / {d.losses}")))
 
 
 def expectation(expected: Expected) -> str:

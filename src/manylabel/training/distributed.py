@@ -38,6 +38,11 @@ class Ranks:
         """Whether this process writes the files."""
         return self.rank == 0
 
+    @property
+    def group(self) -> dist.ProcessGroup | None:
+        """What a loss over all ranks takes as its ``group``; None in a single process."""
+        return dist.group.WORLD if self.world > 1 else None
+
     def mean_(self, tensor: Tensor) -> Tensor:
         """Replace a tensor by its mean over the ranks."""
         if self.world > 1:

@@ -245,11 +245,14 @@ class Loop:
 
 
 def _optimiser(task: Task, stage: Stage) -> torch.optim.Optimizer:
-    groups = [{"params": [group.parameters.vector]} for group in task.groups]
+    groups: list[dict[str, Any]] = []
+    for group in task.groups:
+        weight_decay = stage.weight_decay if group.weight_decay is None else group.weight_decay
+        groups.append({"params": [group.parameters.vector], "weight_decay": weight_decay})
     if stage.optimiser == "sgd":
-        return torch.optim.SGD(groups, lr=stage.lr, momentum=0.9, weight_decay=stage.weight_decay)
+        return torch.optim.SGD(groups, lr=stage.lr, momentum=0.9)
     kind = torch.optim.AdamW if stage.optimiser == "adamw" else torch.optim.Adam
-    return kind(groups, lr=stage.lr, weight_decay=stage.weight_decay, fused=True)
+    return kind(groups, lr=stage.lr, fused=True)
 
 
 def _check_rows(name: str, n_rows: int, batch: int, world: int) -> None:

@@ -19,14 +19,14 @@ def factor(
 
     Parameters
     ----------
-    schedule : "constant", "cosine", "warm_restarts", "stairs" or "plateau"
-        ``plateau`` is constant here; :class:`Plateau` lowers it.
+    schedule : "constant", "linear", "cosine", "warm_restarts", "stairs" or "plateau"
+        ``linear`` falls to ``floor`` at the last step; ``plateau`` is constant here; :class:`Plateau` lowers it.
     step, steps : int
         Steps done and planned.
     warmup : float, default 0
         Share of the steps over which the rate rises linearly from 0.
     floor : float, default 0
-        The lowest share; cosines end there.
+        The lowest share; lines and cosines end there.
     period : int, default 0
         Steps of the first cosine of ``warm_restarts``; each further one is twice as long. Steps of a stair of
         ``stairs``.
@@ -36,6 +36,8 @@ def factor(
     rising = round(warmup * steps)
     if step < rising:
         return (step + 1) / rising
+    if schedule == "linear":
+        return max(floor, 1 - (1 - floor) * (step - rising) / max(1, steps - rising))
     if schedule == "cosine":
         return _cosine((step - rising) / max(1, steps - rising), floor)
     if schedule == "warm_restarts":

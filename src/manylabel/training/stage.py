@@ -23,7 +23,7 @@ class Stage(BaseModel):
         ``sgd`` has momentum 0.9; the weight decay of ``adam`` is an L2 penalty, that of ``adamw`` is decoupled.
     lr : float, default 4e-4
     weight_decay : float, default 0
-    schedule : "cosine", "constant", "warm_restarts", "stairs" or "plateau", default "cosine"
+    schedule : "cosine", "linear", "constant", "warm_restarts", "stairs" or "plateau", default "cosine"
     warmup : float, default 0
         Share of the steps over which the rate rises from 0.
     floor : float, default 0
@@ -53,7 +53,7 @@ class Stage(BaseModel):
     optimiser: Literal["adam", "adamw", "sgd"] = "adam"
     lr: float = Field(4e-4, gt=0)
     weight_decay: float = Field(0.0, ge=0)
-    schedule: Literal["cosine", "constant", "warm_restarts", "stairs", "plateau"] = "cosine"
+    schedule: Literal["cosine", "linear", "constant", "warm_restarts", "stairs", "plateau"] = "cosine"
     warmup: float = Field(0.0, ge=0, le=1)
     floor: float = Field(0.0, ge=0, le=1)
     period: int = Field(50, ge=1)
@@ -75,10 +75,13 @@ class Group:
     parameters : FlatParameters
     rate : float, default 1.0
         Their learning rate as a multiple of the stage's.
+    weight_decay : float or None, default None
+        Their weight decay; None takes the stage's.
     """
 
     parameters: FlatParameters
     rate: float = 1.0
+    weight_decay: float | None = None
 
 
 class Task(Protocol):

@@ -1,0 +1,37 @@
+"""Commands that measure what the losses cost."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from manylabel.cli.option_values import threads as thread_counts
+from manylabel.cli.output import make_console
+
+bench_app = typer.Typer(no_args_is_help=True, help="Benchmarks: what the losses cost on this machine.")
+
+
+@bench_app.command("losses")
+def bench_losses(
+    cases: Annotated[
+        list[str] | None,
+        typer.Argument(help="Cases by name; all of them take some minutes.", show_default="all"),
+    ] = None,
+    threads: Annotated[
+        str, typer.Option("--threads", help="Numbers of threads to measure with, comma between.")
+    ] = "1",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
+) -> None:
+    """Time, memory and error of the losses beside their goals, as ratios measured in one run.
+
+    Times are compared with textbook forms and with bare matrix products of the same size, in turn.
+    """
+    from manylabel.benchmarking import losses, table
+
+    rows = losses.rows(cases or (), thread_counts(threads))
+    if markdown:
+        for line in table.markdown(rows):
+            typer.echo(line)
+    else:
+        table.show(rows, make_console())

@@ -1,0 +1,103 @@
+"""Commands that list and describe data sets and methods."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from manylabel.cli.options import DataDir
+from manylabel.cli.output import make_console, print_rows
+
+data_app = typer.Typer(no_args_is_help=True, help="Data sets: list them, fetch them, look into them.")
+methods_app = typer.Typer(no_args_is_help=True, help="Methods: list them, see their recipes.")
+
+
+@data_app.command("list")
+def data_list(data_dir: DataDir = None) -> None:
+    """The data sets that can be named, with their size and where they come from."""
+    from manylabel import data
+    from manylabel.data import scenes
+    from manylabel.data.catalogue import catalogue
+
+    entries = catalogue()
+    rows = []
+    for name in data.names(data_dir):
+        if name == "digits":
+            size, side = f"{scenes.N_TRAIN} / {scenes.N_TEST}", scenes.CANVAS
+            about = "pictures of one to four handwritten digits, composed in memory"
+            rows.append((name, size, f"{side} x {side}", str(scenes.N_DIGITS), about))
+        elif name in entries:
+            entry = entries[name]
+            size = f"{entry.rows[0]} / {entry.rows[1]}"
+            rows.append((name, size, str(entry.features), str(entry.labels), entry.about))
+        else:
+            rows.append((name, "", "", "", f"in {data_dir}"))
+    print_rows(("name", "train / test rows", "features", "labels", "what it is"), rows)
+
+
+@data_app.command("get")
+def data_get(
+    name: Annotated[str, typer.Argument(help="A data set of [cyan]manylabel data list[/].")],
+    data_dir: DataDir = None,
+) -> None:
+    """Fetch a data set of the catalogue and verify it; into --data-dir, or else into the cache."""
+    from manylabel import data
+    from manylabel.data.catalogue import cache_folder, catalogue, download
+
+    entry = catalogue().get(name)
+    if entry is not None and not (data_dir and (data_dir / name).is_dir()):
+        download(entry, data_dir or cache_folder())
+    dataset = data.load(name, data_dir)
+    typer.echo(f"{dataset.name}: {len(dataset.train)} training and {len(dataset.test)} test rows")
+    typer.echo(dataset.source)
+
+
+@data_app.command("describe")
+def data_describe(
+    name: Annotated[str, typer.Argument(help="A data set by name or by path.")], data_dir: DataDir = None
+) -> None:
+    """A data set in numbers: rows, labels, how frequent they are, split, source, licence."""
+    from manylabel import data
+    from manylabel.study.records import flattened
+
+    facts = flattened(data.describe(data.load(name, data_dir)))
+    remarks = facts.pop("remarks")
+    rows = [(fact, str(value)) for fact, value in facts.items()] + [("remark", text) for text in remarks]
+    print_rows(("fact", "value"), rows)
+
+
+@methods_app.command("list")
+def methods_list() -> None:
+    """All methods, one a line; then the same as their papers train them."""
+    from manylabel import methods
+
+    for heading, of_papers in (("method", False), ("as its paper trains it", True)):
+        names = [name for name in methods.names() if name.startswith(methods.PAPER) == of_papers]
+        print_rows((heading, "what it is"), [(name, methods.get(name).recipe.summary) for name in names])
+
+
+@methods_app.command("describe")
+def methods_describe(
+    name: Annotated[str, typer.Argument(help="A method of [cyan]manylabel methods list[/].")],
+) -> None:
+    """The recipe of a method: every setting that --set can replace, and the scores to expect."""
+    from rich.markup import escape
+
+    from manylabel import methods
+    from manylabel.study.records import flattened
+    from manylabel.study.tables import expectation
+
+    recipe = methods.get(name).recipe
+    console = make_console()
+    console.print(f"[bold]{name}[/]  {escape(recipe.about)}\n{escape(recipe.source)}", highlight=False)
+    for kind in ("vectors", "images"):
+        settings = flattened(getattr(recipe, kind).model_dump(mode="json"))
+        if settings:
+            rows = [(key, json.dumps(value)) for key, value in settings.items()]
+            print_rows((f"setting for {kind}", "value"), rows)
+        else:
+            console.print(f"It is not defined for {kind}.", highlight=False)
+    for expected in recipe.expected:
+        console.print(expectation(expected), highlight=False)

@@ -1,0 +1,69 @@
+"""What options of the command line hold: lists of numbers, names and methods, and settings as NAME=VALUE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from manylabel.errors import ManyLabelError
+
+
+def threads(text: str) -> tuple[int, ...]:
+    """Numbers of threads, comma between."""
+    counts = tuple(int(part) for part in text.split(",") if part.strip().isdecimal())
+    if not counts or min(counts) < 1:
+        raise ManyLabelError("--threads", "numbers above 0 with commas between", repr(text))
+    return counts
+
+
+def seeds(text: str) -> tuple[int, ...]:
+    """How many seeds from 0 on, or the seeds themselves."""
+    try:
+        given = [int(part) for part in text.removesuffix(",").split(",")]
+    except ValueError:
+        given = []
+    if not given or min(given) < 0 or given == [0]:
+        hint = "Give a number of seeds such as 3, or the seeds themselves such as 0,7."
+        raise ManyLabelError("--seeds", "a number above 0, or seeds with commas between", repr(text), hint)
+    listed = "," in text
+    return tuple(dict.fromkeys(given)) if listed else tuple(range(given[0]))
+
+
+def settings(assignments: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Method -> setting -> value, from NAME=VALUE and METHOD.NAME=VALUE; a METHOD means all its variants too."""
+    from manylabel.study.variants import Variant, value_of
+
+    found: dict[str, dict[str, Any]] = {}
+    for assignment in assignments:
+        name, equals, text = assignment.rpartition("=")
+        if not name or not equals:
+            raise ManyLabelError("--set", "NAME=VALUE or METHOD.NAME=VALUE", repr(assignment))
+        heads = [(method, head) for method in methods for head in (Variant.parse(method).method, method)]
+        meant = {method: head for method, head in heads if name.startswith(f"{head}.")}
+        for method in meant or methods:
+            setting = name.removeprefix(f"{meant[method]}.") if meant else name
+            found.setdefault(method, {})[setting] = value_of(text)
+    return found
+
+
+def methods(text: str) -> tuple[str, ...]:
+    """Methods and variants, in the spelling that names their folders."""
+    from manylabel.study.variants import Variant, split
+
+    return tuple(dict.fromkeys(str(Variant.parse(part)) for part in split(text)))
+
+
+def names(option: str, text: str) -> tuple[str, ...]:
+    """At least one name, comma between."""
+    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not found:
+        raise ManyLabelError(option, "names with commas between", repr(text))
+    return found
+
+
+def numbers(option: str, text: str) -> tuple[float, ...]:
+    """Numbers in ascending order, comma between."""
+    try:
+        return tuple(sorted({float(part) for part in names(option, text)}))
+    except ValueError:
+        raise ManyLabelError(option, "numbers with commas between", repr(text)) from None

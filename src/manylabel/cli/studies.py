@@ -1,0 +1,321 @@
+"""Commands that train: run, tune, reproduce; and the report of what a run left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from manylabel.cli import option_values
+from manylabel.cli.options import DataDir, Protocol, ProtocolOption
+from manylabel.cli.output import make_console, print_rows, report_failures, show_report
+from manylabel.errors import ManyLabelError
+
+if TYPE_CHECKING:
+    from manylabel.study.plan import Plan
+    from manylabel.study.reproduction import Request
+    from manylabel.study.search import Search
+
+studies_app = typer.Typer()
+
+
+@studies_app.command(
+    epilog="Examples:\n\n"
+    "[cyan]manylabel run digits --methods bce,mulsupcon --seeds 3[/]\n\n"
+    "[cyan]manylabel run yeast --methods bce,mulsupcon --protocol oracle --out runs/yeast[/]\n\n"
+    "[cyan]manylabel run path/to/data.arff --methods bce --seeds 0,7[/]\n\n"
+    "[cyan]manylabel run scene -m mulsupcon --set pretrain.temperature=0.2[/]"
+)
+def run(
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="A data set by name (see [cyan]manylabel data list[/]) or by path: ARFF, npz, or a folder."
+        ),
+    ],
+    methods: Annotated[
+        str,
+        typer.Option(
+            "--methods",
+            "-m",
+            help="Methods to compare, comma between: names (see [cyan]manylabel methods list[/]), recipe files "
+            "(.toml), or scikit-learn classifiers by import path (sklearn.svm.LinearSVC). Brackets hold settings that "
+            "differ: 'mulsupcon[pretrain.temperature=0.2]'.",
+        ),
+    ] = "bce,mulsupcon",
+    seeds: Annotated[
+        str,
+        typer.Option(
+            "--seeds",
+            "-s",
+            help="How many seeds (3 means 0, 1 and 2), or the seeds themselves (0,7). A seed drives the "
+            "validation split, initialisation, the order of rows and augmentation.",
+        ),
+    ] = "3",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder of the study. Runs finished there are kept, unfinished ones are taken up.",
+            show_default="runs/DATA",
+        ),
+    ] = None,
+    protocol: Annotated[Protocol, ProtocolOption] = Protocol.tuned,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Replace a setting of the recipes, as NAME=VALUE for all methods or METHOD.NAME=VALUE for "
+            "one; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            help="Runs made at the same time; results do not depend on it.",
+            show_default="one per core, or 1 on a GPU",
+        ),
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", help="Threads of each run.")] = 1,
+    data_dir: DataDir = None,
+    fraction: Annotated[
+        float,
+        typer.Option(
+            "--fraction",
+            help="Train on a share of the training rows, stratified by label, validation rows taken out of it; "
+            "with one seed, a smaller share lies inside a larger one.",
+        ),
+    ] = 1.0,
+) -> None:
+    """Train methods over seeds on one data set, compare them on its test rows, and write a report.
+
+    Ends with a table, the path of the report, and one sentence that says which method won and by how much.
+    Ctrl-C is safe: the same command goes on where it stopped.
+    """
+    from manylabel.study.plan import Plan
+
+    names = option_values.methods(methods)
+    plan = Plan(
+        data=data,
+        methods=names,
+        seeds=option_values.seeds(seeds),
+        out=out or Path("runs") / Path(data).stem,
+        settings=option_values.settings(settings or [], names),
+        protocol=protocol.value,
+        jobs=jobs,
+        threads=threads,
+        data_dir=data_dir,
+        fraction=fraction,
+    )
+    _run(plan)
+
+
+@studies_app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="The --out folder of a run.")],
+    protocol: Annotated[Protocol | None, ProtocolOption] = None,
+    temperature: Annotated[
+        float, typer.Option(help="Of the class heat map; lower values show smaller differences.")
+    ] = 1.0,
+) -> None:
+    """Write the report of a study again, from what its finished runs left in the folder."""
+    from manylabel.study import report
+
+    show_report(report.write(folder, None if protocol is None else protocol.value, temperature))
+
+
+@studies_app.command(
+    epilog="Examples:\n\n"
+    "[cyan]manylabel tune yeast --method mulsupcon --trials 40[/]\n\n"
+    "[cyan]manylabel tune yeast scene --method bce --trials 60 --metric macro_f1,micro_f1 --seeds 2[/]\n\n"
+    "[cyan]manylabel run yeast --methods runs/tune-bce/best.toml,bce[/]"
+)
+def tune(
+    data: Annotated[
+        list[str], typer.Argument(help="Data sets by name or path; one set of hyperparameters for all.")
+    ],
+    method: Annotated[
+        str, typer.Option("--method", "-m", help="A name, a recipe file or an import path.")
+    ] = "mulsupcon",
+    trials: Annotated[
+        int, typer.Option("--trials", "-n", help="Trials in all; a later call with more goes on.")
+    ] = 30,
+    metric: Annotated[
+        str, typer.Option("--metric", help="What to raise on development rows; the mean of several.")
+    ] = "macro_f1",
+    protocol: Annotated[Protocol, ProtocolOption] = Protocol.tuned,
+    seeds: Annotated[str, typer.Option("--seeds", "-s", help="Seeds of training in each trial.")] = "1",
+    splits: Annotated[int, typer.Option("--splits", help="Draws of development rows in each trial.")] = 1,
+    space: Annotated[
+        Path | None,
+        typer.Option(
+            "--space", help="TOML file of what to search.", show_default="that of the method's family"
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Replace a setting in every trial, NAME=VALUE.", show_default=False),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage",
+            help="URL of an Optuna storage that several machines share.",
+            show_default="SQLite in the folder",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder.", show_default="runs/tune-METHOD")
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", help="Threads of training.")] = 1,
+    data_dir: DataDir = None,
+) -> None:
+    """Search hyperparameters on rows of the training part; test rows are never looked at.
+
+    A fifth of the training rows is held out to measure on; the rest is split into training and validation rows
+    as in a run. Ends with the best trials, a picture, and the winner as a recipe file. Ctrl-C is safe, and the
+    same command at the same time in several terminals shares the work.
+    """
+    from manylabel import methods
+    from manylabel.study.search import Search
+
+    if splits < 1:
+        raise ManyLabelError("--splits", "at least 1", str(splits))
+    search = Search(
+        data=tuple(data),
+        method=method,
+        trials=trials,
+        out=out or Path("runs") / f"tune-{methods.short_name(method)}",
+        settings=option_values.settings(settings or [], [method]).get(method, {}),
+        metrics=tuple(part.strip() for part in metric.split(",")),
+        protocol=protocol.value,
+        seeds=option_values.seeds(seeds),
+        splits=tuple(range(splits)),
+        space=space,
+        storage=storage,
+        threads=threads,
+        data_dir=data_dir,
+    )
+    _tune(search)
+
+
+@studies_app.command(
+    epilog="Examples:\n\n"
+    "[cyan]manylabel reproduce[/]  what there is, and what it costs\n\n"
+    "[cyan]manylabel reproduce mulsupcon-table-2-3 --sets yeast --seeds 1[/]\n\n"
+    "[cyan]manylabel reproduce low-data --methods bce,mulsupcon --at 0.01,0.1,1[/]\n\n"
+    "[cyan]manylabel reproduce win-tie-loss --methods mulsupcon,reg[/]"
+)
+def reproduce(
+    name: Annotated[str | None, typer.Argument(help="What to reproduce; without it, all are listed.")] = None,
+    sets: Annotated[str | None, typer.Option("--sets", help="Data sets in place of the usual ones.")] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option("--methods", "--method", "-m", help="Methods in place of the usual ones, as in a run."),
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option("--seeds", "-s", help="How many, or a list, as in a run.")
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="Values of the axis of curves: shares of the rows, epochs, temperatures."),
+    ] = None,
+    epochs_scale: Annotated[
+        float,
+        typer.Option(
+            "--epochs-scale",
+            help="Multiply the epochs of all trainings, for a quick look; every heading will say so.",
+        ),
+    ] = 1.0,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of all reproductions.")] = Path(
+        "runs/reproduce"
+    ),
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Runs made at the same time.")] = None,
+    threads: Annotated[int, typer.Option("--threads", help="Threads of each run.")] = 1,
+    data_dir: DataDir = None,
+) -> None:
+    """Make published tables and figures again, ours beside the published values.
+
+    Writes README.md, pictures and values.csv into OUT/NAME. Ctrl-C is safe: the same command goes on where it stopped.
+    """
+    from manylabel.study import reproduction
+    from manylabel.study.reproduction import cost
+
+    if name is None:
+        print_rows(cost.HEADINGS, cost.rows())
+        return
+    request = reproduction.Request(
+        name=name,
+        out=out,
+        sets=None if sets is None else option_values.names("--sets", sets),
+        methods=None if methods is None else option_values.methods(methods),
+        seeds=None if seeds is None else option_values.seeds(seeds),
+        at=None if at is None else option_values.numbers("--at", at),
+        epochs_scale=epochs_scale,
+        data_dir=data_dir,
+        jobs=jobs,
+        threads=threads,
+    )
+    _reproduce(request)
+
+
+def _run(plan: Plan) -> None:
+    from manylabel.study import execution, plots, report
+    from manylabel.study.display import Display
+
+    plots.require_matplotlib()
+    try:
+        with Display(make_console(stderr=True), plan.weights, plan.protocol) as display:
+            failed = execution.run(plan, display)
+        if plan.folder.study_file.exists() and plan.folder.finished_runs():
+            with make_console(stderr=True).status("writing the report"):
+                written = report.write(plan.out, plan.protocol)
+            show_report(written)
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped. Go on where it stopped with:\n  {plan.command}", err=True)
+        raise typer.Exit(130) from None
+    if failed:
+        report_failures(failed)
+
+
+def _tune(search: Search) -> None:
+    from manylabel.study import tune, tune_report
+    from manylabel.study.plots import require_matplotlib
+
+    require_matplotlib()
+    try:
+        study = tune.run(search, lambda line: typer.echo(line, err=True))
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped. Go on where it stopped with:\n  {search.command}", err=True)
+        raise typer.Exit(130) from None
+    found, console = tune_report.write(search, study), make_console()
+    console.print(found.table.rich(console.width))
+    for line in (found.sentence, f"recipe: {found.recipe}", f"picture: {found.picture}", found.command):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _reproduce(request: Request) -> None:
+    from manylabel.study import plots, reproduction
+
+    plots.require_matplotlib()
+    try:
+        failed = reproduction.carry_out(request, make_console(stderr=True))
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped. Go on where it stopped with:\n  {request.command}", err=True)
+        raise typer.Exit(130) from None
+    if failed and request.findings.is_empty:
+        report_failures(failed)
+    page, console = reproduction.write(request), make_console()
+    for section in page.sections:
+        for table in section.tables:
+            console.print(table.rich(console.width))
+        for sentence in section.sentences:
+            console.print(f"{sentence}\n", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"page: {page.path}", highlight=False, soft_wrap=True, markup=False)
+    if failed:
+        report_failures(failed)

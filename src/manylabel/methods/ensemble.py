@@ -1,0 +1,105 @@
+"""Several members of one method, trained from different seeds, whose probabilities are averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from manylabel.data.dataset import Features, Kind, Rows
+from manylabel.methods.base import Method
+from manylabel.methods.recipe import AnyRecipe
+from manylabel.methods.scorer import Scorer
+from manylabel.training import Listener, Progress, checkpoint
+
+type_name = "ensemble"
+
+
+class Ensemble:
+    """Train ``recipe.members`` members; see :class:`manylabel.methods.Method` for :meth:`fit`.
+
+    Parameters
+    ----------
+    member : Method
+        Trains each of them; member k of seed s has the seed ``1000 s + k``.
+    """
+
+    def __init__(self, member: Method) -> None:
+        self.member, self.name = member, member.name
+
+    @property
+    def recipe(self) -> AnyRecipe:
+        return self.member.recipe
+
+    def fit(
+        self,
+        train: Rows,
+        validation: Rows,
+        *,
+        kind: Kind = "vectors",
+        seed: int = 0,
+        folder: Path | None = None,
+        progress: Listener | None = None,
+    ) -> EnsembleScorer:
+        members = []
+        for k in range(self.recipe.members):
+            own = None if folder is None else folder / f"member-{k}"
+            if own is not None:
+                own.mkdir(parents=True, exist_ok=True)
+            listener = None if progress is None else _numbered(progress, k, self.recipe.members)
+            members.append(
+                self.member.fit(
+                    train, validation, kind=kind, seed=1000 * seed + k, folder=own, progress=listener
+                )
+            )
+        return EnsembleScorer(members)
+
+
+def _numbered(progress: Listener, k: int, members: int) -> Listener:
+    """Tells of the stages of one member as some of those of all."""
+
+    def tell(told: Progress) -> None:
+        stages = tuple(f"{stage} {i + 1}/{members}" for i in range(members) for stage in told.stages)
+        progress(replace(told, stage=f"{told.stage} {k + 1}/{members}", stages=stages))
+
+    return tell
+
+
+class EnsembleScorer:
+    """Scorers whose probabilities are averaged; see :class:`manylabel.methods.Scorer`.
+
+    Parameters
+    ----------
+    members : sequence of Scorer
+    """
+
+    def __init__(self, members: Sequence[Scorer]) -> None:
+        self.members = tuple(members)
+
+    def scores(self, X: Features) -> np.ndarray[Any, Any]:
+        """The mean of the members' probabilities, (n, n_labels) float32."""
+        mean: np.ndarray[Any, Any] = np.mean([member.scores(X) for member in self.members], axis=0)
+        return mean.astype(np.float32)
+
+    def embed(self, X: Features) -> np.ndarray[Any, Any]:
+        """The members' representations side by side, (n, sum of H) float32."""
+        return np.concatenate([member.embed(X) for member in self.members], axis=1)
+
+    def save(self, path: Path) -> None:
+        """Write one file that names the members, and the file of each member beside it."""
+        checkpoint.save(path, {"members": torch.tensor(len(self.members))}, {"type": type_name})
+        for k, member in enumerate(self.members):
+            member.save(_of_member(path, k))
+
+    @classmethod
+    def load(cls, path: Path, n_members: int, load: Callable[[Path], Scorer]) -> EnsembleScorer:
+        """Read what :meth:`save` wrote, each member with ``load``."""
+        return cls([load(_of_member(path, k)) for k in range(n_members)])
+
+
+def _of_member(path: Path, k: int) -> Path:
+    return path.with_name(f"{path.stem}.member-{k}{path.suffix}")

@@ -1,0 +1,218 @@
+"""Joint training: encoder and classifier on a loss of the logits and a contrastive loss at once."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from manylabel.data.dataset import Kind, Rows
+from manylabel.errors import ManyLabelError
+from manylabel.methods.base import prepare, seeded, start_run
+from manylabel.methods.classification import Classification, LogitLoss, build_criterion
+from manylabel.methods.contrastive_term import ContrastiveTerm, ContrastSettings, build_contrast, build_term
+from manylabel.methods.networks import width
+from manylabel.methods.recipe import ClassifySettings, Recipe, Settings
+from manylabel.methods.rows import Resident
+from manylabel.methods.scorer import NetworkScorer
+from manylabel.models import FlatParameters, Inputs
+from manylabel.training import Group, Listener
+
+
+class JointContrast(ContrastSettings):
+    """The contrastive loss and what it weighs beside that of the classifier.
+
+    Attributes
+    ----------
+    weight : float, default 0.1
+        At the start of training.
+    balance : "fixed", "linear", "cosine" or "learnt", default "fixed"
+        The weight stays, falls to 0 at the last step, or is learnt; see :class:`Balance`.
+    """
+
+    weight: float = Field(0.1, gt=0)
+    balance: Literal["fixed", "linear", "cosine", "learnt"] = "fixed"
+
+
+class JointSettings(Settings):
+    """All settings of one kind of data; masking and other views are those under ``classify.views``.
+
+    Attributes
+    ----------
+    contrast : JointContrast
+    """
+
+    contrast: JointContrast = JointContrast()
+
+
+class JointRecipe(Recipe):
+    """A recipe of the family "joint".
+
+    Attributes
+    ----------
+    contrast : str
+        Name of the contrastive loss; ``loss`` is that of the classifier.
+    """
+
+    contrast: str
+    vectors: JointSettings
+    images: JointSettings
+
+
+class Balance(nn.Module):
+    """Two losses as one.
+
+    Parameters
+    ----------
+    weight : float
+        Of the contrastive loss at the start.
+    kind : "fixed", "linear", "cosine" or "learnt"
+    steps : int
+        Steps of the training.
+
+    Notes
+    -----
+    Fixed, linear and cosine: ``L = L_classifier + w_t L_contrast`` with ``w_t`` equal to w, to w (1 - t/T), or to
+    w (1 + cos(pi t/T)) / 2 at step t of T. Learnt, the uncertainty weighting of A. Kendall, Y. Gal, R. Cipolla,
+    "Multi-Task Learning Using Uncertainty to Weigh Losses", CVPR 2018::
+
+        L = exp(-a) L_classifier + a/2 + exp(-b) L_contrast + b/2
+
+    with ``a = log sigma_1^2`` from 0 and ``b = log sigma_2^2`` from -log w, trained along without weight decay.
+    """
+
+    step: Tensor
+
+    def __init__(self, weight: float, kind: str, steps: int) -> None:
+        super().__init__()
+        self.weight, self.kind, self.steps = weight, kind, steps
+        self.register_buffer("step", torch.tensor(0))
+        self.log_variances: nn.Parameter | None = None
+        if kind == "learnt":
+            self.log_variances = nn.Parameter(torch.tensor([0.0, -math.log(weight)]))
+
+    def forward(self, classifier: Tensor, contrast: Tensor) -> Tensor:
+        """The loss of one step, of two scalars."""
+        if self.log_variances is not None:
+            losses = torch.stack([classifier, contrast])
+            return (torch.exp(-self.log_variances) * losses + self.log_variances / 2).sum()
+        share = self._share(int(self.step) / self.steps)
+        self.step += 1
+        return classifier + self.weight * share * contrast
+
+    def _share(self, progress: float) -> float:
+        if self.kind == "linear":
+            return 1 - progress
+        return (1 + math.cos(math.pi * progress)) / 2 if self.kind == "cosine" else 1.0
+
+
+class JointTraining(Classification):
+    """Train encoder and classifier on both losses; what is monitored is the classifier alone.
+
+    Parameters
+    ----------
+    inputs : Inputs
+    encoder : nn.Module
+    classifier : nn.Module
+    train, validation : Resident
+    settings : ClassifySettings
+    loss : callable (logits, Y) -> scalar
+    term : ContrastiveTerm
+        Of ``encoder``.
+    balance : Balance
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        encoder: nn.Module,
+        classifier: nn.Module,
+        train: Resident,
+        validation: Resident,
+        settings: ClassifySettings,
+        loss: LogitLoss,
+        term: ContrastiveTerm,
+        balance: Balance,
+    ) -> None:
+        super().__init__(inputs, encoder, classifier, train, validation, settings, loss, term.groups)
+        self.encoder, self.classifier, self.term, self.balance = encoder, classifier, term, balance
+        self.module = nn.ModuleDict({"network": self.network, "term": term, "balance": balance})
+        if balance.log_variances is not None:
+            self.groups.append(Group(FlatParameters([balance.log_variances]), weight_decay=0.0))
+
+    def loss(self, rows: Tensor) -> Tensor:
+        """Both losses of views of these rows."""
+        train = self.rows.train
+        Y = train.Y[rows]
+        own, others = self.term.views(train.X[rows], self.view)
+        h = self.encoder(own)  # (n_encoded * B, H)
+        logits = self.classifier(h)
+        classification = self.criterion(logits, Y.repeat(self.term.n_encoded, 1))
+        return self.balance(classification, self.term(h, Y, others))  # type: ignore[no-any-return]
+
+
+class JointMethod:
+    """Classifier and contrast at once; see :class:`manylabel.methods.Method` for :meth:`fit`.
+
+    Parameters
+    ----------
+    recipe : JointRecipe
+    encoder : nn.Module, optional
+        A network (B, *shape) -> (B, H) in place of the recipe's; it is copied, not changed.
+
+    Raises
+    ------
+    ManyLabelError
+        For settings that the losses do not take, and for an encoder with a learning rate of its own.
+    """
+
+    stages = ("train",)
+
+    def __init__(self, recipe: JointRecipe, encoder: nn.Module | None = None) -> None:
+        self.name, self.recipe, self.encoder = recipe.name, recipe, encoder
+        for settings in (recipe.vectors, recipe.images):
+            build_contrast(
+                recipe.contrast, settings.contrast
+            )  # refuses unknown settings before data are read
+            build_criterion(recipe.loss, settings.classify.loss)
+            rate = settings.classify.encoder_rate
+            if rate != 1:
+                raise ManyLabelError(f"method {self.name}", "classify.encoder_rate 1", repr(rate))
+
+    def fit(
+        self,
+        train: Rows,
+        validation: Rows,
+        *,
+        kind: Kind = "vectors",
+        seed: int = 0,
+        folder: Path | None = None,
+        progress: Listener | None = None,
+    ) -> NetworkScorer:
+        run = start_run(self.recipe, self.stages, train, validation, seed, folder, progress)
+        settings = self.recipe.images if kind == "images" else self.recipe.vectors
+        stage, contrast = settings.classify.stage, settings.contrast
+        with seeded(seed):
+            ready = prepare(self.recipe, self.encoder, train, kind)
+            inputs, encoder = ready.inputs, ready.encoder
+            classifier = nn.Linear(width(encoder, inputs), train.Y.n_labels).to(inputs.mean.device)
+            parts = Resident.of(train, inputs), Resident.of(validation, inputs)
+            criterion = build_criterion(self.recipe.loss, settings.classify.loss)
+            term = build_term(self.recipe.contrast, inputs, encoder, parts[0].Y, contrast, stage.batch)
+            balance = Balance(contrast.weight, contrast.balance, stage.epochs * (len(train) // stage.batch))
+            task = JointTraining(
+                inputs,
+                encoder,
+                classifier,
+                *parts,
+                settings.classify,
+                criterion,
+                term,
+                balance.to(inputs.mean.device),
+            )
+            run.train("train", task, stage)
+        return NetworkScorer(inputs, encoder, classifier, ready.built_from)

@@ -1,0 +1,158 @@
+"""Pictures that compare methods over settings and over data sets: curves with spreads, paired dots."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from manylabel.study.plots import INK, Picture, colours, new_figure, short, styled
+from manylabel.study.statistics import Summary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Curve: TypeAlias = dict[float, Summary]
+Pair: TypeAlias = tuple[Summary, Summary]
+
+MOST_COLUMNS = 3
+CHARACTERS_PER_INCH = 12
+MARKERS = "osD^vPX*"
+
+
+def curves(
+    panels: Mapping[str, Mapping[str, Curve]],
+    lines: Sequence[str],
+    x_label: str,
+    title: str,
+    logarithmic: bool = False,
+    names: Mapping[float, str] | None = None,
+) -> Picture:
+    """A panel per data set, a curve per line: mean over seeds, and its spread as a band.
+
+    Parameters
+    ----------
+    panels : data set -> line -> x -> Summary
+    lines : sequence of str
+        In the order of the legend; colours and markers belong to them in every panel.
+    x_label : str
+    title : str
+    logarithmic : bool, default False
+        Of the horizontal axis.
+    names : mapping of x to text, optional
+        What stands at a tick in place of its number.
+    """
+    colour = colours(lines)
+    columns = min(len(panels), MOST_COLUMNS)
+    with styled():
+        figure = new_figure(max(4.6, 0.6 + 3.0 * columns), 0.8 + 2.8 * -(-len(panels) // columns))
+        grid = figure.subplots(-(-len(panels) // columns), columns, squeeze=False)
+        for i, (axes, (data, panel)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
+            for line, curve in panel.items():
+                _draw(axes, curve, colour[line], MARKERS[lines.index(line) % len(MARKERS)], line)
+            axes.set_title(data, fontweight="bold")
+            axes.grid(axis="y")
+            _ticks(axes, sorted({x for curve in panel.values() for x in curve}), logarithmic, names or {})
+            if i + columns >= len(panels):
+                axes.set_xlabel(x_label)
+        for axes in grid.flat[len(panels) :]:
+            axes.remove()
+        _title(figure, title)
+        drawn = dict(
+            pair[::-1] for axes in figure.axes for pair in zip(*axes.get_legend_handles_labels(), strict=True)
+        )
+        shown = [line for line in lines if line in drawn]
+        figure.legend(
+            [drawn[line] for line in shown], shown, loc="outside lower center", ncols=min(len(shown) or 1, 4)
+        )
+    caption = "Markers are means over seeds, bands one standard deviation to each side."
+    return Picture(figure, title, caption, f"{title}: {', '.join(lines)} against {x_label}.")
+
+
+def _title(figure: Figure, title: str) -> None:
+    """On the left, in as many lines as the width takes."""
+    characters = int(CHARACTERS_PER_INCH * figure.get_figwidth())
+    figure.suptitle(textwrap.fill(title, characters), fontsize=10, x=0.01, ha="left")
+
+
+def _draw(axes: Axes, curve: Curve, colour: str, marker: str, label: str) -> None:
+    x = sorted(curve)
+    mean = np.array([curve[at].mean for at in x])
+    spread = np.nan_to_num([curve[at].spread for at in x])
+    axes.plot(x, mean, color=colour, marker=marker, markersize=4, linewidth=1.4, label=label)
+    axes.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.13, linewidth=0)
+
+
+def _ticks(axes: Axes, x: list[float], logarithmic: bool, names: Mapping[float, str]) -> None:
+    from matplotlib.ticker import NullLocator
+
+    if logarithmic:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(x, [names.get(at, f"{at:g}") for at in x])
+
+
+def paired_dots(panels: Mapping[str, Mapping[str, Pair]], methods: tuple[str, str], title: str) -> Picture:
+    """Two dots per data set joined by a line, and their difference; two panels per metric.
+
+    Parameters
+    ----------
+    panels : metric -> data set -> (Summary of the first method, Summary of the second)
+    methods : pair of str
+    title : str
+    """
+    colour = colours(methods)
+    first = next(iter(panels.values()))
+    order = sorted(first, key=lambda data: first[data][0].mean - first[data][1].mean)
+    with styled():
+        figure = new_figure(1.6 + 4.4 * len(panels), 1.5 + 0.27 * len(order))
+        grid = figure.subplots(1, 2 * len(panels), sharey=True, width_ratios=[1.7, 1] * len(panels))
+        for i, (metric, pairs) in enumerate(panels.items()):
+            _draw_dots(grid[2 * i], [pairs[data] for data in order], colour)
+            _draw_differences(grid[2 * i + 1], [pairs[data] for data in order], [*colour.values()])
+            grid[2 * i].set_xlabel(metric)
+            grid[2 * i + 1].set_xlabel(f"difference in {metric}")
+        grid[0].set_yticks(range(len(order)), [short(data) for data in order])
+        grid[0].set_ylim(-0.6, len(order) - 0.4)
+        _title(figure, title)
+        handles, labels = grid[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    caption = (
+        f"Dots: both methods on each data set, whiskers one standard deviation over seeds. Bars: {methods[0]} less "
+        f"{methods[1]}, in the colour of the better. On top the set where {methods[0]} is furthest ahead."
+    )
+    return Picture(figure, title, caption, f"{title}: two dots for each of {len(order)} data sets.")
+
+
+def _draw_dots(axes: Axes, pairs: Sequence[Pair], colour: Mapping[str, str]) -> None:
+    """The first method as filled dots, the second as rings: both show where they meet."""
+    axes.hlines(
+        range(len(pairs)), [a.mean for a, _ in pairs], [b.mean for _, b in pairs], color="#BBBBBB", zorder=1
+    )
+    for i, ((method, ink), size) in enumerate(zip(colour.items(), (4.5, 8), strict=True)):
+        means = [pair[i].mean for pair in pairs]
+        spreads = np.nan_to_num([pair[i].spread for pair in pairs])
+        axes.errorbar(
+            means, range(len(pairs)), xerr=spreads, fmt="none", ecolor=INK, elinewidth=0.7, alpha=0.5
+        )
+        fill = ink if i == 0 else "none"
+        axes.plot(
+            means, range(len(pairs)), "o", color=ink, markersize=size, markerfacecolor=fill, label=method
+        )
+    _rows(axes)
+
+
+def _draw_differences(axes: Axes, pairs: Sequence[Pair], ink: Sequence[str]) -> None:
+    differences = [ours.mean - theirs.mean for ours, theirs in pairs]
+    axes.barh(range(len(pairs)), differences, 0.55, color=[ink[by < 0] for by in differences])
+    axes.axvline(0, color=INK, linewidth=0.8)
+    _rows(axes)
+
+
+def _rows(axes: Axes) -> None:
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="y", length=0)

@@ -1,0 +1,78 @@
+"""Methods against a baseline over many data sets: wins, ties, losses, mean difference, signed-rank test."""
+
+from __future__ import annotations
+
+import re
+
+from manylabel.metrics import DISPLAY_NAMES
+from manylabel.study.curves import Pair, paired_dots
+from manylabel.study.reproduction.definition import Point, Section
+from manylabel.study.reproduction.findings import Findings
+from manylabel.study.statistics import WinTieLoss
+from manylabel.study.tables import Cell, Table, heading, signed
+
+METRICS = ("macro_f1", "map")
+PROTOCOL = "tuned"
+FEWEST_SETS = 6  # with fewer, no signed-rank test can reach a p-value below 0.05
+
+
+def contests(found: Findings) -> list[Section]:
+    """A section per method, each against the first."""
+    baseline, *challengers = found.reproduction.points
+    return [_contest(found, baseline, challenger) for challenger in challengers]
+
+
+def _contest(found: Findings, baseline: Point, challenger: Point) -> Section:
+    pairs = {metric: _pairs(found, baseline, challenger, metric) for metric in METRICS}
+    sentences = [_sentence(found, baseline, challenger, metric, pairs[metric]) for metric in METRICS]
+    title = found.heading(f"{challenger.line} against {baseline.line}, {PROTOCOL} protocol")
+    name = re.sub(r"[^\w.]+", "-", f"{challenger.line} against {baseline.line}")
+    picture = paired_dots(
+        {DISPLAY_NAMES[metric]: of for metric, of in pairs.items()}, (challenger.line, baseline.line), title
+    )
+    table = _table(title, baseline, challenger, pairs)
+    return Section(f"{challenger.line} against {baseline.line}", sentences, [table], {name: picture})
+
+
+def _pairs(found: Findings, baseline: Point, challenger: Point, metric: str) -> dict[str, Pair]:
+    """Data set -> both summaries, where both have runs."""
+    pairs = {}
+    for data in found.sets:
+        ours, theirs = (found.summary(data, point, metric, PROTOCOL) for point in (challenger, baseline))
+        if ours is not None and theirs is not None:
+            pairs[data] = (ours, theirs)
+    return pairs
+
+
+def _sentence(
+    found: Findings, baseline: Point, challenger: Point, metric: str, pairs: dict[str, Pair]
+) -> str:
+    if not pairs:
+        return f"{DISPLAY_NAMES[metric]}: no data set has runs of both methods yet."
+    result = WinTieLoss.of([o.mean for o, _ in pairs.values()], [t.mean for _, t in pairs.values()])
+    few = " (too few sets for any significance)" if len(pairs) < FEWEST_SETS else ""
+    return (
+        f"{DISPLAY_NAMES[metric]}: {challenger.line} against {baseline.line} over {len(pairs)} data sets: "
+        f"{result.wins} won, {result.ties} tied, {result.losses} lost; mean difference {result.mean:+.4f}; two-sided "
+        f"Wilcoxon signed-rank p = {result.p_value:.3g}{few}."
+    )
+
+
+def _table(title: str, baseline: Point, challenger: Point, pairs: dict[str, dict[str, Pair]]) -> Table:
+    rows = []
+    for data in pairs[METRICS[0]]:
+        cells = [Cell(data)]
+        for metric in METRICS:
+            ours, theirs = pairs[metric][data]
+            by = ours.mean - theirs.mean
+            cells += [
+                Cell(str(theirs), round(by, 3) < 0),
+                Cell(str(ours), round(by, 3) > 0),
+                Cell(signed(by)),
+            ]
+        rows.append(tuple(cells))
+    headings = ["set"]
+    for metric in METRICS:
+        name = heading(metric, PROTOCOL)
+        headings += [f"{name}, {baseline.line}", f"{name}, {challenger.line}", f"{name}, difference"]
+    return Table(title, tuple(headings), tuple(rows))

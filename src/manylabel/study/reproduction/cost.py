@@ -1,0 +1,51 @@
+"""What reproductions cost: runs, and hours by the time that such runs took on the same data."""
+
+from __future__ import annotations
+
+from manylabel.study.reproduction import catalogue
+from manylabel.study.reproduction.definition import Point, Reproduction
+from manylabel.study.variants import Variant
+
+HEADINGS = ("name", "what it shows", "data sets", "runs", "core hours, about")
+
+MINUTES = {
+    "yeast": 0.4,
+    "scene": 0.4,
+    "cal500": 0.2,
+    "corel5k": 2.5,
+    "corel16k001": 5.0,
+    "stackex_cs": 4.0,
+    "ohsumed": 5.0,
+    "delicious": 9.0,
+    "rcv1_subset1": 28.0,
+    "miml_scenes": 2.8,
+}
+"""Of one run of bce on one core of a server, extrapolated from short runs but for yeast."""
+USUAL_MINUTES = 10.0
+TIMES_BCE = {"lamp": 20.0, "mpvae": 5.0, "cgmvae": 2.5}
+USUAL_TIMES_BCE = 1.2
+
+
+def rows() -> list[tuple[str, ...]]:
+    """A row for each reproduction."""
+    everything = [catalogue.get(name) for name in catalogue.ITEMS]
+    return [(r.name, r.about, ", ".join(r.sets), str(runs(r)), f"{hours(r):.2g}") for r in everything]
+
+
+def runs(reproduction: Reproduction) -> int:
+    """How many trainings it takes."""
+    return len(reproduction.sets) * len(reproduction.points) * reproduction.seeds
+
+
+def hours(reproduction: Reproduction) -> float:
+    """Of training on one core, with the usual seeds; a rough estimate where a method or a set was not measured."""
+    minutes = sum(
+        MINUTES.get(data, USUAL_MINUTES) * _times_bce(point)
+        for data in reproduction.sets
+        for point in reproduction.points
+    )
+    return reproduction.seeds * minutes / 60
+
+
+def _times_bce(point: Point) -> float:
+    return TIMES_BCE.get(Variant.parse(point.method).method, USUAL_TIMES_BCE)

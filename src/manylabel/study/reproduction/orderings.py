@@ -1,0 +1,70 @@
+"""Losses compared among each other, beside the same comparison as published for data that are not at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from manylabel.study.reproduction import published
+from manylabel.study.reproduction.definition import Point, Section, Show
+from manylabel.study.reproduction.findings import Findings
+from manylabel.study.tables import Cell, Table, heading, signed
+
+METRICS = ("map", "hamming_accuracy", "example_f1", "macro_f1", "micro_f1", "precision_at_1")
+
+
+def ordering(table: str) -> Show:
+    """Sections with the values of all lines and with the last line's lead over each other one."""
+
+    def sections(found: Findings) -> list[Section]:
+        figures = published.figures(table)
+        sentences = (
+            f"The paper's own data ({', '.join(figures)}) are not at hand: what can be compared is the order of the "
+            "losses and by how much they differ.",
+        )
+        reached = [_reached(found, data) for data in found.sets]
+        differences = [_leads(found, other, figures) for other in found.reproduction.points[:-1]]
+        return [Section("Reached", sentences, reached), Section("Differences", (), differences)]
+
+    return sections
+
+
+def _reached(found: Findings, data: str) -> Table:
+    points = [point for point in found.reproduction.points if found.runs(data, point)]
+    rows = [(Cell(point.line), *_values(found, data, point)) for point in points]
+    return Table(found.heading(f"{data}, oracle protocol"), ("loss", *_headings()), tuple(rows))
+
+
+def _values(found: Findings, data: str, point: Point) -> tuple[Cell, ...]:
+    return tuple(Cell(str(found.summary(data, point, metric, "oracle"))) for metric in METRICS)
+
+
+def _leads(found: Findings, other: Point, figures: published.Figures) -> Table:
+    """What the last line is ahead of another, on our data sets and as published; bold where it is ahead."""
+    first = found.reproduction.points[-1]
+    means = {f"{data}, ours": _means(found, data) for data in found.sets}
+    means |= {f"{data}, published": figures[data] for data in figures}
+    rows = [
+        (Cell(name), *(_lead(of[first.line][m] - of[other.line][m]) for m in METRICS))
+        for name, of in means.items()
+        if {first.line, other.line} <= of.keys()
+    ]
+    title = found.heading(f"{first.line} less {other.line}, oracle protocol")
+    return Table(title, ("set", *_headings()), tuple(rows))
+
+
+def _lead(by: float) -> Cell:
+    return Cell(signed(by), round(by, 3) > 0)
+
+
+def _means(found: Findings, data: str) -> Mapping[str, Mapping[str, float]]:
+    """Line -> metric -> mean, of the lines that have runs."""
+    found_means: dict[str, dict[str, float]] = {}
+    for point in found.reproduction.points:
+        summaries = {metric: found.summary(data, point, metric, "oracle") for metric in METRICS}
+        if found.runs(data, point):
+            found_means[point.line] = {m: s.mean for m, s in summaries.items() if s is not None}
+    return found_means
+
+
+def _headings() -> tuple[str, ...]:
+    return tuple(heading(metric, "oracle") for metric in METRICS)

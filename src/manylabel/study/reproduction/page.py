@@ -1,0 +1,88 @@
+"""The page of a reproduction: README.md with tables and pictures, and values.csv with every value of every run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from manylabel.errors import ManyLabelError
+from manylabel.study.display import clock
+from manylabel.study.records import versions, write_atomic
+from manylabel.study.reproduction import published
+from manylabel.study.reproduction.definition import Section
+from manylabel.study.reproduction.execution import Request
+from manylabel.study.reproduction.findings import Findings
+from manylabel.study.tables import MEANING, Cell, Table
+
+
+@dataclass(frozen=True)
+class Page:
+    """What was found, and the file that shows it."""
+
+    path: Path
+    sections: tuple[Section, ...]
+
+
+def write(request: Request) -> Page:
+    """Write README.md, values.csv and the pictures, from what the finished runs left in the folder.
+
+    Raises
+    ------
+    ManyLabelError
+        If no run is finished.
+    """
+    found = request.findings
+    if found.is_empty:
+        raise ManyLabelError(
+            str(request.folder), "finished runs", "none", f"Make them with: {request.command}"
+        )
+    sections = (*found.reproduction.show(found), Section("Training time", tables=[_times(found)]))
+    for section in sections:
+        for name, picture in section.pictures.items():
+            picture.save(request.folder / f"{name}.png")
+            picture.save(request.folder / f"{name}.svg")
+    write_atomic(request.folder / "values.csv", found.csv().encode())
+    page = request.folder / "README.md"
+    write_atomic(page, "\n".join(_lines(request, found, sections)).encode())
+    return Page(page, sections)
+
+
+def _lines(request: Request, found: Findings, sections: tuple[Section, ...]) -> Iterator[str]:
+    reproduction = found.reproduction
+    yield f"# {found.heading(reproduction.name)}\n"
+    yield f"{reproduction.about}\n"
+    if found.budget:
+        yield f"**Trained with {found.budget}: not the figures of the full reproduction.**\n"
+    if found.missing:
+        yield f"**{found.missing} runs are not finished and not part of this page.**\n"
+    for section in sections:
+        yield f"## {section.title}\n"
+        yield from (f"{sentence}\n" for sentence in section.sentences)
+        for name, picture in section.pictures.items():
+            yield f"![{picture.alt}]({name}.svg)\n"
+            yield f"{picture.caption}\n"
+        for table in section.tables:
+            yield f"**{table.title}**\n"
+            yield f"{table.markdown()}\n"
+    yield "## Protocol\n"
+    yield f"{reproduction.protocol}\n"
+    yield from (f"- {protocol}: {MEANING[protocol]}." for protocol in ("tuned", "oracle"))
+    yield f"\nSeeds: {', '.join(map(str, found.seeds))}. Published figures: {published.source()}\n"
+    yield "## Repeat it\n"
+    yield f"```sh\n{request.command}\n```\n"
+    yield "Every value of every run is in `values.csv`; `manylabel report` shows each study by itself.\n"
+    yield from (f"- {name} {version}" for name, version in versions().items())
+
+
+def _times(found: Findings) -> Table:
+    """Mean training time of a run, and of all runs together."""
+    rows = []
+    for line in found.reproduction.lines:
+        points = found.reproduction.of(line)
+        each = [found.seconds(data, points) for data in found.sets]
+        cells = [Cell("-" if time is None else clock(time.mean)) for time in each]
+        whole = sum(time.mean * time.n for time in each if time is not None)
+        rows.append((Cell(line), *cells, Cell(clock(whole))))
+    title = found.heading("Training time of a run, wall clock")
+    return Table(title, ("method", *found.sets, "all runs together"), tuple(rows))

@@ -1,0 +1,189 @@
+"""What a search found: the best trials as a table, a picture, and the winner as a recipe file."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from manylabel import methods
+from manylabel.errors import ManyLabelError
+from manylabel.study.plots import FAINT, INK, PALETTE, new_figure, require_matplotlib, short, styled
+from manylabel.study.records import write_atomic
+from manylabel.study.search import Search
+from manylabel.study.tables import Cell, Table
+from manylabel.study.tune import PARTS, RECIPE, settings_of, trials_of
+
+if TYPE_CHECKING:
+    import optuna
+    from matplotlib.axes import Axes
+
+SHOWN = 5
+COLUMNS = 4
+FEWEST_FOR_IMPORTANCE = 10
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found.
+
+    Attributes
+    ----------
+    table : Table
+        The best trials.
+    sentence : str
+        The winner, beside the recipe as it was.
+    recipe, picture : Path
+    command : str
+        Trains the winner beside the recipe as it was.
+    """
+
+    table: Table
+    sentence: str
+    recipe: Path
+    picture: Path
+    command: str
+
+
+def write(search: Search, study: optuna.Study) -> Found:
+    """Write ``best.toml`` and ``search.png`` into the folder of a search.
+
+    Raises
+    ------
+    ManyLabelError
+        If no trial has succeeded.
+    """
+    require_matplotlib()
+    trials = trials_of(study)
+    if not trials:
+        raise ManyLabelError(str(search.out), "a search with a trial that succeeded", "none")
+    best, first = trials[0], next((t for t in trials if _is_recipe(t)), None)
+    recipe, picture = search.out / "best.toml", search.out / "search.png"
+    write_atomic(recipe, _recipe_text(search, best, len(trials)).encode())
+    write_atomic(picture, _picture(search, study, trials))
+    over = "" if first is None else f", against {first.value:.4f} of the recipe as it was"
+    sentence = (
+        f"Best of {len(trials)} trials: {search.objective} {best.value:.4f} in trial {best.number}{over}."
+    )
+    asked = ["manylabel", "run", search.data[0], "--methods", f"{recipe},{search.method}"]
+    asked += [] if search.data_dir is None else ["--data-dir", str(search.data_dir)]
+    return Found(best_table(search, trials), sentence, recipe, picture, shlex.join(asked))
+
+
+def best_table(search: Search, trials: Sequence[Any]) -> Table:
+    """The best trials and the recipe as it was, side by side: value, its part for each data set, settings."""
+    shown = [*trials[:SHOWN], *(trial for trial in trials[SHOWN:] if _is_recipe(trial))]
+    rows = [(search.objective, *(f"{trial.value:.4f}" for trial in shown))]
+    sets = list(trials[0].user_attrs[PARTS])
+    parts = [(f"on {name}", *(f"{trial.user_attrs[PARTS][name]:.4f}" for trial in shown)) for name in sets]
+    rows += parts if len(sets) > 1 else []
+    settings = [settings_of(search, trial) for trial in shown]
+    rows += [(name, *(_shown(found.get(name)) for found in settings)) for name in search.choices]
+    headings = ("trial", *(str(trial.number) + " (recipe)" * _is_recipe(trial) for trial in shown))
+    cells = tuple(tuple(Cell(text, column == 1) for column, text in enumerate(row)) for row in rows)
+    return Table("Best trials", headings, cells, numbers=False)
+
+
+def importances(study: optuna.Study, trials: Sequence[Any]) -> dict[str, float]:
+    """Share of the objective's variance that each setting explains, by a forest; empty for a few trials."""
+    if len(trials) < FEWEST_FOR_IMPORTANCE or len({trial.value for trial in trials}) == 1:
+        return {}
+    import optuna
+
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+    return optuna.importance.get_param_importances(study, evaluator=evaluator)
+
+
+def _is_recipe(trial: Any) -> bool:
+    return RECIPE in trial.user_attrs
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else json.dumps(value)
+
+
+def _recipe_text(search: Search, best: Any, n_trials: int) -> str:
+    """The winner as a recipe file that stands for itself."""
+    settings = {**search.settings, **settings_of(search, best)}
+    recipe = methods.get(search.method, **settings).recipe
+    table = recipe.model_dump(mode="json", exclude={"name", "expected"}, exclude_none=True)
+    sets = ", ".join(dict.fromkeys(problem.data for problem in search.problems))
+    table["about"] = (
+        f"{methods.short_name(search.method)} with settings found on rows of the training part of {sets}: "
+        f"{search.objective} {best.value:.4f} on development rows, the best of {n_trials} trials."
+    )
+    return f"# Found by: {search.command}\n" + toml(table)
+
+
+def toml(table: Mapping[str, Any], prefix: str = "") -> str:
+    """A nested table of numbers, texts, lists and tables as TOML."""
+    plain = {name: value for name, value in table.items() if not isinstance(value, dict)}
+    text = "".join(f"{_key(name)} = {json.dumps(value)}\n" for name, value in plain.items())
+    for name, value in table.items():
+        if isinstance(value, dict):
+            place = f"{prefix}{_key(name)}"
+            text += f"\n[{place}]\n{toml(value, place + '.')}"
+    return text
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
+
+
+def _picture(search: Search, study: optuna.Study, trials: Sequence[Any]) -> bytes:
+    """The objective trial by trial, and against each setting; the settings that matter most come first."""
+    weights = importances(study, trials)
+    names = sorted(search.choices, key=lambda name: -weights.get(name, 0.0))
+    bands = -(-len(names) // COLUMNS)
+    with styled():
+        figure = new_figure(2.6 * COLUMNS, 2.6 + 2.3 * bands)
+        grid = figure.add_gridspec(1 + bands, COLUMNS, height_ratios=[1.2, *[1.0] * bands])
+        _history(figure.add_subplot(grid[0, :]), search, trials)
+        for i, name in enumerate(names):
+            axes = figure.add_subplot(grid[1 + i // COLUMNS, i % COLUMNS])
+            _slice(axes, search, trials, name, weights.get(name))
+            if i % COLUMNS == 0:
+                axes.set_ylabel(short(search.objective, 24))
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _history(axes: Axes, search: Search, trials: Sequence[Any]) -> None:
+    by_number = sorted(trials, key=lambda trial: trial.number)
+    numbers, values = [t.number for t in by_number], [t.value for t in by_number]
+    axes.plot(numbers, values, "o", color=PALETTE[4], markersize=4, label="a trial")
+    best = np.maximum.accumulate(values)
+    axes.plot(numbers, best, color=PALETTE[0], linewidth=1.8, drawstyle="steps-post", label="best so far")
+    for trial in filter(_is_recipe, trials):
+        axes.axhline(trial.value, color=INK, linewidth=0.8, linestyle="--", label="the recipe as it was")
+    axes.set_title(
+        f"{methods.short_name(search.method)} on {', '.join(search.data)}, development rows",
+        fontweight="bold",
+    )
+    axes.set_xlabel("trial")
+    axes.set_ylabel(short(search.objective, 24))
+    axes.grid(axis="y", color=FAINT)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3)
+
+
+def _slice(axes: Axes, search: Search, trials: Sequence[Any], name: str, weight: float | None) -> None:
+    choice = search.choices[name]
+    values = [trial.params[name] for trial in trials]
+    if choice.choices is not None:
+        texts = [json.dumps(value) for value in choice.choices]
+        values = [texts.index(value) for value in values]
+        axes.set_xticks(range(len(texts)), [short(text, 14) for text in texts], rotation=20, ha="right")
+    elif choice.log:
+        axes.set_xscale("log")
+    axes.plot(values, [trial.value for trial in trials], "o", color=PALETTE[4], markersize=3.5)
+    axes.plot(values[:1], [trials[0].value], "D", color=PALETTE[1], markersize=5.5)
+    axes.set_title(short(name, 30) + ("" if weight is None else f" ({weight:.0%})"), fontsize=8)
+    axes.grid(axis="y", color=FAINT)
