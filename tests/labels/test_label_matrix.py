@@ -132,6 +132,8 @@ def test_packed_labels_are_those_of_numpy(shape):
     assert np.array_equal(layout.bits.numpy(), np.packbits(Y.numpy(), axis=1))
     assert torch.equal(layout.dense(torch.bool), Y)
     assert torch.equal(layout.sparse().dense(torch.bool), Y)
+    assert torch.equal(packed._packed_by_words(Y.to(torch.uint8)), layout.bits)
+    assert torch.equal(packed._unpacked_by_words(layout.bits)[:, : shape[1]], layout.dense(torch.uint8))
 
 
 @pytest.mark.parametrize("density", [0.05, 0.5])

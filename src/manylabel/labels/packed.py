@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -44,13 +45,10 @@ class PackedLabels(LabelMatrix):
         ManyLabelError
             If an entry is neither 0 nor 1.
         """
+        if isinstance(Y, PackedLabels):
+            return Y
         labels = LabelMatrix.of(Y, binary=True, who=who)
-        if isinstance(labels, PackedLabels):
-            return labels
-        n, c = labels.shape
-        entries = F.pad(labels.dense(torch.uint8), (0, -c % 8))
-        words = entries.flatten().view(torch.int64).view(n, -(-c // 8))
-        return PackedLabels((words * _GATHER >> 56).to(torch.uint8), c)
+        return PackedLabels(_packed(labels.dense(torch.uint8)), labels.n_labels)
 
     @property
     def device(self) -> torch.device:
@@ -141,6 +139,19 @@ class PackedLabels(LabelMatrix):
         return self.sparse().row_hashes()
 
 
+def _packed(entries: Tensor) -> Tensor:
+    """Bytes of 0 or 1 as bits, (n, m) -> (n, ceil(m / 8)) uint8; NumPy has it ready where it can reach."""
+    if entries.device.type == "cpu":
+        return torch.from_numpy(np.packbits(entries.numpy(), axis=1))
+    return _packed_by_words(entries)
+
+
+def _packed_by_words(entries: Tensor) -> Tensor:
+    n, m = entries.shape
+    words = F.pad(entries, (0, -m % 8)).flatten().view(torch.int64).view(n, -(-m // 8))
+    return (words * _GATHER >> 56).to(torch.uint8)
+
+
 @lru_cache
 def _bytes_of(device: torch.device) -> Tensor:
     """The eight bits of each byte as bytes, in one word, (256,) int64."""
@@ -151,6 +162,12 @@ def _bytes_of(device: torch.device) -> Tensor:
 
 def _unpacked(bits: Tensor) -> Tensor:
     """The bits of each byte as bytes, (n, m) -> (n, 8 m) uint8."""
+    if bits.device.type == "cpu":
+        return torch.from_numpy(np.unpackbits(bits.numpy(), axis=1))
+    return _unpacked_by_words(bits)
+
+
+def _unpacked_by_words(bits: Tensor) -> Tensor:
     words = _bytes_of(bits.device).index_select(0, bits.flatten().int())
     return words.view(bits.shape).view(torch.uint8)
 

@@ -111,8 +111,7 @@ class LabelQueue(nn.Module):
         """
         n = len(self)
         all_keys = torch.cat([keys, self.keys[:n].to(keys.dtype)])
-        labels = self.storable(labels)
-        all_labels = labels.followed_by(self.stored_labels)
+        all_labels = self.storable(labels).followed_by(self._wrapped(self.labels[:n]))
         if not self.running_sums:
             return all_keys, all_labels
         return all_keys, SummedLabels(all_labels, all_keys, *self.label_sums(keys, labels))
@@ -139,11 +138,14 @@ class LabelQueue(nn.Module):
         if keys.shape[1:] != self.keys.shape[1:] or labels.shape != (len(keys), self.n_labels):
             expected = f"keys (B, {self.keys.shape[1]}) and labels (B, {self.n_labels})"
             raise ManyLabelError("LabelQueue.push", expected, f"{tuple(keys.shape)} and {labels.shape}")
-        keys, labels = keys[-self.capacity :], labels.take(slice(-self.capacity, None))
+        if len(keys) > self.capacity:
+            keys, labels = keys[-self.capacity :], labels.take(slice(-self.capacity, None))
         n, start = len(keys), int(self.position)
         first = min(n, self.capacity - start)
-        self._write(start, keys[:first], labels.take(slice(first)))
-        if first < n:
+        if first == n:
+            self._write(start, keys, labels)
+        else:
+            self._write(start, keys[:first], labels.take(slice(first)))
             self._write(0, keys[first:], labels.take(slice(first, None)))
         self.position.fill_((start + n) % self.capacity)
         self.filled.fill_(min(len(self) + n, self.capacity))
