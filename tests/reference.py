@@ -158,6 +158,20 @@ def base(z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = Fal
     return mean_of_counted(pairwise(z, k, weights, tau, own), [any(w) for w in weights], z)
 
 
+def similarity_dissimilarity(
+    z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False
+) -> Tensor:
+    weights = []
+    for i in range(len(Y)):
+        row = [0.0] * len(T)
+        for a in range(len(T)):
+            both = float((Y[i] * T[a]).sum())
+            if both and not (own and a == i):
+                row[a] = both / float(Y[i].sum()) / (1 + float((T[a] * (1 - Y[i])).sum()))
+        weights.append([w / max(sum(v > 0 for v in row), 1) for w in row])
+    return mean_of_counted(pairwise(z, k, weights, tau, own), [any(w) for w in weights], z)
+
+
 def pair_weighted(z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False) -> Tensor:
     weights = []
     for i in range(len(Y)):

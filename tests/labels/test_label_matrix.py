@@ -8,7 +8,16 @@ import scipy.sparse as sp
 import torch
 
 from manylabel.errors import ManyLabelError
-from manylabel.labels import DenseLabels, LabelMatrix, OneLabel, SparseLabels, match_groups
+from manylabel.labels import (
+    DenseLabels,
+    LabelMatrix,
+    OneLabel,
+    PackedLabels,
+    SparseLabels,
+    SummedLabels,
+    match_groups,
+    packed,
+)
 
 
 def matrices(soft: bool = False, one: bool = False, n: int = 23, c: int = 7) -> list[LabelMatrix]:
@@ -18,6 +27,10 @@ def matrices(soft: bool = False, one: bool = False, n: int = 23, c: int = 7) -> 
         Y &= Y.cumsum(1) == 1
     values = Y * (torch.rand(n, c).double() if soft else 1)
     layouts = [DenseLabels(values), LabelMatrix.of(values.double().to_sparse())]
+    if not soft:
+        layouts.append(PackedLabels.pack(values))
+    keys = torch.zeros(n, 1)
+    layouts.append(SummedLabels(layouts[-1], keys, layouts[0].label_counts(), layouts[0].label_sums(keys)))
     if one:
         layouts.append(OneLabel(torch.where(Y.any(1), Y.int().argmax(1), c), c))
     return layouts
@@ -34,8 +47,16 @@ QUESTIONS = {
     "take_strided": lambda m: m.take(slice(1, 20, 3)).dense(),
     "take_positions": lambda m: m.take(np.array([4, 4, 0, 22])).dense(),
     "take_mask": lambda m: m.take(torch.arange(23) % 2 == 0).dense(),
+    "row_sums": lambda m: m.row_sums(torch.arange(2.0 * m.n_labels).view(-1, 2)),
+    "label_sums": lambda m: m.label_sums(torch.arange(46.0).view(23, 2)),
+    "label_sums_with_factors": lambda m: m.label_sums(torch.ones(23, 2), torch.arange(23.0)),
+    "compact": lambda m: m.compact().dense(),
+    "followed_by": lambda m: m.followed_by(m.take(slice(4))).dense(),
+    "with_identity": lambda m: m.with_identity().dense(),
+    "row_hashes": lambda m: m.row_hashes(),
+    "pick": lambda m: spread(m, m.pick(torch.arange(23.0 * m.n_labels).view(m.n_labels, 23))),
     "spread_rows": lambda m: spread(m, m.spread_rows(torch.arange(23.0))),
-    "spread_labels": lambda m: spread(m, m.spread_labels(torch.arange(7.0))),
+    "spread_labels": lambda m: spread(m, m.spread_labels(torch.arange(float(m.n_labels)))),
 }
 
 
@@ -47,8 +68,9 @@ def spread(m: LabelMatrix, values: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("question", QUESTIONS)
 @pytest.mark.parametrize("kind", ["binary", "soft", "one"])
-def test_every_layout_answers_alike(question, kind):
-    dense, *others = matrices(soft=kind == "soft", one=kind == "one")
+@pytest.mark.parametrize("n_labels", [1, 7, 8, 9, 65])
+def test_every_layout_answers_alike(question, kind, n_labels):
+    dense, *others = matrices(soft=kind == "soft", one=kind == "one", c=n_labels)
     for other in others:
         torch.testing.assert_close(QUESTIONS[question](other), QUESTIONS[question](dense), check_dtype=False)
 
@@ -82,9 +104,10 @@ def test_groups_are_rows_with_equal_sets(one):
 
 
 def test_groups_of_layouts_match_each_other():
-    dense, sparse = matrices()
-    ids, other = dense.groups(sparse)
-    assert torch.equal(ids, other)
+    dense, *others = matrices()
+    for layout in others:
+        ids, other = dense.groups(layout)
+        assert torch.equal(ids, other)
 
 
 def test_match_groups_counts_nothing_twice():
@@ -100,6 +123,33 @@ def test_compact_lists_large_and_mostly_empty_matrices():
     torch.testing.assert_close(LabelMatrix.of(Y).compact().dense(), Y.float())
     assert isinstance(LabelMatrix.of(Y[:20]).compact(), DenseLabels)
     assert isinstance(LabelMatrix.of(~Y).compact(), DenseLabels)
+
+
+@pytest.mark.parametrize("shape", [(0, 9), (5, 0), (1, 1), (40, 30)])
+def test_packed_labels_are_those_of_numpy(shape):
+    Y = torch.rand(*shape) < 0.3
+    layout = PackedLabels.pack(Y)
+    assert np.array_equal(layout.bits.numpy(), np.packbits(Y.numpy(), axis=1))
+    assert torch.equal(layout.dense(torch.bool), Y)
+    assert torch.equal(layout.sparse().dense(torch.bool), Y)
+    assert torch.equal(packed._packed_by_words(Y.to(torch.uint8)), layout.bits)
+    assert torch.equal(packed._unpacked_by_words(layout.bits)[:, : shape[1]], layout.dense(torch.uint8))
+
+
+@pytest.mark.parametrize("density", [0.05, 0.5])
+def test_packed_labels_a_block_at_a_time(density, monkeypatch):
+    monkeypatch.setattr(packed, "_BLOCK", 100)
+    dense = DenseLabels(torch.rand(50, 9) < density)
+    layout = PackedLabels.pack(dense)
+    Z, M = torch.randn(50, 4), torch.randn(9, 4)
+    torch.testing.assert_close(layout.label_sums(Z), dense.label_sums(Z))
+    torch.testing.assert_close(layout.row_sums(M), dense.row_sums(M))
+    assert isinstance(layout.compact(), SparseLabels if density < 0.1 else PackedLabels)
+
+
+def test_only_0_and_1_can_be_packed():
+    with pytest.raises(ManyLabelError, match="who: expected labels that are 0 or 1"):
+        PackedLabels.pack(torch.tensor([[0.5, 1.0]]), who="who")
 
 
 def test_only_label():

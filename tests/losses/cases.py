@@ -20,6 +20,7 @@ TWINS: dict[str, Callable[..., Tensor]] = {
     "mulsupcon": reference.mulsupcon,
     "mulsupcon_weighted": reference.mulsupcon_weighted,
     "base": reference.base,
+    "similarity_dissimilarity": reference.similarity_dissimilarity,
     "pair_weighted": reference.pair_weighted,
 }
 SOFT = ("mulsupcon", "mulsupcon_weighted")

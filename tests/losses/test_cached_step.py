@@ -11,7 +11,16 @@ from manylabel import losses
 from manylabel.errors import ManyLabelError
 
 ROWS, FEATURES, LABELS, DIM = 23, 7, 5, 6
-ONE_VIEW = ("all", "any", "mulsupcon", "mulsupcon_weighted", "mulsupcon_inbatch", "base", "pair_weighted")
+ONE_VIEW = (
+    "all",
+    "any",
+    "mulsupcon",
+    "mulsupcon_weighted",
+    "mulsupcon_inbatch",
+    "base",
+    "similarity_dissimilarity",
+    "pair_weighted",
+)
 WITH_PROTOTYPES = ("proto", "msc", "reg", "wrg")
 
 

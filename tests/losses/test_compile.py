@@ -12,7 +12,16 @@ from manylabel import losses
 
 SETTINGS = {"reg_alpha": {"alpha": 1.5}, "wrg_hard": {"alpha": -1.0}, "msc": {"alpha": 0.5}}
 WITH_PROTOTYPES = ("proto", "msc", "reg", "wrg", "reg_alpha", "wrg_hard")
-WITH_KEYS = ("supcon", "all", "any", "mulsupcon", "mulsupcon_weighted", "base", "pair_weighted")
+WITH_KEYS = (
+    "supcon",
+    "all",
+    "any",
+    "mulsupcon",
+    "mulsupcon_weighted",
+    "base",
+    "similarity_dissimilarity",
+    "pair_weighted",
+)
 ON_LOGITS = ("bce", "focal", "asl", "zlpr", "twoway")
 CASES = [(name, "logits") for name in ON_LOGITS] + [(name, "prototypes") for name in WITH_PROTOTYPES]
 CASES += [(name, way) for name in WITH_KEYS for way in ("keys", "mutual")]

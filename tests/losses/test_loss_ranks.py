@@ -13,7 +13,16 @@ from torch import Tensor
 from manylabel import losses
 
 WORLD, CUT = 2, (5, 3)  # anchors and keys of the first rank
-CONTRASTIVE = ("supcon", "all", "any", "mulsupcon", "mulsupcon_weighted", "base", "pair_weighted")
+CONTRASTIVE = (
+    "supcon",
+    "all",
+    "any",
+    "mulsupcon",
+    "mulsupcon_weighted",
+    "base",
+    "similarity_dissimilarity",
+    "pair_weighted",
+)
 IN_BATCH = ("mulsupcon_inbatch", "mulsupcon_soft", "msc", "proto", "reg", "wrg", "reg_alpha", "wrg_alpha")
 CASES = [(name, way) for name in CONTRASTIVE for way in ("keys", "mutual")]
 CASES += [(name, "mutual") for name in IN_BATCH] + [("msc", "keys")]

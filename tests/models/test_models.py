@@ -137,7 +137,7 @@ class TestLabelQueue:
         queue.push(keys, labels)
         candidates, candidate_labels = queue.candidates(*self.rows(200, 4))
         assert candidates[:, 0].tolist() == [200, 201, 202, 203, 100, 101, 102, 103]
-        assert candidate_labels[:, 0].tolist() == [0, 1, 0, 1] * 2
+        assert candidate_labels.dense()[:, 0].tolist() == [0, 1, 0, 1] * 2
 
     @pytest.mark.parametrize("batches", [[3, 3, 3, 3], [5, 1, 7, 2], [4, 8, 4], [20], [1] * 9])
     @pytest.mark.parametrize("capacity", [1, 7, 8])
@@ -150,7 +150,7 @@ class TestLabelQueue:
             assert len(queue) == len(expected)
             stored, labels = queue.candidates(torch.empty(0, 2), torch.empty(0, 3, dtype=torch.uint8))
             assert sorted(stored[:, 0].tolist()) == expected
-            assert labels[:, 0].tolist() == (stored[:, 0] % 2).tolist()
+            assert labels.dense()[:, 0].tolist() == (stored[:, 0] % 2).tolist()
 
     def test_a_checkpoint_restores_it_whole(self):
         queue, other = LabelQueue(5, 2, 3), LabelQueue(5, 2, 3)
@@ -182,8 +182,8 @@ class TestLabelQueue:
             keys, labels = queue.candidates(*new)
             other_keys, other_labels = plain.candidates(*new)
             assert torch.equal(keys, other_keys)
-            assert torch.equal(labels.dense(torch.uint8), other_labels)
-            expected = other_labels.float()
+            expected = other_labels.dense()
+            assert torch.equal(labels.dense(), expected)
             torch.testing.assert_close(labels.label_counts(), expected.sum(0))
             torch.testing.assert_close(labels.sums, expected.T @ keys, atol=1e-6, rtol=0)
             torch.testing.assert_close(labels.label_sums(keys), expected.T @ keys)
@@ -195,9 +195,54 @@ class TestLabelQueue:
         for _ in range(1000):
             keys = nn.functional.normalize(torch.randn(5, 4, generator=random))
             queue.push(keys, (torch.rand(5, 3, generator=random) < 0.5).to(torch.uint8))
-        exact = queue.labels.double().T @ queue.keys.double()
+        labels = queue.stored_labels.dense(torch.float64)
+        exact = labels.T @ queue.keys.double()
         torch.testing.assert_close(queue.sums, exact, atol=2e-6, rtol=0)
-        assert torch.equal(queue.counts, queue.labels.double().sum(0))
+        assert torch.equal(queue.counts, labels.sum(0))
+
+    @pytest.mark.parametrize("n_labels", [1, 7, 8, 9, 65])
+    def test_labels_are_stored_as_bits(self, n_labels):
+        queue = LabelQueue(6, 2, n_labels)
+        labels = (torch.rand(4, n_labels) < 0.5).to(torch.uint8)
+        queue.push(torch.zeros(4, 2), labels)
+        assert queue.labels.shape == (6, -(-n_labels // 8))
+        assert torch.equal(queue.stored_labels.dense(torch.uint8), labels)
+
+    def test_labels_made_storable_once_serve_candidates_and_pushes(self):
+        queue, plain = LabelQueue(5, 2, 3), LabelQueue(5, 2, 3)
+        keys, labels = self.rows(0, 9)
+        ready = queue.storable(labels)
+        for rows in (slice(0, 4), slice(4, 7), slice(7, 9)):
+            _, found = queue.candidates(keys[rows], ready.take(rows))
+            _, expected = plain.candidates(keys[rows], labels[rows])
+            assert torch.equal(found.dense(), expected.dense())
+            queue.push(keys[rows], ready.take(rows))
+            plain.push(keys[rows], labels[rows])
+        assert torch.equal(queue.labels, plain.labels)
+
+    def test_running_sums_of_soft_labels(self):
+        queue = LabelQueue(6, 4, 3, torch.float32, running_sums=True)
+        keys, labels = torch.randn(9, 4), torch.rand(9, 3)
+        for rows in (slice(0, 4), slice(4, 9)):
+            queue.push(keys[rows], labels[rows])
+        found, known = queue.candidates(keys[:2], labels[:2])
+        expected = torch.cat([labels[:2], queue.labels])
+        torch.testing.assert_close(known.sums, expected.T @ found)
+        torch.testing.assert_close(known.label_counts(), expected.sum(0))
+
+    def test_no_dense_labels_are_made_where_their_sums_are_known(self):
+        n, n_labels = 3000, 400
+        queue = LabelQueue(n, 8, n_labels, running_sums=True)
+        keys = nn.functional.normalize(torch.randn(n, 8))
+        labels = (torch.rand(n, n_labels) < 0.02).to(torch.uint8)
+        queue.push(keys, labels)
+        z = torch.randn(16, 8, requires_grad=True)
+        candidates = queue.candidates(keys[:16], labels[:16])
+        activity = [torch.profiler.ProfilerActivity.CPU]
+        with torch.profiler.profile(activities=activity, profile_memory=True) as profile:
+            losses.get("mulsupcon", engine="streamed")(z, labels[:16], *candidates).backward()
+        largest = max(event.cpu_memory_usage for event in profile.events())
+        assert largest < n * n_labels / 4
 
     @pytest.mark.parametrize("name", ["mulsupcon", "mulsupcon_weighted", "any", "all", "base"])
     def test_losses_take_labels_with_their_sums(self, name):

@@ -13,10 +13,9 @@ from torch.nn import functional as F
 
 from manylabel import losses
 from manylabel.benchmarking import textbook
-from manylabel.labels import LabelMatrix
+from manylabel.labels import LabelMatrix, PackedLabels, SummedLabels
 from manylabel.losses.kernel_mixture import kernel_contrastive
 from manylabel.models import LabelQueue
-from manylabel.models.queue import SummedLabels
 
 TEMPERATURE = 0.1
 KERNEL_TEMPERATURE = 0.17
@@ -87,10 +86,11 @@ def with_keys(shape: Shape, textbook_rows: int | None = None, engine: str = "aut
     loss = losses.get("mulsupcon", temperature=TEMPERATURE, engine=engine)
     queue = LabelQueue(max(shape.candidates - shape.rows, 1), shape.dim, shape.labels, running_sums=True)
     queue.push(keys[shape.rows :], T[shape.rows :])
+    carried = PackedLabels.pack(T)
 
     def value(z: Tensor) -> Tensor:
         sums = queue.label_sums(keys[: shape.rows], T[: shape.rows])
-        found: Tensor = loss(z, Y, keys.to(z.dtype), SummedLabels(T, keys, *sums))
+        found: Tensor = loss(z, Y, keys.to(z.dtype), SummedLabels(carried, keys, *sums))
         return found
 
     first = slice(0, min(textbook_rows or shape.rows, shape.rows))

@@ -10,6 +10,18 @@ from manylabel.labels.dense import DenseLabels
 from manylabel.labels.groups import match_groups
 from manylabel.labels.matrix import LabelMatrix, Labels, RowIndex
 from manylabel.labels.one_label import OneLabel
+from manylabel.labels.packed import PackedLabels
 from manylabel.labels.sparse import SparseLabels
+from manylabel.labels.summed import SummedLabels
 
-__all__ = ["DenseLabels", "LabelMatrix", "Labels", "OneLabel", "RowIndex", "SparseLabels", "match_groups"]
+__all__ = [
+    "DenseLabels",
+    "LabelMatrix",
+    "Labels",
+    "OneLabel",
+    "PackedLabels",
+    "RowIndex",
+    "SparseLabels",
+    "SummedLabels",
+    "match_groups",
+]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from torch.nn import functional as F
 
 from manylabel.labels.groups import label_hashes
 from manylabel.labels.matrix import LabelMatrix, RowIndex, row_index
+from manylabel.labels.products import LabelSums, RowSums
 
 _BLOCK = 2048  # rows
 _ALL = slice(None)
@@ -84,10 +84,10 @@ class SparseLabels(LabelMatrix):
 
     def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
         if factors is None:
-            return _LabelSums.apply(Z, self)  # type: ignore[no-any-return, no-untyped-call]
-        return self._sum_blocks(Z, factors)
+            return LabelSums.apply(Z, self)  # type: ignore[no-any-return, no-untyped-call]
+        return self._label_products(Z, factors)
 
-    def _sum_blocks(self, Z: Tensor, factors: Tensor | None) -> Tensor:
+    def _label_products(self, Z: Tensor, factors: Tensor | None) -> Tensor:
         sums: Tensor | None = None
         for rows, entries in self._blocks or self._made_blocks():
             if factors is not None:
@@ -95,15 +95,15 @@ class SparseLabels(LabelMatrix):
                 entries = entries.with_entries(
                     weights if entries.weights is None else weights * entries.weights
                 )
-            part = entries._bag(Z[rows])
+            part = entries._row_products(Z[rows])
             sums = part if sums is None else sums.add_(part)
         assert sums is not None
         return sums
 
     def row_sums(self, M: Tensor) -> Tensor:
-        return _RowSums.apply(M, self)  # type: ignore[no-any-return, no-untyped-call]
+        return RowSums.apply(M, self)  # type: ignore[no-any-return, no-untyped-call]
 
-    def _bag(self, M: Tensor) -> Tensor:
+    def _row_products(self, M: Tensor) -> Tensor:
         """``Y M`` by indexed addition, without gradient."""
         weights = None if self.weights is None else self.weights.to(M.dtype)
         return F.embedding_bag(
@@ -197,32 +197,6 @@ class SparseLabels(LabelMatrix):
     def row_hashes(self) -> Tensor:
         running = F.pad(label_hashes(self.n_labels, self.device)[self.columns].cumsum(0), (1, 0))
         return running[self.offsets].diff()
-
-
-class _RowSums(torch.autograd.Function):
-    """``Y M`` for listed labels; the gradient is ``Y^T g``."""
-
-    @staticmethod
-    def forward(ctx: Any, M: Tensor, Y: SparseLabels) -> Tensor:
-        ctx.Y = Y
-        return Y._bag(M)
-
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
-        return ctx.Y.label_sums(g.contiguous()), None
-
-
-class _LabelSums(torch.autograd.Function):
-    """``Y^T Z`` for listed labels; the gradient is ``Y g``."""
-
-    @staticmethod
-    def forward(ctx: Any, Z: Tensor, Y: SparseLabels) -> Tensor:
-        ctx.Y = Y
-        return Y._sum_blocks(Z, None)
-
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
-        return ctx.Y.row_sums(g.contiguous()), None
 
 
 def offsets_of(sorted_rows: Tensor, n_rows: int) -> Tensor:

@@ -15,7 +15,7 @@ from manylabel.errors import ManyLabelError
 from manylabel.losses.cached import cached_step
 from manylabel.losses.kernel_mixture import KMCL
 from manylabel.losses.logits import ASL, BCE, ZLPR, Focal, TwoWay
-from manylabel.losses.overlap import Base, PairWeighted
+from manylabel.losses.overlap import Base, PairWeighted, SimilarityDissimilarity
 from manylabel.losses.prototypes import MSC, REG, WRG, Proto
 from manylabel.losses.supcon import All, AnyShared, MulSupCon, MulSupConInBatch, MulSupConWeighted, SupCon
 
@@ -36,6 +36,7 @@ __all__ = [
     "MulSupConWeighted",
     "PairWeighted",
     "Proto",
+    "SimilarityDissimilarity",
     "SupCon",
     "TwoWay",
     "cached_step",
@@ -51,6 +52,7 @@ _LOSSES: dict[str, type[nn.Module]] = {
     "mulsupcon_weighted": MulSupConWeighted,
     "mulsupcon_inbatch": MulSupConInBatch,
     "base": Base,
+    "similarity_dissimilarity": SimilarityDissimilarity,
     "pair_weighted": PairWeighted,
     "proto": Proto,
     "msc": MSC,

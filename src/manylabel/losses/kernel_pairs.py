@@ -4,27 +4,30 @@ Only the pairs (sample, label) that occur in Y need a row of kernel values again
 length B instead of B x B x C values. Rows are taken in tiles; the value and the gradient of a tile are made
 together. Means and variances are (C, B, D) here, with D = 1 for isotropic mixtures.
 
-Of two variances ``v`` and ``t`` with ``r = 2 sqrt(v t)``, the logarithm in the Bhattacharyya distance is taken as
-``log((v + t) / r) = log1p((t - v)^2 / (r (v + t + r)))``: with many dimensions it is multiplied by a large number,
-and this form keeps its precision where the variances are close.
+The logarithm in the Bhattacharyya distance of two variances ``v`` and ``t`` is taken as ``log((v + t) / (2 sqrt(v t)))
+= log1p((t - v)^2 / (4 v t)) / 2``: with many dimensions it is multiplied by a large number, and this form keeps its
+precision where the variances are close.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from manylabel.labels import LabelMatrix
 from manylabel.losses.precision import full_precision
+from manylabel.losses.softmax.elementwise import compiles
 
 SHARE_EPS = 1e-7  # what the authors add inside the logarithm
 _TILE = 1 << 17  # numbers in a tile
 _LOG2E = math.log2(math.e)
+_LARGEST_EXPONENT = 60.0  # up to this, powers can be summed without subtracting a maximum
 _OWN = -1e30  # the exponent of a sample's pair with itself
 
 
@@ -58,10 +61,9 @@ def kernel_pairs_dense(
     shared = (y[anchors] @ y.T).masked_fill(own, 0)
     jaccard = shared / (y[anchors].sum(1)[:, None] + y.sum(1) - shared).clamp(min=1)
     v, t = variance[:, anchors, None], variance[:, None]  # (C, anchors, 1, D), (C, 1, B, D)
-    root = 2 * (v * t).sqrt()
-    log_part = ((v - t).square() / (root * (v + t + root))).log1p()
-    mean_part = (mu[:, anchors, None] - mu[:, None]).square() / (v + t) / 2
-    coefficient = (log_part + mean_part).sum(-1).mul(-kernel.factor).exp()  # (C, anchors, B)
+    log_part = ((v - t).square() / (4 * v * t)).log1p()
+    mean_part = (mu[:, anchors, None] - mu[:, None]).square() / (v + t)
+    coefficient = (log_part + mean_part).sum(-1).mul(-kernel.factor / 2).exp()  # (C, anchors, B)
     share = (coefficient / kernel.temperature).masked_fill(own, _OWN).softmax(2)  # E_ijk / S_ik
     both = (y[anchors].T[:, :, None] * y.T[:, None]).masked_fill(own, 0)
     logs = (jaccard * share + SHARE_EPS).log() * both
@@ -120,31 +122,100 @@ def _visit(
 
     Buffers are made once: on a CPU, memory that is new for each tile costs more than the arithmetic on it.
     """
-    b = mu.shape[1]
     values = mu.new_zeros(anchors.stop - anchors.start)
     gradients = (values, values) if g is None else (torch.zeros_like(mu), torch.zeros_like(mu))
-    height = max(_TILE // max(b * mu.shape[2], 1), 1)
-    distance = _Distance(mu, variance, height)
-    buffers = mu.new_empty(4, height, b)
     carriers = Y.columns_first(mu.dtype)
-    for block, samples, labels in _blocks(Y, anchors):
-        jaccard, share_of_partner = _overlaps(Y, carriers, block)
-        for n, k in zip(torch.split(samples, height), torch.split(labels, height), strict=True):
-            own, place = n[:, None], n - block.start
-            present, share, q, padded = buffers[:, : len(n)].unbind()
-            exponent = _exponents(distance(n, k), kernel).scatter_(1, own, _OWN)  # (rows, B)
+    visit = (_Compiled if _Compiled.fits(mu, kernel) else _Tiled)(mu, variance, carriers, kernel)
+    for rows, samples, labels in _blocks(Y, anchors):
+        jaccard, share_of_partner = _overlaps(Y, carriers, rows)
+        place = slice(rows.start - anchors.start, rows.stop - anchors.start)
+        weights = None if g is None else (g[place] * share_of_partner).mul_(-kernel.factor)
+        visit(
+            _Block(samples, labels, samples - rows.start, jaccard, share_of_partner, weights, values[place]),
+            gradients,
+        )
+    return values, *gradients
+
+
+class _Block(NamedTuple):
+    """The rows (sample, label) of consecutive anchors.
+
+    Attributes
+    ----------
+    samples, labels, places : (rows,) int64 tensors
+        The place of a sample is its number in the block.
+    jaccard : (block, B) tensor
+    share_of_partner : (block,) tensor
+        ``1 / |A(i)|``.
+    weights : (block,) tensor, or None
+        What turns slopes in distances into gradients, where those are wanted.
+    values : (block,) tensor
+        To be added to.
+    """
+
+    samples: Tensor
+    labels: Tensor
+    places: Tensor
+    jaccard: Tensor
+    share_of_partner: Tensor
+    weights: Tensor | None
+    values: Tensor
+
+
+class _Tiled:
+    """Visits to the rows (sample, label) of a block, a tile of rows at a time."""
+
+    def __init__(self, mu: Tensor, variance: Tensor, carriers: Tensor, kernel: PairKernel) -> None:
+        b = mu.shape[1]
+        self.height = max(_TILE // max(b * mu.shape[2], 1), 1)
+        self.distance = _Distance(mu, variance, self.height)
+        self.buffers = mu.new_empty(4, self.height, b)
+        self.carriers, self.kernel = carriers, kernel
+
+    def __call__(self, block: _Block, gradients: tuple[Tensor, Tensor]) -> None:
+        """Add what a block gives to its values and to the gradients."""
+        lists = (torch.split(t, self.height) for t in (block.samples, block.labels, block.places))
+        for n, k, place in zip(*lists, strict=True):
+            own = n[:, None]
+            present, share, q, padded = self.buffers[:, : len(n)].unbind()
+            exponent = _exponents(self.distance(n, k), self.kernel).scatter_(1, own, _OWN)  # (rows, B)
             torch.softmax(exponent, 1, out=share)  # E / S
-            torch.index_select(carriers, 0, k, out=present).scatter_(1, own, 0.0)
-            torch.index_select(jaccard, 0, place, out=q).mul_(present).mul_(share)
+            torch.index_select(self.carriers, 0, k, out=present).scatter_(1, own, 0.0)
+            torch.index_select(block.jaccard, 0, place, out=q).mul_(present).mul_(share)
             torch.add(q, SHARE_EPS, out=padded)
             f = q.div_(padded)  # minus the slope of the logarithms in log(E / S)
-            weight = share_of_partner[place]
-            values.index_add_(0, n - anchors.start, padded.log_().mul_(present).sum(1).mul_(weight), alpha=-1)
-            if g is not None:
+            logs = padded.log_().mul_(present).sum(1).mul_(block.share_of_partner[place])
+            block.values.index_add_(0, place, logs, alpha=-1)
+            if block.weights is not None:
                 slope = share.mul_(f.sum(1, keepdim=True)).sub_(f).mul_(exponent)
-                weight.mul_(g[n - anchors.start]).mul_(-kernel.factor)
-                distance.scatter(slope.mul_(weight[:, None]), *gradients)
-    return values, *gradients
+                self.distance.scatter(slope.mul_(block.weights[place, None]), *gradients)
+
+
+class _Compiled:
+    """Visits to the rows (sample, label) of a block by compiled code; called as :class:`_Tiled`."""
+
+    def __init__(self, mu: Tensor, variance: Tensor, carriers: Tensor, kernel: PairKernel) -> None:
+        self.arrays = [t.squeeze(2).numpy() for t in (mu, variance, variance.reciprocal())]
+        self.arrays.append(carriers.numpy())
+        scale = -math.log2(kernel.temperature)
+        self.constants = np.array([kernel.factor * _LOG2E, scale, SHARE_EPS], np.float32)
+
+    @staticmethod
+    def fits(mu: Tensor, kernel: PairKernel) -> bool:
+        """Whether there is such code, and its powers need no maximum subtracted."""
+        return mu.shape[2] == 1 and kernel.temperature * _LARGEST_EXPONENT >= 1 and compiles(mu)
+
+    def __call__(self, block: _Block, gradients: tuple[Tensor, Tensor]) -> None:
+        from manylabel.losses import kernel_compiled
+
+        *lists, weights, values = block
+        if weights is None:
+            weights, results = values[:0], (values[None], values[None])
+        else:
+            results = gradients[0].squeeze(2), gradients[1].squeeze(2)
+        arrays = (t.numpy() for t in (*lists, weights, values, *results))
+        visit_rows: Callable[..., None] = kernel_compiled.visit_rows
+        visit_rows(*arrays, *self.arrays, self.constants)
 
 
 def _exponents(distance: Tensor, kernel: PairKernel) -> Tensor:
@@ -190,17 +261,15 @@ class _Distance:
         """``sum_d log((v + t) / (2 sqrt(v t))) + (mu_v - mu_t)^2 / (2 (v + t))``, (rows, B)."""
         self.k, self.row = k, k * self.mu.shape[1] + n
         self.own = own = self.variance.flatten(0, 1)[self.row][:, None]  # (rows, 1, D)
-        other, total, gap, root, terms = self.buffers[:, : len(n)].unbind()  # (rows, B, D)
+        other, total, gap, shift, terms = self.buffers[:, : len(n)].unbind()  # (rows, B, D)
         torch.index_select(self.variance, 0, k, out=other)
         torch.add(other, own, out=total)
         torch.sub(other, own, out=gap)
-        torch.mul(other, 4 * own, out=root).sqrt_()
-        root.mul_(torch.add(root, total, out=terms))
-        torch.mul(gap, gap, out=terms).div_(root).log1p_()
-        self.other, self.ratio, self.spare = other, gap.div_(total), root
-        shift = torch.index_select(self.mu, 0, k, out=root).sub_(self.mu.flatten(0, 1)[self.row][:, None])
+        torch.mul(gap, gap, out=terms).div_(torch.mul(other, 4 * own, out=shift)).log1p_()
+        self.other, self.ratio, self.spare = other, gap.div_(total), shift
+        torch.index_select(self.mu, 0, k, out=shift).sub_(self.mu.flatten(0, 1)[self.row][:, None])
         self.pull = torch.div(shift, total, out=total)
-        terms.addcmul_(shift, self.pull, value=0.5)
+        terms.addcmul_(shift, self.pull).mul_(0.5)
         return terms.squeeze(2) if terms.shape[2] == 1 else terms.sum(2)
 
     def scatter(self, slope: Tensor, by_mean: Tensor, by_variance: Tensor) -> None:

@@ -1,4 +1,6 @@
-"""Losses whose pair weights are a function of two label sets: Jaccard overlap ("base"), and any other."""
+"""Losses whose pair weights are a function of two label sets: Jaccard overlap ("base"), shared against other labels
+("similarity_dissimilarity"), and any other.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,8 @@ from manylabel.losses.batch import EPS, read_batch, reduce
 from manylabel.losses.module import ContrastiveLoss
 from manylabel.losses.precision import exact
 from manylabel.losses.softmax import Engine, Overlaps, TileWeights
+from manylabel.losses.softmax.job import without_own
+from manylabel.losses.softmax.rows import tile_shape, tiles
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
@@ -37,6 +41,28 @@ def base(
     """SupCon weighted by Jaccard overlap; see :class:`Base`."""
     batch = read_batch("Base", z, Y, keys, Y_keys, group=group).spread()
     weights = Jaccard(batch.Y, batch.T, batch.dtype)
+    result = batch.contrast(weights, temperature, normalize, engine)
+    return reduce(result.values, reduction, (result.totals > 0).sum(), batch.shard)
+
+
+@exact
+def similarity_dissimilarity(
+    z: Tensor,
+    Y: Labels,
+    keys: Tensor | None = None,
+    Y_keys: Labels | None = None,
+    *,
+    temperature: float = 0.07,
+    reduction: str = "mean",
+    normalize: bool = True,
+    engine: str | Engine = "auto",
+    group: ProcessGroup | None = None,
+) -> Tensor:
+    """SupCon weighted by shared and by other labels; see :class:`SimilarityDissimilarity`."""
+    batch = read_batch("SimilarityDissimilarity", z, Y, keys, Y_keys, group=group).spread()
+    weights = SharedAgainstOther(batch.Y, batch.T, batch.dtype, batch.own)
+    if batch.keys is None:  # the weights are not symmetric
+        batch = replace(batch, keys=z)
     result = batch.contrast(weights, temperature, normalize, engine)
     return reduce(result.values, reduction, (result.totals > 0).sum(), batch.shard)
 
@@ -88,6 +114,31 @@ class Jaccard(TileWeights):
         return (totals + EPS).reciprocal_()
 
 
+class SharedAgainstOther(TileWeights):
+    """``w_ia = |y_i and y_a| / (|y_i| (1 + |y_a minus y_i|) |P_i|)``, ``P_i`` the others that share a label with i."""
+
+    def __init__(self, Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype, own: int | None) -> None:
+        self.overlaps = Overlaps(Y, T)
+        self.other_counts = T.row_counts(dtype)
+        self.part = (Y.row_counts(dtype) * self._partners(own, dtype)).clamp_(min=1).reciprocal_()
+
+    def _partners(self, own: int | None, dtype: torch.dtype) -> Tensor:
+        """``|P_i|``, (B,)."""
+        Y, T = self.overlaps.Y, self.overlaps.T
+        height, width = tile_shape(Y.n_rows, T.n_rows, Y.device)
+        partners = torch.zeros(Y.n_rows, dtype=dtype, device=Y.device)
+        for columns in tiles(0, T.n_rows, width):
+            for rows in tiles(0, Y.n_rows, height):
+                positive = self.overlaps.tile(rows, columns, dtype).sign_()
+                partners[rows] += without_own(positive, rows, columns, own, 0.0).sum(1)
+        return partners
+
+    def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
+        shared = self.overlaps.tile(rows, columns, dtype)
+        other = self.other_counts[columns] - shared
+        return shared.mul_(self.part[rows, None]).div_(other.add_(1))
+
+
 class GivenWeights(TileWeights):
     """Weights of the caller, as they are or divided by their sum over the candidates."""
 
@@ -123,6 +174,45 @@ class Base(ContrastiveLoss):
     """
 
     function = staticmethod(base)
+
+
+class SimilarityDissimilarity(ContrastiveLoss):
+    """SupCon whose positives count the more, the more labels they share with the anchor and the fewer others they have.
+
+    ::
+
+        Ks_ia = |y_i and y_a| / |y_i|,   Kd_ia = 1 / (1 + |y_a minus y_i|)
+        L_i   = -(1/|P_i|) sum_{a in P_i} Ks_ia Kd_ia log p_ia,   P_i = {a : y_a and y_i intersect}
+
+    Parameters
+    ----------
+    temperature : float, default 0.07
+    reduction, normalize, engine, group
+        As in :class:`~manylabel.losses.MulSupCon`.
+
+    Notes
+    -----
+    Divisor: the number of anchors that have a positive; the others contribute 0. The weights of an anchor sum to 1
+    only where all its positives have its own labels, so a random encoder gives less than ``log N``.
+
+    References
+    ----------
+    G. Huang et al., "A Similarity-Dissimilarity Loss for Multi-label Supervised Contrastive Learning", arXiv
+    2410.13439.
+    That the factors multiply the logarithm is our reading; inside it they would have no gradient.
+    """
+
+    function = staticmethod(similarity_dissimilarity)
+
+    def __init__(
+        self,
+        temperature: float = 0.07,
+        reduction: str = "mean",
+        normalize: bool = True,
+        engine: str | Engine = "auto",
+        group: ProcessGroup | None = None,
+    ) -> None:
+        super().__init__(temperature, reduction, normalize, engine, group)
 
 
 class PairWeighted(ContrastiveLoss):

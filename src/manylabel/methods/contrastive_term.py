@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from manylabel import losses
 from manylabel.errors import ManyLabelError
-from manylabel.labels import LabelMatrix
+from manylabel.labels import DenseLabels, LabelMatrix
 from manylabel.losses.module import ContrastiveLoss, PrototypeLoss
 from manylabel.methods.networks import width
 from manylabel.methods.recipe import Model
@@ -191,17 +191,16 @@ class MomentumTerm(ContrastiveTerm):
         self.key.update()
         z: Tensor = self.query[1](h)
         keys, labels = self._candidates(F.normalize(self.key(others).float()), Y)
-        if (
-            isinstance(labels, Tensor) and self.prototypes is not None
-        ):  # the loss gathers those of all ranks itself
+        if self.prototypes is not None:  # the loss gathers those of all ranks itself
             share = slice(self.ranks.rank, None, self.ranks.world)
-            keys, labels = keys[share], labels[share]
+            keys, labels = keys[share], labels.take(share)
         return self._compare(z, Y, keys, labels)
 
-    def _candidates(self, keys: Tensor, Y: Tensor) -> tuple[Tensor, Tensor | LabelMatrix]:
-        keys, labels = self.ranks.gather(keys), self.ranks.gather(Y)
+    def _candidates(self, keys: Tensor, Y: Tensor) -> tuple[Tensor, LabelMatrix]:
+        keys, Y = self.ranks.gather(keys), self.ranks.gather(Y)
         if self.queue is None:
-            return keys, labels
+            return keys, DenseLabels(Y)
+        labels = self.queue.storable(Y)
         candidates = self.queue.candidates(keys, labels)
         self.queue.push(keys, labels)
         return candidates

@@ -6,46 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from manylabel.errors import ManyLabelError
-from manylabel.labels import DenseLabels, LabelMatrix
+from manylabel.labels import DenseLabels, LabelMatrix, Labels, PackedLabels, SummedLabels
 
 _FEW = 64  # labels
-
-
-class SummedLabels(DenseLabels):
-    """Labels of keys whose label sums are known.
-
-    Parameters
-    ----------
-    Y : (n, n_labels) tensor
-        Checked already: entries in [0, 1].
-    keys : (n, D) tensor
-        Not to be changed afterwards.
-    counts : (n_labels,) tensor
-        Column sums of Y.
-    sums : (n_labels, D) tensor
-        ``Y^T keys``.
-    """
-
-    def __init__(self, Y: Tensor, keys: Tensor, counts: Tensor, sums: Tensor) -> None:
-        super().__init__(Y)
-        self.keys, self.counts, self.sums = keys, counts, sums
-        self._checked = "soft" if Y.is_floating_point() else "binary"
-
-    def compact(self) -> LabelMatrix:
-        return self
-
-    def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        return self.counts.to(dtype)
-
-    def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
-        """``Y^T Z``: what is known if Z are the keys, else computed."""
-        if factors is None and not torch.compiler.is_compiling() and self._are_keys(Z):
-            return self.sums.to(Z.dtype)
-        return DenseLabels(self.Y).compact().label_sums(Z, factors)
-
-    def _are_keys(self, Z: Tensor) -> bool:
-        same = Z.data_ptr() == self.keys.data_ptr() and Z.shape == self.keys.shape
-        return same and Z.dtype == self.keys.dtype and not Z.requires_grad
 
 
 class LabelQueue(nn.Module):
@@ -59,7 +22,7 @@ class LabelQueue(nn.Module):
         Size D of a key.
     n_labels : int
     label_dtype : torch.dtype, default torch.uint8
-        Storage of the labels; a floating type for soft labels.
+        A floating type keeps soft labels; of any other type, labels are 0 or 1 and stored as bits.
     running_sums : bool, default False
         Keep the label sums of the stored keys, which MulSupCon takes: what enters is added, what leaves taken off,
         and all is summed anew whenever the ring starts over. It pays where the capacity is many batches.
@@ -67,7 +30,8 @@ class LabelQueue(nn.Module):
     Attributes
     ----------
     keys : (capacity, D) float32 buffer
-    labels : (capacity, n_labels) buffer
+    labels : (capacity, ceil(n_labels / 8)) uint8 buffer, or (capacity, n_labels) of a floating type
+        Bits as in :class:`~manylabel.labels.PackedLabels`, or soft labels.
     filled, position : int64 scalar buffers
         Rows written so far (at most ``capacity``) and the row written next.
     counts, sums : (n_labels,) and (n_labels, D) float64 buffers
@@ -100,9 +64,11 @@ class LabelQueue(nn.Module):
             raise ManyLabelError(
                 "LabelQueue", "a capacity of at least 1", str(capacity), "Train without a queue instead."
             )
-        self.capacity, self.running_sums = capacity, running_sums
+        self.capacity, self.n_labels, self.running_sums = capacity, n_labels, running_sums
+        self.soft = label_dtype.is_floating_point
         self.register_buffer("keys", torch.zeros(capacity, dim))
-        self.register_buffer("labels", torch.zeros(capacity, n_labels, dtype=label_dtype))
+        shape, dtype = (n_labels, label_dtype) if self.soft else (-(-n_labels // 8), torch.uint8)
+        self.register_buffer("labels", torch.zeros(capacity, shape, dtype=dtype))
         self.register_buffer("filled", torch.tensor(0))
         self.register_buffer("position", torch.tensor(0))
         if running_sums:
@@ -112,36 +78,55 @@ class LabelQueue(nn.Module):
     def __len__(self) -> int:
         return int(self.filled)
 
-    def candidates(self, keys: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | LabelMatrix]:
+    @property
+    def stored_labels(self) -> LabelMatrix:
+        """The labels of the filled part, (len(self), n_labels); not a copy."""
+        return self._wrapped(self.labels[: len(self)])
+
+    def storable(self, labels: Labels) -> LabelMatrix:
+        """Labels as the queue stores them; the methods below take any, and these without work.
+
+        Raises
+        ------
+        ManyLabelError
+            If the queue holds bits and an entry is neither 0 nor 1.
+        """
+        if not self.soft:
+            return PackedLabels.pack(labels, who="LabelQueue")
+        soft = LabelMatrix.of(labels, who="LabelQueue")
+        return soft if isinstance(soft, DenseLabels) else DenseLabels(soft.dense(self.labels.dtype))
+
+    def candidates(self, keys: Tensor, labels: Labels) -> tuple[Tensor, LabelMatrix]:
         """The given keys followed by the stored ones, with their labels.
 
         Parameters
         ----------
         keys : (B, D) tensor
-        labels : (B, n_labels) tensor
+        labels : (B, n_labels) tensor or label matrix
 
         Returns
         -------
-        (B + len(self), D) keys and (B + len(self), n_labels) labels, as a tensor or with their label sums
+        (B + len(self), D) keys and (B + len(self), n_labels) labels, which may know their label sums
+            Copies: a later push changes neither.
         """
         n = len(self)
         all_keys = torch.cat([keys, self.keys[:n].to(keys.dtype)])
-        all_labels = torch.cat([labels, self.labels[:n].to(labels.dtype)])
+        all_labels = self.storable(labels).followed_by(self._wrapped(self.labels[:n]))
         if not self.running_sums:
             return all_keys, all_labels
         return all_keys, SummedLabels(all_labels, all_keys, *self.label_sums(keys, labels))
 
     @torch.no_grad()
-    def label_sums(self, keys: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def label_sums(self, keys: Tensor, labels: Labels) -> tuple[Tensor, Tensor]:
         """Column sums of the labels, and label sums of the keys, of the given rows and the stored ones."""
-        counts, sums = _label_sums(keys, labels)
+        counts, sums = _label_sums(keys, LabelMatrix.of(labels, who="LabelQueue"))
         for start in range(0, len(sums), _FEW):
             part = slice(start, start + _FEW)
             sums[part] += self.sums[part]  # a few labels at a time: the stored ones are float64
         return counts + self.counts, sums
 
     @torch.no_grad()
-    def push(self, keys: Tensor, labels: Tensor) -> None:
+    def push(self, keys: Tensor, labels: Labels) -> None:
         """Write rows over the oldest ones; of more rows than ``capacity`` the last ones stay.
 
         Raises
@@ -149,33 +134,43 @@ class LabelQueue(nn.Module):
         ManyLabelError
             If the rows do not match the queue's shapes.
         """
-        if keys.shape[1:] != self.keys.shape[1:] or labels.shape != (len(keys), self.labels.shape[1]):
-            expected = f"keys (B, {self.keys.shape[1]}) and labels (B, {self.labels.shape[1]})"
-            raise ManyLabelError(
-                "LabelQueue.push", expected, f"{tuple(keys.shape)} and {tuple(labels.shape)}"
-            )
-        keys, labels = keys[-self.capacity :], labels[-self.capacity :]
+        labels = self.storable(labels)
+        if keys.shape[1:] != self.keys.shape[1:] or labels.shape != (len(keys), self.n_labels):
+            expected = f"keys (B, {self.keys.shape[1]}) and labels (B, {self.n_labels})"
+            raise ManyLabelError("LabelQueue.push", expected, f"{tuple(keys.shape)} and {labels.shape}")
+        if len(keys) > self.capacity:
+            keys, labels = keys[-self.capacity :], labels.take(slice(-self.capacity, None))
         n, start = len(keys), int(self.position)
         first = min(n, self.capacity - start)
-        self._write(start, keys[:first], labels[:first])
-        self._write(0, keys[first:], labels[first:])
+        if first == n:
+            self._write(start, keys, labels)
+        else:
+            self._write(start, keys[:first], labels.take(slice(first)))
+            self._write(0, keys[first:], labels.take(slice(first, None)))
         self.position.fill_((start + n) % self.capacity)
         self.filled.fill_(min(len(self) + n, self.capacity))
         if self.running_sums and start + n >= self.capacity:
-            counts, sums = _label_sums(self.keys, self.labels)
+            counts, sums = _label_sums(self.keys, self._wrapped(self.labels))
             self.counts, self.sums = counts, sums.double()
 
-    def _write(self, start: int, keys: Tensor, labels: Tensor) -> None:
+    def _write(self, start: int, keys: Tensor, labels: LabelMatrix) -> None:
         rows = slice(start, start + len(keys))
-        if self.running_sums and len(keys):  # rows never written are zeros and take nothing off
-            for sign, k, y in ((-1, self.keys[rows], self.labels[rows]), (1, keys, labels)):
+        if self.running_sums:  # rows never written are zeros and take nothing off
+            for sign, k, y in ((-1, self.keys[rows], self._wrapped(self.labels[rows])), (1, keys, labels)):
                 counts, sums = _label_sums(k.to(self.keys.dtype), y)
                 self.counts.add_(counts, alpha=sign)
                 self.sums.add_(sums, alpha=sign)
-        self.keys[rows], self.labels[rows] = keys, labels
+        self.keys[rows] = keys
+        self.labels[rows] = (
+            labels.bits if isinstance(labels, PackedLabels) else labels.dense(self.labels.dtype)
+        )
+
+    def _wrapped(self, stored: Tensor) -> LabelMatrix:
+        """Rows of the buffer as labels."""
+        return DenseLabels(stored) if self.soft else PackedLabels(stored, self.n_labels)
 
 
-def _label_sums(keys: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def _label_sums(keys: Tensor, labels: LabelMatrix) -> tuple[Tensor, Tensor]:
     """Column sums of labels (n_labels,) in float64, and label sums of keys (n_labels, D)."""
-    Y = LabelMatrix.of(labels, who="LabelQueue").compact()
+    Y = labels.compact()
     return Y.label_counts(torch.float64), Y.label_sums(keys)

@@ -27,7 +27,7 @@ _inlined = numba.njit(inline="always", fastmath={"contract", "reassoc", "nsz"})
 
 
 @intrinsic
-def _float_of_bits(_: Any, bits: Any) -> Any:
+def float_of_bits(_: Any, bits: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         from llvmlite import ir
 
@@ -36,14 +36,24 @@ def _float_of_bits(_: Any, bits: Any) -> Any:
     return types.float32(types.int32), generate
 
 
+@intrinsic
+def bits_of_float(_: Any, number: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        from llvmlite import ir
+
+        return builder.bitcast(arguments[0], ir.IntType(32))
+
+    return types.int32(types.float32), generate
+
+
 @_inlined
-def _power(x):
+def power_of_two(x):
     """``2^x`` for x below 128; NaN stays NaN."""
     x = _LOWEST if x < _LOWEST else x
     whole = np.floor(x + F(0.5))
     f = x - whole
     p = (((((_C6 * f + _C5) * f + _C4) * f + _C3) * f + _C2) * f + _C1) * f + _C0
-    return p * _float_of_bits((np.int32(whole) + np.int32(127)) << np.int32(23))
+    return p * float_of_bits((np.int32(whole) + np.int32(127)) << np.int32(23))
 
 
 @_compiled
@@ -60,7 +70,7 @@ def add_powers(s, row_sums):
     for i in range(s.shape[0]):
         total = F(0)
         for j in range(s.shape[1]):
-            e = _power(s[i, j])
+            e = power_of_two(s[i, j])
             s[i, j] = e
             total += e
         row_sums[i] += total
@@ -71,7 +81,7 @@ def add_powers_both(s, row_sums, column_sums):
     for i in range(s.shape[0]):
         total = F(0)
         for j in range(s.shape[1]):
-            e = _power(s[i, j])
+            e = power_of_two(s[i, j])
             total += e
             column_sums[j] += e
         row_sums[i] += total
@@ -105,7 +115,7 @@ def softmax_slopes(s, rows, columns):
     for i in range(s.shape[0]):
         row = rows[i]
         for j in range(s.shape[1]):
-            s[i, j] = _power(s[i, j]) * (row + columns[j])
+            s[i, j] = power_of_two(s[i, j]) * (row + columns[j])
 
 
 @_compiled
@@ -119,7 +129,7 @@ def lopsided_slopes(
         score = F(0)
         for j in range(s.shape[1]):
             x, w, v = exponents[j], weights[j], weights_back[j]
-            e = _power(x)
+            e = power_of_two(x)
             p, q = e * share_i, e * share_back[j]
             least, least_back = raised * p, raised * q
             w = (least if least > w else w) if w > F(0) else F(0)

@@ -129,8 +129,13 @@ def lopsided_slopes(
     return p
 
 
+def compiles(x: Tensor) -> bool:
+    """Whether there is compiled code for tensors like this one."""
+    return x.dtype == torch.float32 and x.device.type == "cpu" and _module() is not None
+
+
 def _compiled(s: Tensor) -> ModuleType | None:
-    return _module() if s.dtype == torch.float32 and s.device.type == "cpu" else None
+    return _module() if compiles(s) else None
 
 
 @lru_cache
