@@ -33,7 +33,7 @@ class Shape:
 
     def tiny(self) -> Shape:
         """A shape whose loss takes no time, to load what a first call loads."""
-        return replace(self, rows=64, candidates=min(self.candidates, 128), labels=16, per_row=2.0)
+        return replace(self, rows=128, candidates=min(self.candidates, 256), labels=16, per_row=2.0)
 
 
 @dataclass(frozen=True)

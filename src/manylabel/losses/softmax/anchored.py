@@ -81,16 +81,13 @@ class _Walk:
         """Make the values, and where they are wanted the slopes, of a block of anchors."""
         job, weights = self.job, self.job.weights
         z = self.anchors.tile(rows)
+        average = None if self.slope is None else self.slope[rows]
         if job.attention is None:
             tiled = weights if isinstance(weights, TileWeights) else None
-            sums = scan(z, rows, self.candidates, job, tiled, self.bounded, self.slope is not None)
+            sums = scan(z, rows, self.candidates, job, tiled, self.bounded, average)
         else:
-            sums = job.attention(z, self.candidates, job)
+            sums = job.attention(z, self.candidates, job, average)
         lse = self.lse[rows] = sums.log2()
-        if self.slope is not None:
-            assert sums.average is not None
-            self.slope[rows] = sums.average
-            sums.average = None
         if isinstance(weights, LabelWeights):
             score = self._label_scores(weights, z, rows, sums.mass)
             totals, scale = weights.totals[rows], None
@@ -147,7 +144,7 @@ def scan(
     job: Job,
     weights: TileWeights | None,
     bounded: bool,
-    average: bool,
+    average: Tensor | None,
 ) -> Sums:
     """Pass over all candidates with one block of anchors, the ``rows`` of all, (rows, D)."""
     sums = Sums(z, bounded, average, weights is not None)

@@ -44,10 +44,12 @@ def contrast_flash(
     return Anchored.apply(x, keys, job)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def attended(z: Tensor, candidates: Rows, job: Job) -> Sums:
-    """What a walk over all tiles would have summed."""
-    sums = Sums(z, bounded=False, average=True, tiled=False)
-    sums.average, lse = attention(z, candidates.tile(ALL), 1 / job.temperature)
+def attended(z: Tensor, candidates: Rows, job: Job, average: Tensor | None) -> Sums:
+    """What a walk over all tiles would have summed, the average into the memory given for it."""
+    sums = Sums(z, bounded=False, average=average, tiled=False)
+    found, lse = attention(z, candidates.tile(ALL), 1 / job.temperature)
+    if average is not None:
+        average.copy_(found)
     sums.mass.fill_(1)
     sums.peak = lse.div_(LN2)
     return sums

@@ -38,7 +38,7 @@ class Job:
     own: int | None
     multiplicity: Tensor | None
     uniform: bool = False
-    attention: Callable[[Tensor, Rows, Job], Sums] | None = None
+    attention: Callable[[Tensor, Rows, Job, Tensor | None], Sums] | None = None
 
     @property
     def factor(self) -> float:
@@ -58,14 +58,16 @@ class Sums:
     difference of large sums, and every tile added to a long sum would leave its rounding there.
     """
 
-    def __init__(self, z: Tensor, bounded: bool, average: bool, tiled: bool) -> None:
+    def __init__(self, z: Tensor, bounded: bool, average: Tensor | None, tiled: bool) -> None:
         n = len(z)
-        self.z, self.averaged = z, average
         self.peak = None if bounded else z.new_full((n,), OWN)
         self.mass = z.new_zeros(n)  # sum of 2^(exponent - peak)
-        self.average: Tensor | None = None  # sum of 2^(exponent - peak) k over all stretches but the last
-        self.stretch: Tensor | None = None  # the same over the last stretch
-        self.pull = torch.zeros_like(z) if average and tiled else None  # sum of w k
+        self.average = (
+            average  # sum of 2^(exponent - peak) k over all stretches but the last, in given memory
+        )
+        self.stretch: Tensor | None = None  # the same over the last stretch; of the first, the average itself
+        self.spare: Tensor | None = None  # memory of the stretches after the first
+        self.pull = torch.zeros_like(z) if average is not None and tiled else None  # sum of w k
         self.total = z.new_zeros(n) if tiled else None  # sum of w
         self.score = z.new_zeros(n) if tiled else None  # sum of w exponent
 
@@ -80,16 +82,23 @@ class Sums:
 
     def begin_stretch(self) -> None:
         """Add the last stretch to the average, and start another."""
+        if self.average is None:
+            return
+        if self.stretch is None:
+            self.stretch = self.average
+            return
         self.finish()
-        self.stretch = torch.empty_like(self.z) if self.averaged else None
+        self.spare = torch.empty_like(self.average) if self.spare is None else self.spare
+        self.stretch = self.spare
 
     def finish(self) -> None:
         """Add the last stretch to the average."""
-        if self.average is None:
-            self.average = self.stretch
-        elif self.stretch is not None:
+        if self.average is None or self.stretch is self.average:
+            return
+        if self.stretch is None:
+            self.average.zero_()
+        else:
             self.average += self.stretch
-        self.stretch = None
 
     def add_scores(self, s: Tensor, k: Tensor, multiplicity: Tensor | None, first: bool) -> None:
         """Take in a tile of exponents (overwritten), the first of a stretch or a later one."""
@@ -109,9 +118,10 @@ class Sums:
         peak = torch.maximum(self.peak, s.amax(1))
         shrink = (self.peak - peak).exp2_()
         self.mass *= shrink
-        for sums, started in ((self.average, True), (self.stretch, not first)):
-            if sums is not None and started:
-                sums *= shrink[:, None]
+        if self.average is not None and self.stretch is not self.average:
+            self.average *= shrink[:, None]
+        if self.stretch is not None and not first:
+            self.stretch *= shrink[:, None]
         self.peak = peak
         s -= peak[:, None]
 

@@ -146,7 +146,7 @@ def _guarded_normalisers(
     lse, total, score = rows.x.new_zeros(3, rows.n, dtype=rows.dtype)
 
     def visit(block: slice) -> None:
-        sums = scan(rows.tile(block), block, rows, job, weights, bounded=False, average=False)
+        sums = scan(rows.tile(block), block, rows, job, weights, bounded=False, average=None)
         lse[block] = sums.log2()
         if sums.total is not None and sums.score is not None:
             total[block], score[block] = sums.total, sums.score
