@@ -106,3 +106,9 @@ def test_a_table_in_markdown_marks_the_best_and_aligns_numbers() -> None:
 
 def test_differences_have_a_sign_but_no_negative_zero() -> None:
     assert [signed(x) for x in (0.0126, -0.0126, -0.0004, 0.0)] == ["+0.013", "-0.013", "+0.000", "+0.000"]
+
+
+def test_a_column_without_a_heading_or_without_rows_can_be_printed() -> None:
+    table = Table("results", ("", "mAP"), ((Cell("bce"), Cell("0.5")),))
+    assert "0.5" in text_of(table)
+    assert "mAP" in text_of(Table("results", ("", "mAP"), ()))

@@ -78,7 +78,7 @@ class Table:
     def _width(self) -> int:
         """Columns of a terminal that the table needs where no cell is broken."""
         columns = zip(self.headings, *([cell.text for cell in row] for row in self.rows), strict=True)
-        return sum(2 + max(*map(len, texts[0].split()), *map(len, texts[1:])) for texts in columns)
+        return sum(2 + max(map(len, (*texts[0].split(), *texts[1:])), default=0) for texts in columns)
 
 
 def results_table(results: Results, data: str) -> Table:
