@@ -291,8 +291,8 @@ def test_remarks_tell_what_a_reader_should_know():
     test = Part(X[[0, 4]], np.array([[0, 0, 1], [0, 0, 0]]), "test")
     dataset = assemble(About("odd"), Part(X[:4], Y, "train"), test, label_names="abc")
     assert dataset.remarks == (
-        "Label 'b' is never given in training: nothing can be learnt about it.",
-        "Label 'a' is given to every training row: nothing can be learnt about it.",
+        "Label 'b' is never given in training: nothing can be learnt there.",
+        "Label 'a' is given to every training row: nothing can be learnt there.",
         "2 labels ('a', 'b') are never given in test: no score is defined there.",
         "1 of 2 test rows carry no label.",
         "1 of 2 test rows have the features of a training row.",

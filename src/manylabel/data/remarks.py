@@ -16,9 +16,9 @@ def find_remarks(train: Rows, test: Rows, label_names: tuple[str, ...]) -> Itera
     counts = train.Y.label_counts().numpy()
     never, always = counts == 0, counts == len(train)
     if never.any():
-        yield f"{_labels(label_names, never)} never given in training: nothing can be learnt about it."
+        yield f"{_labels(label_names, never)} never given in training: nothing can be learnt there."
     if always.any():
-        yield f"{_labels(label_names, always)} given to every training row: nothing can be learnt about it."
+        yield f"{_labels(label_names, always)} given to every training row: nothing can be learnt there."
     unseen = test.Y.label_counts().numpy() == 0
     if unseen.any():
         yield f"{_labels(label_names, unseen)} never given in test: no score is defined there."
