@@ -22,7 +22,11 @@ IMAGES = {
 }
 PRETRAIN = {"pretrain.stage.epochs": 2, "pretrain.stage.batch": 16, "pretrain.queue": 20, "pretrain.dim": 8}
 CONTRASTIVE = [
-    name for name in names() if get(name).recipe.family == "contrastive" and not name.startswith(PAPER)
+    name
+    for name in names()
+    if (recipe := get(name).recipe).family == "contrastive"
+    and recipe.members == 1
+    and not name.startswith(PAPER)
 ]
 
 

@@ -148,11 +148,11 @@ def check_temperature(who: str, temperature: float) -> None:
         )
 
 
-def check_reduction(who: str, reduction: str) -> None:
-    if reduction not in REDUCTIONS:
-        raise ManyLabelError(
-            who, "reduction 'mean', 'sum' or 'none'", repr(reduction), "'mean' is the default."
-        )
+def check_reduction(who: str, reduction: str, known: tuple[str, ...] = REDUCTIONS) -> None:
+    """Refuse an unknown reduction."""
+    if reduction not in known:
+        *most, last = map(repr, known)
+        raise ManyLabelError(who, f"reduction {', '.join(most)} or {last}", repr(reduction))
 
 
 def reduce(values: Tensor, reduction: str, divisor: Tensor | int, shard: Shard | None = None) -> Tensor:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
-from manylabel.losses.batch import check_reduction
+from manylabel.losses.batch import REDUCTIONS, check_reduction
 from manylabel.losses.precision import full_precision, working_dtype
 
 _ABSENT = -1e30  # a logit that takes no part: finite, so that a side without entries keeps a gradient of 0
@@ -131,9 +131,11 @@ def _power(base: Tensor, exponent: float) -> Tensor | float:
 
 
 def _reduce(terms: Tensor, reduction: str) -> Tensor:
-    """Mean over rows and labels, their sum, or the sums of rows."""
+    """Mean over rows and labels, their sum, the sums of rows, or the mean of these."""
     if reduction == "none":
         return terms.sum(1)
+    if reduction == "rows":
+        return terms.sum() / max(len(terms), 1)
     return terms.sum() if reduction == "sum" else terms.sum() / max(terms.numel(), 1)
 
 
@@ -141,11 +143,12 @@ class LogitLoss(nn.Module):
     """Settings of a loss on logits; subclasses name the pure function."""
 
     function: ClassVar[Callable[..., Tensor]]
+    reductions: ClassVar[tuple[str, ...]] = (*REDUCTIONS, "rows")
 
     def __init__(self, **settings: Any) -> None:
         super().__init__()
         if "reduction" in settings:
-            check_reduction(type(self).__name__, settings["reduction"])
+            check_reduction(type(self).__name__, settings["reduction"], self.reductions)
         self.settings = settings
 
     def forward(self, logits: Tensor, Y: Labels) -> Tensor:
@@ -161,8 +164,8 @@ class BCE(LogitLoss):
 
     Parameters
     ----------
-    reduction : "mean", "sum" or "none", default "mean"
-        "none" gives sums of rows, (B,).
+    reduction : "mean", "sum", "rows" or "none", default "mean"
+        "rows" divides the sum by B alone; "none" gives sums of rows, (B,).
 
     Notes
     -----
@@ -183,8 +186,8 @@ class Focal(LogitLoss):
     gamma : float, default 2
     alpha : (C,) tensor, optional
         Weights of the labels.
-    reduction : "sum", "mean" or "none", default "sum"
-        "mean" divides by B times C; "none" gives sums of rows, (B,).
+    reduction : "sum", "mean", "rows" or "none", default "sum"
+        "mean" divides by B times C, "rows" by B; "none" gives sums of rows, (B,).
 
     Notes
     -----
@@ -223,8 +226,8 @@ class ASL(LogitLoss):
         No gradient through the focusing factors.
     log_space : bool, default False
         Take the logarithms from the logits, without ``eps``: no gradient is lost however wrong the logit.
-    reduction : "sum", "mean" or "none", default "sum"
-        "mean" divides by B times C; "none" gives sums of rows, (B,).
+    reduction : "sum", "mean", "rows" or "none", default "sum"
+        "mean" divides by B times C, "rows" by B; "none" gives sums of rows, (B,).
 
     References
     ----------
@@ -275,6 +278,7 @@ class ZLPR(LogitLoss):
     """
 
     function = staticmethod(zlpr)
+    reductions = REDUCTIONS
 
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
