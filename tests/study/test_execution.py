@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -141,7 +142,8 @@ def start(data: Path, out: Path, method: str, settings: dict[str, object]) -> su
     for name, value in settings.items():
         command += ["--set", f"{name}={json.dumps(value)}"]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=ENVIRONMENT, stdout=pipe, stderr=pipe, text=True)
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # also below a parent that ignores Ctrl-C
+    return subprocess.Popen(command, env=ENVIRONMENT, stdout=pipe, stderr=pipe, text=True, preexec_fn=heeds)
 
 
 def test_interrupted_runs_say_how_to_go_on(tiny_data: Path, tmp_path: Path) -> None:
