@@ -28,3 +28,49 @@ ProtocolOption = typer.Option(
     help="How thresholds are chosen: [bold]tuned[/] on validation rows; [bold]fixed[/] at 0.5; "
     "[bold]oracle[/] on the test rows themselves, only to compare with published tables that did so.",
 )
+Methods = Annotated[
+    str,
+    typer.Option(
+        "--methods",
+        "-m",
+        help="Methods to compare, comma between: names (see [cyan]manylabel methods list[/]), recipe files "
+        "(.toml), or scikit-learn classifiers by import path (sklearn.svm.LinearSVC). Brackets hold settings that "
+        "differ: 'mulsupcon\\[pretrain.temperature=0.2]'.",
+    ),
+]
+Seeds = Annotated[
+    str,
+    typer.Option(
+        "--seeds",
+        "-s",
+        help="How many seeds (3 means 0, 1 and 2), or the seeds themselves (0,7). A seed drives the "
+        "validation split, initialisation, the order of rows and augmentation.",
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Replace a setting of the recipes, as NAME=VALUE for all methods or METHOD.NAME=VALUE for "
+        "one; may be given several times.",
+        show_default=False,
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        help="Runs made at the same time; results do not depend on it.",
+        show_default="one per core, or 1 on a GPU",
+    ),
+]
+Fraction = Annotated[
+    float,
+    typer.Option(
+        "--fraction",
+        help="Train on a share of the training rows, stratified by label, validation rows taken out of it; "
+        "with one seed, a smaller share lies inside a larger one.",
+    ),
+]
+Threads = Annotated[int, typer.Option("--threads", help="Threads of each run.")]

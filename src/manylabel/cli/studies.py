@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from manylabel.cli import option_values
-from manylabel.cli.options import DataDir, Protocol, ProtocolOption
+from manylabel.cli.options import (
+    DataDir,
+    Fraction,
+    Jobs,
+    Methods,
+    Protocol,
+    ProtocolOption,
+    Seeds,
+    Settings,
+    Threads,
+)
 from manylabel.cli.output import make_console, print_rows, report_failures, show_report
 from manylabel.errors import ManyLabelError
 
@@ -34,25 +44,8 @@ def run(
             help="A data set by name (see [cyan]manylabel data list[/]) or by path: ARFF, npz, or a folder."
         ),
     ],
-    methods: Annotated[
-        str,
-        typer.Option(
-            "--methods",
-            "-m",
-            help="Methods to compare, comma between: names (see [cyan]manylabel methods list[/]), recipe files "
-            "(.toml), or scikit-learn classifiers by import path (sklearn.svm.LinearSVC). Brackets hold settings that "
-            "differ: 'mulsupcon[pretrain.temperature=0.2]'.",
-        ),
-    ] = "bce,mulsupcon",
-    seeds: Annotated[
-        str,
-        typer.Option(
-            "--seeds",
-            "-s",
-            help="How many seeds (3 means 0, 1 and 2), or the seeds themselves (0,7). A seed drives the "
-            "validation split, initialisation, the order of rows and augmentation.",
-        ),
-    ] = "3",
+    methods: Methods = "bce,mulsupcon",
+    seeds: Seeds = "3",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -63,34 +56,11 @@ def run(
         ),
     ] = None,
     protocol: Annotated[Protocol, ProtocolOption] = Protocol.tuned,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="Replace a setting of the recipes, as NAME=VALUE for all methods or METHOD.NAME=VALUE for "
-            "one; may be given several times.",
-            show_default=False,
-        ),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs",
-            "-j",
-            help="Runs made at the same time; results do not depend on it.",
-            show_default="one per core, or 1 on a GPU",
-        ),
-    ] = None,
-    threads: Annotated[int, typer.Option("--threads", help="Threads of each run.")] = 1,
+    settings: Settings = None,
+    jobs: Jobs = None,
+    threads: Threads = 1,
     data_dir: DataDir = None,
-    fraction: Annotated[
-        float,
-        typer.Option(
-            "--fraction",
-            help="Train on a share of the training rows, stratified by label, validation rows taken out of it; "
-            "with one seed, a smaller share lies inside a larger one.",
-        ),
-    ] = 1.0,
+    fraction: Fraction = 1.0,
 ) -> None:
     """Train methods over seeds on one data set, compare them on its test rows, and write a report.
 
@@ -235,8 +205,8 @@ def reproduce(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of all reproductions.")] = Path(
         "runs/reproduce"
     ),
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Runs made at the same time.")] = None,
-    threads: Annotated[int, typer.Option("--threads", help="Threads of each run.")] = 1,
+    jobs: Jobs = None,
+    threads: Threads = 1,
     data_dir: DataDir = None,
 ) -> None:
     """Make published tables and figures again, ours beside the published values.

@@ -16,9 +16,7 @@ from manylabel.labels.products import LabelSums, RowSums
 from manylabel.labels.sparse import SparseLabels
 
 _BLOCK = 1 << 19  # entries unpacked at a time
-_GATHER = 0x8040201008040201 - (
-    1 << 64
-)  # times eight bytes of 0 or 1: a word whose highest byte has them as bits
+_GATHER = 0x8040201008040201 - (1 << 64)  # times eight bytes of 0 or 1: their bits, in the highest byte
 
 
 class PackedLabels(LabelMatrix):

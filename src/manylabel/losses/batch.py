@@ -152,7 +152,8 @@ def check_reduction(who: str, reduction: str, known: tuple[str, ...] = REDUCTION
     """Refuse an unknown reduction."""
     if reduction not in known:
         *most, last = map(repr, known)
-        raise ManyLabelError(who, f"reduction {', '.join(most)} or {last}", repr(reduction))
+        hint = "Leave it out for the loss's own default."
+        raise ManyLabelError(who, f"reduction {', '.join(most)} or {last}", repr(reduction), hint)
 
 
 def reduce(values: Tensor, reduction: str, divisor: Tensor | int, shard: Shard | None = None) -> Tensor:

@@ -16,6 +16,8 @@ import torch
 
 T = TypeVar("T")
 
+_MOST_SHARES = 8
+
 
 def each_block(work: Callable[[T], None], blocks: Iterable[T], device: torch.device) -> None:
     """Do the work on every block; blocks must not write to the same memory."""
@@ -49,10 +51,14 @@ def _pool(process: int, threads: int) -> ThreadPoolExecutor:
     return pool
 
 
-def shares(blocks: Iterable[T]) -> list[list[T]]:
-    """Blocks of growing work dealt out to as many shares as torch may use threads, about evenly."""
+def shares(blocks: Iterable[T], device: torch.device) -> list[list[T]]:
+    """Blocks of growing work dealt out about evenly: a share for each thread that :func:`each_block` may use.
+
+    Shares are few, since what works on one keeps sums of its own.
+    """
     blocks = list(blocks)
-    n = max(min(torch.get_num_threads(), len(blocks)), 1)
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    n = max(min(threads, len(blocks), _MOST_SHARES), 1)
     dealt: list[list[T]] = [[] for _ in range(n)]
     for turn, block in enumerate(reversed(blocks)):
         place = turn % (2 * n)

@@ -142,6 +142,8 @@ def _compiled(s: Tensor) -> ModuleType | None:
 def _module() -> ModuleType | None:
     if importlib.util.find_spec("numba") is None:
         return None
-    from manylabel.losses.softmax import compiled
-
+    try:
+        from manylabel.losses.softmax import compiled
+    except RuntimeError:  # no folder that can be written to keeps compiled code
+        return None
     return compiled

@@ -59,7 +59,7 @@ def _visit(
     assert isinstance(weights, TileWeights)
     n, device = rows.n, lse.device
     height, width = tile_shape(n, n, device)
-    dealt = shares(column_blocks(n, device))
+    dealt = shares(column_blocks(n, device), device)
     scores = lse.new_zeros(len(dealt), n)
     gradients = [lse.new_zeros(n, rows.dim) for _ in dealt] if g is not None else None
     factors = torch.zeros_like(lse) if g is None else g

@@ -107,7 +107,7 @@ def normalisers(
     weights = job.weights if weighted and isinstance(job.weights, TileWeights) else None
     if not bounded:
         return _guarded_normalisers(rows, job, weights)
-    dealt = shares(column_blocks(n, device))
+    dealt = shares(column_blocks(n, device), device)
     sums = rows.x.new_zeros(len(dealt), 1 if weights is None else 3, n, dtype=rows.dtype)
     height, width = tile_shape(n, n, device)
 
@@ -177,7 +177,7 @@ def _pair_gradient(rows: Rows, job: Job, g: Tensor, lse: Tensor, totals: Tensor,
     u = g * totals
     v = u * (-lse).exp2_() if bounded else None
     height, width = tile_shape(n, n, device)
-    dealt = shares(column_blocks(n, device))
+    dealt = shares(column_blocks(n, device), device)
     sums = [g.new_zeros(n, rows.dim) for _ in dealt]
 
     def visit(share: int) -> None:
