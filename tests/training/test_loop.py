@@ -55,6 +55,15 @@ def test_the_incomplete_last_batch_is_dropped():
     assert (loop.step, records[0]["step"]) == (3, 3)
 
 
+@pytest.mark.parametrize("n_rows", [10, 20])
+def test_a_penalty_stands_beside_the_sum_over_rows(n_rows):
+    task = Line(n_rows)
+    run(task, epochs=200, batch=n_rows, optimiser="sgd", lr=0.02, penalty=40.0, schedule="constant")
+    mean = (n_rows - 1) / 2
+    least = 2 * n_rows * mean / (2 * n_rows + 40)  # of sum (w - t)^2 + 40/2 w^2
+    assert task.module.weight.item() == pytest.approx(least, rel=1e-4)
+
+
 def test_the_best_epoch_is_kept_and_patience_ends_training():
     task = Line(scores=[0.1, 0.5, 0.4, 0.3, 0.9])
     loop, records = run(task, epochs=10, batch=20, lr=0.5, select="score", patience=2)

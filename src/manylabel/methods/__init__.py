@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from manylabel.errors import ManyLabelError
-from manylabel.methods import ensemble
+from manylabel.methods import ensemble, neighbours
 from manylabel.methods.base import Method
 from manylabel.methods.cgmvae import CGMVAEMethod, CGMVAERecipe
 from manylabel.methods.comparator import ComparatorMethod, ComparatorRecipe, load_trusted
@@ -19,6 +19,7 @@ from manylabel.methods.kmcl import KMCLMethod, KMCLRecipe
 from manylabel.methods.lamp import LaMPMethod, LaMPRecipe
 from manylabel.methods.logit import LogitMethod
 from manylabel.methods.mpvae import MPVAEMethod, MPVAERecipe
+from manylabel.methods.neighbours import NeighbourScorer, WithNeighbours
 from manylabel.methods.rbcc import RBCCMethod, RBCCRecipe
 from manylabel.methods.recipe import PAPER, AnyRecipe, Recipe, load, names, read, short_name
 from manylabel.methods.scorer import NetworkScorer, Scorer
@@ -71,7 +72,9 @@ def get(name: str, *, encoder: nn.Module | None = None, **overrides: Any) -> Met
         raise ManyLabelError(f"method {name}", expected, repr(table.get("family")))
     recipe = load(table, family.recipe, overrides)
     method: Method = family.method(recipe, encoder)
-    return method if recipe.members == 1 else Ensemble(method)
+    if recipe.members > 1:
+        method = Ensemble(method)
+    return method if recipe.neighbours is None else WithNeighbours(method)
 
 
 def load_scorer(path: Path, encoder: nn.Module | None = None, *, trusted: bool = False) -> Scorer:
@@ -99,6 +102,8 @@ def load_scorer(path: Path, encoder: nn.Module | None = None, *, trusted: bool =
     tensors, meta = checkpoint.load(path)
     if meta.get("type") == ensemble.type_name:
         return EnsembleScorer.load(path, int(tensors["members"]), lambda member: load_scorer(member, encoder))
+    if meta.get("type") == neighbours.type_name:
+        return NeighbourScorer.load(path, lambda alone: load_scorer(alone, encoder))
     family = FAMILIES.get(meta.get("type", ""))
     if family is None:
         return NetworkScorer.load(path, encoder)

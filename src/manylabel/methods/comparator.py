@@ -10,12 +10,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
 from manylabel.data.dataset import Features, Kind, Rows
 from manylabel.errors import ManyLabelError, missing_extra
 from manylabel.methods.base import check_validation
 from manylabel.methods.recipe import AnyRecipe, Model
+from manylabel.methods.rows import features
 from manylabel.models import Inputs
 from manylabel.training import Listener, Progress
 
@@ -189,14 +190,6 @@ def build(name: str, settings: ComparatorSettings, seed: int) -> Any:
     if "random_state" in estimator.get_params(deep=False) and "random_state" not in settings.parameters:
         estimator.set_params(random_state=seed)
     return estimator
-
-
-def features(X: Features, inputs: Inputs) -> Any:
-    """Rows as an estimator takes them: (n, n_features) float32, a NumPy array or a SciPy CSR matrix."""
-    if isinstance(X, Tensor):
-        device = inputs.mean.device
-        return inputs(inputs.dense(X).to(device)).flatten(1).cpu().numpy()
-    return inputs.sparse(X)
 
 
 def _lacks_extra(path: str) -> bool:

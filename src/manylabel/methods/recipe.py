@@ -116,6 +116,24 @@ class Expected(Model):
     values: dict[str, tuple[float, float]]
 
 
+class NeighbourSettings(Model):
+    """How the nearest training rows have a say in the probabilities; pictures are left out.
+
+    Attributes
+    ----------
+    k : int, default 15
+        Rows that have a say.
+    temperature : float, default 0.1
+        They weigh ``softmax(cosine / temperature)``.
+    weight : float, default 0.5
+        Share of their say in the mean with what the method itself finds.
+    """
+
+    k: int = Field(15, ge=1)
+    temperature: float = Field(0.1, gt=0)
+    weight: float = Field(0.5, ge=0, le=1)
+
+
 class AnyRecipe(Model):
     """A method with everything that decides how it is trained; each family adds its own settings.
 
@@ -130,6 +148,8 @@ class AnyRecipe(Model):
         Where the method comes from.
     members : int, default 1
         How many are trained, from different seeds; their probabilities are averaged.
+    neighbours : NeighbourSettings or None, default None
+        Average the probabilities with those of the nearest training rows.
     expected : tuple of Expected
     """
 
@@ -138,6 +158,7 @@ class AnyRecipe(Model):
     about: str
     source: str
     members: int = Field(1, ge=1)
+    neighbours: NeighbourSettings | None = None
     expected: tuple[Expected, ...] = ()
 
     @property
@@ -337,17 +358,14 @@ _FIXED = ("name", "family", "about", "source", "expected", "vectors", "images") 
 
 
 def _override(table: dict[str, Any], schema: type[AnyRecipe], setting: str, value: Any) -> None:
-    head, _, rest = setting.partition(".")
-    if setting in schema.model_fields and setting not in _FIXED:
-        table[setting] = value
-        return
+    head = setting.partition(".")[0]
     kinds = [kind for kind in ("vectors", "images") if kind in table]
-    places = [(head, rest)] if head in kinds else [(kind, setting) for kind in kinds]
-    for kind, path in places:
+    whole = head in kinds or (head in schema.model_fields and head not in _FIXED)
+    for path in [setting] if whole else [f"{kind}.{setting}" for kind in kinds]:
+        if not _declared(schema, path):
+            raise _unknown(table["name"], setting, table[kinds[0]])
         *parents, last = path.split(".")
-        node = table[kind]
-        if not _declared(schema, f"{kind}.{path}"):
-            raise _unknown(table["name"], setting, table[kind])
+        node = table
         for parent in parents:
             node = node.setdefault(parent, {})
         node[last] = value

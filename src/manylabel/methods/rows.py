@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manylabel.data import views
-from manylabel.data.dataset import Rows
+from manylabel.data.dataset import Features, Rows
 from manylabel.methods.recipe import ViewSettings
 from manylabel.models import Inputs
 
@@ -109,6 +109,16 @@ class Resident:
         """The rows at these positions."""
         X = self.X[rows] if isinstance(self.X, Tensor) else self.X.take(rows)
         return Resident(X, self.Y[rows])
+
+
+def features(X: Features, inputs: Inputs) -> Any:
+    """Rows as an estimator takes them: (n, n_features) float32, a NumPy array or a SciPy CSR matrix.
+
+    Dense rows are standardised; sparse rows and the TF-IDF vectors of texts are taken as they are.
+    """
+    if isinstance(X, Tensor):
+        return inputs(inputs.dense(X).to(inputs.mean.device)).flatten(1).cpu().numpy()
+    return inputs.sparse(X)
 
 
 def view(settings: ViewSettings, inputs: Inputs) -> View:

@@ -127,7 +127,7 @@ def in_batches(
     device = inputs.mean.device
     n = len(X) if isinstance(X, list) else X.shape[0]
     parts: list[Tensor] = []
-    for start in range(0, n, rows):
+    for start in range(0, max(n, 1), rows):
         x = inputs(inputs.dense(X[start : start + rows]).to(device))
         parts.append(score(x).float().cpu())
     out: np.ndarray[Any, Any] = torch.cat(parts).numpy()

@@ -246,8 +246,9 @@ class Loop:
 
 def _optimiser(task: Task, stage: Stage) -> torch.optim.Optimizer:
     groups: list[dict[str, Any]] = []
+    usual = stage.weight_decay + stage.penalty / task.n_rows
     for group in task.groups:
-        weight_decay = stage.weight_decay if group.weight_decay is None else group.weight_decay
+        weight_decay = usual if group.weight_decay is None else group.weight_decay
         groups.append({"params": [group.parameters.vector], "weight_decay": weight_decay})
     if stage.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=stage.lr, momentum=0.9)

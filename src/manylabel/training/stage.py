@@ -23,6 +23,9 @@ class Stage(BaseModel):
         ``sgd`` has momentum 0.9; the weight decay of ``adam`` is an L2 penalty, that of ``adamw`` is decoupled.
     lr : float, default 4e-4
     weight_decay : float, default 0
+    penalty : float, default 0
+        A further weight decay of ``penalty / n_rows``. Where the loss is a mean over rows, this is an L2 penalty beside
+        its sum over all training rows, as 1/C of scikit-learn's linear models: one value serves few rows and many.
     schedule : "cosine", "linear", "constant", "warm_restarts", "stairs" or "plateau", default "cosine"
     warmup : float, default 0
         Share of the steps over which the rate rises from 0.
@@ -53,6 +56,7 @@ class Stage(BaseModel):
     optimiser: Literal["adam", "adamw", "sgd"] = "adam"
     lr: float = Field(4e-4, gt=0)
     weight_decay: float = Field(0.0, ge=0)
+    penalty: float = Field(0.0, ge=0)
     schedule: Literal["cosine", "linear", "constant", "warm_restarts", "stairs", "plateau"] = "cosine"
     warmup: float = Field(0.0, ge=0, le=1)
     floor: float = Field(0.0, ge=0, le=1)
@@ -76,7 +80,7 @@ class Group:
     rate : float, default 1.0
         Their learning rate as a multiple of the stage's.
     weight_decay : float or None, default None
-        Their weight decay; None takes the stage's.
+        Their weight decay; None takes the stage's, penalty included.
     """
 
     parameters: FlatParameters

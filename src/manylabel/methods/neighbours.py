@@ -1,0 +1,163 @@
+"""A method beside its nearest training rows: probabilities of the two averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+from manylabel.data.dataset import Features, Kind, Rows
+from manylabel.methods.base import Method
+from manylabel.methods.recipe import AnyRecipe, NeighbourSettings
+from manylabel.methods.rows import features
+from manylabel.methods.scorer import Scorer
+from manylabel.models import Inputs
+from manylabel.training import Listener, checkpoint
+from manylabel.training.checkpoint import prefixed, under
+
+type_name = "neighbours"
+
+_ROWS = 1024
+
+
+class WithNeighbours:
+    """Train a method, and keep the training rows; see :class:`manylabel.methods.Method` for :meth:`fit`.
+
+    Pictures are left to the method alone: near pixels are not near pictures.
+
+    Parameters
+    ----------
+    method : Method
+        Its recipe has ``neighbours``.
+    """
+
+    def __init__(self, method: Method) -> None:
+        self.method, self.name = method, method.name
+
+    @property
+    def recipe(self) -> AnyRecipe:
+        return self.method.recipe
+
+    def fit(
+        self,
+        train: Rows,
+        validation: Rows,
+        *,
+        kind: Kind = "vectors",
+        seed: int = 0,
+        folder: Path | None = None,
+        progress: Listener | None = None,
+    ) -> Scorer:
+        scorer = self.method.fit(train, validation, kind=kind, seed=seed, folder=folder, progress=progress)
+        settings = self.recipe.neighbours
+        if kind == "images" or settings is None:
+            return scorer
+        inputs = Inputs.fit(train.X, kind)
+        labels = sp.csr_matrix(train.Y.dense().cpu().numpy())
+        return NeighbourScorer(scorer, inputs, features(train.X, inputs), labels, settings)
+
+
+class NeighbourScorer:
+    """The probabilities of a scorer, averaged with the labels of the nearest training rows.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    inputs : Inputs
+        Standardises rows as the training rows were.
+    rows : (n, n_features) float32 array or CSR matrix
+        Training rows, standardised where they are dense.
+    labels : (n, n_labels) CSR matrix
+    settings : NeighbourSettings
+
+    Notes
+    -----
+    ``p(x) = (1 - w) p_scorer(x) + w sum_i softmax_i(cos(x, x_i) / T) y_i`` over the k training rows x_i nearest to x by
+    cosine. After X. Su, R. Wang and X. Dai, *Contrastive Learning-Enhanced Nearest Neighbor Mechanism for Multi-Label
+    Text Classification*, ACL 2022, whose neighbours are found in the learnt representation. There, rows that trained
+    the network lie closer to their labels than new ones do; among the features as they are, all are alike.
+    """
+
+    def __init__(
+        self, scorer: Scorer, inputs: Inputs, rows: Any, labels: Any, settings: NeighbourSettings
+    ) -> None:
+        from sklearn.neighbors import NearestNeighbors
+
+        self.scorer, self.inputs, self.rows, self.labels, self.settings = (
+            scorer,
+            inputs,
+            rows,
+            labels,
+            settings,
+        )
+        k = min(settings.k, rows.shape[0])
+        self.search = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute").fit(rows)
+
+    def scores(self, X: Features) -> np.ndarray[Any, Any]:
+        """Probabilities, (n, n_labels) float32."""
+        w = self.settings.weight
+        mean: np.ndarray[Any, Any] = (1 - w) * self.scorer.scores(X) + w * self.votes(X)
+        return mean.astype(np.float32)
+
+    def votes(self, X: Features) -> np.ndarray[Any, Any]:
+        """What the neighbours alone say, (n, n_labels) float32."""
+        rows = features(X, self.inputs)
+        blocks = [self._votes(rows[start : start + _ROWS]) for start in range(0, rows.shape[0], _ROWS)]
+        return np.concatenate(blocks) if blocks else np.zeros((0, self.labels.shape[1]), np.float32)
+
+    def embed(self, X: Features) -> np.ndarray[Any, Any]:
+        """The representation of the scorer, (n, H) float32."""
+        return self.scorer.embed(X)
+
+    def save(self, path: Path) -> None:
+        """Write the training rows and their labels to one file, and the scorer to another beside it."""
+        rows = sp.csr_matrix(self.rows)
+        tensors = prefixed("inputs", self.inputs.state_dict()) | prefixed("rows", _parts(rows))
+        tensors |= prefixed("labels", _parts(self.labels))
+        meta = {
+            "type": type_name,
+            "inputs": self.inputs.meta(),
+            "dense": not sp.issparse(self.rows),
+            "shapes": [rows.shape, self.labels.shape],
+            "settings": self.settings.model_dump(),
+        }
+        checkpoint.save(path, tensors, meta)
+        self.scorer.save(_inner(path))
+
+    @classmethod
+    def load(cls, path: Path, load: Callable[[Path], Scorer]) -> NeighbourScorer:
+        """Read what :meth:`save` wrote, the scorer with ``load``."""
+        tensors, meta = checkpoint.load(path)
+        inputs = Inputs.like(meta["inputs"])
+        inputs.load_state_dict(under("inputs", tensors))
+        rows, labels = (
+            sp.csr_matrix(tuple(under(name, tensors)[part].numpy() for part in _PARTS), shape=tuple(shape))
+            for name, shape in zip(("rows", "labels"), meta["shapes"], strict=True)
+        )
+        settings = NeighbourSettings.model_validate(meta["settings"])
+        return cls(load(_inner(path)), inputs, rows.toarray() if meta["dense"] else rows, labels, settings)
+
+    def _votes(self, rows: Any) -> np.ndarray[Any, Any]:
+        distances, nearest = self.search.kneighbors(rows)
+        shares = np.exp((distances[:, :1] - distances) / self.settings.temperature)  # the nearest comes first
+        shares /= shares.sum(axis=1, keepdims=True)
+        offsets = np.arange(0, nearest.size + 1, nearest.shape[1])
+        weights = sp.csr_matrix(
+            (shares.ravel(), nearest.ravel(), offsets), (len(nearest), self.labels.shape[0])
+        )
+        return np.asarray((weights @ self.labels).toarray(), dtype=np.float32)
+
+
+_PARTS = ("data", "indices", "indptr")
+
+
+def _parts(matrix: Any) -> dict[str, torch.Tensor]:
+    return {part: torch.from_numpy(getattr(matrix, part)) for part in _PARTS}
+
+
+def _inner(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.alone{path.suffix}")

@@ -1,0 +1,116 @@
+"""Nearest training rows beside a method: what they say, how it is averaged, how it is kept."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from tests.training.small_run import rows
+
+from manylabel import methods
+from manylabel.data import Rows
+from manylabel.errors import ManyLabelError
+from manylabel.labels import LabelMatrix
+from manylabel.methods.neighbours import NeighbourScorer
+
+TINY = {"encoder.widths": [8], "classify.stage.epochs": 2, "classify.stage.batch": 16}
+
+
+def fit(train=None, **settings):
+    return methods.get("bce", **(TINY | settings)).fit(train or rows(100, 0), rows(20, 1))
+
+
+def by_hand(train, X, k, temperature):
+    """Labels of the k nearest rows by cosine after standardisation, in float64."""
+    known = np.asarray(train.X, dtype=np.float64)
+    mean, scale = known.mean(0), known.std(0)
+    known, new = (known - mean) / scale, (np.asarray(X, dtype=np.float64) - mean) / scale
+    cosine = (new / np.linalg.norm(new, axis=1, keepdims=True)) @ (
+        known / np.linalg.norm(known, axis=1, keepdims=True)
+    ).T
+    found = np.zeros((len(X), train.Y.n_labels))
+    for i, similarities in enumerate(cosine):
+        nearest = np.argsort(-similarities)[:k]
+        weights = np.exp(similarities[nearest] / temperature)
+        found[i] = weights @ train.Y.dense().numpy()[nearest] / weights.sum()
+    return found
+
+
+@pytest.mark.parametrize(("k", "temperature"), [(1, 0.1), (5, 0.1), (15, 1.0)])
+def test_neighbours_vote_with_the_softmax_of_their_cosines(k, temperature):
+    train, X = rows(100, 0), rows(30, 2).X
+    scorer = fit(**{"neighbours.k": k, "neighbours.temperature": temperature})
+    np.testing.assert_allclose(scorer.votes(X), by_hand(train, X, k, temperature), atol=1e-5)
+
+
+def test_scores_are_the_weighted_mean_of_the_method_and_its_neighbours():
+    X = rows(30, 2).X
+    scorer, alone = fit(**{"neighbours.weight": 0.3}), fit()
+    assert isinstance(scorer, NeighbourScorer)
+    expected = 0.7 * alone.scores(X) + 0.3 * scorer.votes(X)
+    np.testing.assert_allclose(scorer.scores(X), expected, rtol=1e-5)
+    assert scorer.scores(X).dtype == np.float32
+    np.testing.assert_array_equal(scorer.embed(X), alone.embed(X))
+
+
+def test_a_share_of_0_is_the_method_itself():
+    X = rows(30, 2).X
+    np.testing.assert_array_equal(fit(**{"neighbours.weight": 0.0}).scores(X), fit().scores(X))
+
+
+def test_neighbours_of_members_are_asked_once():
+    X = rows(30, 2).X
+    scorer = fit(members=2, **{"neighbours.weight": 0.5})
+    expected = 0.5 * fit(members=2).scores(X) + 0.5 * scorer.votes(X)
+    np.testing.assert_allclose(scorer.scores(X), expected, rtol=1e-5)
+
+
+def test_more_neighbours_than_rows_are_all_rows():
+    train = rows(16, 0)
+    assert fit(train, **{"neighbours.k": 50}).votes(rows(3, 2).X).shape == (3, train.Y.n_labels)
+
+
+def test_no_rows_have_no_scores():
+    scorer = fit(**{"neighbours.k": 3})
+    assert scorer.scores(rows(30, 2).X[:0]).shape == (0, rows(1, 0).Y.n_labels)
+
+
+def sparse_rows(n, seed):
+    generator = torch.Generator().manual_seed(seed)
+    X = (torch.rand(n, 12, generator=generator) < 0.4).float()
+    return Rows(sp.csr_matrix(X.numpy()), LabelMatrix.of(X[:, :4] > 0))
+
+
+@pytest.mark.parametrize("make", [rows, sparse_rows])
+def test_a_saved_scorer_scores_the_same(tmp_path, make):
+    method = methods.get("bce", **(TINY | {"members": 2, "neighbours.k": 4}))
+    scorer, X = method.fit(make(100, 0), make(20, 1)), make(30, 2).X
+    scorer.save(tmp_path / "model.safetensors")
+    again = methods.load_scorer(tmp_path / "model.safetensors")
+    assert isinstance(again, NeighbourScorer)
+    np.testing.assert_allclose(again.scores(X), scorer.scores(X), atol=1e-6)
+
+
+def test_pictures_are_left_to_the_method():
+    pictures = Rows(
+        torch.randint(0, 255, (40, 1, 16, 16), dtype=torch.uint8), LabelMatrix.of(torch.eye(4).repeat(10, 1))
+    )
+    settings = {
+        "images.encoder.widths": [4],
+        "images.classify.stage.epochs": 1,
+        "images.classify.stage.batch": 16,
+    }
+    method = methods.get("bce", **(settings | {"neighbours.k": 3}))
+    assert not isinstance(method.fit(pictures, pictures, kind="images"), NeighbourScorer)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"neighbours.k": 0}, {"neighbours.weight": 1.5}, {"neighbours.temperature": 0}]
+)
+def test_impossible_neighbours_are_refused(wrong):
+    with pytest.raises(ManyLabelError, match=next(iter(wrong)).replace(".", r"\.")):
+        methods.get("bce", **wrong)
+
+
+def test_an_unknown_setting_of_neighbours_is_refused():
+    with pytest.raises(ManyLabelError, match="setting"):
+        methods.get("bce", **{"neighbours.metric": "cosine"})
