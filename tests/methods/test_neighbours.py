@@ -57,6 +57,17 @@ def test_a_share_of_0_is_the_method_itself():
     np.testing.assert_array_equal(fit(**{"neighbours.weight": 0.0}).scores(X), fit().scores(X))
 
 
+def test_neighbours_join_a_finished_training(tmp_path):
+    train, validation, told = rows(100, 0), rows(20, 1), []
+    alone = methods.get("bce", **TINY).fit(train, validation, folder=tmp_path)
+    joined = methods.get("bce", **(TINY | {"neighbours.weight": 0.5}))
+    scorer = joined.fit(
+        train, validation, folder=tmp_path, progress=lambda progress: told.append(progress.step)
+    )
+    assert set(told) == {2 * (100 // 16)}  # nothing was left to train
+    np.testing.assert_array_equal(scorer.scorer.scores(train.X), alone.scores(train.X))
+
+
 def test_neighbours_of_members_are_asked_once():
     X = rows(30, 2).X
     scorer = fit(members=2, **{"neighbours.weight": 0.5})

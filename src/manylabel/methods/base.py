@@ -124,9 +124,9 @@ def start_run(
     folder: Path | None,
     progress: Listener | None,
 ) -> Run:
-    """A run whose checkpoint belongs to this recipe, these rows and this seed."""
+    """A run whose checkpoint belongs to what this recipe trains, these rows and this seed."""
     check_validation(recipe.name, validation)
-    text = recipe.model_dump_json(exclude={"about", "source", "expected"})
+    text = recipe.model_dump_json(exclude={"name", "about", "source", "expected", "neighbours"})
     rows = f"{len(train)} {len(validation)} {train.Y.n_labels} {seed} {getattr(train.X, 'shape', None)}"
     fingerprint = hashlib.sha256(f"{text}\n{rows}".encode()).hexdigest()
     return Run(stages, seed, folder, fingerprint, progress)
