@@ -216,3 +216,14 @@ def test_findings_are_means_over_the_seeds_that_are_there(tmp_path: Path) -> Non
     assert seconds is not None
     assert seconds.mean == 90
     assert (found.missing, found.is_empty) == (6, False)
+
+
+def test_a_contest_is_against_bce_or_the_variant_of_it_that_is_named() -> None:
+    def lines(*named: str) -> tuple[str, ...]:
+        return catalogue.get("win-tie-loss", catalogue.Asked(methods=named)).lines
+
+    assert lines("reg") == ("bce", "reg")
+    assert lines("reg", "bce") == ("bce", "reg")
+    assert lines("bce[neighbours.weight=0.4]", "best") == ("bce[neighbours.weight=0.4]", "best")
+    with pytest.raises(ManyLabelError, match="a method to set against bce"):
+        lines("bce")

@@ -13,6 +13,7 @@ from manylabel.study.reproduction.contests import contests
 from manylabel.study.reproduction.definition import Axis, Point, Section
 from manylabel.study.reproduction.entries import beside, published_name
 from manylabel.study.reproduction.orderings import ordering
+from manylabel.study.reproduction.parts import parts
 from manylabel.study.reproduction.sweeps import sweep
 from manylabel.study.tables import Table
 
@@ -136,3 +137,18 @@ def test_a_contest_counts_sets_and_tests_their_differences(tmp_path: Path) -> No
 
 def test_a_contest_over_few_sets_says_so(tmp_path: Path) -> None:
     assert "(too few sets for any significance)" in contest(tmp_path, [0.1, 0.2]).sentences[0]
+
+
+def test_parts_are_shown_by_what_they_are_worth(tmp_path: Path) -> None:
+    points = [Point("best", "best"), Point("mulsupcon", "without neighbours"), Point("bce", "absent")]
+    for seed, change in enumerate((-0.01, 0.01)):
+        write_run(tmp_path, "yeast", points[0], seed, {"macro_f1": 0.48 + change, "map": 0.6})
+        write_run(tmp_path, "yeast", points[1], seed, {"macro_f1": 0.47 + change, "map": 0.62})
+    first, second = parts(findings(tmp_path, reproduction(points, ("yeast",), show=parts)))
+    assert ("oracle" in first.title, "tuned" in second.title) == (True, True)
+    (table,) = second.tables
+    assert rows(table) == [
+        ["best", "0.500 ± 0.000", "0.500 ± 0.000", "0.480 ± 0.014", "0.500 ± 0.000", "0.600 ± 0.000"],
+        ["without neighbours", "+0.000", "+0.000", "-0.010", "+0.000", "+0.020"],
+    ]
+    assert [cell.best for cell in table.rows[1]] == [False] * 5 + [True]

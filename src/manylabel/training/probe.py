@@ -35,22 +35,3 @@ def ridge_scores(Z: Tensor, Y: Tensor, Z_new: Tensor, strength: float = 1.0) -> 
     weights = torch.linalg.solve(gram, Z.T @ (Y.float() - base))
     scores: Tensor = (Z_new @ weights + base).clamp_(0, 1)
     return scores
-
-
-def neighbour_scores(Z: Tensor, Y: Tensor, Z_new: Tensor, k: int = 20) -> Tensor:
-    """Scores of new rows as the share of each label among the ``k`` nearest training rows by cosine.
-
-    Parameters
-    ----------
-    Z : (n, D) tensor
-    Y : (n, n_labels) tensor
-    Z_new : (m, D) tensor
-    k : int, default 20
-
-    Returns
-    -------
-    (m, n_labels) tensor in [0, 1]
-    """
-    Z, Z_new, Y = torch.nn.functional.normalize(Z), torch.nn.functional.normalize(Z_new), Y.float()
-    parts = [Y[(rows @ Z.T).topk(min(k, len(Z))).indices].mean(1) for rows in torch.split(Z_new, 1024)]
-    return torch.cat(parts)

@@ -1,0 +1,43 @@
+"""A recipe beside itself without each of its parts."""
+
+from __future__ import annotations
+
+from manylabel.study.reproduction.definition import Point, Section
+from manylabel.study.reproduction.findings import Findings
+from manylabel.study.statistics import Summary
+from manylabel.study.tables import Cell, Table, heading, signed
+
+METRICS = ("example_f1", "micro_f1", "macro_f1", "hamming_accuracy", "map")
+
+
+def parts(found: Findings) -> list[Section]:
+    """A table for each protocol and data set: the first line as it is, the others by how much they differ from it."""
+    sentences = (
+        "The first line is the whole recipe. The others say by how much they are above it (+) or below (-).",
+    )
+    return [
+        Section(
+            f"Under the {protocol} protocol",
+            sentences,
+            [_table(found, data, protocol) for data in found.sets],
+        )
+        for protocol in ("oracle", "tuned")
+    ]
+
+
+def _table(found: Findings, data: str, protocol: str) -> Table:
+    whole, *others = (point for point in found.reproduction.points if found.runs(data, point))
+    rows = [(Cell(whole.line), *(Cell(str(_reached(found, data, whole, m, protocol))) for m in METRICS))]
+    for point in others:
+        leads = (
+            _reached(found, data, point, metric, protocol).mean
+            - _reached(found, data, whole, metric, protocol).mean
+            for metric in METRICS
+        )
+        rows.append((Cell(point.line), *(Cell(signed(by), round(by, 3) > 0) for by in leads)))
+    headings = ("recipe", *(heading(metric, protocol) for metric in METRICS))
+    return Table(found.heading(f"{data}, {protocol} protocol"), headings, tuple(rows))
+
+
+def _reached(found: Findings, data: str, point: Point, metric: str, protocol: str) -> Summary:
+    return Summary.of(list(found.by_seed(data, point, metric, protocol).values()))
