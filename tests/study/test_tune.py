@@ -180,7 +180,9 @@ def test_the_winner_is_a_recipe_that_a_run_takes(
     assert (study / "best" / "seed-0" / "run.json").exists()
 
 
-@pytest.mark.parametrize("method", ["bce", "mulsupcon", "kmcl", "lamp", "mpvae", "rbcc", "cgmvae", "asl"])
+@pytest.mark.parametrize(
+    "method", ["bce", "mulsupcon", "best", "kmcl", "lamp", "mpvae", "rbcc", "cgmvae", "asl"]
+)
 def test_every_family_has_a_space_that_holds_its_recipe(method: str) -> None:
     from manylabel.study.search_space import default_space, recipe_values
 

@@ -129,8 +129,7 @@ def recipe_values(space: Space, recipe: Mapping[str, Any], kinds: set[str]) -> d
     settings = flattened(recipe)
     values = {}
     for name, choice in space.items():
-        head = name.partition(".")[0]
-        places = [name] if head in ("vectors", "images") else [f"{kind}.{name}" for kind in sorted(kinds)]
+        places = [name] if name in settings else [f"{kind}.{name}" for kind in sorted(kinds)]
         found = [settings.get(place) for place in places]
         value = choice.encoded(found[0])
         if value is None or any(other != found[0] for other in found):
