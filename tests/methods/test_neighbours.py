@@ -101,6 +101,16 @@ def test_a_saved_scorer_scores_the_same(tmp_path, make):
     np.testing.assert_allclose(again.scores(X), scorer.scores(X), atol=1e-6)
 
 
+def test_a_comparator_beside_its_neighbours_is_read_where_it_is_trusted(tmp_path):
+    method = methods.get("logistic_regression", **{"neighbours.k": 4})
+    scorer, X = method.fit(rows(100, 0), rows(20, 1)), rows(30, 2).X
+    scorer.save(tmp_path / "model.safetensors")
+    with pytest.raises(ManyLabelError, match="pickled"):
+        methods.load_scorer(tmp_path / "model.safetensors")
+    again = methods.load_scorer(tmp_path / "model.safetensors", trusted=True)
+    np.testing.assert_allclose(again.scores(X), scorer.scores(X), atol=1e-6)
+
+
 def test_pictures_are_left_to_the_method():
     pictures = Rows(
         torch.randint(0, 255, (40, 1, 16, 16), dtype=torch.uint8), LabelMatrix.of(torch.eye(4).repeat(10, 1))

@@ -100,10 +100,14 @@ def load_scorer(path: Path, encoder: nn.Module | None = None, *, trusted: bool =
             raise ManyLabelError(str(path), "a file without code", "a pickled comparator", hint)
         return load_trusted(path)
     tensors, meta = checkpoint.load(path)
+
+    def part(file: Path) -> Scorer:
+        return load_scorer(file if file.exists() else file.with_suffix(".joblib"), encoder, trusted=trusted)
+
     if meta.get("type") == ensemble.type_name:
-        return EnsembleScorer.load(path, int(tensors["members"]), lambda member: load_scorer(member, encoder))
+        return EnsembleScorer.load(path, int(tensors["members"]), part)
     if meta.get("type") == neighbours.type_name:
-        return NeighbourScorer.load(path, lambda alone: load_scorer(alone, encoder))
+        return NeighbourScorer.load(path, part)
     family = FAMILIES.get(meta.get("type", ""))
     if family is None:
         return NetworkScorer.load(path, encoder)

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 import torch
 
 from manylabel.data.dataset import Features, Kind, Rows
+from manylabel.labels import LabelMatrix
 from manylabel.methods.base import Method
 from manylabel.methods.recipe import AnyRecipe, NeighbourSettings
 from manylabel.methods.rows import features
@@ -57,8 +58,7 @@ class WithNeighbours:
         if kind == "images" or settings is None:
             return scorer
         inputs = Inputs.fit(train.X, kind)
-        labels = sp.csr_matrix(train.Y.dense().cpu().numpy())
-        return NeighbourScorer(scorer, inputs, features(train.X, inputs), labels, settings)
+        return NeighbourScorer(scorer, inputs, features(train.X, inputs), _matrix(train.Y), settings)
 
 
 class NeighbourScorer:
@@ -87,13 +87,8 @@ class NeighbourScorer:
     ) -> None:
         from sklearn.neighbors import NearestNeighbors
 
-        self.scorer, self.inputs, self.rows, self.labels, self.settings = (
-            scorer,
-            inputs,
-            rows,
-            labels,
-            settings,
-        )
+        self.scorer, self.inputs, self.settings = scorer, inputs, settings
+        self.rows, self.labels = rows, labels
         k = min(settings.k, rows.shape[0])
         self.search = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute").fit(rows)
 
@@ -114,7 +109,7 @@ class NeighbourScorer:
         return self.scorer.embed(X)
 
     def save(self, path: Path) -> None:
-        """Write the training rows and their labels to one file, and the scorer to another beside it."""
+        """Write the training rows and their labels, which scoring needs, to one file, and the scorer beside it."""
         rows = sp.csr_matrix(self.rows)
         tensors = prefixed("inputs", self.inputs.state_dict()) | prefixed("rows", _parts(rows))
         tensors |= prefixed("labels", _parts(self.labels))
@@ -150,6 +145,14 @@ class NeighbourScorer:
             (shares.ravel(), nearest.ravel(), offsets), (len(nearest), self.labels.shape[0])
         )
         return np.asarray((weights @ self.labels).toarray(), dtype=np.float32)
+
+
+def _matrix(Y: LabelMatrix) -> Any:
+    """Labels as a CSR matrix (n, n_labels)."""
+    entries = Y.sparse().to("cpu")
+    values = torch.ones(len(entries.columns)) if entries.weights is None else entries.weights.float()
+    parts = (values.numpy(), entries.columns.numpy(), entries.offsets.numpy())
+    return sp.csr_matrix(parts, shape=Y.shape)
 
 
 _PARTS = ("data", "indices", "indptr")
