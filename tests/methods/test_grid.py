@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from manylabel import ManyLabelError, metrics
 from manylabel.methods.classification import build_criterion
 from manylabel.methods.grid import GridEvaluation, GridSettings, best_points
-from manylabel.methods.recipe import ClassifySettings
 from manylabel.methods.rows import Resident
 from manylabel.models import Inputs
 from manylabel.training import Run, Stage
@@ -32,10 +31,9 @@ def resident(n, seed):
 
 def evaluation(**settings):
     torch.manual_seed(0)
-    classify = ClassifySettings(stage=STAGE, encoder_rate=0.0)
     parts, criterion = (resident(64, 0), resident(40, 1)), build_criterion("bce", {})
     return GridEvaluation(
-        Inputs("vectors", (10,)), nn.Linear(10, 6), *parts, classify, GridSettings(**settings), criterion
+        Inputs("vectors", (10,)), nn.Linear(10, 6), *parts, GridSettings(**settings), criterion
     )
 
 

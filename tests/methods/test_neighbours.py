@@ -135,3 +135,19 @@ def test_impossible_neighbours_are_refused(wrong):
 def test_an_unknown_setting_of_neighbours_is_refused():
     with pytest.raises(ManyLabelError, match="setting"):
         methods.get("bce", **{"neighbours.metric": "cosine"})
+
+
+@pytest.mark.parametrize("method", ["bce", "k_neighbours"])
+def test_new_rows_may_be_dense_where_training_rows_were_sparse_and_the_other_way(method):
+    settings = TINY if method == "bce" else {}
+    sparse = sparse_rows(100, 0)
+    dense = Rows(torch.from_numpy(sparse.X.toarray()), sparse.Y)
+    new = sparse_rows(30, 2).X
+    for train, validation in (
+        (sparse, sparse_rows(20, 1)),
+        (dense, Rows(dense.X[:20], dense.Y.take(range(20)))),
+    ):
+        scorer = methods.get(method, **(settings | {"neighbours.k": 4})).fit(train, validation)
+        expected = scorer.scores(new)
+        for form in (torch.from_numpy(new.toarray()), new.toarray()):
+            np.testing.assert_allclose(scorer.scores(form), expected, atol=1e-5)

@@ -19,6 +19,24 @@ def test_a_recipe_that_the_readme_compares_says_what_it_reaches(name):
     assert {e.data for e in methods.get(name).recipe.expected} >= {"digits", "yeast", "scene"}
 
 
+def test_best_is_mulsupcon_beside_its_neighbours():
+    best, mulsupcon = (methods.get(name).recipe for name in ("best", "mulsupcon"))
+    assert (best.vectors, best.images, best.members) == (mulsupcon.vectors, mulsupcon.images, 1)
+    joined = methods.get("mulsupcon", **{"neighbours.weight": 0.4}).recipe
+    assert best.neighbours == joined.neighbours
+
+
+def test_a_setting_that_was_switched_off_can_be_given_again():
+    recipe = methods.get("best", **{"neighbours": None, "neighbours.k": 5}).recipe
+    assert recipe.neighbours.k == 5
+
+
+@pytest.mark.parametrize("setting", ["vectors", "family", "members.k", "neighbours.metric"])
+def test_what_is_no_setting_is_refused(setting):
+    with pytest.raises(ManyLabelError, match=r"a setting such as .*neighbours\.k"):
+        methods.get("bce", **{setting: {}})
+
+
 @pytest.mark.parametrize(
     "name", ["mulsupcon", "mulsupcon_weighted", "all", "any", "base", "proto", "msc", "reg", "wrg"]
 )
@@ -86,7 +104,7 @@ def test_a_method_without_settings_of_a_loss_takes_none(name):
 def test_settings_of_a_loss_are_those_that_it_has():
     with pytest.raises(ManyLabelError, match=r"settings among .*gamma_neg.*, but got 'gamma'"):
         methods.get("asl", **{"classify.loss.gamma": 2.0})
-    with pytest.raises(ManyLabelError, match="expected 'mean' or 'sum', but got 'none'"):
+    with pytest.raises(ManyLabelError, match="expected 'mean', 'rows' or 'sum', but got 'none'"):
         methods.get("asl", **{"classify.loss.reduction": "none"})
 
 

@@ -92,6 +92,9 @@ def methods_describe(
     recipe = methods.get(name).recipe
     console = make_console()
     console.print(f"[bold]{name}[/]  {escape(recipe.about)}\n{escape(recipe.source)}", highlight=False)
+    texts = {"name", "family", "about", "source", "expected", "vectors", "images"}
+    own = flattened(recipe.model_dump(mode="json", exclude=texts))
+    print_rows(("setting", "value"), [(key, json.dumps(value)) for key, value in own.items()])
     for kind in ("vectors", "images"):
         settings = flattened(getattr(recipe, kind).model_dump(mode="json"))
         if settings:

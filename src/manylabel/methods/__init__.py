@@ -102,7 +102,8 @@ def load_scorer(path: Path, encoder: nn.Module | None = None, *, trusted: bool =
     tensors, meta = checkpoint.load(path)
 
     def part(file: Path) -> Scorer:
-        return load_scorer(file if file.exists() else file.with_suffix(".joblib"), encoder, trusted=trusted)
+        pickled = file.with_suffix(".joblib")
+        return load_scorer(pickled if pickled.exists() else file, encoder, trusted=trusted)
 
     if meta.get("type") == ensemble.type_name:
         return EnsembleScorer.load(path, int(tensors["members"]), part)

@@ -40,7 +40,7 @@ def build_criterion(name: str, settings: Mapping[str, Any]) -> nn.Module:
     """
     if settings.get("reduction") == "none":
         raise ManyLabelError(
-            "classify.loss.reduction", "'mean' or 'sum'", "'none'", "Training needs one number."
+            "classify.loss.reduction", "'mean', 'rows' or 'sum'", "'none'", "Training needs one number."
         )
     return losses.get(name, **settings)
 

@@ -66,10 +66,14 @@ class ComparatorScorer:
     estimators : list
         One for all labels that vary (``together``), or one for each.
     together : bool
+    like : array or CSR matrix
+        No rows of the form that the estimators were fitted on.
     """
 
-    def __init__(self, inputs: Inputs, constant: Array, estimators: list[Any], together: bool) -> None:
-        self.inputs, self.constant = inputs, constant
+    def __init__(
+        self, inputs: Inputs, constant: Array, estimators: list[Any], together: bool, like: Any
+    ) -> None:
+        self.inputs, self.constant, self.like = inputs, constant, like
         self.estimators, self.together = estimators, together
 
     def scores(self, X: Features) -> Array:
@@ -78,7 +82,7 @@ class ComparatorScorer:
         A decision function, where an estimator has no probabilities, goes through a sigmoid: it ranks rows, but a
         threshold of 0.5 means no more than its sign.
         """
-        rows = features(X, self.inputs)
+        rows = features(X, self.inputs, self.like)
         scores = np.tile(self.constant, (rows.shape[0], 1))
         varying = np.isnan(self.constant)
         if varying.any():
@@ -91,7 +95,7 @@ class ComparatorScorer:
 
         More than 256 features are projected at random to 256, which about keeps distances (Johnson and Lindenstrauss).
         """
-        rows = features(X, self.inputs)
+        rows = features(X, self.inputs, self.like)
         if rows.shape[1] > _MOST_DIMENSIONS:
             from sklearn.random_projection import SparseRandomProjection
 
@@ -171,7 +175,7 @@ class ComparatorMethod:
             if progress is not None:
                 progress(Progress("fit", ("fit",), 1, 1, i, len(targets), float("nan")))
             estimators.append(_fitted(self.name, estimator, X, target))
-        return ComparatorScorer(inputs, constant, estimators, together)
+        return ComparatorScorer(inputs, constant, estimators, together, X[:0])
 
 
 def build(name: str, settings: ComparatorSettings, seed: int) -> Any:

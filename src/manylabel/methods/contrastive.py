@@ -182,7 +182,7 @@ def _classifier(
     """The second stage: a classifier on a pretrained encoder."""
     classify = settings.classify
     if classify.grid is not None:
-        grid = GridEvaluation(inputs, encoder, train, validation, classify, classify.grid, criterion)
+        grid = GridEvaluation(inputs, encoder, train, validation, classify.grid, criterion)
         run.train(settings.second, grid, classify.stage)
         return grid.classifier()
     classifier = nn.Linear(width(encoder, inputs), train.Y.shape[1]).to(inputs.mean.device)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from manylabel import metrics
 from manylabel.methods.classification import Frozen, LogitLoss, measure
 from manylabel.methods.networks import width
-from manylabel.methods.recipe import ClassifySettings, Model
+from manylabel.methods.recipe import Model
 from manylabel.methods.rows import Resident
 from manylabel.models import FlatParameters, Inputs
 from manylabel.training import Group
@@ -45,10 +45,9 @@ class GridEvaluation:
     encoder : nn.Module
         It stays as it is.
     train, validation : Resident
-    settings : ClassifySettings
     grid : GridSettings
     loss : callable (logits, Y) -> scalar
-        A mean over rows and labels.
+        A mean over rows.
 
     Notes
     -----
@@ -64,7 +63,6 @@ class GridEvaluation:
         encoder: nn.Module,
         train: Resident,
         validation: Resident,
-        settings: ClassifySettings,
         grid: GridSettings,
         loss: LogitLoss,
     ) -> None:

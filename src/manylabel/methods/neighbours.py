@@ -100,7 +100,7 @@ class NeighbourScorer:
 
     def votes(self, X: Features) -> np.ndarray[Any, Any]:
         """What the neighbours alone say, (n, n_labels) float32."""
-        rows = features(X, self.inputs)
+        rows = features(X, self.inputs, like=self.rows)
         blocks = [self._votes(rows[start : start + _ROWS]) for start in range(0, rows.shape[0], _ROWS)]
         return np.concatenate(blocks) if blocks else np.zeros((0, self.labels.shape[1]), np.float32)
 

@@ -360,14 +360,17 @@ _FIXED = ("name", "family", "about", "source", "expected", "vectors", "images") 
 def _override(table: dict[str, Any], schema: type[AnyRecipe], setting: str, value: Any) -> None:
     head = setting.partition(".")[0]
     kinds = [kind for kind in ("vectors", "images") if kind in table]
-    whole = head in kinds or (head in schema.model_fields and head not in _FIXED)
+    whole = head != setting if head in kinds else head in schema.model_fields and head not in _FIXED
     for path in [setting] if whole else [f"{kind}.{setting}" for kind in kinds]:
         if not _declared(schema, path):
-            raise _unknown(table["name"], setting, table[kinds[0]])
+            own = {"neighbours": dict.fromkeys(NeighbourSettings.model_fields)}
+            raise _unknown(table["name"], setting, table[kinds[0]] | own)
         *parents, last = path.split(".")
         node = table
         for parent in parents:
-            node = node.setdefault(parent, {})
+            if not isinstance(node.get(parent), dict):
+                node[parent] = {}
+            node = node[parent]
         node[last] = value
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+import scipy.sparse as sp
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -88,8 +90,7 @@ class Resident:
         device = inputs.mean.device
         soft = getattr(rows.Y.sparse(), "weights", None) is not None
         Y = rows.Y.dense(torch.float32 if soft else torch.uint8).to(device)
-        sparse = isinstance(rows.X, list) or hasattr(rows.X, "tocsr")
-        if sparse and 4 * len(rows) * inputs.shape[0] > _DENSE_UP_TO:
+        if is_sparse(rows.X) and 4 * len(rows) * inputs.shape[0] > _DENSE_UP_TO:
             return cls(SparseRows.of(inputs.sparse(rows.X), inputs), Y)
         X = inputs.dense(rows.X).to(device)
         return cls(inputs(X) if inputs.kind == "vectors" else X, Y)
@@ -111,14 +112,20 @@ class Resident:
         return Resident(X, self.Y[rows])
 
 
-def features(X: Features, inputs: Inputs) -> Any:
+def features(X: Features, inputs: Inputs, like: Any = None) -> Any:
     """Rows as an estimator takes them: (n, n_features) float32, a NumPy array or a SciPy CSR matrix.
 
-    Dense rows are standardised; sparse rows and the TF-IDF vectors of texts are taken as they are.
+    Dense rows are standardised; sparse rows and the TF-IDF vectors of texts are taken as they are. New rows are taken
+    as the training rows were, ``like`` them.
     """
-    if isinstance(X, Tensor):
-        return inputs(inputs.dense(X).to(inputs.mean.device)).flatten(1).cpu().numpy()
-    return inputs.sparse(X)
+    if is_sparse(X if like is None else like):
+        return inputs.sparse(X if is_sparse(X) else sp.csr_matrix(np.asarray(X, dtype=np.float32)))
+    return inputs(inputs.dense(X).to(inputs.mean.device)).flatten(1).cpu().numpy()
+
+
+def is_sparse(X: Any) -> bool:
+    """Whether rows are a sparse matrix, or texts."""
+    return isinstance(X, list) or hasattr(X, "tocsr")
 
 
 def view(settings: ViewSettings, inputs: Inputs) -> View:

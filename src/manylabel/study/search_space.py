@@ -92,7 +92,7 @@ def default_space(method: str, kinds: set[str]) -> Space:
     source = resources.files("manylabel.study").joinpath("search_spaces.toml").read_text(encoding="utf-8")
     tables = tomllib.loads(source)
     recipe = methods.get(method).recipe
-    found = _checked("search_spaces.toml", tables.get(recipe.family, {}) | tables.get(recipe.name, {}))
+    found = _checked("search_spaces.toml", tables.get(recipe.family, {}) | tables.get(method, {}))
     space = {
         name: choice for name, choice in found.items() if _fits(name, kinds) and _has(method, name, choice)
     }

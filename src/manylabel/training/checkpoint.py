@@ -42,10 +42,12 @@ def load(path: Path) -> tuple[Tensors, dict[str, Any]]:
     Raises
     ------
     ManyLabelError
-        If the file is cut short, damaged, or not one of ours.
+        If there is no such file, or it is cut short, damaged, or not one of ours.
     """
     from safetensors import SafetensorError, safe_open
 
+    if not path.exists():
+        raise ManyLabelError(str(path), "a file written by manylabel", "no such file", "Check its name.")
     try:
         with safe_open(path, framework="pt") as file:
             meta = json.loads((file.metadata() or {})["manylabel"])

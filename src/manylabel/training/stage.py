@@ -24,8 +24,9 @@ class Stage(BaseModel):
     lr : float, default 4e-4
     weight_decay : float, default 0
     penalty : float, default 0
-        A further weight decay of ``penalty / n_rows``. Where the loss is a mean over rows, this is an L2 penalty beside
-        its sum over all training rows, as 1/C of scikit-learn's linear models: one value serves few rows and many.
+        A further weight decay of ``penalty / n_rows``: where the loss is a mean over rows, the L2 penalty beside its
+        sum over all training rows, as 1/C of scikit-learn's linear models, so that one value serves few rows and many.
+        Decoupled in ``adamw``, and not used by the grid of a linear evaluation, which has weight decays of its own.
     schedule : "cosine", "linear", "constant", "warm_restarts", "stairs" or "plateau", default "cosine"
     warmup : float, default 0
         Share of the steps over which the rate rises from 0.

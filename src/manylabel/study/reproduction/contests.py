@@ -24,7 +24,7 @@ def contests(found: Findings) -> list[Section]:
 
 def _contest(found: Findings, baseline: Point, challenger: Point) -> Section:
     pairs = {metric: _pairs(found, baseline, challenger, metric) for metric in METRICS}
-    sentences = [_sentence(found, baseline, challenger, metric, pairs[metric]) for metric in METRICS]
+    sentences = [_sentence(baseline, challenger, metric, pairs[metric]) for metric in METRICS]
     title = found.heading(f"{challenger.line} against {baseline.line}, {PROTOCOL} protocol")
     name = re.sub(r"[^\w.]+", "-", f"{challenger.line} against {baseline.line}")
     picture = paired_dots(
@@ -44,9 +44,7 @@ def _pairs(found: Findings, baseline: Point, challenger: Point, metric: str) -> 
     return pairs
 
 
-def _sentence(
-    found: Findings, baseline: Point, challenger: Point, metric: str, pairs: dict[str, Pair]
-) -> str:
+def _sentence(baseline: Point, challenger: Point, metric: str, pairs: dict[str, Pair]) -> str:
     if not pairs:
         return f"{DISPLAY_NAMES[metric]}: no data set has runs of both methods yet."
     result = WinTieLoss.of([o.mean for o, _ in pairs.values()], [t.mean for _, t in pairs.values()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from manylabel import methods
 from manylabel.study.reproduction import catalogue
 from manylabel.study.reproduction.definition import Point, Reproduction
 from manylabel.study.variants import Variant
@@ -48,4 +49,6 @@ def hours(reproduction: Reproduction) -> float:
 
 
 def _times_bce(point: Point) -> float:
-    return TIMES_BCE.get(Variant.parse(point.method).method, USUAL_TIMES_BCE)
+    variant = Variant.parse(point.method)
+    members = methods.get(variant.method, **variant.settings).recipe.members
+    return members * TIMES_BCE.get(variant.method, USUAL_TIMES_BCE)
