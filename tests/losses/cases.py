@@ -57,14 +57,25 @@ def case(
 
 
 def run(
-    name: str, c: Case, mutual: bool, *, keys_grad: bool = True, sparse: bool = False, **settings: object
+    name: str,
+    c: Case,
+    mutual: bool,
+    *,
+    keys_grad: bool = True,
+    sparse: bool = False,
+    ran: str | None = None,
+    **settings: object,
 ) -> tuple[Tensor, list[Tensor]]:
-    """Value and gradients (anchors, and keys where they have one) of a loss built by name."""
+    """Value and gradients (anchors, and keys where they have one) of a loss built by name.
+
+    ``ran`` is the rung that must have run, the one that the settings ask for where it is left out.
+    """
     x = c.x.clone().requires_grad_()
     keys = c.keys.clone().requires_grad_(keys_grad)
     Y, T = (c.Y.double().to_sparse(), c.T.double().to_sparse()) if sparse else (c.Y, c.T)
     loss = losses.get(name, **settings)
     value = loss(x, Y) if mutual else loss(x, Y, keys, T)
+    assert loss.engine.ran == (ran or settings.get("engine", loss.engine.ran))
     inputs = [x] if mutual or not keys_grad else [x, keys]
     return value.detach(), list(torch.autograd.grad(value.sum(), inputs))
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+import pytest
 import torch
 from tests import reference
 from tests.losses.cases import ENGINES, TWINS, labels
 from torch import Tensor
 
 from manylabel import losses
+from manylabel.losses.softmax import flash
 
 
 class Size(NamedTuple):
@@ -28,10 +30,11 @@ class Size(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """Floating arguments, which get gradients, and label rows."""
+    """Floating arguments, which get gradients, label rows, and floating arguments that come last and get none."""
 
     floats: list[Tensor]
     labels: list[Tensor]
+    constants: Sequence[Tensor] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Entry:
     call: Callable[..., Tensor]  # (loss, floats, labels)
     twin: Callable[..., Tensor]  # (floats, labels, temperature), float64
     settings: dict[str, Any] = field(default_factory=dict)
+    attention: bool = False  # whether the flash rung can do it
 
     def __str__(self) -> str:
         return f"{self.loss}-{self.form}" if self.form else self.loss
@@ -54,25 +58,47 @@ class Entry:
 
     @property
     def engines(self) -> tuple[str | None, ...]:
-        return ENGINES if "engine" in self.takes else (None,)
+        if "engine" not in self.takes:
+            return (None,)
+        return (*ENGINES, "flash") if self.attention else ENGINES
 
     def value(
         self, inputs: Inputs, temperature: float = 0.5, sparse: bool = False, **settings: Any
     ) -> Tensor:
-        """What the loss gives; settings that it does not have are left out."""
+        """What the loss gives, on the rung asked for; settings that it does not have are left out."""
         wanted = {"temperature": temperature, **self.settings, **settings}
         loss = losses.get(self.loss, **{k: v for k, v in wanted.items() if k in self.takes and v is not None})
-        floats = self.tempered(inputs.floats, temperature)
-        return self.call(loss, floats, [y.double().to_sparse() if sparse else y for y in inputs.labels])
+        floats = [*self.tempered(inputs.floats, temperature), *inputs.constants]
+        value = self.call(loss, floats, [y.double().to_sparse() if sparse else y for y in inputs.labels])
+        if wanted.get("engine") is not None and "engine" in self.takes:
+            assert loss.engine.ran == self.rung(wanted["engine"], floats[0])
+        return value
+
+    def rung(self, engine: str, z: Tensor) -> str:
+        """What runs where a rung is asked for; a skip where this platform lacks it."""
+        if engine != "flash":
+            return engine
+        if not self.attention:
+            return "streamed"
+        needs_attention(z)
+        return "flash"
 
     def exact(self, inputs: Inputs, temperature: float = 0.5) -> Tensor:
         """What the slow twin gives."""
         floats = self.tempered([t.double() for t in inputs.floats], temperature)
+        floats += [t.double() for t in inputs.constants]
         return self.twin(floats, inputs.labels, temperature)
 
     def tempered(self, floats: list[Tensor], temperature: float) -> list[Tensor]:
         """Losses on logits have no temperature: there it scales the logits, up to some hundreds."""
         return [t / max(temperature, 0.02) for t in floats] if self.form == "logits" else floats
+
+
+def needs_attention(z: Tensor) -> None:
+    """Skip a test where torch has no attention operator that the flash rung can use on rows like these."""
+    wide = torch.float64 if z.dtype == torch.float64 else torch.float32
+    if not flash.works(z.device.type, wide, z.shape[1]):
+        pytest.skip(f"this torch has no attention operator for {wide} on {z.device.type}")
 
 
 def generator(size: Size) -> torch.Generator:
@@ -103,6 +129,16 @@ def with_prototypes(keys: bool) -> Callable[[Size], Inputs]:
         return Inputs([z, normal(g, size.c, size.d), *others], [rows(g, size, n) for n in counts])
 
     return draw
+
+
+def last_constant(draw: Callable[[Size], Inputs]) -> Callable[[Size], Inputs]:
+    """The last floating argument, keys or prototypes, without a gradient."""
+
+    def drawn(size: Size) -> Inputs:
+        floats, labels, _ = draw(size)
+        return Inputs(floats[:-1], labels, floats[-1:])
+
+    return drawn
 
 
 def logits(size: Size) -> Inputs:
@@ -200,5 +236,19 @@ def mixture_entries() -> Iterator[Entry]:
         yield Entry("kmcl", form, mixture(*axes), call_with_labels_last, twin, settings)
 
 
-ENTRIES = [*contrastive_entries(), *prototype_entries(), *logit_entries(), *mixture_entries()]
+def constant_entries() -> Iterator[Entry]:
+    """Losses whose weights are label sums, against candidates without a gradient."""
+    factorised = ("supcon-keys", "all-keys", "mulsupcon-keys", "mulsupcon_weighted-keys", "proto")
+    for entry in (*contrastive_entries(), *prototype_entries()):
+        if str(entry) in factorised:
+            yield replace(entry, form="constant", draw=last_constant(entry.draw), attention=True)
+
+
+ENTRIES = [
+    *contrastive_entries(),
+    *prototype_entries(),
+    *constant_entries(),
+    *logit_entries(),
+    *mixture_entries(),
+]
 CALLS = [(entry, engine) for entry in ENTRIES for engine in entry.engines]

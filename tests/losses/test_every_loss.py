@@ -28,7 +28,8 @@ sizes = st.builds(
 
 
 def differentiable(inputs: Inputs, dtype: torch.dtype = torch.float64) -> Inputs:
-    return Inputs([t.to(dtype).requires_grad_() for t in inputs.floats], inputs.labels)
+    floats = [t.to(dtype).requires_grad_() for t in inputs.floats]
+    return Inputs(floats, inputs.labels, [t.to(dtype) for t in inputs.constants])
 
 
 def gradients(value: Tensor, inputs: Inputs) -> tuple[Tensor, ...]:
@@ -56,6 +57,16 @@ def assert_near(got, want, tolerance: float) -> None:
 
 def test_every_registered_loss_is_in_the_table():
     assert {entry.loss for entry in ENTRIES} == set(losses.names())
+
+
+@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if "engine" in entry.takes], ids=str)
+@pytest.mark.parametrize("engine", ["dense", "streamed", "flash"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_the_rung_that_ran_is_recorded(entry, engine, dtype):
+    loss = losses.get(entry.loss, engine=engine, **entry.settings)
+    floats, labels, constants = differentiable(entry.draw(Size()), dtype)
+    entry.call(loss, [*floats, *constants], labels)
+    assert loss.engine.ran == entry.rung(engine, floats[0])
 
 
 @every_call
@@ -121,7 +132,7 @@ def test_gradient_of_every_row(entry, engine):
     inputs = differentiable(entry.draw(Size(b=4, n=5, c=3, d=3)))
     constant = {"detach_focus": False, "gamma_neg": 0.0, "reduction": "none", "engine": engine}
     assert torch.autograd.gradcheck(
-        lambda *floats: entry.value(Inputs(list(floats), inputs.labels), **constant),
+        lambda *floats: entry.value(inputs._replace(floats=list(floats)), **constant),
         inputs.floats,
         fast_mode=True,
     )

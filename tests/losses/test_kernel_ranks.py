@@ -25,7 +25,7 @@ CASES = [
 def computed(form: str, engine: str, reduction: str, rank: int | None, **settings: object) -> list[Tensor]:
     """Value and gradients of all inputs, of this rank's shard where there are ranks."""
     entry = FORMS[form]
-    floats, (Y,) = entry.draw(Size(b=12))
+    floats, (Y,), _ = entry.draw(Size(b=12))
     rows = slice(None) if rank is None else slice(None, CUT) if rank == 0 else slice(CUT, None)
     leaves = [t[rows].clone().requires_grad_() for t in floats]
     loss = losses.get("kmcl", engine=engine, reduction=reduction, **entry.settings, **settings)

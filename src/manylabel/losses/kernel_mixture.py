@@ -289,6 +289,7 @@ class KMCL(LossModule):
         Of each term with its own divisor; "none" gives ``sum_k ASL + R_i + L_i``, (B,).
     engine : "auto", "dense" or "streamed", default "auto"
         Of the contrastive term, and of the reconstruction of anisotropic mixtures; ``engine.ran`` tells the former.
+        "flash" is "streamed" here.
     group : torch.distributed.ProcessGroup, optional
         The ranks that hold the batch together, as for every :class:`~manylabel.losses.module.LossModule`.
 

@@ -63,9 +63,12 @@ class Engine:
     def of(engine: str | Engine) -> Engine:
         return engine if isinstance(engine, Engine) else Engine(engine)
 
-    def choose(self, n_rows: int, n_columns: int, itemsize: int) -> str:
-        """The rung for B x N similarities of so many bytes each; the choice is recorded in ``ran``."""
-        name = self.name
+    def choose(self, n_rows: int, n_columns: int, itemsize: int, flash: bool = False) -> str:
+        """The rung for B x N similarities of so many bytes each; the choice is recorded in ``ran``.
+
+        ``flash`` says that attention can do it; where it cannot, tiles stand in for it.
+        """
+        name = "streamed" if self.name == "flash" and not flash else self.name
         if name == "auto":
             small = n_rows * n_columns * itemsize <= _DENSE_BYTES
             name = "dense" if small or torch.compiler.is_compiling() else "streamed"
@@ -125,7 +128,6 @@ def contrast(
     candidates = x if keys is None else keys
     itemsize = 8 if x.dtype == torch.float64 else 4
     engine = Engine.of(engine)
-    name = engine.choose(len(x), len(candidates), itemsize)
-    if name == "flash" and not flash.fits(x, keys, weights, own, multiplicity):
-        engine.ran = name = "streamed"
+    attention = engine.name == "flash" and flash.fits(x, keys, weights, own, multiplicity)
+    name = engine.choose(len(x), len(candidates), itemsize, attention)
     return Contrast(*RUNGS[name](x, keys, weights, temperature, normalize, own, multiplicity, uniform))
