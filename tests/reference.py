@@ -36,9 +36,18 @@ def pairwise(
     return values
 
 
-def mean_of_counted(values: list[Tensor], counted: list[bool], zero: Tensor) -> Tensor:
-    kept = [v for v, c in zip(values, counted, strict=True) if c]
-    return torch.stack(kept).mean() if kept else 0.0 * zero.sum()
+def reduced(values: list[Tensor], divisor: float, zero: Tensor, reduction: str) -> Tensor:
+    """The sum over a loss's own divisor; with "none" the values of rows, with "divisor" the divisor."""
+    if reduction == "divisor":
+        return torch.tensor(float(divisor))
+    if reduction == "none":
+        return torch.stack(values)
+    return (sum(values) / divisor if divisor else 0.0) + 0.0 * zero.sum()
+
+
+def of_counted(values: list[Tensor], counted: list[bool], zero: Tensor, reduction: str) -> Tensor:
+    kept = [v if c else 0.0 * zero.sum() for v, c in zip(values, counted, strict=True)]
+    return reduced(kept, sum(counted), zero, reduction)
 
 
 def per_label_weights(Y: Tensor, T: Tensor, own: bool) -> tuple[list[list[float]], list[float]]:
@@ -59,31 +68,36 @@ def per_label_weights(Y: Tensor, T: Tensor, own: bool) -> tuple[list[list[float]
     return weights, carried
 
 
-def mulsupcon(z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False) -> Tensor:
+def mulsupcon(
+    z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False, reduction: str = "mean"
+) -> Tensor:
     weights, carried = per_label_weights(Y, T, own)
     pairs = float(Y.sum()) if own else sum(carried)
-    total = sum(pairwise(z, k, weights, tau, own))
-    return total / pairs if pairs else 0.0 * z.sum()
+    return reduced(pairwise(z, k, weights, tau, own), pairs, z, reduction)
 
 
-def mulsupcon_weighted(z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False) -> Tensor:
+def mulsupcon_weighted(
+    z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False, reduction: str = "mean"
+) -> Tensor:
     weights, carried = per_label_weights(Y, T, own)
     counts = [float(y.sum()) for y in Y] if own else carried
     values = pairwise(z, k, weights, tau, own)
-    return sum(v / c for v, c in zip(values, counts, strict=True) if c) / len(z) + 0.0 * z.sum()
+    return reduced([v / (c or 1.0) for v, c in zip(values, counts, strict=True)], len(z), z, reduction)
 
 
 def with_positives(
     positive: Callable[[Tensor, Tensor], bool],
-) -> Callable[[Tensor, Tensor, Tensor, Tensor, float, bool], Tensor]:
+) -> Callable[..., Tensor]:
     """SupCon with a rule that says which candidates are positives of an anchor."""
 
-    def loss(z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False) -> Tensor:
+    def loss(
+        z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False, reduction: str = "mean"
+    ) -> Tensor:
         weights = []
         for i in range(len(Y)):
             hits = [not (own and a == i) and positive(Y[i], T[a]) for a in range(len(T))]
             weights.append([hit / max(sum(hits), 1) for hit in hits])
-        return mean_of_counted(pairwise(z, k, weights, tau, own), [any(w) for w in weights], z)
+        return of_counted(pairwise(z, k, weights, tau, own), [any(w) for w in weights], z, reduction)
 
     return loss
 
@@ -93,40 +107,50 @@ supcon_any = with_positives(lambda y, t: bool((y * t).sum() > 0))
 supcon = supcon_any
 
 
-def _entries(x: Tensor, Y: Tensor) -> list[tuple[Tensor, bool]]:
-    return [(x[i, c], bool(Y[i, c])) for i in range(len(x)) for c in range(x.shape[1])]
+def of_rows(terms: list[list[Tensor]], divisor: float, x: Tensor, reduction: str) -> Tensor:
+    """Of terms for every row and label: the sum over a divisor, or the sums of rows."""
+    return reduced([sum(row, 0.0 * x.sum()) for row in terms], divisor, x, reduction)
 
 
-def bce(x: Tensor, Y: Tensor) -> Tensor:
-    terms = [-torch.log(torch.sigmoid(v if y else -v)) for v, y in _entries(x, Y)]
-    return torch.stack(terms).mean()
+def _entries(x: Tensor, Y: Tensor) -> list[list[tuple[Tensor, bool]]]:
+    return [[(x[i, c], bool(Y[i, c])) for c in range(x.shape[1])] for i in range(len(x))]
 
 
-def focal(x: Tensor, Y: Tensor, gamma: float = 2.0) -> Tensor:
-    right = [torch.sigmoid(v if y else -v) for v, y in _entries(x, Y)]
-    return sum(-((1 - p) ** gamma) * torch.log(p) for p in right)
+def bce(x: Tensor, Y: Tensor, reduction: str = "mean") -> Tensor:
+    terms = [[-torch.log(torch.sigmoid(v if y else -v)) for v, y in row] for row in _entries(x, Y)]
+    return of_rows(terms, x.numel(), x, reduction)
+
+
+def focal(x: Tensor, Y: Tensor, gamma: float = 2.0, reduction: str = "sum") -> Tensor:
+    right = [[torch.sigmoid(v if y else -v) for v, y in row] for row in _entries(x, Y)]
+    return of_rows([[-((1 - p) ** gamma) * torch.log(p) for p in row] for row in right], 1, x, reduction)
 
 
 def asl(
-    x: Tensor, Y: Tensor, gn: float = 4.0, gp: float = 1.0, clip: float = 0.05, eps: float = 1e-8
+    x: Tensor,
+    Y: Tensor,
+    gn: float = 4.0,
+    gp: float = 1.0,
+    clip: float = 0.05,
+    eps: float = 1e-8,
+    reduction: str = "sum",
 ) -> Tensor:
-    total = 0.0 * x.sum()
-    for v, y in _entries(x, Y):
+    def term(v: Tensor, y: bool) -> Tensor:
         p = torch.sigmoid(v)
         pn = torch.clamp(1 - p + clip, max=1.0)
         if y:
-            total = total - (1 - p).detach() ** gp * torch.log(p.clamp(min=eps))
-        else:
-            total = total - (1 - pn).detach() ** gn * torch.log(pn.clamp(min=eps))
-    return total
+            return -((1 - p).detach() ** gp) * torch.log(p.clamp(min=eps))
+        return -((1 - pn).detach() ** gn) * torch.log(pn.clamp(min=eps))
+
+    return of_rows([[term(v, y) for v, y in row] for row in _entries(x, Y)], 1, x, reduction)
 
 
-def zlpr(x: Tensor, Y: Tensor) -> Tensor:
+def zlpr(x: Tensor, Y: Tensor, reduction: str = "mean") -> Tensor:
     values = []
     for row, y in zip(x, Y, strict=True):
         present, absent = row[y > 0], row[y == 0]
         values.append(torch.log(1 + torch.exp(-present).sum()) + torch.log(1 + torch.exp(absent).sum()))
-    return torch.stack(values).mean()
+    return reduced(values, len(x), x, reduction)
 
 
 def twoway(x: Tensor, Y: Tensor, tp: float = 4.0, tn: float = 1.0) -> Tensor:
@@ -145,7 +169,9 @@ def twoway(x: Tensor, Y: Tensor, tp: float = 4.0, tn: float = 1.0) -> Tensor:
 EPS = 1e-8
 
 
-def base(z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False) -> Tensor:
+def base(
+    z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False, reduction: str = "mean"
+) -> Tensor:
     weights = []
     for i in range(len(Y)):
         row = []
@@ -155,11 +181,11 @@ def base(z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = Fal
             row.append(0.0 if own and a == i else both / (either + EPS))
         total = sum(row) + EPS
         weights.append([w / total for w in row])
-    return mean_of_counted(pairwise(z, k, weights, tau, own), [any(w) for w in weights], z)
+    return of_counted(pairwise(z, k, weights, tau, own), [any(w) for w in weights], z, reduction)
 
 
 def similarity_dissimilarity(
-    z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False
+    z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False, reduction: str = "mean"
 ) -> Tensor:
     weights = []
     for i in range(len(Y)):
@@ -169,20 +195,22 @@ def similarity_dissimilarity(
             if both and not (own and a == i):
                 row[a] = both / float(Y[i].sum()) / (1 + float((T[a] * (1 - Y[i])).sum()))
         weights.append([w / max(sum(v > 0 for v in row), 1) for w in row])
-    return mean_of_counted(pairwise(z, k, weights, tau, own), [any(w) for w in weights], z)
+    return of_counted(pairwise(z, k, weights, tau, own), [any(w) for w in weights], z, reduction)
 
 
-def pair_weighted(z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False) -> Tensor:
+def pair_weighted(
+    z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False, reduction: str = "mean"
+) -> Tensor:
     weights = []
     for i in range(len(Y)):
         row = [0.0 if own and a == i else float((Y[i] * T[a]).sum()) for a in range(len(T))]
         weights.append([w / sum(row) if sum(row) else 0.0 for w in row])
-    return mean_of_counted(pairwise(z, k, weights, tau, own), [any(w) for w in weights], z)
+    return of_counted(pairwise(z, k, weights, tau, own), [any(w) for w in weights], z, reduction)
 
 
-def proto(z: Tensor, Y: Tensor, p: Tensor, tau: float) -> Tensor:
+def proto(z: Tensor, Y: Tensor, p: Tensor, tau: float, reduction: str = "mean") -> Tensor:
     weights = [[float(y) / max(float(row.sum()), 1.0) for y in row] for row in Y]
-    return mean_of_counted(pairwise(z, p, weights, tau, False), [any(w) for w in weights], z)
+    return of_counted(pairwise(z, p, weights, tau, False), [any(w) for w in weights], z, reduction)
 
 
 def msc(
@@ -194,6 +222,7 @@ def msc(
     beta: float = 0.1,
     keys: Tensor | None = None,
     T: Tensor | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     samples = z if keys is None else torch.cat([z, keys])
     Y = Y.double()
@@ -215,12 +244,20 @@ def msc(
         n = float(y.sum())
         values.append(value / (n + (0.0 if keys is None else EPS)) if n else value)
         counted.append(n > 0)
-    return mean_of_counted(values, counted, z)
+    return of_counted(values, counted, z, reduction)
 
 
-def reg(z: Tensor, Y: Tensor, p: Tensor, tau: float, alpha: float = 0.0, regularised: bool = True) -> Tensor:
+def reg(
+    z: Tensor,
+    Y: Tensor,
+    p: Tensor,
+    tau: float,
+    alpha: float = 0.0,
+    regularised: bool = True,
+    reduction: str = "mean",
+) -> Tensor:
     e, A = torch.cat([z, p]), torch.cat([Y.double(), torch.eye(len(p)).double()])
-    total, counted = 0.0 * e.sum(), 0
+    values, counted = [], []
     for a in range(len(e)):
         others = [b for b in range(len(e)) if b != a]
         shares = {}
@@ -234,20 +271,21 @@ def reg(z: Tensor, Y: Tensor, p: Tensor, tau: float, alpha: float = 0.0, regular
                 n = sum(shares[b] * float(A[b, c]) for b in others)
                 for b in others:
                     w[b] += shares[b] * float(A[b, c]) / (n + EPS) / float(A[a].sum())
-        if not any(w.values()):
+        counted.append(any(w.values()))
+        values.append(0.0 * e.sum())
+        if not others:
             continue
-        counted += 1
         s = torch.stack([e[a] @ e[b] / tau for b in others])
         lse = torch.logsumexp(s, 0)
         for b, s_ab in zip(others, s, strict=True):
             if w[b]:
                 extra = max(float((s_ab - lse).detach().exp()) - w[b], 0.0) if regularised else 0.0
-                total = total + w[b] * (lse - s_ab) - extra * s_ab
-    return total / max(counted, 1)
+                values[-1] = values[-1] + w[b] * (lse - s_ab) - extra * s_ab
+    return of_counted(values, counted, e, reduction)
 
 
-def wrg(z: Tensor, Y: Tensor, p: Tensor, tau: float, alpha: float = 0.0) -> Tensor:
-    return reg(z, Y, p, tau, alpha, regularised=False)
+def wrg(z: Tensor, Y: Tensor, p: Tensor, tau: float, alpha: float = 0.0, reduction: str = "mean") -> Tensor:
+    return reg(z, Y, p, tau, alpha, False, reduction)
 
 
 SD_EPS = 1.49e-8
@@ -260,10 +298,13 @@ def per_dimension(f: Tensor, mu: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     return mu, v.sqrt() + SD_EPS
 
 
-def kmcl_reconstruction(f: Tensor, x: Tensor, mu: Tensor, v: Tensor, Y: Tensor) -> Tensor:
+def kmcl_reconstruction(
+    f: Tensor, x: Tensor, mu: Tensor, v: Tensor, Y: Tensor, reduction: str = "mean"
+) -> Tensor:
     mu, sd = per_dimension(f, mu, v)
     values = []
     for i in range(len(f)):
+        values.append(0.0 * f.sum())
         if not Y[i].any():
             continue
         shares = [
@@ -271,15 +312,22 @@ def kmcl_reconstruction(f: Tensor, x: Tensor, mu: Tensor, v: Tensor, Y: Tensor) 
             for k in range(x.shape[1])
         ]
         true = sum(s for s, y in zip(shares, Y[i], strict=True) if y)
-        values.append(-torch.log(true / sum(shares)))
-    return torch.stack(values).mean() if values else 0.0 * f.sum()
+        values[-1] = values[-1] - torch.log(true / sum(shares))
+    return reduced(values, int(Y.any(1).sum()), f, reduction)
 
 
 def kmcl_contrastive(
-    f: Tensor, mu: Tensor, v: Tensor, Y: Tensor, scale: str = "released", tau: float = 0.17
+    f: Tensor,
+    mu: Tensor,
+    v: Tensor,
+    Y: Tensor,
+    scale: str = "released",
+    tau: float = 0.17,
+    reduction: str = "mean",
 ) -> Tensor:
     factor = f.shape[1] if mu.dim() == 3 and scale == "released" else 1
-    B, total = len(Y), 0.0 * (mu.sum() + v.sum())
+    B, zero = len(Y), 0.0 * (mu.sum() + v.sum())
+    values = [zero] * B
     mu, sd = per_dimension(f, mu, v)
 
     def E(i: int, j: int, k: int) -> Tensor:
@@ -298,12 +346,20 @@ def kmcl_contrastive(
                     both = (Y[i] * Y[j]).sum()
                     J = float(both) / float(Y[i].sum() + Y[j].sum() - both)
                     share = J * kernels[j] / sum(kernels.values())
-                    total = total - torch.log(share + 1e-7) / len(partners) / B
-    return total
+                    values[i] = values[i] - torch.log(share + 1e-7) / len(partners)
+    return reduced(values, B, zero, reduction)
 
 
 def kmcl(
-    f: Tensor, x: Tensor, mu: Tensor, v: Tensor, Y: Tensor, scale: str = "released", tau: float = 0.17
+    f: Tensor,
+    x: Tensor,
+    mu: Tensor,
+    v: Tensor,
+    Y: Tensor,
+    scale: str = "released",
+    tau: float = 0.17,
+    reduction: str = "mean",
 ) -> Tensor:
-    focus = asl(x, Y, gn=4.0, gp=0.0, clip=0.05, eps=1e-7)
-    return focus + kmcl_reconstruction(f, x, mu, v, Y) + kmcl_contrastive(f, mu, v, Y, scale, tau)
+    focus = asl(x, Y, gn=4.0, gp=0.0, clip=0.05, eps=1e-7, reduction=reduction)
+    fit = kmcl_reconstruction(f, x, mu, v, Y, reduction)
+    return focus + fit + kmcl_contrastive(f, mu, v, Y, scale, tau, reduction)

@@ -45,7 +45,7 @@ class Entry:
     form: str
     draw: Callable[[Size], Inputs]
     call: Callable[..., Tensor]  # (loss, floats, labels)
-    twin: Callable[..., Tensor]  # (floats, labels, temperature), float64
+    twin: Callable[..., Tensor]  # (floats, labels, temperature, **reduction), float64
     settings: dict[str, Any] = field(default_factory=dict)
     attention: bool = False  # whether the flash rung can do it
 
@@ -70,8 +70,8 @@ class Entry:
         loss = losses.get(self.loss, **{k: v for k, v in wanted.items() if k in self.takes and v is not None})
         floats = [*self.tempered(inputs.floats, temperature), *inputs.constants]
         value = self.call(loss, floats, [y.double().to_sparse() if sparse else y for y in inputs.labels])
-        if wanted.get("engine") is not None and "engine" in self.takes:
-            assert loss.engine.ran == self.rung(wanted["engine"], floats[0])
+        if "engine" in self.takes and loss.engine.name != "auto":
+            assert loss.engine.ran == self.rung(loss.engine.name, floats[0])
         return value
 
     def rung(self, engine: str, z: Tensor) -> str:
@@ -83,11 +83,11 @@ class Entry:
         needs_attention(z)
         return "flash"
 
-    def exact(self, inputs: Inputs, temperature: float = 0.5) -> Tensor:
-        """What the slow twin gives."""
+    def exact(self, inputs: Inputs, temperature: float = 0.5, **reduction: str) -> Tensor:
+        """What the slow twin gives; its divisor with ``reduction="divisor"``."""
         floats = self.tempered([t.double() for t in inputs.floats], temperature)
         floats += [t.double() for t in inputs.constants]
-        return self.twin(floats, inputs.labels, temperature)
+        return self.twin(floats, inputs.labels, temperature, **reduction)
 
     def tempered(self, floats: list[Tensor], temperature: float) -> list[Tensor]:
         """Losses on logits have no temperature: there it scales the logits, up to some hundreds."""
@@ -180,18 +180,24 @@ def contrastive_entries() -> Iterator[Entry]:
                     form,
                     contrastive(name == "supcon", form == "keys"),
                     call_contrastive,
-                    lambda x, y, tau, twin=twin: twin(
-                        reference.unit(x[0]), y[0], reference.unit(x[-1]), y[-1], tau, len(x) == 1
+                    lambda x, y, tau, twin=twin, **reduction: twin(
+                        reference.unit(x[0]),
+                        y[0],
+                        reference.unit(x[-1]),
+                        y[-1],
+                        tau,
+                        len(x) == 1,
+                        **reduction,
                     ),
                 )
 
 
 def prototype_entries() -> Iterator[Entry]:
     def twin_of(name: str, **settings: float) -> Callable[..., Tensor]:
-        def twin(x: list[Tensor], y: list[Tensor], tau: float) -> Tensor:
+        def twin(x: list[Tensor], y: list[Tensor], tau: float, **reduction: str) -> Tensor:
             z, p, *keys = (reference.unit(t) for t in x)
             more = {"keys": keys[0], "T": y[1]} if keys else {}
-            return getattr(reference, name)(z, y[0], p, tau, **more, **settings)
+            return getattr(reference, name)(z, y[0], p, tau, **more, **settings, **reduction)
 
         return twin
 
@@ -213,7 +219,11 @@ def logit_entries() -> Iterator[Entry]:
     for name in ("bce", "focal", "asl", "zlpr", "twoway"):
         twin = getattr(reference, name)
         yield Entry(
-            name, "logits", logits, call_with_labels_last, lambda x, y, tau, twin=twin: twin(x[0], y[0])
+            name,
+            "logits",
+            logits,
+            call_with_labels_last,
+            lambda x, y, tau, twin=twin, **reduction: twin(x[0], y[0], **reduction),
         )
 
 
@@ -227,11 +237,15 @@ def mixture_entries() -> Iterator[Entry]:
     ):
 
         def twin(
-            x: list[Tensor], y: list[Tensor], tau: float, scale: str = settings.get("scale", "released")
-        ):
+            x: list[Tensor],
+            y: list[Tensor],
+            tau: float,
+            scale: str = settings.get("scale", "released"),
+            **reduction: str,
+        ) -> Tensor:
             f, x, mu, v = x
             v = v[:, :, None] if v.dim() < mu.dim() else v
-            return reference.kmcl(f, x, mu, v.expand_as(mu), y[0], scale, tau)
+            return reference.kmcl(f, x, mu, v.expand_as(mu), y[0], scale, tau, **reduction)
 
         yield Entry("kmcl", form, mixture(*axes), call_with_labels_last, twin, settings)
 

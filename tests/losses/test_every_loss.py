@@ -14,6 +14,7 @@ from torch import Tensor
 
 from manylabel import losses
 from manylabel.losses import precision
+from manylabel.losses.softmax import Engine
 
 every_loss = pytest.mark.parametrize("entry", ENTRIES, ids=str)
 every_call = pytest.mark.parametrize(
@@ -137,12 +138,36 @@ def test_half_precision_is_float32_inside(entry, engine, dtype):
     ids=str,
 )
 def test_reduction_none_gives_a_value_per_row(entry, engine):
-    size = Size()
+    size = Size(b=11, density=0.5, empty=0.1)
     inputs = differentiable(entry.draw(size))
     values = entry.value(inputs, engine=engine, reduction="none")
+    want = entry.exact(inputs, reduction="none")
     assert values.shape == (size.b + (size.c if entry.loss in ("reg", "wrg") else 0),)
+    assert values.unique().numel() > 3  # so that values in another order would be noticed
+    torch.testing.assert_close(values, want, rtol=1e-10, atol=1e-10)
+    weights = torch.linspace(1, 2, len(values), dtype=torch.float64)
+    torch.testing.assert_close(gradients(values @ weights, inputs), gradients(want @ weights, inputs))
     total = run(entry, inputs, engine=engine, reduction="sum")
+    values = entry.value(inputs, engine=engine, reduction="none")
     assert_near((values.detach().sum(), gradients(values.sum(), inputs)), total, 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("entry", "engine"),
+    [(entry, engine) for entry, engine in CALLS if engine and entry.loss != "kmcl"],
+    ids=str,
+)
+@pytest.mark.parametrize("size", [Size(), Size(b=1), Size(empty=1.0)], ids=str)
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_values_of_rows_over_the_divisor_are_the_mean(entry, engine, size, reduction):
+    inputs = entry.draw(size)
+    recorded = Engine(engine)
+    entry.value(inputs, engine=recorded, reduction=reduction)
+    assert float(recorded.divisor) == pytest.approx(float(entry.exact(inputs, reduction="divisor")))
+    assert not recorded.divisor.requires_grad
+    values = entry.value(inputs, engine=engine, reduction="none")
+    mean = entry.value(inputs, engine=engine)
+    torch.testing.assert_close(mean * recorded.divisor, values.sum(), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,20 @@ def test_equals_its_slow_twins(engine, shape, scale, reduction):
 
 
 @every_engine
+@every_shape
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_every_term_has_its_divisor(engine, shape, reduction):
+    *inputs, Y = drawn(shape)
+    loss = losses.get("kmcl", engine=engine, reduction=reduction)
+    assert loss.divisor is None
+    loss(*inputs, Y)
+    assert tuple(map(float, loss.divisor)) == (1, 6, 7)  # one of the 7 rows has no labels
+    rows, means = (kmcl_terms(*inputs, Y, engine=engine, reduction=r) for r in ("none", "mean"))
+    for values, mean, divisor in zip(rows, means, loss.divisor, strict=True):
+        torch.testing.assert_close(mean * divisor, values.sum())
+
+
+@every_engine
 def test_values_of_rows_can_have_different_weights(engine):
     f, _, mu, v, Y = drawn("anisotropic")
     weights = torch.rand(7).double()
@@ -140,14 +154,21 @@ def test_dense_rung_is_twice_differentiable(shape):
     )
 
 
-@every_shape
+@pytest.mark.parametrize("shape", ["isotropic", "anisotropic", "bhattacharyya", "mks", "rbf"])
 def test_compiles_to_one_graph(shape):
-    *inputs, Y = drawn(shape)
-    inputs = [t.requires_grad_() for t in inputs]
-    loss = losses.get("kmcl")
+    f, x, mu, v, Y = drawn("isotropic" if shape in ("isotropic", "rbf") else "anisotropic")
+    settings = {}
+    if shape == "bhattacharyya":
+        settings = {"scale": shape}
+    elif shape in ("mks", "rbf"):
+        settings, v = {"similarity": shape}, v[:, :, 0] if shape == "mks" else v[:, :1]
+    inputs = [t.clone().requires_grad_() for t in (f, x, mu, v)]
+    loss = losses.get("kmcl", **settings)
     torch._dynamo.reset()
-    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
-    values = [run(*inputs, Y) for run in (compiled, loss)]
+    backend = "eager" if settings else "aot_eager"
+    compiled = torch.compile(loss, fullgraph=True, backend=backend)
+    values = [run(*inputs, Y) for run in (loss, compiled)]
+    assert loss.divisor is None
     torch.testing.assert_close(*values)
     torch.testing.assert_close(*(torch.autograd.grad(value, inputs) for value in values))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -59,6 +61,22 @@ def test_the_engine_that_ran_is_recorded():
     loss = losses.get("mulsupcon", engine="streamed")
     loss(c.x, c.Y)
     assert loss.engine.ran == "streamed"
+
+
+def test_the_divisor_is_recorded():
+    c = case()
+    loss = losses.get("mulsupcon", reduction="none", engine="dense")
+    assert loss.divisor is None
+    values = loss(c.x.requires_grad_(), c.Y, c.keys, c.T)
+    assert not loss.divisor.requires_grad
+    mean = losses.get("mulsupcon")(c.x, c.Y, c.keys, c.T)
+    torch.testing.assert_close(values.sum() / loss.divisor, mean)
+    loss(c.x, c.Y * 0)
+    assert float(loss.divisor) == 0
+    assert float(copy.deepcopy(loss).divisor) == 0
+    torch._dynamo.reset()
+    torch.compile(loss, fullgraph=True, backend="eager")(c.x, c.Y)
+    assert loss.divisor is None
 
 
 Z, Y = torch.randn(64, 8), torch.ones(64, 20, dtype=torch.long)

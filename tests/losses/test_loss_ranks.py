@@ -38,7 +38,7 @@ def inputs(name: str) -> tuple[list[Tensor], Tensor, Tensor]:
 
 
 def computed(name: str, way: str, sparse: bool, rank: int | None, **settings: object) -> list[Tensor]:
-    """Value and gradients of all inputs, of this rank's shard where there are ranks."""
+    """Value, divisor and gradients of all inputs, of this rank's shard where there are ranks."""
     tensors, Y, T = inputs(name)
     if rank is not None:
         rows, keys = (slice(None, n) if rank == 0 else slice(n, None) for n in CUT)
@@ -53,7 +53,11 @@ def computed(name: str, way: str, sparse: bool, rank: int | None, **settings: ob
     with_keys = (k, T) if way == "keys" else ()
     value = loss(z, Y, *with_prototypes, *with_keys)
     value.backward()
-    return [value.detach(), *(torch.zeros_like(t) if t.grad is None else t.grad for t in (z, k, P))]
+    return [
+        value.detach(),
+        loss.divisor,
+        *(torch.zeros_like(t) if t.grad is None else t.grad for t in (z, k, P)),
+    ]
 
 
 def run_rank(rank: int, folder: str) -> None:
@@ -78,12 +82,12 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, list[Tenso
 @pytest.mark.parametrize(("name", "way"), CASES)
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 def test_two_ranks_are_one_process(name, way, sparse, ranks):
-    value, z, keys, prototypes = computed(name, way, sparse, None)
+    value, divisor, z, keys, prototypes = computed(name, way, sparse, None)
     first, second = (results[f"{name} {way} {sparse}"] for results in ranks)
     for rank in (first, second):
-        torch.testing.assert_close(rank[0], value, rtol=1e-6, atol=0)
-    for place, want in ((1, z), (2, keys)):  # the mean over ranks that DistributedDataParallel takes
+        torch.testing.assert_close(rank[:2], [value, divisor], rtol=1e-6, atol=0)
+    for place, want in ((2, z), (3, keys)):  # the mean over ranks that DistributedDataParallel takes
         got = torch.cat([first[place], second[place]]) / WORLD
         torch.testing.assert_close(got, want, rtol=1e-6, atol=1e-6 * float(want.abs().max()))
-    mean = (first[3] + second[3]) / WORLD
+    mean = (first[4] + second[4]) / WORLD
     torch.testing.assert_close(mean, prototypes, rtol=1e-6, atol=1e-6 * float(prototypes.abs().max()))

@@ -156,15 +156,18 @@ def check_reduction(who: str, reduction: str, known: tuple[str, ...] = REDUCTION
         raise ManyLabelError(who, f"reduction {', '.join(most)} or {last}", repr(reduction), hint)
 
 
-def reduce(values: Tensor, reduction: str, divisor: Tensor | int, shard: Shard | None = None) -> Tensor:
+def reduce(
+    values: Tensor, reduction: str, divisor: Tensor | int, engine: str | Engine, shard: Shard | None = None
+) -> Tensor:
     """Per-anchor values, their sum, or their sum over the loss's own divisor (0 where nothing counted).
 
-    With a shard, values and divisor are those of this rank's anchors, and both are summed over the ranks.
+    With a shard, values and divisor are those of this rank's anchors, and both are summed over the ranks. The
+    engine keeps the divisor of an eager call.
     """
+    count = torch.as_tensor(divisor, dtype=values.dtype, device=values.device).detach()
+    count = count if shard is None else shard.total(count)
+    Engine.of(engine).divisor = None if torch.compiler.is_compiling() else count
     if reduction == "none":
         return values
     total = values.sum() if shard is None else shard.total(values.sum())
-    if reduction == "sum":
-        return total
-    count = torch.as_tensor(divisor, dtype=values.dtype, device=values.device)
-    return total / (count if shard is None else shard.total(count)).clamp(min=1e-12)
+    return total if reduction == "sum" else total / count.clamp(min=1e-12)

@@ -68,6 +68,7 @@ def kmcl_terms(
     group: ProcessGroup | None = None,
 ) -> KernelTerms:
     """The three parts of KMCL; see :class:`KMCL` for the arguments."""
+    engine = Engine.of(engine)
     labels = _read_labels(features, logits, Y)
     focus = asl(
         logits,
@@ -91,6 +92,7 @@ def kmcl_terms(
         engine=engine,
         group=group,
     )
+    rows_with_labels = engine.divisor
     contrast = kernel_contrastive(
         means,
         variances,
@@ -103,6 +105,8 @@ def kmcl_terms(
         engine=engine,
         group=group,
     )
+    if isinstance(rows_with_labels, Tensor) and isinstance(engine.divisor, Tensor):
+        engine.divisor = KernelTerms(torch.ones_like(rows_with_labels), rows_with_labels, engine.divisor)
     return KernelTerms(focus, fit, contrast)
 
 
@@ -148,7 +152,7 @@ def kernel_reconstruction(
     counted = present.any(1)
     true = level.masked_fill(~present & counted[:, None], -torch.inf).logsumexp(1)
     values = torch.where(counted, level.logsumexp(1) - true, 0).to(mu.dtype)
-    return reduce(values, reduction, counted.sum(), None if group is None else Shard(group))
+    return reduce(values, reduction, counted.sum(), engine, None if group is None else Shard(group))
 
 
 @full_precision
@@ -207,7 +211,7 @@ def kernel_contrastive(
         values = kernel_pairs_dense(mu, v, labels, kernel, anchors)
     else:
         values = kernel_pairs_streamed(mu, v, labels, kernel, anchors, uniform=reduction != "none")
-    return reduce(values, reduction, len(values), shard)
+    return reduce(values, reduction, len(values), engine, shard)
 
 
 def _read_labels(features: Tensor, logits: Tensor, Y: Labels) -> LabelMatrix:
@@ -296,9 +300,10 @@ class KMCL(LossModule):
     Notes
     -----
     Divisors: none for the asymmetric loss, which is a sum; the M rows with labels for the reconstruction; the B
-    rows for the contrastive term. A row without labels adds to the asymmetric loss only, and is still one of the
-    samples in ``S_ik``; a row without a partner has ``L_i = 0``. Kernels that are alike for all pairs give
-    ``log(B - 1)`` for each shared label, besides the Jaccard overlaps.
+    rows for the contrastive term. ``divisor`` is the tuple of all three, for the rows of :func:`kmcl_terms`. A row
+    without labels adds to the asymmetric loss only, and is still one of the samples in ``S_ik``; a row without a
+    partner has ``L_i = 0``. Kernels that are alike for all pairs give ``log(B - 1)`` for each shared label, besides
+    the Jaccard overlaps.
 
     References
     ----------

@@ -24,6 +24,10 @@ class LossModule(nn.Module):
         ``engine.ran`` tells which rung the last call used.
     group : torch.distributed.ProcessGroup or None
         The ranks that hold the batch together; None for this process alone.
+    divisor : scalar tensor or None
+        What "mean" divides the values of ``reduction="none"`` by, as the last call found it: their sum over
+        ``divisor`` is the mean. 0 where nothing counted, and the mean is 0 then; that of all ranks with a group;
+        None before the first call, and after a call of compiled code.
 
     Notes
     -----
@@ -50,6 +54,11 @@ class LossModule(nn.Module):
         check_reduction(type(self).__name__, reduction)
         self.temperature, self.reduction, self.normalize = temperature, reduction, normalize
         self.engine, self.group = Engine.of(engine), group
+
+    @property
+    def divisor(self) -> Tensor | tuple[Tensor, ...] | None:
+        """The divisor of the last call that was not compiled."""
+        return self.engine.divisor
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments of the function."""

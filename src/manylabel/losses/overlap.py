@@ -42,7 +42,7 @@ def base(
     batch = read_batch("Base", z, Y, keys, Y_keys, group=group).spread()
     weights = Jaccard(batch.Y, batch.T, batch.dtype)
     result = batch.contrast(weights, temperature, normalize, engine)
-    return reduce(result.values, reduction, (result.totals > 0).sum(), batch.shard)
+    return reduce(result.values, reduction, (result.totals > 0).sum(), engine, batch.shard)
 
 
 @exact
@@ -64,7 +64,7 @@ def similarity_dissimilarity(
     if batch.keys is None:  # the weights are not symmetric
         batch = replace(batch, keys=z)
     result = batch.contrast(weights, temperature, normalize, engine)
-    return reduce(result.values, reduction, (result.totals > 0).sum(), batch.shard)
+    return reduce(result.values, reduction, (result.totals > 0).sum(), engine, batch.shard)
 
 
 @exact
@@ -88,7 +88,7 @@ def pair_weighted(
     if batch.keys is None:  # the weights need not be symmetric
         batch = replace(batch, keys=z)
     result = batch.contrast(weights, temperature, normalize, engine)
-    return reduce(result.values, reduction, (result.totals > 0).sum(), batch.shard)
+    return reduce(result.values, reduction, (result.totals > 0).sum(), engine, batch.shard)
 
 
 def shared_labels(Y: Tensor, T: Tensor) -> Tensor:

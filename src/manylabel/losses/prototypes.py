@@ -43,7 +43,7 @@ def proto(
     own_label = OneLabel(torch.arange(batch.Y.n_labels, device=z.device), batch.Y.n_labels)
     weights = LabelWeights(batch.Y, torch.ones_like(counts[:1]).expand(batch.Y.n_labels), own_label, counts)
     values, _ = contrast(z, prototypes, weights, temperature=temperature, normalize=normalize, engine=engine)
-    return reduce(values / counts.clamp(min=1), reduction, (counts > 0).sum(), batch.shard)
+    return reduce(values / counts.clamp(min=1), reduction, (counts > 0).sum(), engine, batch.shard)
 
 
 @exact
@@ -85,7 +85,7 @@ def msc(
         multiplicity=multiplicity,
     )
     divisor = weights.counts.clamp(min=1) + (0.0 if keys is None else EPS)
-    return reduce(values / divisor, reduction, (totals > 0).sum(), batch.shard)
+    return reduce(values / divisor, reduction, (totals > 0).sum(), engine, batch.shard)
 
 
 @exact
@@ -165,7 +165,7 @@ def _among_all(
         engine=engine,
         uniform=reduction != "none" and shard is None,
     )
-    return reduce(values[own], reduction, (totals[own] > 0).sum(), shard)
+    return reduce(values[own], reduction, (totals[own] > 0).sum(), engine, shard)
 
 
 def _read(
@@ -201,7 +201,7 @@ class Proto(PrototypeLoss):
     ----------
     temperature : float, default 0.1
     reduction : "mean", "sum" or "none", default "mean"
-        "none" gives ``L_i``, (B,).
+        "none" gives ``L_i``, (B,), and the attribute ``divisor`` what "mean" would have divided their sum by.
     normalize : bool, default True
     engine : "auto", "dense", "streamed" or "flash", default "auto"
     group : torch.distributed.ProcessGroup, optional

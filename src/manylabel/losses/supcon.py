@@ -45,7 +45,7 @@ def mulsupcon(
     batch = read_batch("MulSupCon", z, Y, keys, Y_keys, binary=False, group=group).spread()
     values, totals = _per_label(batch, temperature, normalize, engine)
     counts = batch.Y.row_counts(batch.dtype) if batch.mutual else totals
-    return reduce(values, reduction, counts.sum(), batch.shard)
+    return reduce(values, reduction, counts.sum(), engine, batch.shard)
 
 
 @exact
@@ -65,7 +65,7 @@ def mulsupcon_weighted(
     batch = read_batch("MulSupConWeighted", z, Y, keys, Y_keys, binary=False, group=group).spread()
     values, totals = _per_label(batch, temperature, normalize, engine)
     counts = batch.Y.row_counts(batch.dtype) if batch.mutual else totals
-    return reduce(values / torch.where(counts > 0, counts, 1), reduction, len(z), batch.shard)
+    return reduce(values / torch.where(counts > 0, counts, 1), reduction, len(z), engine, batch.shard)
 
 
 @exact
@@ -94,7 +94,7 @@ def supcon(
     left = torch.where(own < 0, unlabelled, groups)
     right = left if batch.keys is None else torch.where(other < 0, key_unlabelled, key_groups)
     result = _same_group(batch, left, right, temperature, normalize, engine)
-    return reduce(result.values, reduction, (result.totals > 0).sum(), batch.shard)
+    return reduce(result.values, reduction, (result.totals > 0).sum(), engine, batch.shard)
 
 
 @exact
@@ -114,7 +114,7 @@ def supcon_all(
     batch = read_batch("ALL", z, Y, keys, Y_keys, group=group).spread()
     groups, key_groups = batch.Y.groups(None if batch.keys is None else batch.T)
     result = _same_group(batch, groups, key_groups, temperature, normalize, engine)
-    return reduce(result.values, reduction, (result.totals > 0).sum(), batch.shard)
+    return reduce(result.values, reduction, (result.totals > 0).sum(), engine, batch.shard)
 
 
 @exact
@@ -134,7 +134,7 @@ def supcon_any(
     batch = read_batch("ANY", z, Y, keys, Y_keys, group=group).spread()
     weights = SharedLabel(batch.Y, batch.T)
     result = batch.contrast(weights, temperature, normalize, engine)
-    return reduce(result.values, reduction, (result.totals > 0).sum(), batch.shard)
+    return reduce(result.values, reduction, (result.totals > 0).sum(), engine, batch.shard)
 
 
 def _per_label(batch: Batch, temperature: float, normalize: bool, engine: str | Engine) -> Contrast:
@@ -238,7 +238,7 @@ class MulSupCon(ContrastiveLoss):
     ----------
     temperature : float, default 0.1
     reduction : "mean", "sum" or "none", default "mean"
-        "none" gives ``L_i``, (B,).
+        "none" gives ``L_i``, (B,), and the attribute ``divisor`` what "mean" would have divided their sum by.
     normalize : bool, default True
         Divide rows by their L2 norms; False takes them as they are.
     engine : "auto", "dense", "streamed" or "flash", default "auto"

@@ -38,7 +38,7 @@ _DENSE_BYTES = 1 << 14
 
 
 class Engine:
-    """Which rung to run, and which one ran last.
+    """Which rung to run, which one ran last, and what the loss divided by.
 
     Parameters
     ----------
@@ -49,6 +49,9 @@ class Engine:
     ----------
     ran : str or None
         The rung of the last call.
+    divisor : scalar tensor, tuple of them, or None
+        What the last call divided by, or would have with ``reduction="mean"``; see
+        :class:`~manylabel.losses.module.LossModule`.
     """
 
     def __init__(self, name: str = "auto") -> None:
@@ -58,6 +61,7 @@ class Engine:
             )
         self.name = name
         self.ran: str | None = None
+        self.divisor: Tensor | tuple[Tensor, ...] | None = None
 
     @staticmethod
     def of(engine: str | Engine) -> Engine:
