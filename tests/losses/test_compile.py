@@ -10,8 +10,13 @@ from tests.losses.cases import labels
 
 from manylabel import losses
 
-SETTINGS = {"reg_alpha": {"alpha": 1.5}, "wrg_hard": {"alpha": -1.0}, "msc": {"alpha": 0.5}}
-WITH_PROTOTYPES = ("proto", "msc", "reg", "wrg", "reg_alpha", "wrg_hard")
+SETTINGS = {
+    "reg_alpha": {"alpha": 1.5},
+    "reg_hard": {"alpha": -1.0},
+    "wrg_hard": {"alpha": -1.0},
+    "msc": {"alpha": 0.5},
+}
+WITH_PROTOTYPES = ("proto", "msc", "reg", "wrg", "reg_alpha", "reg_hard", "wrg_hard")
 WITH_KEYS = (
     "supcon",
     "all",
@@ -25,6 +30,7 @@ WITH_KEYS = (
 ON_LOGITS = ("bce", "focal", "asl", "zlpr", "twoway")
 CASES = [(name, "logits") for name in ON_LOGITS] + [(name, "prototypes") for name in WITH_PROTOTYPES]
 CASES += [(name, way) for name in WITH_KEYS for way in ("keys", "mutual")]
+CASES += [("msc", "prototypes and keys"), ("mulsupcon_inbatch", "mutual")]
 BACKENDS = [
     "aot_eager",
     pytest.param(
@@ -49,6 +55,8 @@ def build(name: str, way: str):
         return loss, (torch.randn(12, 4, generator=g),), lambda x: (x, Y)
     if way == "prototypes":
         return loss, (z, P), lambda z, P: (z, Y, P)
+    if way == "prototypes and keys":
+        return loss, (z, P, keys), lambda z, P, k: (z, Y, P, k, T)
     if way == "keys":
         return loss, (z, keys), lambda z, k: (z, Y, k, T)
     return loss, (z,), lambda z: (z, Y)
@@ -71,6 +79,22 @@ def test_one_graph(name, way, backend):
     torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)
 
 
+def test_compiled_code_takes_the_dense_form_unless_the_loss_is_left_out():
+    torch._dynamo.reset()
+    g = torch.Generator().manual_seed(3)
+    x, Y = torch.randn(200, 6, generator=g), labels(200, 4, 0.4, g)
+    network, loss = torch.nn.Linear(6, 8), losses.get("mulsupcon")
+    want = loss(network(x), Y)
+    assert loss.engine.ran == "streamed"
+    inside = torch.compile(lambda x, Y: loss(network(x), Y), fullgraph=True, backend="eager")
+    torch.testing.assert_close(inside(x, Y), want)
+    assert loss.engine.ran == "dense"
+    left_out = torch.compiler.disable(loss)
+    outside = torch.compile(lambda x, Y: left_out(network(x), Y), backend="eager")
+    torch.testing.assert_close(outside(x, Y), want)
+    assert loss.engine.ran == "streamed"
+
+
 def test_every_contrastive_loss_is_here():
-    known = {name for name, _ in CASES} | {"mulsupcon_inbatch", "kmcl"}  # kmcl: test_kernel_mixture
+    known = {name for name, _ in CASES} | {"kmcl"}  # which test_kernel_mixture compiles
     assert set(losses.names()) <= known
