@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.losses.registry import CALLS, Entry, Inputs, Size
+from tests.losses.registry import CALLS, ENTRIES, Entry, Inputs, Size
+from torch.profiler import ProfilerActivity, profile
 
 from manylabel.losses.softmax.rows import block_shape, tile_shape
 
@@ -44,3 +45,27 @@ def test_float32_is_near_float64(entry, engine):
     assert float((got - want).abs()) <= VALUE_ERROR * max(1.0, float(want.abs()))
     for g, w in zip(gradients, want_gradients, strict=True):
         assert float((g - w).abs().max()) <= GRADIENT_ERROR * float(w.abs().max())
+
+
+def largest_allocation(entry: Entry, size: Size, engine: str) -> int:
+    """Bytes, in the making of the value and the gradients of float32 inputs."""
+    floats, labels, constants = entry.draw(size)
+    inputs = Inputs([t.float().requires_grad_() for t in floats], labels, [t.float() for t in constants])
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        entry.value(inputs, temperature=0.1, engine=engine).backward()
+    return max(event.cpu_memory_usage for event in recorded.events())
+
+
+B = 1024
+PAIRS = B * B * 4  # bytes of a float32 matrix of all pairs
+
+
+@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if "engine" in entry.takes], ids=str)
+def test_tiles_never_hold_a_matrix_of_all_pairs(entry):
+    c, d = (8, 4) if entry.loss == "kmcl" else (50, 16)
+    assert largest_allocation(entry, Size(b=B, n=B, c=c, d=d, density=2 / c), "streamed") < PAIRS
+
+
+def test_the_dense_form_holds_one():
+    (entry,) = (entry for entry in ENTRIES if str(entry) == "mulsupcon-keys")
+    assert largest_allocation(entry, Size(b=B, n=B, c=50, d=16, density=0.04), "dense") >= PAIRS
