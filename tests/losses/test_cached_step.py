@@ -63,15 +63,69 @@ def test_gradients_of_one_view_with_dropout(name, chunk, encoder, rows):
     torch.testing.assert_close(taken(parameters), want_grads)
 
 
-@pytest.mark.parametrize("name", ["any", "mulsupcon", "base"])
-def test_gradients_of_two_views(name, encoder, rows):
+@pytest.mark.parametrize("name", ["supcon", "any", "mulsupcon", "base"])
+@pytest.mark.parametrize("dropout", [False, True])
+def test_gradients_of_two_views(name, dropout, encoder, rows):
     first, second, Y = rows
-    encoder.eval()
+    Y = Y.argmax(1) if name == "supcon" else Y
+    encoder.train(dropout)
     loss, parameters = losses.get(name), list(encoder.parameters())
-    want = loss(encoder(first), Y, encoder(second), Y)
+    torch.manual_seed(5)
+    z, keys = (in_chunks_with_graph(encoder, view, 5) for view in (first, second))
+    want = loss(z, Y, keys, Y)
     want.backward()
     want_grads = taken(parameters)
+    torch.manual_seed(5)
     got = losses.cached_step(encoder, loss, (first, second), Y, chunk=5)
+    torch.testing.assert_close(got, want.detach())
+    torch.testing.assert_close(taken(parameters), want_grads)
+
+
+@pytest.mark.parametrize("dropout", [False, True])
+def test_prototypes_beside_two_views(dropout, encoder, rows):
+    first, second, Y = rows
+    encoder.train(dropout)
+    prototypes = nn.Parameter(torch.randn(LABELS, DIM).double())
+    loss, parameters = losses.get("msc"), [*encoder.parameters(), prototypes]
+    torch.manual_seed(5)
+    z, keys = (in_chunks_with_graph(encoder, view, 5) for view in (first, second))
+    loss(z, Y, prototypes, keys, Y).backward()
+    want = taken(parameters)
+    torch.manual_seed(5)
+    losses.cached_step(
+        encoder, lambda z, Y, k, Y_k: loss(z, Y, prototypes, k, Y_k), (first, second), Y, chunk=5
+    )
+    torch.testing.assert_close(taken(parameters), want)
+
+
+class Mixture(nn.Module):
+    """Features, logits, means and variances of KMCL side by side, (n, DIM + 3 LABELS)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(FEATURES, DIM), nn.Dropout(0.4))
+        self.heads = nn.Linear(DIM, 3 * LABELS)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        features = self.body(x)
+        logits, means, spread = self.heads(features).chunk(3, 1)
+        return torch.cat([features, logits, means, nn.functional.elu(spread) + 2], 1)
+
+
+def test_kernel_mixtures(rows):
+    x, _, Y = rows
+    encoder, kmcl = Mixture().double(), losses.get("kmcl")
+
+    def loss(parts, Y):
+        return kmcl(*parts.split([DIM, LABELS, LABELS, LABELS], 1), Y)
+
+    parameters = list(encoder.parameters())
+    torch.manual_seed(5)
+    want = loss(in_chunks_with_graph(encoder, x, 6), Y)
+    want.backward()
+    want_grads = taken(parameters)
+    torch.manual_seed(5)
+    got = losses.cached_step(encoder, loss, x, Y, chunk=6)
     torch.testing.assert_close(got, want.detach())
     torch.testing.assert_close(taken(parameters), want_grads)
 
