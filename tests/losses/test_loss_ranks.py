@@ -26,6 +26,15 @@ CONTRASTIVE = (
 IN_BATCH = ("mulsupcon_inbatch", "mulsupcon_soft", "msc", "proto", "reg", "wrg", "reg_alpha", "wrg_alpha")
 CASES = [(name, way) for name in CONTRASTIVE for way in ("keys", "mutual")]
 CASES += [(name, "mutual") for name in IN_BATCH] + [("msc", "keys")]
+VARIANTS = [  # labels, engine, type of the rows
+    ("dense", "dense", torch.float64),
+    ("dense", "streamed", torch.float64),
+    ("sparse", "dense", torch.float64),
+    ("sparse", "streamed", torch.float64),
+    ("dense", "streamed", torch.float32),
+    ("sparse", "dense", torch.float32),
+]
+TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-5}
 SETTINGS = {"reg_alpha": {"alpha": 1.5}, "wrg_alpha": {"alpha": -1.0}}
 
 
@@ -37,18 +46,25 @@ def inputs(name: str) -> tuple[list[Tensor], Tensor, Tensor]:
     return [c.x, c.keys, prototypes], c.Y * soft, c.T * soft
 
 
-def computed(name: str, way: str, sparse: bool, rank: int | None, **settings: object) -> list[Tensor]:
+def computed(
+    name: str,
+    way: str,
+    layout: str,
+    engine: str,
+    dtype: torch.dtype,
+    rank: int | None = None,
+    **settings: object,
+) -> list[Tensor]:
     """Value, divisor and gradients of all inputs, of this rank's shard where there are ranks."""
     tensors, Y, T = inputs(name)
     if rank is not None:
         rows, keys = (slice(None, n) if rank == 0 else slice(n, None) for n in CUT)
         tensors, Y, T = [tensors[0][rows], tensors[1][keys], tensors[2]], Y[rows], T[keys]
-    if sparse:
+    if layout == "sparse":
         Y, T = Y.double().to_sparse(), T.double().to_sparse()
-    z, k, P = (t.clone().requires_grad_() for t in tensors)
+    z, k, P = (t.to(dtype, copy=True).requires_grad_() for t in tensors)
     base = name.removesuffix("_soft").removesuffix("_alpha")
-    settings |= SETTINGS.get(name, {}) | {"engine": "streamed" if sparse else "dense"}
-    loss = losses.get(base, temperature=0.2, **settings)
+    loss = losses.get(base, temperature=0.2, engine=engine, **SETTINGS.get(name, {}), **settings)
     with_prototypes = (P,) if base in ("proto", "msc", "reg", "wrg") else ()
     with_keys = (k, T) if way == "keys" else ()
     value = loss(z, Y, *with_prototypes, *with_keys)
@@ -64,9 +80,9 @@ def run_rank(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=WORLD)
     results = {
-        f"{name} {way} {sparse}": computed(name, way, sparse, rank, group=dist.group.WORLD)
+        f"{name} {way} {variant}": computed(name, way, *variant, rank, group=dist.group.WORLD)
         for name, way in CASES
-        for sparse in (False, True)
+        for variant in VARIANTS
     }
     torch.save(results, Path(folder) / f"rank-{rank}.pt")
     dist.destroy_process_group()
@@ -80,14 +96,15 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, list[Tenso
 
 
 @pytest.mark.parametrize(("name", "way"), CASES)
-@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
-def test_two_ranks_are_one_process(name, way, sparse, ranks):
-    value, divisor, z, keys, prototypes = computed(name, way, sparse, None)
-    first, second = (results[f"{name} {way} {sparse}"] for results in ranks)
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: f"{v[0]}-{v[1]}-{8 * v[2].itemsize}")
+def test_two_ranks_are_one_process(name, way, variant, ranks):
+    value, divisor, z, keys, prototypes = computed(name, way, *variant)
+    first, second = (results[f"{name} {way} {variant}"] for results in ranks)
+    rtol = TOLERANCE[variant[2]]
     for rank in (first, second):
-        torch.testing.assert_close(rank[:2], [value, divisor], rtol=1e-6, atol=0)
+        torch.testing.assert_close(rank[:2], [value, divisor], rtol=rtol, atol=0)
     for place, want in ((2, z), (3, keys)):  # the mean over ranks that DistributedDataParallel takes
         got = torch.cat([first[place], second[place]]) / WORLD
-        torch.testing.assert_close(got, want, rtol=1e-6, atol=1e-6 * float(want.abs().max()))
+        torch.testing.assert_close(got, want, rtol=rtol, atol=rtol * float(want.abs().max()))
     mean = (first[4] + second[4]) / WORLD
-    torch.testing.assert_close(mean, prototypes, rtol=1e-6, atol=1e-6 * float(prototypes.abs().max()))
+    torch.testing.assert_close(mean, prototypes, rtol=rtol, atol=rtol * float(prototypes.abs().max()))
