@@ -124,3 +124,15 @@ def test_large_label_matrix_takes_seconds():
     assert time.process_time() - start < 10
     np.testing.assert_allclose(drawn.mean(), 0.2, atol=0.01)
     np.testing.assert_allclose(Y[drawn].sum(0) / Y.sum(0), np.full((1, n_labels), 0.2), atol=0.05)
+
+
+def test_few_rows_of_many_labels_still_spare_some():
+    Y = LabelMatrix.of(torch.eye(6).repeat(2, 1))  # two rows a label: none is owed a tenth of a row
+    drawn = stratified(Y, 0.1, seed=0)
+    assert drawn.sum() == 1
+    assert stratified(Y, 0.25, seed=0).sum() == 3
+    assert (Y.take(~drawn).dense().sum(0) > 0).all()
+
+
+def test_rows_that_are_the_last_of_a_label_are_not_spared():
+    assert not stratified(LabelMatrix.of(torch.eye(6)), 0.2, seed=0).any()

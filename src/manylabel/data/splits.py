@@ -79,6 +79,8 @@ def stratified(Y: LabelMatrix, fraction: float, seed: int) -> np.ndarray[Any, An
     rest = np.flatnonzero(free)  # rows without labels
     lacking = round(fraction * n_rows) - int(drawn.sum())
     drawn[rng.choice(rest, int(np.clip(lacking, 0, len(rest))), replace=False)] = True
+    if not drawn.any():  # no label has rows enough to be owed one
+        _spare_rows(Y.sparse(), round(fraction * n_rows), rng, drawn)
     return drawn
 
 
@@ -105,3 +107,14 @@ def _serve_labels(Y: SparseLabels, fraction: float, rng: np.random.Generator, dr
         left -= of_drawn + of_kept
         wanted -= of_drawn
         kept += of_kept
+
+
+def _spare_rows(Y: SparseLabels, n: int, rng: np.random.Generator, drawn: Any) -> None:
+    """Draw up to ``n`` rows at random of which no label loses its last one, in place."""
+    offsets, columns = Y.offsets.numpy(), Y.columns.numpy()
+    left = np.bincount(columns, minlength=Y.n_labels)
+    for row in rng.permutation(len(Y)):
+        labels = columns[offsets[row] : offsets[row + 1]]
+        if drawn.sum() < n and (left[labels] > 1).all():
+            drawn[row] = True
+            left[labels] -= 1
