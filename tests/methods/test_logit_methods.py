@@ -34,7 +34,7 @@ def test_only_the_loss_tells_a_recipe_from_that_of_bce(method):
     for kind in ("vectors", "images"):
         ours, theirs = (r.settings(kind).model_dump() for r in (recipe, bce))
         for settings in (ours, theirs):
-            del settings["classify"]["loss"], settings["classify"]["stage"]["weight_decay"]
+            del settings["classify"]["loss"], settings["classify"]["stage"]["penalty"]
         assert ours == theirs
 
 

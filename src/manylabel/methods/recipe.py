@@ -360,7 +360,7 @@ _FIXED = ("name", "family", "about", "source", "expected", "vectors", "images") 
 def _override(table: dict[str, Any], schema: type[AnyRecipe], setting: str, value: Any) -> None:
     head = setting.partition(".")[0]
     kinds = [kind for kind in ("vectors", "images") if kind in table]
-    whole = head != setting if head in kinds else head in schema.model_fields and head not in _FIXED
+    whole = _declared(schema, setting) and (head != setting if head in kinds else head not in _FIXED)
     for path in [setting] if whole else [f"{kind}.{setting}" for kind in kinds]:
         if not _declared(schema, path):
             own = {"neighbours": dict.fromkeys(NeighbourSettings.model_fields)}
