@@ -144,7 +144,8 @@ def test_parts_are_shown_by_what_they_are_worth(tmp_path: Path) -> None:
     for seed, change in enumerate((-0.01, 0.01)):
         write_run(tmp_path, "yeast", points[0], seed, {"macro_f1": 0.48 + change, "map": 0.6})
         write_run(tmp_path, "yeast", points[1], seed, {"macro_f1": 0.47 + change, "map": 0.62})
-    first, second = parts(findings(tmp_path, reproduction(points, ("yeast",), show=parts)))
+    write_run(tmp_path, "scene", points[1], 0, {"macro_f1": 0.7})  # nothing to compare with
+    first, second = parts(findings(tmp_path, reproduction(points, ("yeast", "scene"), show=parts)))
     assert ("oracle" in first.title, "tuned" in second.title) == (True, True)
     (table,) = second.tables
     assert rows(table) == [

@@ -15,12 +15,9 @@ def parts(found: Findings) -> list[Section]:
     sentences = (
         "The first line is the whole recipe. The others say by how much they are above it (+) or below (-).",
     )
+    sets = [data for data in found.sets if found.runs(data, found.reproduction.points[0])]
     return [
-        Section(
-            f"Under the {protocol} protocol",
-            sentences,
-            [_table(found, data, protocol) for data in found.sets],
-        )
+        Section(f"Under the {protocol} protocol", sentences, [_table(found, data, protocol) for data in sets])
         for protocol in ("oracle", "tuned")
     ]
 
