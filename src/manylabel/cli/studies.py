@@ -99,6 +99,20 @@ def report(
     show_report(report.write(folder, None if protocol is None else protocol.value, temperature))
 
 
+SpaceFile = Annotated[
+    Path | None,
+    typer.Option("--space", help="TOML file of what to search.", show_default="that of the method's family"),
+]
+StorageUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        help="URL of an Optuna storage that several machines share.",
+        show_default="SQLite in the folder",
+    ),
+]
+
+
 @studies_app.command(
     epilog="Examples:\n\n"
     "[cyan]manylabel tune yeast --method mulsupcon --trials 40[/]\n\n"
@@ -121,24 +135,12 @@ def tune(
     protocol: Annotated[Protocol, ProtocolOption] = Protocol.tuned,
     seeds: Annotated[str, typer.Option("--seeds", "-s", help="Seeds of training in each trial.")] = "1",
     splits: Annotated[int, typer.Option("--splits", help="Draws of development rows in each trial.")] = 1,
-    space: Annotated[
-        Path | None,
-        typer.Option(
-            "--space", help="TOML file of what to search.", show_default="that of the method's family"
-        ),
-    ] = None,
+    space: SpaceFile = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Replace a setting in every trial, NAME=VALUE.", show_default=False),
     ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            "--storage",
-            help="URL of an Optuna storage that several machines share.",
-            show_default="SQLite in the folder",
-        ),
-    ] = None,
+    storage: StorageUrl = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder.", show_default="runs/tune-METHOD")
     ] = None,
