@@ -5,8 +5,8 @@ import threading
 import pytest
 import torch
 
-from manylabel import losses
-from manylabel.losses.softmax import elementwise
+from manylabel import LabelMatrix, losses
+from manylabel.losses.softmax import Overlaps, elementwise
 
 pytest.importorskip("numba", reason="compiled tiles need the extra 'fast'")
 
@@ -108,6 +108,20 @@ def test_lopsided_slopes(draw, shape, regularised, columns):
     arguments = exponents(draw, m, n), there, back, of_rows, of_columns, draw(m), scores
     made = both(elementwise.lopsided_slopes, *arguments, True, regularised)
     assert_same_sums([[result, rest[4], rest[5]] for result, *rest in ([m[0], *m[2:]] for m in made)])
+
+
+@shapes
+def test_rows_that_share_a_label(draw, shape):
+    m, n = shape
+    Y, T = draw(m, 40) > 1.5, draw(n, 40) > 1.5
+    Y[-1] = T[0] = False
+    lists, others = LabelMatrix.of(Y).sparse(), LabelMatrix.of(T).sparse()
+    tile = elementwise.shared_labels(lists, elementwise.label_bits(others), n)
+    assert torch.equal(tile, (Y.float() @ T.float().T > 0).float())
+    overlaps = Overlaps(lists, others)
+    rows, columns = slice(m // 2, m), slice(n // 3, n)
+    for dtype in (torch.float32, torch.float64):  # by compiled code, and by torch
+        assert torch.equal(overlaps.shared(rows, columns, dtype), tile[rows, columns].to(dtype))
 
 
 def test_row_norms(draw):

@@ -203,7 +203,8 @@ class _Compiled:
     @staticmethod
     def fits(mu: Tensor, kernel: PairKernel) -> bool:
         """Whether there is such code, and its powers need no maximum subtracted."""
-        return mu.shape[2] == 1 and kernel.temperature * _LARGEST_EXPONENT >= 1 and compiles(mu)
+        bounded = kernel.temperature * _LARGEST_EXPONENT >= 1
+        return mu.shape[2] == 1 and bounded and compiles(mu.dtype, mu.device)
 
     def __call__(self, block: _Block, gradients: tuple[Tensor, Tensor]) -> None:
         from manylabel.losses import kernel_compiled

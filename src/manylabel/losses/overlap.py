@@ -129,7 +129,7 @@ class SharedAgainstOther(TileWeights):
         partners = torch.zeros(Y.n_rows, dtype=dtype, device=Y.device)
         for columns in tiles(0, T.n_rows, width):
             for rows in tiles(0, Y.n_rows, height):
-                positive = self.overlaps.tile(rows, columns, dtype).sign_()
+                positive = self.overlaps.shared(rows, columns, dtype)
                 partners[rows] += without_own(positive, rows, columns, own, 0.0).sum(1)
         return partners
 

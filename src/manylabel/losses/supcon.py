@@ -202,7 +202,7 @@ class SharedLabel(TileWeights):
         self.overlaps = Overlaps(Y, T)
 
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
-        return self.overlaps.tile(rows, columns, dtype).sign_()
+        return self.overlaps.shared(rows, columns, dtype)
 
     def row_scale(self, totals: Tensor) -> Tensor:
         return totals.clamp(min=1).reciprocal()

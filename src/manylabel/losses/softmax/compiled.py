@@ -141,3 +141,25 @@ def lopsided_slopes(
         if both:
             for j in range(s.shape[1]):
                 column_scores[j] += weights_back[j]
+
+
+@_compiled
+def set_bits(offsets, labels, bits):
+    for row in range(len(offsets) - 1):
+        for entry in range(offsets[row], offsets[row + 1]):
+            bits[labels[entry], row >> 5] |= np.uint32(1) << np.uint32(row & 31)
+
+
+@_compiled
+def mark_shared(offsets, labels, bits, tile):
+    words = np.zeros(bits.shape[1], np.uint32)
+    for i in range(tile.shape[0]):
+        words[:] = 0
+        for entry in range(offsets[i], offsets[i + 1]):
+            of_label = bits[labels[entry]]
+            for place in range(len(words)):
+                words[place] |= of_label[place]
+        for place in range(len(words)):
+            word = words[place]
+            for j in range(min(32, tile.shape[1] - 32 * place)):
+                tile[i, 32 * place + j] = F(np.int32((word >> np.uint32(j)) & np.uint32(1)))

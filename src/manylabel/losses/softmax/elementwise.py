@@ -13,6 +13,8 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from manylabel.labels import SparseLabels
+
 
 def row_norms(x: Tensor, dtype: torch.dtype) -> Tensor:
     """L2 norms of the rows of x, (n,)."""
@@ -129,13 +131,31 @@ def lopsided_slopes(
     return p
 
 
-def compiles(x: Tensor) -> bool:
-    """Whether there is compiled code for tensors like this one."""
-    return x.dtype == torch.float32 and x.device.type == "cpu" and _module() is not None
+def label_bits(labels: SparseLabels) -> Tensor:
+    """Which rows carry each label, a bit for each row, (n_labels, ceil(n_rows / 32)); by compiled code alone."""
+    bits = torch.zeros(labels.n_labels, -(-labels.n_rows // 32), dtype=torch.uint32)
+    fast = _module()
+    assert fast is not None
+    fast.set_bits(labels.offsets.numpy(), labels.columns.numpy(), bits.numpy())
+    return bits
+
+
+def shared_labels(labels: SparseLabels, bits: Tensor, n: int) -> Tensor:
+    """1 where one of these m rows shares a label with one of n rows, given as bits, else 0: (m, n)."""
+    tile = torch.empty(labels.n_rows, n)
+    fast = _module()
+    assert fast is not None
+    fast.mark_shared(labels.offsets.numpy(), labels.columns.numpy(), bits.numpy(), tile.numpy())
+    return tile
+
+
+def compiles(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether there is compiled code for such tensors."""
+    return dtype == torch.float32 and device.type == "cpu" and _module() is not None
 
 
 def _compiled(s: Tensor) -> ModuleType | None:
-    return _module() if compiles(s) else None
+    return _module() if compiles(s.dtype, s.device) else None
 
 
 @lru_cache

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from threading import local
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
 
-from manylabel.labels import LabelMatrix
+from manylabel.labels import LabelMatrix, SparseLabels
+from manylabel.losses.softmax.elementwise import compiles, label_bits, shared_labels
 
 
-class _Table(local):
-    """The table made last, in each thread."""
+class _Last(local):
+    """What was made last, in each thread."""
 
     of: tuple[slice, torch.dtype] | None = None
     table: Tensor
+    marked: slice | None = None
+    bits: Tensor
 
 
 class Overlaps:
@@ -33,15 +37,21 @@ class Overlaps:
 
     def __init__(self, Y: LabelMatrix, T: LabelMatrix, per_label: Tensor | None = None) -> None:
         self.Y, self.T, self.per_label = Y, T, per_label
-        self._last: _Table | None = None if torch.compiler.is_compiling() else _Table()
+        self._last: _Last | None = None if torch.compiler.is_compiling() else _Last()
         self._pieces: dict[tuple[int, int], LabelMatrix] = {}
 
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
         """Some rows and columns, (rows, columns); the caller may overwrite it."""
-        piece = self._pieces.get((rows.start, rows.stop))
-        if piece is None:
-            piece = self._pieces[rows.start, rows.stop] = self.Y.take(rows)
-        return piece.row_sums(self.table(columns, dtype))
+        return self._piece(rows).row_sums(self.table(columns, dtype))
+
+    def shared(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
+        """1 where a row and a column share a label, else 0, of binary labels; the caller may overwrite it."""
+        Y, T, last = self._piece(rows), self.T, self._last
+        if last is None or not compiles(dtype, Y.device) or not (_are_lists(Y) and _are_lists(T)):
+            return Y.row_sums(self.table(columns, dtype)).sign_()
+        if last.marked != columns:
+            last.bits, last.marked = label_bits(T.take(columns)), columns
+        return shared_labels(Y, last.bits, columns.stop - columns.start)
 
     def table(self, columns: slice, dtype: torch.dtype) -> Tensor:
         """The labels of some columns, label by label, (C, columns)."""
@@ -52,9 +62,19 @@ class Overlaps:
             last.table, last.of = self._table(columns, dtype), (columns, dtype)
         return last.table
 
+    def _piece(self, rows: slice) -> LabelMatrix:
+        piece = self._pieces.get((rows.start, rows.stop))
+        if piece is None:
+            piece = self._pieces[rows.start, rows.stop] = self.Y.take(rows)
+        return piece
+
     def _table(self, columns: slice, dtype: torch.dtype) -> Tensor:
         table = self.T.take(columns).columns_first(dtype)
         return table if self.per_label is None else table * self.per_label.to(dtype)[:, None]
+
+
+def _are_lists(labels: LabelMatrix) -> TypeGuard[SparseLabels]:
+    return isinstance(labels, SparseLabels) and labels.weights is None
 
 
 class PairWeights(ABC):
