@@ -10,10 +10,10 @@ import pytest
 import torch
 from tests import reference
 
-from manylabel import losses
+from manylabel import LabelMatrix, losses
 from manylabel.errors import ManyLabelError
 from manylabel.losses import shares
-from manylabel.losses.softmax import anchored, lopsided
+from manylabel.losses.softmax import anchored, contrast, lopsided
 from manylabel.losses.softmax import mutual as mutual_walk
 
 FOLDER = Path(__file__).parents[1] / "reference_values"
@@ -196,3 +196,27 @@ def test_prototypes_must_match_labels_and_width():
         losses.get("reg")(x, Y, P.long())
     with pytest.raises(ManyLabelError, match="labels that are 0 or 1"):
         losses.get("proto")(x, Y * 0.5, P)
+
+
+@pytest.mark.parametrize("temperature", [0.3, 0.01])
+@pytest.mark.parametrize("alpha", [0.0, 1.5, -1.0])
+def test_some_anchors_of_a_batch_get_what_they_get_in_the_whole(alpha, temperature):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(700, 6, dtype=torch.float64, generator=generator)
+    A = LabelMatrix.of(torch.rand(700, 5, generator=generator) < 0.4)
+    weights = shares.Shares(A, alpha, True, x.dtype) if alpha else shares.EqualShares(A, x.dtype)
+    some = slice(90, 640)
+
+    def gradient(engine, part):
+        leaf = x.clone().requires_grad_()
+        anchors, keys, own = (leaf[some], leaf, some.start) if part else (leaf, None, None)
+        of = weights.of(some) if part else weights
+        found = contrast(anchors, keys, of, temperature=temperature, engine=engine, own=own)
+        values = found.values if part else found.values[some]
+        values.sum().backward()
+        return values.detach(), leaf.grad
+
+    want = gradient("dense", part=False)
+    for engine in ENGINES:
+        for got, expected in zip(gradient(engine, part=True), want, strict=True):
+            torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-9 * float(expected.abs().max()))

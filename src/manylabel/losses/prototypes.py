@@ -143,29 +143,31 @@ def _among_all(
 ) -> Tensor:
     """Samples and prototypes, each against all the others; mean over those that have a positive.
 
-    Over several ranks each one adds up the anchors it holds and a share of the prototypes, though it visits
-    the pairs of all: their weights are made from both sides at once.
+    Over several ranks each one has the samples it holds and a share of the prototypes as anchors.
     """
-    x, A, own, shard = batch.z, batch.Y.with_identity(), slice(None), batch.shard
+    x, A, shard = batch.z, batch.Y.with_identity(), batch.shard
+    candidates, own = None, None
     if shard is None:
         x = torch.cat([x, prototypes])
+        weights = make_weights(A, batch.dtype)
     else:
         n, part = len(x), shard.part(len(prototypes))
         index = torch.arange(len(A), device=x.device)
         A = shard.labels(A.take(torch.cat([index[:n], index[n:][part]])))
-        local = torch.cat([x, prototypes[part]])
-        first = shard.first(len(local))
-        x, own = shard.rows(local), slice(first, first + len(local))
+        x = torch.cat([x, prototypes[part]])
+        candidates, own = shard.rows(x), shard.first(len(x))
+        weights = make_weights(A, batch.dtype).of(slice(own, own + len(x)))
     values, totals = contrast(
         x,
-        None,
-        make_weights(A, batch.dtype),
+        candidates,
+        weights,
         temperature=temperature,
         normalize=normalize,
         engine=engine,
-        uniform=reduction != "none" and shard is None,
+        own=own,
+        uniform=reduction != "none",
     )
-    return reduce(values[own], reduction, (totals[own] > 0).sum(), engine, shard)
+    return reduce(values, reduction, (totals > 0).sum(), engine, shard)
 
 
 def _read(

@@ -17,7 +17,7 @@ from manylabel.losses.precision import full_precision, working_dtype
 from manylabel.losses.softmax.blocks import each_block
 from manylabel.losses.softmax.job import LN2, OWN, Job, Sums, without_own
 from manylabel.losses.softmax.rows import ALL, Rows, Scratch, block_shape, remove_direction, tile_shape, tiles
-from manylabel.losses.softmax.weights import LabelWeights, TileWeights
+from manylabel.losses.softmax.weights import LabelWeights, TileWeights, raised
 
 _STRETCH = 12  # tiles whose sums of candidates are added up before they join the others
 _FEW = 64  # anchors whose label sums are looked up at a time
@@ -82,12 +82,15 @@ class _Walk:
         job, weights = self.job, self.job.weights
         z = self.anchors.tile(rows)
         average = None if self.slope is None else self.slope[rows]
+        late = isinstance(weights, TileWeights) and weights.regularised
         if job.attention is None:
-            tiled = weights if isinstance(weights, TileWeights) else None
+            tiled = weights if isinstance(weights, TileWeights) and not late else None
             sums = scan(z, rows, self.candidates, job, tiled, self.bounded, average)
         else:
             sums = job.attention(z, self.candidates, job, average)
         lse = self.lse[rows] = sums.log2()
+        if late:
+            scan_raised(z, rows, self.candidates, job, lse, sums)
         if isinstance(weights, LabelWeights):
             score = self._label_scores(weights, z, rows, sums.mass)
             totals, scale = weights.totals[rows], None
@@ -165,6 +168,24 @@ def scan(
     return sums
 
 
+def scan_raised(z: Tensor, rows: slice, candidates: Rows, job: Job, lse: Tensor, sums: Sums) -> None:
+    """A second pass, for weights that depend on the softmax: adds up raised weights times candidates and exponents."""
+    weights = job.weights
+    assert isinstance(weights, TileWeights)
+    sums.begin_weights(z)
+    width = block_shape(len(z), candidates.n, z.device)[1]
+    scratch = Scratch((len(z), width), z)
+    for columns in tiles(0, candidates.n, width):
+        k = candidates.tile(columns)
+        s = scratch.product(z, k, job.factor)
+        w = without_own(weights.tile(rows, columns, s.dtype), rows, columns, job.own, 0.0)
+        p = (s - lse[:, None]).exp2_()
+        sums.add_weights(
+            raised(w, p if job.multiplicity is None else p.mul_(job.multiplicity[columns])), s, k
+        )
+    sums.total = weights.totals[rows]
+
+
 def _candidate_gradient(
     job: Job, anchors: Rows, candidates: Rows, g: Tensor, lse: Tensor, totals: Tensor, scale: Tensor | None
 ) -> Tensor:
@@ -189,12 +210,15 @@ def _candidate_gradient(
             block = torch.zeros_like(k)
         for rows in tiles(0, len(z), height):
             s = scratch.product(z[rows], k, job.factor).sub_(lse[rows, None])
-            G = without_own(s, rows, columns, job.own, OWN).exp2_().mul_(coefficient[rows])
+            G = without_own(s, rows, columns, job.own, OWN).exp2_()
             if job.multiplicity is not None:
                 G *= job.multiplicity[columns]
             if isinstance(weights, TileWeights):
-                w = weights.tile(rows, columns, s.dtype)
-                G.addcmul_(without_own(w, rows, columns, job.own, 0.0), g[rows, None], value=-1)
+                w = without_own(weights.tile(rows, columns, s.dtype), rows, columns, job.own, 0.0)
+                w = raised(w, G) if weights.regularised else w
+                G.mul_(coefficient[rows]).addcmul_(w, g[rows, None], value=-1)
+            else:
+                G *= coefficient[rows]
             block.addmm_(G.T, z[rows])
         dk[columns] = candidates.project(block, columns, k)
     return dk

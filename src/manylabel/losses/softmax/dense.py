@@ -7,7 +7,7 @@ from torch import Tensor
 
 from manylabel.losses.precision import working_dtype
 from manylabel.losses.softmax.rows import unit
-from manylabel.losses.softmax.weights import PairWeights, TileWeights
+from manylabel.losses.softmax.weights import PairWeights, TileWeights, raised
 
 
 def contrast_dense(
@@ -34,8 +34,7 @@ def contrast_dense(
     totals = w.sum(1)
     lse = logits.logsumexp(1)
     if isinstance(weights, TileWeights) and weights.regularised:
-        likely = (logits - lse[:, None]).exp().detach()
-        w = torch.maximum(w, likely) * w.sign()
+        w = raised(w, (logits - lse[:, None]).exp().detach())
     values = totals * lse - (w * s).sum(1)
     scale = weights.row_scale(totals)
     return (values if scale is None else values * scale), totals

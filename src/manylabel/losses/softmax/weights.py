@@ -89,6 +89,10 @@ class PairWeights(ABC):
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
         """Weights of some anchors and candidates, (rows, columns); own pairs may hold anything."""
 
+    @abstractmethod
+    def of(self, anchors: slice) -> PairWeights:
+        """The weights of some consecutive anchors alone."""
+
     def row_scale(self, totals: Tensor) -> Tensor | None:
         """The factor still missing in each anchor's weights, from the row sums of its tiles; None for 1."""
         return None
@@ -130,6 +134,10 @@ class LabelWeights(PairWeights):
         left = left.with_entries(per_label if entries is None else entries.to(dtype) * per_label)
         return left.row_sums(label_sums)
 
+    def of(self, anchors: slice) -> LabelWeights:
+        own = None if self.own is None else self.own[anchors]
+        return LabelWeights(self.left.take(anchors), self.per_label, self.right, self.totals[anchors], own)
+
     def anchor_sums(self, anchors: Tensor) -> Tensor:
         """``diag(per_label) left^T z``, (C, D)."""
         return self.left.label_sums(anchors) * self.per_label[:, None]
@@ -154,7 +162,32 @@ class TileWeights(PairWeights):
     regularised = False
     totals: Tensor
 
+    def of(self, anchors: slice) -> TileWeights:
+        return _SomeAnchors(self, anchors)
+
     def both(self, rows: slice, columns: slice, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """``w_ia`` and ``w_ai`` of some rows i and columns a of the same batch, both (rows, columns)."""
         w = self.tile(rows, columns, dtype)
         return w, w.clone() if self.symmetric else self.tile(columns, rows, dtype).T.contiguous()
+
+
+class _SomeAnchors(TileWeights):
+    def __init__(self, whole: TileWeights, anchors: slice) -> None:
+        self.whole, self.anchors = whole, anchors
+        self.regularised = whole.regularised
+
+    @property
+    def totals(self) -> Tensor:  # type: ignore[override]
+        return self.whole.totals[self.anchors]
+
+    def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
+        first = self.anchors.start
+        return self.whole.tile(slice(first + rows.start, first + rows.stop), columns, dtype)
+
+    def row_scale(self, totals: Tensor) -> Tensor | None:
+        return self.whole.row_scale(totals)
+
+
+def raised(w: Tensor, p: Tensor) -> Tensor:
+    """``max(w, p)`` on the pairs with a weight, else 0."""
+    return torch.maximum(w, p).mul_(w.sign())
