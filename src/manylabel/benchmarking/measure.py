@@ -13,7 +13,7 @@ import torch
 
 from manylabel.errors import ManyLabelError
 
-_ROUNDS = 5
+_ROUNDS = 10
 _SECONDS = 20.0  # a case that takes longer gets fewer rounds
 _SHORTEST = 0.05  # seconds of one sample; quicker functions are repeated within it
 
