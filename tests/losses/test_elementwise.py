@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from manylabel import LabelMatrix, losses
+from manylabel.losses import blocks
 from manylabel.losses.softmax import Overlaps, elementwise
 
 pytest.importorskip("numba", reason="compiled tiles need the extra 'fast'")
@@ -122,6 +123,11 @@ def test_rows_that_share_a_label(draw, shape):
     rows, columns = slice(m // 2, m), slice(n // 3, n)
     for dtype in (torch.float32, torch.float64):  # by compiled code, and by torch
         assert torch.equal(overlaps.shared(rows, columns, dtype), tile[rows, columns].to(dtype))
+    try:
+        torch.set_default_dtype(torch.bfloat16)
+        assert torch.equal(Overlaps(lists, others).shared(rows, columns, torch.float32), tile[rows, columns])
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_row_norms(draw):
@@ -138,7 +144,7 @@ def gradients(name, x, *rest):
 
 @pytest.mark.parametrize("name", ["mulsupcon", "any", "reg"])
 def test_threads_change_nothing_but_the_order_of_sums(draw, name):
-    x, Y, P = draw(1100, 16), draw(1100, 12) > 1, draw(12, 16)
+    x, Y, P = draw(1100, 16), draw(1100, 60) > 1.5, draw(60, 16)
     call = (x, Y, P) if name == "reg" else (x, Y)
     before = torch.get_num_threads()
     try:
@@ -155,3 +161,22 @@ def test_threads_change_nothing_but_the_order_of_sums(draw, name):
     torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-6 * float(one.abs().max()))
     assert torch.equal(two, again)
     assert seen == [2]
+
+
+def test_a_block_has_one_thread_for_the_operators_of_torch():
+    before = torch.get_num_threads()
+    seen = []
+
+    @blocks.for_blocks
+    def work(x):
+        blocks.each_block(lambda _: seen.append(torch.get_num_threads()), range(4), x.device)
+        return torch.get_num_threads()
+
+    try:
+        torch.set_num_threads(2)
+        assert work(torch.zeros(5000)) == 1
+        assert torch.get_num_threads() == 2
+        assert seen == 4 * [1]
+        assert work(torch.zeros(5)) == 2  # few rows are left to torch
+    finally:
+        torch.set_num_threads(before)

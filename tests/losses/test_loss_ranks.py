@@ -76,6 +76,14 @@ def computed(
     ]
 
 
+def sharp(shard: slice = slice(None), **settings: object) -> Tensor:
+    """MulSupCon at a temperature at which small batches are widened to float64."""
+    generator = torch.Generator().manual_seed(0)
+    z, Y = torch.randn(2048, 64, generator=generator), torch.rand(2048, 5, generator=generator) < 0.3
+    loss = losses.get("mulsupcon", temperature=0.012, **settings)
+    return loss(z[shard], Y[shard])
+
+
 def run_rank(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=WORLD)
@@ -84,6 +92,7 @@ def run_rank(rank: int, folder: str) -> None:
         for name, way in CASES
         for variant in VARIANTS
     }
+    results["sharp"] = [sharp(slice(1000) if rank == 0 else slice(1000, None), group=dist.group.WORLD)]
     torch.save(results, Path(folder) / f"rank-{rank}.pt")
     dist.destroy_process_group()
 
@@ -108,3 +117,9 @@ def test_two_ranks_are_one_process(name, way, variant, ranks):
         torch.testing.assert_close(got, want, rtol=rtol, atol=rtol * float(want.abs().max()))
     mean = (first[4] + second[4]) / WORLD
     torch.testing.assert_close(mean, prototypes, rtol=rtol, atol=rtol * float(prototypes.abs().max()))
+
+
+def test_ranks_agree_on_the_precision(ranks):
+    """One shard is small enough to be widened, the other is not."""
+    for rank in ranks:
+        torch.testing.assert_close(rank["sharp"][0], sharp(), rtol=1e-4, atol=0)

@@ -9,6 +9,8 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
+from manylabel.losses.blocks import for_blocks
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -36,16 +38,18 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def exact(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:
-    """Run a loss in full precision: float32, or float64 where that is what comes in.
+    """Run a loss of the engine in full precision: float32, or float64 where that is what comes in.
 
-    Small inputs at a very low temperature are computed in float64 on a CPU, where that costs little.
+    Small inputs at a very low temperature are computed in float64 on a CPU, where that costs little; not over several
+    ranks, whose shards could then differ in type.
     """
-    run = full_precision(loss)
+    run = for_blocks(full_precision(loss))
 
     @wraps(loss)
     def exactly(*args: P.args, **kwargs: P.kwargs) -> Tensor:
         z, temperature = (args or (None,))[0], kwargs.get("temperature", 1.0)
-        if not isinstance(temperature, float) or temperature >= _SHARP or not _is_small(z):
+        sharp = isinstance(temperature, float) and temperature < _SHARP
+        if not sharp or kwargs.get("group") is not None or not _is_small(z):
             return run(*args, **kwargs)
         wide = {name: _widened(value) for name, value in kwargs.items()}
         value: Tensor = run(*map(_widened, args), **wide)

@@ -103,8 +103,8 @@ def reg(
 ) -> Tensor:
     """REG: no positive is ever pushed away; see :class:`REG`."""
 
-    def weights(A: LabelMatrix, dtype: torch.dtype) -> PairWeights:
-        return Shares(A, alpha, True, dtype) if alpha else EqualShares(A, dtype)
+    def weights(Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype, own: int) -> PairWeights:
+        return Shares(Y, T, alpha, True, dtype, own) if alpha else EqualShares(Y, T, dtype)
 
     batch = _read("REG", z, Y, prototypes, group=group)
     return _among_all(batch, prototypes, weights, temperature, reduction, normalize, engine)
@@ -125,8 +125,8 @@ def wrg(
 ) -> Tensor:
     """REG without its regulariser; see :class:`WRG`."""
 
-    def weights(A: LabelMatrix, dtype: torch.dtype) -> PairWeights:
-        return Shares(A, alpha, False, dtype) if alpha else equal_label_weights(A, dtype)
+    def weights(Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype, own: int) -> PairWeights:
+        return Shares(Y, T, alpha, False, dtype, own) if alpha else equal_label_weights(Y, T, dtype)
 
     batch = _read("WRG", z, Y, prototypes, group=group)
     return _among_all(batch, prototypes, weights, temperature, reduction, normalize, engine)
@@ -135,7 +135,7 @@ def wrg(
 def _among_all(
     batch: Batch,
     prototypes: Tensor,
-    make_weights: Callable[[LabelMatrix, torch.dtype], PairWeights],
+    make_weights: Callable[[LabelMatrix, LabelMatrix, torch.dtype, int], PairWeights],
     temperature: float,
     reduction: str,
     normalize: bool,
@@ -145,22 +145,18 @@ def _among_all(
 
     Over several ranks each one has the samples it holds and a share of the prototypes as anchors.
     """
-    x, A, shard = batch.z, batch.Y.with_identity(), batch.shard
-    candidates, own = None, None
+    A, shard, n = batch.Y.with_identity(), batch.shard, len(batch.z)
     if shard is None:
-        x = torch.cat([x, prototypes])
-        weights = make_weights(A, batch.dtype)
+        x, T, candidates, own = torch.cat([batch.z, prototypes]), A, None, 0
     else:
-        n, part = len(x), shard.part(len(prototypes))
-        index = torch.arange(len(A), device=x.device)
-        A = shard.labels(A.take(torch.cat([index[:n], index[n:][part]])))
-        x = torch.cat([x, prototypes[part]])
-        candidates, own = shard.rows(x), shard.first(len(x))
-        weights = make_weights(A, batch.dtype).of(slice(own, own + len(x)))
+        part = shard.part(len(prototypes))
+        x = torch.cat([batch.z, prototypes[part]])
+        A = A.take(torch.cat([torch.arange(n), torch.arange(n + part.start, n + part.stop)]))
+        T, candidates, own = shard.labels(A), shard.rows(x), shard.first(len(x))
     values, totals = contrast(
         x,
         candidates,
-        weights,
+        make_weights(A, T, batch.dtype, own),
         temperature=temperature,
         normalize=normalize,
         engine=engine,

@@ -75,14 +75,16 @@ class SharedUnits(OverlapWeights):
 class Shares(OverlapWeights):
     """REG: ``f_ia = (|y_i and y_a| / |y_a|)^alpha``; if alpha < 0, whether ``y_a`` lies within ``y_i``."""
 
-    def __init__(self, A: LabelMatrix, alpha: float, regularised: bool, dtype: torch.dtype) -> None:
-        super().__init__(A, A, dtype)
+    def __init__(
+        self, Y: LabelMatrix, T: LabelMatrix, alpha: float, regularised: bool, dtype: torch.dtype, own: int
+    ) -> None:
+        super().__init__(Y, T, dtype, own)
         self.alpha, self.regularised = alpha, regularised
         carried = self.carried()
-        R = _present(A, carried) / (carried + EPS) / A.spread_rows(self.counts.clamp(min=1))
-        self.totals = A.with_entries(R * carried).row_counts(dtype)
-        self.given = Overlaps(A.with_entries(R), A)
-        self.taken = Overlaps(A, A.with_entries(R))
+        R = _present(Y, carried) / (carried + EPS) / Y.spread_rows(self.counts.clamp(min=1))
+        self.totals = Y.with_entries(R * carried).row_counts(dtype)
+        self.given = Overlaps(Y.with_entries(R), T)
+        self.taken = Overlaps(Y, Y.with_entries(R))
 
     def share(self, shared: Tensor, counts: Tensor, other_counts: Tensor, columns: slice) -> Tensor:
         if self.alpha < 0:
@@ -105,9 +107,9 @@ class EqualShares(TileWeights):
 
     regularised = True
 
-    def __init__(self, A: LabelMatrix, dtype: torch.dtype) -> None:
-        per_label, self.part, self.totals = equal_shares(A, dtype)
-        self.shared = Overlaps(A, A, per_label)
+    def __init__(self, Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype) -> None:
+        per_label, self.part, self.totals = equal_shares(Y, T, dtype)
+        self.shared = Overlaps(Y, T, per_label)
 
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
         return self.shared.tile(rows, columns, dtype).mul_(self.part[rows, None])
@@ -117,29 +119,29 @@ class EqualShares(TileWeights):
         return shared * self.part[rows, None], shared.mul_(self.part[columns])
 
 
-def equal_shares(A: LabelMatrix, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """Where every carrier of a label gets the same share of it.
+def equal_shares(Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """Where every carrier of a label, of the candidates ``T`` that the anchors ``Y`` are among, gets the same share.
 
     Returns
     -------
     per_label : (C,)
         ``1 / (n_c - 1 + EPS)``, 0 where no other row carries the label.
-    part : (n,)
+    part : (B,)
         ``1 / |y_i|``.
-    totals : (n,)
+    totals : (B,)
         ``W_i``.
     """
-    others = A.label_counts(dtype) - 1
+    others = T.label_counts(dtype) - 1
     per_label = (others > 0) / (others + EPS)
-    part = A.row_counts(dtype).clamp(min=1).reciprocal()
-    return per_label, part, part * A.row_sums((others * per_label)[:, None]).squeeze(1)
+    part = Y.row_counts(dtype).clamp(min=1).reciprocal()
+    return per_label, part, part * Y.row_sums((others * per_label)[:, None]).squeeze(1)
 
 
-def equal_label_weights(A: LabelMatrix, dtype: torch.dtype) -> LabelWeights:
+def equal_label_weights(Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype) -> LabelWeights:
     """The weights of :class:`EqualShares` where no pair need be looked at."""
-    per_label, part, totals = equal_shares(A, dtype)
-    left = A.with_entries(_present(A, A.spread_rows(part)) * A.spread_rows(part))
-    return LabelWeights(left, per_label, A, totals, part * A.row_sums(per_label[:, None]).squeeze(1))
+    per_label, part, totals = equal_shares(Y, T, dtype)
+    left = Y.with_entries(_present(Y, Y.spread_rows(part)) * Y.spread_rows(part))
+    return LabelWeights(left, per_label, T, totals, part * Y.row_sums(per_label[:, None]).squeeze(1))
 
 
 def _present(Y: LabelMatrix, like: Tensor) -> Tensor:

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from manylabel.losses.blocks import each_block, for_blocks
 from manylabel.losses.precision import full_precision, working_dtype
-from manylabel.losses.softmax.blocks import each_block
+from manylabel.losses.softmax.elementwise import raised
 from manylabel.losses.softmax.job import LN2, OWN, Job, Sums, without_own
 from manylabel.losses.softmax.rows import ALL, Rows, Scratch, block_shape, remove_direction, tile_shape, tiles
-from manylabel.losses.softmax.weights import LabelWeights, TileWeights, raised
+from manylabel.losses.softmax.weights import LabelWeights, TileWeights
 
 _STRETCH = 12  # tiles whose sums of candidates are added up before they join the others
 _FEW = 64  # anchors whose label sums are looked up at a time
@@ -42,6 +43,7 @@ class Anchored(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @for_blocks
     @full_precision
     def backward(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         slope, *rest = ctx.saved_tensors
@@ -81,19 +83,24 @@ class _Walk:
         """Make the values, and where they are wanted the slopes, of a block of anchors."""
         job, weights = self.job, self.job.weights
         z = self.anchors.tile(rows)
-        average = None if self.slope is None else self.slope[rows]
-        late = isinstance(weights, TileWeights) and weights.regularised
-        if job.attention is None:
-            tiled = weights if isinstance(weights, TileWeights) and not late else None
-            sums = scan(z, rows, self.candidates, job, tiled, self.bounded, average)
+        slope = None if self.slope is None else self.slope[rows]
+        scale = None
+        tiled = weights if isinstance(weights, TileWeights) else None
+        late = tiled is not None and tiled.regularised  # what a pair weighs takes the normaliser
+        if job.attention is not None:
+            sums = job.attention(z, self.candidates, job, slope)
+        elif late:
+            sums = scan(z, rows, self.candidates, job, None, self.bounded, average=None)
         else:
-            sums = job.attention(z, self.candidates, job, average)
+            sums = scan(z, rows, self.candidates, job, tiled, self.bounded, slope)
         lse = self.lse[rows] = sums.log2()
-        if late:
-            scan_raised(z, rows, self.candidates, job, lse, sums)
         if isinstance(weights, LabelWeights):
-            score = self._label_scores(weights, z, rows, sums.mass)
-            totals, scale = weights.totals[rows], None
+            totals, score = weights.totals[rows], self._label_scores(weights, z, rows, sums.mass)
+        elif late:
+            assert tiled is not None
+            totals = self.totals[rows] = tiled.totals[rows]
+            score = scan_raised(z, rows, self.candidates, job, lse, slope)
+            self._project(rows, z, None)
         else:
             assert sums.total is not None
             assert sums.score is not None
@@ -129,9 +136,15 @@ class _Walk:
     ) -> None:
         """Turn sums of candidates into the gradient of each value with respect to its own row of x."""
         assert self.slope is not None
-        temperature = self.job.temperature
-        slope = self.slope[rows]
-        slope.mul_((totals / mass.clamp_min(torch.finfo(z.dtype).tiny))[:, None]).sub_(pull)
+        share = totals / mass.clamp_min(torch.finfo(z.dtype).tiny)
+        self.slope[rows].mul_(share[:, None]).sub_(pull)
+        self._project(rows, z, scale)
+
+    def _project(self, rows: slice, z: Tensor, scale: Tensor | None) -> None:
+        """Turn gradients with respect to exponents' rows into those with respect to rows of x, where wanted."""
+        if self.slope is None:
+            return
+        slope, temperature = self.slope[rows], self.job.temperature
         if self.anchors.inverse is not None:  # leave out what would lengthen the row
             remove_direction(slope, z)
             factor = self.anchors.slope(rows).mul_(1 / temperature)
@@ -168,22 +181,29 @@ def scan(
     return sums
 
 
-def scan_raised(z: Tensor, rows: slice, candidates: Rows, job: Job, lse: Tensor, sums: Sums) -> None:
-    """A second pass, for weights that depend on the softmax: adds up raised weights times candidates and exponents."""
+def scan_raised(
+    z: Tensor, rows: slice, candidates: Rows, job: Job, lse: Tensor, slope: Tensor | None
+) -> Tensor:
+    """A second pass, for weights that depend on the softmax: ``sum_a V_ia exponent_ia``, V the raised weights.
+
+    Fills ``slope`` (rows, D), where it is wanted, with ``sum_a (W_i p_ia - V_ia) k_a``.
+    """
     weights = job.weights
     assert isinstance(weights, TileWeights)
-    sums.begin_weights(z)
+    score, totals = torch.zeros_like(lse), weights.totals[rows]
     width = block_shape(len(z), candidates.n, z.device)[1]
     scratch = Scratch((len(z), width), z)
-    for columns in tiles(0, candidates.n, width):
+    for number, columns in enumerate(tiles(0, candidates.n, width)):
         k = candidates.tile(columns)
         s = scratch.product(z, k, job.factor)
-        w = without_own(weights.tile(rows, columns, s.dtype), rows, columns, job.own, 0.0)
-        p = (s - lse[:, None]).exp2_()
-        sums.add_weights(
-            raised(w, p if job.multiplicity is None else p.mul_(job.multiplicity[columns])), s, k
-        )
-    sums.total = weights.totals[rows]
+        p = without_own(s - lse[:, None], rows, columns, job.own, OWN).exp2_()
+        if job.multiplicity is not None:
+            p *= job.multiplicity[columns]
+        V = raised(without_own(weights.tile(rows, columns, s.dtype), rows, columns, job.own, 0.0), p)
+        score += s.mul_(V).sum(1)
+        if slope is not None:
+            slope.addmm_(p.mul_(totals[:, None]).sub_(V), k, beta=min(number, 1))
+    return score
 
 
 def _candidate_gradient(

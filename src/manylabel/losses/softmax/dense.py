@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from manylabel.losses.precision import working_dtype
+from manylabel.losses.softmax.elementwise import raised
 from manylabel.losses.softmax.rows import unit
-from manylabel.losses.softmax.weights import PairWeights, TileWeights, raised
+from manylabel.losses.softmax.weights import PairWeights, TileWeights
 
 
 def contrast_dense(

@@ -122,7 +122,7 @@ def lopsided_slopes(
     else:
         p, q = (s - a).exp2_(), (s - b).exp2_()
     if regularised:
-        there, back = (torch.maximum(w, x).mul_(w.sign()) for w, x in ((there, p), (back, q)))
+        there, back = raised(there, p), raised(back, q)
     row_scores += (there * s).sum(1)
     if column_scores is not None:
         column_scores += (back * s).sum(0)
@@ -131,9 +131,15 @@ def lopsided_slopes(
     return p
 
 
+def raised(w: Tensor, p: Tensor) -> Tensor:
+    """``max(w, p)`` on the pairs with a weight, else 0; p must be finite."""
+    return torch.maximum(w, p).mul_(w.sign())
+
+
 def label_bits(labels: SparseLabels) -> Tensor:
     """Which rows carry each label, a bit for each row, (n_labels, ceil(n_rows / 32)); by compiled code alone."""
-    bits = torch.zeros(labels.n_labels, -(-labels.n_rows // 32), dtype=torch.uint32)
+    shape = labels.n_labels, -(-labels.n_rows // 32)
+    bits = torch.zeros(shape, dtype=torch.uint32, device=labels.device)
     fast = _module()
     assert fast is not None
     fast.set_bits(labels.offsets.numpy(), labels.columns.numpy(), bits.numpy())
@@ -142,7 +148,7 @@ def label_bits(labels: SparseLabels) -> Tensor:
 
 def shared_labels(labels: SparseLabels, bits: Tensor, n: int) -> Tensor:
     """1 where one of these m rows shares a label with one of n rows, given as bits, else 0: (m, n)."""
-    tile = torch.empty(labels.n_rows, n)
+    tile = torch.empty(labels.n_rows, n, dtype=torch.float32, device=labels.device)
     fast = _module()
     assert fast is not None
     fast.mark_shared(labels.offsets.numpy(), labels.columns.numpy(), bits.numpy(), tile.numpy())

@@ -67,16 +67,9 @@ class Sums:
         )
         self.stretch: Tensor | None = None  # the same over the last stretch; of the first, the average itself
         self.spare: Tensor | None = None  # memory of the stretches after the first
-        self.pull: Tensor | None = None  # sum of w k
-        self.total: Tensor | None = None  # sum of w
-        self.score: Tensor | None = None  # sum of w exponent
-        if tiled:
-            self.begin_weights(z)
-
-    def begin_weights(self, z: Tensor) -> None:
-        """Start the sums of weights."""
-        self.pull = torch.zeros_like(z) if self.average is not None else None
-        self.total, self.score = z.new_zeros(len(z)), z.new_zeros(len(z))
+        self.pull = torch.zeros_like(z) if average is not None and tiled else None  # sum of w k
+        self.total = z.new_zeros(n) if tiled else None  # sum of w
+        self.score = z.new_zeros(n) if tiled else None  # sum of w exponent
 
     def add_weights(self, w: Tensor, s: Tensor, k: Tensor) -> None:
         """Take in a tile of weights (overwritten) and exponents."""

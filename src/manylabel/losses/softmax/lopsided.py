@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from manylabel.losses.blocks import each_block, for_blocks, shares
 from manylabel.losses.precision import full_precision, working_dtype
-from manylabel.losses.softmax.blocks import each_block, shares
 from manylabel.losses.softmax.elementwise import lopsided_slopes
 from manylabel.losses.softmax.job import LN2, OWN, Job, without_own
 from manylabel.losses.softmax.mutual import column_blocks, normalisers, pairs, within
@@ -40,6 +40,7 @@ class Lopsided(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @for_blocks
     @full_precision
     def backward(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor, None]:
         job, rows = ctx.job, ctx.rows

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from manylabel.losses.blocks import each_block, for_blocks, shares
 from manylabel.losses.precision import full_precision, working_dtype
 from manylabel.losses.softmax.anchored import scan
-from manylabel.losses.softmax.blocks import each_block, shares
 from manylabel.losses.softmax.elementwise import (
     add_powers_both,
     add_weights,
@@ -55,6 +55,7 @@ class Mutual(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @for_blocks
     @full_precision
     def backward(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor, None]:
         job, rows = ctx.job, ctx.rows

@@ -16,9 +16,9 @@ from manylabel.losses.softmax.elementwise import compiles, label_bits, shared_la
 class _Last(local):
     """What was made last, in each thread."""
 
-    of: tuple[slice, torch.dtype] | None = None
+    table_of: tuple[slice, torch.dtype] | None = None
     table: Tensor
-    marked: slice | None = None
+    bits_of: slice | None = None
     bits: Tensor
 
 
@@ -46,11 +46,12 @@ class Overlaps:
 
     def shared(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
         """1 where a row and a column share a label, else 0, of binary labels; the caller may overwrite it."""
+        assert self.per_label is None
         Y, T, last = self._piece(rows), self.T, self._last
         if last is None or not compiles(dtype, Y.device) or not (_are_lists(Y) and _are_lists(T)):
             return Y.row_sums(self.table(columns, dtype)).sign_()
-        if last.marked != columns:
-            last.bits, last.marked = label_bits(T.take(columns)), columns
+        if last.bits_of != columns:
+            last.bits, last.bits_of = label_bits(T.take(columns)), columns
         return shared_labels(Y, last.bits, columns.stop - columns.start)
 
     def table(self, columns: slice, dtype: torch.dtype) -> Tensor:
@@ -58,8 +59,8 @@ class Overlaps:
         last = self._last
         if last is None:
             return self._table(columns, dtype)
-        if last.of != (columns, dtype):
-            last.table, last.of = self._table(columns, dtype), (columns, dtype)
+        if last.table_of != (columns, dtype):
+            last.table, last.table_of = self._table(columns, dtype), (columns, dtype)
         return last.table
 
     def _piece(self, rows: slice) -> LabelMatrix:
@@ -88,10 +89,6 @@ class PairWeights(ABC):
     @abstractmethod
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
         """Weights of some anchors and candidates, (rows, columns); own pairs may hold anything."""
-
-    @abstractmethod
-    def of(self, anchors: slice) -> PairWeights:
-        """The weights of some consecutive anchors alone."""
 
     def row_scale(self, totals: Tensor) -> Tensor | None:
         """The factor still missing in each anchor's weights, from the row sums of its tiles; None for 1."""
@@ -134,10 +131,6 @@ class LabelWeights(PairWeights):
         left = left.with_entries(per_label if entries is None else entries.to(dtype) * per_label)
         return left.row_sums(label_sums)
 
-    def of(self, anchors: slice) -> LabelWeights:
-        own = None if self.own is None else self.own[anchors]
-        return LabelWeights(self.left.take(anchors), self.per_label, self.right, self.totals[anchors], own)
-
     def anchor_sums(self, anchors: Tensor) -> Tensor:
         """``diag(per_label) left^T z``, (C, D)."""
         return self.left.label_sums(anchors) * self.per_label[:, None]
@@ -150,7 +143,7 @@ class TileWeights(PairWeights):
     ----------
     symmetric : bool
         Whether ``tile(rows, columns)`` is the transpose of ``tile(columns, rows)`` when the batch is
-        contrasted with itself. If not, ``totals`` must be known.
+        contrasted with itself. If not, ``totals`` must be known, as where weights are regularised.
     regularised : bool
         Whether a positive that is already likelier than its weight is not pushed away: the linear term then
         has ``max(w_ia, p_ia)`` in place of ``w_ia``, without gradient, on pairs with ``w_ia > 0``.
@@ -162,32 +155,7 @@ class TileWeights(PairWeights):
     regularised = False
     totals: Tensor
 
-    def of(self, anchors: slice) -> TileWeights:
-        return _SomeAnchors(self, anchors)
-
     def both(self, rows: slice, columns: slice, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """``w_ia`` and ``w_ai`` of some rows i and columns a of the same batch, both (rows, columns)."""
         w = self.tile(rows, columns, dtype)
         return w, w.clone() if self.symmetric else self.tile(columns, rows, dtype).T.contiguous()
-
-
-class _SomeAnchors(TileWeights):
-    def __init__(self, whole: TileWeights, anchors: slice) -> None:
-        self.whole, self.anchors = whole, anchors
-        self.regularised = whole.regularised
-
-    @property
-    def totals(self) -> Tensor:  # type: ignore[override]
-        return self.whole.totals[self.anchors]
-
-    def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
-        first = self.anchors.start
-        return self.whole.tile(slice(first + rows.start, first + rows.stop), columns, dtype)
-
-    def row_scale(self, totals: Tensor) -> Tensor | None:
-        return self.whole.row_scale(totals)
-
-
-def raised(w: Tensor, p: Tensor) -> Tensor:
-    """``max(w, p)`` on the pairs with a weight, else 0."""
-    return torch.maximum(w, p).mul_(w.sign())

@@ -8,22 +8,51 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from threading import Barrier
-from typing import TypeVar
+from functools import lru_cache, wraps
+from threading import Barrier, local
+from typing import ParamSpec, TypeVar
 
 import torch
+from torch import Tensor
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _MOST_SHARES = 8
+_FEW = 1024  # rows
+_blocks = local()
+
+
+def for_blocks(function: Callable[P, T]) -> Callable[P, T]:
+    """Run a function with one thread for torch's operators, and as many as they had for :func:`each_block`.
+
+    OpenMP's threads look out for the next operator for some milliseconds after each, on cores that blocks would have to
+    share with them. Where the first tensor among the arguments has few rows, all is left to torch's operators.
+    """
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        if torch.compiler.is_compiling():
+            return function(*args, **kwargs)
+        x, threads = next((a for a in args if isinstance(a, Tensor)), None), torch.get_num_threads()
+        if threads == 1 or x is None or x.device.type != "cpu" or len(x) < _FEW:
+            return function(*args, **kwargs)
+        _blocks.threads = threads
+        torch.set_num_threads(1)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            torch.set_num_threads(threads)
+            _blocks.threads = 1
+
+    return run
 
 
 def each_block(work: Callable[[T], None], blocks: Iterable[T], device: torch.device) -> None:
     """Do the work on every block; blocks must not write to the same memory."""
     blocks = list(blocks)
-    threads = min(torch.get_num_threads(), len(blocks))
-    if device.type != "cpu" or threads < 2:
+    threads = _threads(device)
+    if min(threads, len(blocks)) < 2:
         for block in blocks:
             work(block)
         return
@@ -33,7 +62,11 @@ def each_block(work: Callable[[T], None], blocks: Iterable[T], device: torch.dev
         with torch.inference_mode(inference), torch.no_grad():
             work(block)
 
-    list(_pool(os.getpid(), torch.get_num_threads()).map(run, blocks))
+    list(_pool(os.getpid(), threads).map(run, blocks))
+
+
+def _threads(device: torch.device) -> int:
+    return getattr(_blocks, "threads", 1) if device.type == "cpu" else 1
 
 
 @lru_cache(maxsize=1)
@@ -43,11 +76,13 @@ def _pool(process: int, threads: int) -> ThreadPoolExecutor:
 
     def start() -> None:
         torch.set_num_threads(1)  # in this thread, and in those that torch meets for the first time later
+        torch.get_num_threads()  # torch has met this one now
         started.wait()
 
+    before = torch.get_num_threads()
     pool = ThreadPoolExecutor(threads, "manylabel", start)
     list(pool.map(lambda _: None, range(threads)))
-    torch.set_num_threads(threads)
+    torch.set_num_threads(before)
     return pool
 
 
@@ -57,8 +92,7 @@ def shares(blocks: Iterable[T], device: torch.device) -> list[list[T]]:
     Shares are few, since what works on one keeps sums of its own.
     """
     blocks = list(blocks)
-    threads = torch.get_num_threads() if device.type == "cpu" else 1
-    n = max(min(threads, len(blocks), _MOST_SHARES), 1)
+    n = max(min(_threads(device), len(blocks), _MOST_SHARES), 1)
     dealt: list[list[T]] = [[] for _ in range(n)]
     for turn, block in enumerate(reversed(blocks)):
         place = turn % (2 * n)
