@@ -1,5 +1,8 @@
 """The one error that users of the library meet."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class ManyLabelError(ValueError):
     """Input that cannot be used.
@@ -24,6 +27,12 @@ class ManyLabelError(ValueError):
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
         return type(self), (self.who, self.expected, self.got, self.hint)
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """A hint that names what is spelt nearest to an unknown name, if anything is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"Did you mean {near[0]!r}?" if near else otherwise
 
 
 def missing_extra(who: str, package: str, extra: str) -> ManyLabelError:

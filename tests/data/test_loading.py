@@ -31,7 +31,7 @@ def test_unknown_name_is_refused_with_the_nearest():
         match=r"one of digits, scene, yeast, or a path, but got 'yeats'. Did you mean 'yeast'\?",
     ):
         data.load("yeats")
-    with pytest.raises(ManyLabelError, match="Or give the path"):
+    with pytest.raises(ManyLabelError, match="or give the path"):
         data.load("")
 
 

@@ -16,7 +16,7 @@ methods_app = typer.Typer(no_args_is_help=True, help="Methods: list them, see th
 
 @data_app.command("list")
 def data_list(data_dir: DataDir = None) -> None:
-    """The data sets that can be named, with their size and where they come from."""
+    """The data sets that can be named, with their size."""
     from manylabel import data
     from manylabel.data import scenes
     from manylabel.data.catalogue import catalogue

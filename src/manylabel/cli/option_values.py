@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,10 +11,10 @@ from manylabel.errors import ManyLabelError
 
 def threads(text: str) -> tuple[int, ...]:
     """Numbers of threads, comma between."""
-    counts = tuple(int(part) for part in text.split(",") if part.strip().isdecimal())
-    if not counts or min(counts) < 1:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise ManyLabelError("--threads", "numbers above 0 with commas between", repr(text))
-    return counts
+    return tuple(map(int, parts))
 
 
 def seeds(text: str) -> tuple[int, ...]:
@@ -64,6 +65,9 @@ def names(option: str, text: str) -> tuple[str, ...]:
 def numbers(option: str, text: str) -> tuple[float, ...]:
     """Numbers in ascending order, comma between."""
     try:
-        return tuple(sorted({float(part) for part in names(option, text)}))
+        found = {float(part) for part in names(option, text)}
     except ValueError:
-        raise ManyLabelError(option, "numbers with commas between", repr(text)) from None
+        found = {math.nan}
+    if not all(map(math.isfinite, found)):
+        raise ManyLabelError(option, "numbers with commas between", repr(text))
+    return tuple(sorted(found))

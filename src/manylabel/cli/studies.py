@@ -101,7 +101,12 @@ def report(
 
 SpaceFile = Annotated[
     Path | None,
-    typer.Option("--space", help="TOML file of what to search.", show_default="that of the method's family"),
+    typer.Option(
+        "--space",
+        help="TOML file of what to search, with lines such as "
+        "'\"classify.stage.lr\" = { low = 1e-4, high = 1e-2, log = true }'.",
+        show_default="that of the method's family",
+    ),
 ]
 StorageUrl = Annotated[
     str | None,
@@ -130,11 +135,24 @@ def tune(
         int, typer.Option("--trials", "-n", help="Trials in all; a later call with more goes on.")
     ] = 30,
     metric: Annotated[
-        str, typer.Option("--metric", help="What to raise on development rows; the mean of several.")
+        str,
+        typer.Option(
+            "--metric", help="What to raise on the rows held out; of several with commas between, their mean."
+        ),
     ] = "macro_f1",
-    protocol: Annotated[Protocol, ProtocolOption] = Protocol.tuned,
+    protocol: Annotated[
+        Protocol,
+        typer.Option(
+            "--protocol",
+            help="How thresholds are chosen: [bold]tuned[/] on validation rows; [bold]fixed[/] at 0.5; "
+            "[bold]oracle[/] on the rows held out themselves, as published tables take the best ones on test rows.",
+        ),
+    ] = Protocol.tuned,
     seeds: Annotated[str, typer.Option("--seeds", "-s", help="Seeds of training in each trial.")] = "1",
-    splits: Annotated[int, typer.Option("--splits", help="Draws of development rows in each trial.")] = 1,
+    splits: Annotated[
+        int,
+        typer.Option("--splits", help="How often in each trial other rows are held out; the mean counts."),
+    ] = 1,
     space: SpaceFile = None,
     settings: Annotated[
         list[str] | None,
@@ -142,7 +160,10 @@ def tune(
     ] = None,
     storage: StorageUrl = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder.", show_default="runs/tune-METHOD")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Folder of the search and its winner.", show_default="runs/tune-METHOD"
+        ),
     ] = None,
     threads: Annotated[int, typer.Option("--threads", help="Threads of training.")] = 1,
     data_dir: DataDir = None,
@@ -219,6 +240,9 @@ def reproduce(
     from manylabel.study.reproduction import cost
 
     if name is None:
+        if sets or methods or seeds or at:
+            hint = "The list without options tells what there is."
+            raise ManyLabelError("manylabel reproduce", "the name of a reproduction", "options alone", hint)
         print_rows(cost.HEADINGS, cost.rows())
         return
     request = reproduction.Request(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 
 from manylabel.data.dataset import DataSet
-from manylabel.errors import ManyLabelError
+from manylabel.errors import ManyLabelError, did_you_mean
 
 DATA_VARIABLE = "MANYLABEL_DATA"
 DIGITS = "digits"
@@ -107,8 +106,9 @@ def _from_path(path: Path) -> DataSet:
 
 def _unknown(name: str, data_dir: str | Path | None) -> ManyLabelError:
     known = names(data_dir)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = (
-        f"Did you mean {near[0]!r}?" if near else "Or give the path of an npz file, an ARFF file or a folder."
+    otherwise = (
+        f"Name the folder that holds its folder with --data-dir or {DATA_VARIABLE}, or give the path of an npz file, "
+        "an ARFF file or a folder."
     )
+    hint = did_you_mean(name, known, otherwise)
     return ManyLabelError("data set", f"one of {', '.join(known)}, or a path", repr(name), hint)

@@ -229,7 +229,7 @@ def _check_values(values: Tensor, binary: bool, who: str) -> None:
             who,
             "labels that are 0 or 1",
             "values in between",
-            "Only MulSupCon takes soft labels; round them for any other loss.",
+            "Soft labels are for the MulSupCon losses and bce; round them for any other loss.",
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from manylabel.methods.recipe import Model, VectorRecipe, VectorSettings
+from manylabel.methods.recipe import Model, VectorRecipe, VectorSettings, Widths
 from manylabel.methods.vectors import VectorMethod
 from manylabel.models.cgmvae import CGMVAE
 
@@ -14,8 +14,8 @@ class CGMVAENetwork(Model):
 
     embedding: int = Field(512, ge=1)
     latent: int = Field(64, ge=1)
-    widths: tuple[int, ...] = (256, 512, 256)
-    label_widths: tuple[int, ...] = (512, 256)
+    widths: Widths = (256, 512, 256)
+    label_widths: Widths = (512, 256)
     decoder_width: int = Field(512, ge=1)
     dropout: float = Field(0.5, ge=0, lt=1)
     likelihood_weight: float = Field(0.5, ge=0)

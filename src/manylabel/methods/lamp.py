@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from manylabel.methods.recipe import Model, VectorRecipe, VectorSettings
 from manylabel.methods.rows import Resident
@@ -27,6 +27,12 @@ class LaMPNetwork(Model):
     graph: Literal["none", "edgeless", "prior"] = "prior"
     intermediate: float = Field(0.0, ge=0)
     tied: bool = False
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"a width that {self.heads} heads share evenly, not {self.width}")
+        return self
 
 
 class LaMPSettings(VectorSettings):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from manylabel.methods.recipe import Model, VectorRecipe, VectorSettings
+from manylabel.methods.recipe import Model, VectorRecipe, VectorSettings, Widths
 from manylabel.methods.vectors import VectorMethod
 from manylabel.models.mpvae import MPVAE
 
@@ -15,9 +15,9 @@ class MPVAENetwork(Model):
     latent: int = Field(50, ge=1)
     factors: int | None = Field(None, ge=1)
     draws: int = Field(100, ge=1)
-    widths: tuple[int, ...] = (256, 512, 256)
-    label_widths: tuple[int, ...] = (512, 256)
-    decoder_widths: tuple[int, ...] = (256, 512)
+    widths: Widths = (256, 512, 256)
+    label_widths: Widths = (512, 256)
+    decoder_widths: Widths = (256, 512)
     dropout: float = Field(0.5, ge=0, lt=1)
     likelihood_weight: float = Field(0.1, ge=0)
     ranking_weight: float = Field(20.0, ge=0)

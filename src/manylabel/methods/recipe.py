@@ -7,12 +7,13 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from manylabel.data.dataset import Kind
-from manylabel.errors import ManyLabelError
+from manylabel.errors import ManyLabelError, did_you_mean
 from manylabel.training import Stage
 
 
@@ -20,6 +21,10 @@ class Model(BaseModel):
     """Settings that refuse unknown names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Widths: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+"""Sizes of the layers of a network, at least one."""
 
 
 class EncoderSettings(Model):
@@ -35,7 +40,7 @@ class EncoderSettings(Model):
     """
 
     name: Literal["mlp", "small_resnet", "resnet50"] = "mlp"
-    widths: tuple[int, ...] | None = None
+    widths: Widths | None = None
     dropout: float = Field(0.2, ge=0, lt=1)
 
 
@@ -285,7 +290,10 @@ def read(name: str) -> dict[str, Any]:
         file = resources.files("manylabel.methods").joinpath("recipes", f"{name}.toml")
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     else:
-        hint = "Or give the path of a recipe file (.toml), or the import path of a scikit-learn classifier."
+        otherwise = (
+            "Or give the path of a recipe file (.toml), or the import path of a scikit-learn classifier."
+        )
+        hint = did_you_mean(name, names(), otherwise)
         raise ManyLabelError("method", f"one of {', '.join(names())}", repr(name), hint)
     if "like" in table:
         table = _merged(_inherited(read(table.pop("like")), table), table)
@@ -349,9 +357,18 @@ def load(table: dict[str, Any], schema: type[AnyRecipe], overrides: Mapping[str,
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ManyLabelError(
-            f"method {name}, {place}", str(first["msg"]).lower(), repr(first.get("input"))
-        ) from None
+        raise ManyLabelError(f"method {name}, {place}", *_explained(first)) from None
+
+
+def _explained(error: ErrorDetails) -> tuple[str, str]:
+    """What was expected and what came, of a setting that a recipe does not take."""
+    if error["type"] == "missing":
+        return "a value", "none"
+    if error["type"] == "extra_forbidden":
+        return "no setting of this name", repr(error["input"])
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    got = "other values" if isinstance(error["input"], dict) else repr(error["input"])
+    return message[:1].lower() + message[1:], got
 
 
 _FIXED = ("name", "family", "about", "source", "expected", "vectors", "images")  # no settings by themselves

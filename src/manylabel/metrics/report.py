@@ -32,6 +32,7 @@ RANKING_METRICS: dict[str, Callable[[Array, Array], float]] = {
     "lrap": ranking.lrap,
 }
 
+LOWER_IS_BETTER = ("coverage_error", "ranking_loss")
 DISPLAY_NAMES = {
     "map": "mAP",
     "macro_f1": "macro-F1",

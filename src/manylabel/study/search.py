@@ -18,7 +18,7 @@ from manylabel import data, methods, metrics
 from manylabel.data.dataset import DataSet
 from manylabel.data.splits import stratified
 from manylabel.errors import ManyLabelError
-from manylabel.metrics.report import Protocol
+from manylabel.metrics.report import LOWER_IS_BETTER, Protocol
 from manylabel.study.one_run import computing_on
 from manylabel.study.plan import seeds_option
 from manylabel.study.search_space import Space, default_space, read_space
@@ -118,7 +118,7 @@ class Search:
         for option, number in (("--trials", self.trials), ("--threads", self.threads)):
             if number < 1:
                 raise ManyLabelError(option, "at least 1", str(number))
-        known = tuple(metrics.DISPLAY_NAMES)
+        known = tuple(name for name in metrics.DISPLAY_NAMES if name not in LOWER_IS_BETTER)
         for metric in self.metrics or ("",):
             if metric not in known:
                 raise ManyLabelError("--metric", f"some of {', '.join(known)}", repr(metric))

@@ -99,7 +99,7 @@ def _storage(search: Search) -> Any:
     try:
         return optuna.storages.RDBStorage(url, engine_kwargs=wait)
     except Exception as error:  # of the database, its driver, or the URL
-        hint = "Give an URL such as sqlite:///trials.db or postgresql://user@host/name."
+        hint = "Give a URL such as sqlite:///trials.db or postgresql://user@host/name."
         got = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ManyLabelError("--storage", "a database that can be used", f"{url}: {got}", hint) from None
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from manylabel import methods
-from manylabel.errors import ManyLabelError
+from manylabel.errors import ManyLabelError, did_you_mean
 from manylabel.study.reproduction.contests import contests
 from manylabel.study.reproduction.definition import Axis, Point, Reproduction
 from manylabel.study.reproduction.entries import beside
@@ -163,6 +162,7 @@ def ablation_queue(asked: Asked) -> Reproduction:
 
 
 def low_data(asked: Asked) -> Reproduction:
+    _check_axis(asked, "shares of the training rows above 0, at most 1", lambda x: 0 < x <= 1)
     points = [
         Point(method, Variant.parse(method).name, 100 * x, x)
         for method in asked.methods or CURVES
@@ -183,6 +183,7 @@ def low_data(asked: Asked) -> Reproduction:
 
 
 def training_length(asked: Asked) -> Reproduction:
+    _check_axis(asked, "epochs, 1 or more", lambda x: x >= 1)
     points = [
         Point(str(_of_length(method, round(x))), Variant.parse(method).name, float(round(x)))
         for method in asked.methods or CURVES
@@ -251,15 +252,19 @@ def get(name: str, asked: Asked = Asked()) -> Reproduction:  # noqa: B008
         For an unknown name, or for methods or values that it does not take.
     """
     if name not in ITEMS:
-        near = difflib.get_close_matches(name, ITEMS, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else ""
-        raise ManyLabelError("reproduce", f"one of {', '.join(ITEMS)}", repr(name), hint)
+        raise ManyLabelError("reproduce", f"one of {', '.join(ITEMS)}", repr(name), did_you_mean(name, ITEMS))
     item = ITEMS[name]
     if asked.methods is not None and not item.takes_methods:
         raise ManyLabelError("--methods", f"none, as those of {name} are fixed", ", ".join(asked.methods))
     if asked.at is not None and not item.takes_at:
         raise ManyLabelError("--at", f"none, as {name} has no curves", ", ".join(map(str, asked.at)))
     return item.build(asked)
+
+
+def _check_axis(asked: Asked, expected: str, fits: Callable[[float], bool]) -> None:
+    wrong = [x for x in asked.at or () if not fits(x)]
+    if wrong:
+        raise ManyLabelError("--at", expected, ", ".join(f"{x:g}" for x in wrong))
 
 
 def _plain(names: Sequence[str]) -> tuple[Point, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import time
 from collections.abc import Iterator
@@ -59,7 +60,7 @@ class Request:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        if not self.epochs_scale > 0:
+        if not 0 < self.epochs_scale < math.inf:
             raise ManyLabelError("--epochs-scale", "a number above 0", f"{self.epochs_scale:g}")
 
     @cached_property
