@@ -112,3 +112,7 @@ def test_a_column_without_a_heading_or_without_rows_can_be_printed() -> None:
     table = Table("results", ("", "mAP"), ((Cell("bce"), Cell("0.5")),))
     assert "0.5" in text_of(table)
     assert "mAP" in text_of(Table("results", ("", "mAP"), ()))
+
+
+def test_brackets_of_variants_stay_in_titles() -> None:
+    assert "best against bce[lr=1]" in text_of(Table("best against bce[lr=1]", ("set",), ((Cell("a"),),)))

@@ -50,7 +50,7 @@ class Table:
 
         stacked = self.numbers and self._width() > width
         table = RichTable(
-            title=self.title or None,
+            title=Text(self.title, style="table.title") if self.title else None,
             title_justify="left",
             box=box.SIMPLE_HEAD,
             pad_edge=False,
