@@ -51,7 +51,7 @@ def for_blocks(function: Callable[P, T]) -> Callable[P, T]:
 def each_block(work: Callable[[T], None], blocks: Iterable[T], device: torch.device) -> None:
     """Do the work on every block; blocks must not write to the same memory."""
     blocks = list(blocks)
-    threads = _threads(device)
+    threads = threads_of(device)
     if min(threads, len(blocks)) < 2:
         for block in blocks:
             work(block)
@@ -65,7 +65,8 @@ def each_block(work: Callable[[T], None], blocks: Iterable[T], device: torch.dev
     list(_pool(os.getpid(), threads).map(run, blocks))
 
 
-def _threads(device: torch.device) -> int:
+def threads_of(device: torch.device) -> int:
+    """How many blocks are worked on side by side."""
     return getattr(_blocks, "threads", 1) if device.type == "cpu" else 1
 
 
@@ -92,7 +93,7 @@ def shares(blocks: Iterable[T], device: torch.device) -> list[list[T]]:
     Shares are few, since what works on one keeps sums of its own.
     """
     blocks = list(blocks)
-    n = max(min(_threads(device), len(blocks), _MOST_SHARES), 1)
+    n = max(min(threads_of(device), len(blocks), _MOST_SHARES), 1)
     dealt: list[list[T]] = [[] for _ in range(n)]
     for turn, block in enumerate(reversed(blocks)):
         place = turn % (2 * n)

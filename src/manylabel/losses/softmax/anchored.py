@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from manylabel.losses.blocks import each_block, for_blocks
+from manylabel.losses.blocks import each_block, for_blocks, threads_of
 from manylabel.losses.precision import full_precision, working_dtype
 from manylabel.losses.softmax.elementwise import raised
 from manylabel.losses.softmax.job import LN2, OWN, Job, Sums, without_own
@@ -34,8 +34,11 @@ class Anchored(torch.autograd.Function):
         anchors = Rows(x, job.normalize, dtype)
         candidates = Rows(keys, job.normalize, dtype, constant=not want_keys)
         walk = _Walk(anchors, candidates, job, want_x)
-        height = len(x) if job.attention else block_shape(len(x), candidates.n, x.device)[0]
-        each_block(walk.visit, tiles(0, len(x), max(height, 1)), x.device)
+        if job.attention is None:
+            height = block_shape(len(x), candidates.n, x.device)[0]
+        else:  # it cuts the rows into tiles of its own
+            height = max(-(-len(x) // threads_of(x.device)), 1)
+        each_block(walk.visit, tiles(0, len(x), height), x.device)
         ctx.job, ctx.dtypes, ctx.rows = job, (x.dtype, keys.dtype), (anchors, candidates)
         ctx.save_for_backward(walk.slope, *((walk.lse, walk.totals, walk.scale) if want_keys else ()))
         ctx.mark_non_differentiable(walk.totals)
