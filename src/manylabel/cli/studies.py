@@ -108,6 +108,27 @@ SpaceFile = Annotated[
         show_default="that of the method's family",
     ),
 ]
+RaisedMetric = Annotated[
+    str,
+    typer.Option(
+        "--metric", help="What to raise on the rows held out; of several with commas between, their mean."
+    ),
+]
+SearchProtocol = Annotated[
+    Protocol,
+    typer.Option(
+        "--protocol",
+        help="How thresholds are chosen: [bold]tuned[/] on validation rows; [bold]fixed[/] at 0.5; "
+        "[bold]oracle[/] on the rows held out themselves, as published tables take the best ones on test rows.",
+    ),
+]
+Splits = Annotated[
+    int, typer.Option("--splits", help="How often in each trial other rows are held out; the mean counts.")
+]
+SearchFolder = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="Folder of the search and its winner.", show_default="runs/tune-METHOD"),
+]
 StorageUrl = Annotated[
     str | None,
     typer.Option(
@@ -134,37 +155,17 @@ def tune(
     trials: Annotated[
         int, typer.Option("--trials", "-n", help="Trials in all; a later call with more goes on.")
     ] = 30,
-    metric: Annotated[
-        str,
-        typer.Option(
-            "--metric", help="What to raise on the rows held out; of several with commas between, their mean."
-        ),
-    ] = "macro_f1",
-    protocol: Annotated[
-        Protocol,
-        typer.Option(
-            "--protocol",
-            help="How thresholds are chosen: [bold]tuned[/] on validation rows; [bold]fixed[/] at 0.5; "
-            "[bold]oracle[/] on the rows held out themselves, as published tables take the best ones on test rows.",
-        ),
-    ] = Protocol.tuned,
+    metric: RaisedMetric = "macro_f1",
+    protocol: SearchProtocol = Protocol.tuned,
     seeds: Annotated[str, typer.Option("--seeds", "-s", help="Seeds of training in each trial.")] = "1",
-    splits: Annotated[
-        int,
-        typer.Option("--splits", help="How often in each trial other rows are held out; the mean counts."),
-    ] = 1,
+    splits: Splits = 1,
     space: SpaceFile = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Replace a setting in every trial, NAME=VALUE.", show_default=False),
     ] = None,
     storage: StorageUrl = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", "-o", help="Folder of the search and its winner.", show_default="runs/tune-METHOD"
-        ),
-    ] = None,
+    out: SearchFolder = None,
     threads: Annotated[int, typer.Option("--threads", help="Threads of training.")] = 1,
     data_dir: DataDir = None,
 ) -> None:
@@ -240,7 +241,7 @@ def reproduce(
     from manylabel.study.reproduction import cost
 
     if name is None:
-        if sets or methods or seeds or at:
+        if sets or methods or seeds or at or epochs_scale != 1:
             hint = "The list without options tells what there is."
             raise ManyLabelError("manylabel reproduce", "the name of a reproduction", "options alone", hint)
         print_rows(cost.HEADINGS, cost.rows())

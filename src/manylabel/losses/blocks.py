@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, wraps
-from threading import Barrier, local
+from threading import local
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -73,18 +73,12 @@ def threads_of(device: torch.device) -> int:
 @lru_cache(maxsize=1)
 def _pool(process: int, threads: int) -> ThreadPoolExecutor:
     """Threads of this process in each of which torch's operators use one thread."""
-    started = Barrier(threads)
+    return ThreadPoolExecutor(threads, "manylabel", _use_one_thread)
 
-    def start() -> None:
-        torch.set_num_threads(1)  # in this thread, and in those that torch meets for the first time later
-        torch.get_num_threads()  # torch has met this one now
-        started.wait()
 
-    before = torch.get_num_threads()
-    pool = ThreadPoolExecutor(threads, "manylabel", start)
-    list(pool.map(lambda _: None, range(threads)))
-    torch.set_num_threads(before)
-    return pool
+def _use_one_thread() -> None:
+    torch.get_num_threads()  # torch gives a thread the common number when it first meets it, not later on
+    torch.set_num_threads(1)
 
 
 def shares(blocks: Iterable[T], device: torch.device) -> list[list[T]]:

@@ -13,7 +13,7 @@ from manylabel.labels import Labels
 from manylabel.metrics import at_k, ranking
 from manylabel.metrics.inputs import Array, Scores, check_probabilities, scores_and_labels
 from manylabel.metrics.ranking import Absent
-from manylabel.metrics.sets import count_sets
+from manylabel.metrics.sets import Counts, count_sets
 from manylabel.metrics.thresholds import GRID, SET_METRICS, Rule, Threshold, learn_thresholds
 
 Protocol: TypeAlias = Literal["fixed", "tuned", "oracle"]
@@ -138,22 +138,19 @@ def evaluate(
     protocol : "tuned", "fixed" or "oracle", default "tuned"
         Where thresholds come from: learnt on ``validation``; 0.5; or, to compare with published tables, the
         best of ``grid`` for each metric on the scored rows themselves, which no model in use can know.
-    validation : (scores, Y) of validation rows, optional
-        Needed by "tuned"; the other protocols do not look at it.
+    validation : (scores, Y) of validation rows, needed by "tuned" alone
     metrics : sequence of str, default mAP, precision@1, macro-, micro-, example-F1 and Hamming accuracy
         Keys of ``DISPLAY_NAMES``.
     rule : "shared", "per_label" or "top_k", default "shared"
         What is learnt, see :func:`learn_thresholds`.
     grid : ascending thresholds, default 0.1 ... 0.9
     absent : "leave_out" or "zero", default "leave_out"
-        What a label without positives counts in the mAP. The F1 metrics keep their own rules: macro-F1 counts
-        a label that is absent and never predicted as 0, example-F1 leaves out a row without labels and
-        predictions. :class:`Counts` has their other rules.
+        What a label without positives counts in the mAP. Macro-F1 counts one that is never predicted as 0, example-F1
+        leaves out a row without labels and predictions; :class:`Counts` has their other rules.
 
     Returns
     -------
     Evaluation
-        Which carries the protocol.
 
     Raises
     ------
@@ -166,25 +163,26 @@ def evaluate(
     learnt = _thresholds(S, T, protocol, validation, metrics, rule, grid)
     ap = ranking.average_precision(S, T)
     counts = {t: count_sets(t.predict(S), T) for t in set(learnt.values())}
-    values = {}
-    for metric in metrics:
-        if metric == "map":
-            values[metric] = ranking.mean_over_present(ap, absent, "evaluate")
-        elif metric in RANKING_METRICS:
-            values[metric] = RANKING_METRICS[metric](S, T)
-        else:
-            values[metric] = float(SET_METRICS[metric](counts[learnt[metric]]))
     positives = T.sum(0)
     f1 = counts[learnt["macro_f1"]].labels.f1() if learnt else np.full(len(positives), np.nan)
     return Evaluation(
         protocol=protocol,
         rule=rule,
         absent=absent,
-        values=values,
+        values={m: _value(m, S, T, ap, absent, counts[learnt[m]] if m in learnt else None) for m in metrics},
         thresholds={m: learnt[m].value if m in SET_METRICS else None for m in metrics},
         left_out=tuple(np.flatnonzero(positives == 0).tolist()),
         per_label={"f1": f1, "ap": ap, "positives": positives},
     )
+
+
+def _value(metric: str, S: Array, T: Array, ap: Array, absent: Absent, counts: Counts | None) -> float:
+    """One metric, from average precisions (C,), from scores (n, C), or from counts at its threshold."""
+    if metric == "map":
+        return ranking.mean_over_present(ap, absent, "evaluate")
+    if counts is None:
+        return RANKING_METRICS[metric](S, T)
+    return float(SET_METRICS[metric](counts))
 
 
 def _thresholds(

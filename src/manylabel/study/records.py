@@ -179,13 +179,9 @@ class StudyFolder:
             If the folder is not the folder of a study.
         """
         if not self.study_file.exists():
-            got = (
-                "no study.json in it"
-                if self.path.is_dir()
-                else "a file"
-                if self.path.exists()
-                else "no such folder"
-            )
+            got = "a file" if self.path.is_file() else "no such folder"
+            if self.path.is_dir():
+                got = "no study.json in it"
             hint = "Name the --out folder of a manylabel run."
             raise ManyLabelError(str(self.path), "the folder of a study", got, hint)
         return StudyRecord.read(self.study_file)

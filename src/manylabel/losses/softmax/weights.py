@@ -45,7 +45,10 @@ class Overlaps:
         return self._piece(rows).row_sums(self.table(columns, dtype))
 
     def shared(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
-        """1 where a row and a column share a label, else 0, of binary labels; the caller may overwrite it."""
+        """1 where a row and a column share a label, else 0, (rows, columns), of binary labels without ``per_label``.
+
+        The caller may overwrite it.
+        """
         assert self.per_label is None
         Y, T, last = self._piece(rows), self.T, self._last
         if last is None or not compiles(dtype, Y.device) or not (_are_lists(Y) and _are_lists(T)):
