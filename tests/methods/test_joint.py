@@ -19,7 +19,7 @@ from manylabel.models import Inputs
 from manylabel.training import Run, Stage
 
 SHORT = {k: v for k, v in SETTINGS.items() if "pretrain" not in k}
-JOINT = [name for name in names() if get(name).recipe.family == "joint"]
+JOINT = [name for name in names() if name.startswith("joint_")]
 BALANCES = ("fixed", "linear", "cosine", "learnt")
 
 
@@ -47,7 +47,7 @@ def test_only_the_contrast_tells_a_recipe_from_that_of_bce(method):
         own, its = (recipe.settings(kind).classify.model_dump() for recipe in (ours, bce))
         for settings in (own, its):
             del settings["loss"]
-        assert own == its
+        assert own == its | {"grid": None}
 
 
 def task(balance, loss="reg", **settings):
@@ -75,6 +75,14 @@ def test_every_parameter_is_trained_once():
     Run(("train",), seed=0).train("train", made, Stage(epochs=2, batch=16, lr=0.01))
     for old, new in zip(before, made.module.parameters(), strict=True):
         assert not torch.equal(old, new)
+
+
+def test_a_pretraining_may_come_first():
+    settings = {k: v for k, v in SETTINGS.items() if k != "pretrain.queue"}
+    made = get("mulsupcon", **settings, **{"contrast.weight": 0.2, "contrast.dim": 8})
+    told = []
+    made.fit(rows(100, 0), rows(40, 1), progress=lambda progress: told.append(progress.stage))
+    assert list(dict.fromkeys(told)) == ["pretrain", "finetune"]
 
 
 def test_a_weight_stays_or_falls_to_nothing():
@@ -126,9 +134,15 @@ def test_a_run_stopped_ends_as_if_never_stopped(balance, tmp_path, monkeypatch):
 
 
 def test_what_cannot_be_trained_jointly_is_refused():
-    with pytest.raises(ManyLabelError, match=r"classify\.encoder_rate 1, but got 0\.0"):
+    with pytest.raises(
+        ManyLabelError, match=r"classify\.encoder_rate 1 where losses are joined, but got 0\.0"
+    ):
         get("joint_reg", **{"classify.encoder_rate": 0.0})
     with pytest.raises(ManyLabelError, match="candidates of the batch itself, but got momentum"):
         get("joint_reg", **{"contrast.candidates": "momentum"})
+    with pytest.raises(ManyLabelError, match="settings of pretrain or contrast, but got none"):
+        get("joint_reg", contrast=None)
+    with pytest.raises(ManyLabelError, match=r"classify\.encoder_rate 1 where losses are joined"):
+        get("mulsupcon", **{"contrast.weight": 0.1, "classify.encoder_rate": 0.3})
     with pytest.raises(ManyLabelError, match="BCE: expected settings among reduction, but got 'gamma'"):
         get("joint_reg", **{"classify.loss.gamma": 1.0})

@@ -24,7 +24,7 @@ PRETRAIN = {"pretrain.stage.epochs": 2, "pretrain.stage.batch": 16, "pretrain.qu
 CONTRASTIVE = [
     name
     for name in names()
-    if (recipe := get(name).recipe).family == "contrastive"
+    if getattr((recipe := get(name).recipe).vectors, "pretrain", None) is not None
     and recipe.members == 1
     and not name.startswith(PAPER)
 ]

@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 from tests.training.small_run import rows
+from torch.nn import functional as F
 
 from manylabel import methods
 from manylabel.data import Rows
@@ -111,21 +112,58 @@ def test_a_comparator_beside_its_neighbours_is_read_where_it_is_trusted(tmp_path
     np.testing.assert_allclose(again.scores(X), scorer.scores(X), atol=1e-6)
 
 
-def test_pictures_are_left_to_the_method():
-    pictures = Rows(
-        torch.randint(0, 255, (40, 1, 16, 16), dtype=torch.uint8), LabelMatrix.of(torch.eye(4).repeat(10, 1))
-    )
-    settings = {
-        "images.encoder.widths": [4],
-        "images.classify.stage.epochs": 1,
-        "images.classify.stage.batch": 16,
-    }
-    method = methods.get("bce", **(settings | {"neighbours.k": 3}))
-    assert not isinstance(method.fit(pictures, pictures, kind="images"), NeighbourScorer)
+def pictures(n, seed):
+    """Rows whose labels are where the picture is bright."""
+    Y = torch.eye(4).repeat(n // 4, 1)
+    bright = torch.kron(Y.view(-1, 1, 2, 2), torch.full((8, 8), 100.0))
+    noise = torch.randint(0, 100, bright.shape, generator=torch.Generator().manual_seed(seed))
+    return Rows((bright + noise).to(torch.uint8), LabelMatrix.of(Y))
+
+
+OF_PICTURES = {
+    "images.encoder.widths": [4],
+    "images.classify.stage.epochs": 1,
+    "images.classify.stage.batch": 16,
+}
+
+
+def test_neighbours_of_pictures_are_near_in_the_representation(tmp_path):
+    train, new = pictures(40, 0), pictures(12, 1)
+    method = methods.get("bce", **(OF_PICTURES | {"neighbours.k": 3, "neighbours.weight": 0.5}))
+    scorer = method.fit(train, new, kind="images")
+    Z, Z_new = (torch.from_numpy(scorer.embed(part.X)).double() for part in (train, new))
+    cosine, nearest = (F.normalize(Z_new) @ F.normalize(Z).T).topk(3)
+    votes = torch.einsum("nk,nkc->nc", (cosine / 0.1).softmax(1), train.Y.dense().double()[nearest])
+    np.testing.assert_allclose(scorer.votes(new.X), votes.numpy(), atol=1e-5)
+    alone = methods.get("bce", **OF_PICTURES).fit(train, new, kind="images")
+    expected = (alone.scores(new.X) + scorer.votes(new.X)) / 2
+    np.testing.assert_allclose(scorer.scores(new.X), expected, rtol=1e-5)
+    scorer.save(tmp_path / "model.safetensors")
+    again = methods.load_scorer(tmp_path / "model.safetensors")
+    np.testing.assert_allclose(again.scores(new.X), scorer.scores(new.X), atol=1e-6)
+
+
+def test_neighbours_of_one_kind_of_data_leave_the_other_to_the_method():
+    method = methods.get("bce", **(OF_PICTURES | {"vectors.neighbours.k": 3}))
+    assert not isinstance(method.fit(pictures(40, 0), pictures(12, 1), kind="images"), NeighbourScorer)
+
+
+def test_neighbours_of_vectors_may_be_near_in_the_representation():
+    X = rows(30, 2).X
+    scorer = fit(**{"neighbours.among": "representation", "neighbours.k": 3})
+    by_features = fit(**{"neighbours.k": 3})
+    assert scorer.rows.shape == (100, TINY["encoder.widths"][-1])
+    assert not np.allclose(scorer.votes(X), by_features.votes(X))
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"neighbours.k": 0}, {"neighbours.weight": 1.5}, {"neighbours.temperature": 0}]
+    "wrong",
+    [
+        {"neighbours.k": 0},
+        {"neighbours.weight": 1.5},
+        {"neighbours.temperature": 0},
+        {"neighbours.among": "pixels"},
+    ],
 )
 def test_impossible_neighbours_are_refused(wrong):
     with pytest.raises(ManyLabelError, match=next(iter(wrong)).replace(".", r"\.")):

@@ -19,16 +19,42 @@ def test_a_recipe_that_the_readme_compares_says_what_it_reaches(name):
     assert {e.data for e in methods.get(name).recipe.expected} >= {"digits", "yeast", "scene"}
 
 
-def test_best_is_mulsupcon_beside_its_neighbours():
-    best, mulsupcon = (methods.get(name).recipe for name in ("best", "mulsupcon"))
-    assert (best.vectors, best.images, best.members) == (mulsupcon.vectors, mulsupcon.images, 1)
-    joined = methods.get("mulsupcon", **{"neighbours.weight": 0.4}).recipe
-    assert best.neighbours == joined.neighbours
+def test_best_is_mulsupcon_beside_its_neighbours_and_trains_jointly_on_pictures():
+    best, mulsupcon, joint = (methods.get(name).recipe for name in ("best", "mulsupcon", "joint_mulsupcon"))
+    for own, its in ((best.vectors, mulsupcon.vectors), (best.images, joint.images)):
+        assert own.neighbours is not None
+        assert own.model_copy(update={"neighbours": None}) == its
+    assert best.members == 1
+
+
+def test_a_setting_goes_where_its_section_is():
+    recipe = methods.get(
+        "best", **{"pretrain.queue": 7, "neighbours.k": 3, "classify.stage.epochs": 2}
+    ).recipe
+    assert (recipe.vectors.pretrain.queue, recipe.images.pretrain) == (7, None)
+    for settings in (recipe.vectors, recipe.images):
+        assert (settings.neighbours.k, settings.classify.stage.epochs) == (3, 2)
+    joined = methods.get("bce", **{"neighbours.k": 3}).recipe  # in a new section it goes to both
+    assert joined.vectors.neighbours == joined.images.neighbours
+
+
+def test_a_recipe_file_can_do_without_what_it_takes_over(tmp_path):
+    file = tmp_path / "mine.toml"
+    text = 'like = "mulsupcon"\nwithout = ["vectors.classify.stage.ema"]\n'
+    file.write_text(text)
+    mine, mulsupcon = (methods.get(name).recipe.vectors.classify.stage for name in (str(file), "mulsupcon"))
+    assert mulsupcon.ema is not None
+    assert mine == mulsupcon.model_copy(update={"ema": None})
+    file.write_text(text.replace("ema", "emma"))
+    with pytest.raises(
+        ManyLabelError, match=r"mine\.toml, without: expected settings .* got 'vectors.*emma'"
+    ):
+        methods.get(str(file))
 
 
 def test_a_setting_that_was_switched_off_can_be_given_again():
     recipe = methods.get("best", **{"neighbours": None, "neighbours.k": 5}).recipe
-    assert recipe.neighbours.k == 5
+    assert recipe.vectors.neighbours.k == 5
 
 
 @pytest.mark.parametrize("setting", ["vectors", "family", "members.k", "neighbours.metric"])

@@ -18,7 +18,6 @@ ERRORS = {"errors.stage.epochs": 2, "errors.stage.batch": 16}
 ONE_OF_EACH_FAMILY: dict[str, tuple[str, dict[str, Any]]] = {
     "logit": ("bce", TINY | {"classify.stage.select": "macro_f1", "classify.stage.monitor_every": 1}),
     "contrastive": ("mulsupcon", TINY | TINY_PRETRAINING),
-    "joint": ("joint_mulsupcon", TINY),
     "kmcl": ("kmcl", TINY),
     "lamp": ("lamp", STAGE | SMALL["lamp"]),
     "mpvae": ("mpvae", STAGE | SMALL["mpvae"]),

@@ -14,7 +14,6 @@ from manylabel.methods.cgmvae import CGMVAEMethod, CGMVAERecipe
 from manylabel.methods.comparator import ComparatorMethod, ComparatorRecipe, load_trusted
 from manylabel.methods.contrastive import ContrastiveMethod, ContrastiveRecipe
 from manylabel.methods.ensemble import Ensemble, EnsembleScorer
-from manylabel.methods.joint import JointMethod, JointRecipe
 from manylabel.methods.kmcl import KMCLMethod, KMCLRecipe
 from manylabel.methods.lamp import LaMPMethod, LaMPRecipe
 from manylabel.methods.logit import LogitMethod
@@ -37,7 +36,6 @@ class Family(NamedTuple):
 FAMILIES = {
     "logit": Family(LogitMethod, Recipe),
     "contrastive": Family(ContrastiveMethod, ContrastiveRecipe),
-    "joint": Family(JointMethod, JointRecipe),
     "kmcl": Family(KMCLMethod, KMCLRecipe),
     "lamp": Family(LaMPMethod, LaMPRecipe),
     "mpvae": Family(MPVAEMethod, MPVAERecipe),
@@ -74,7 +72,8 @@ def get(name: str, *, encoder: nn.Module | None = None, **overrides: Any) -> Met
     method: Method = family.method(recipe, encoder)
     if recipe.members > 1:
         method = Ensemble(method)
-    return method if recipe.neighbours is None else WithNeighbours(method)
+    asked = recipe.neighbours("vectors") or recipe.neighbours("images")
+    return method if asked is None else WithNeighbours(method)
 
 
 def load_scorer(path: Path, encoder: nn.Module | None = None, *, trusted: bool = False) -> Scorer:

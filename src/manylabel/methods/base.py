@@ -126,7 +126,17 @@ def start_run(
 ) -> Run:
     """A run whose checkpoint belongs to what this recipe trains, these rows and this seed."""
     check_validation(recipe.name, validation)
-    text = recipe.model_dump_json(exclude={"name", "about", "source", "expected", "neighbours"})
+    later = {"neighbours"}  # asked after the training
+    text = recipe.model_dump_json(
+        exclude={
+            "name": True,
+            "about": True,
+            "source": True,
+            "expected": True,
+            "vectors": later,
+            "images": later,
+        }
+    )
     rows = f"{len(train)} {len(validation)} {train.Y.n_labels} {seed} {getattr(train.X, 'shape', None)}"
     fingerprint = hashlib.sha256(f"{text}\n{rows}".encode()).hexdigest()
     return Run(stages, seed, folder, fingerprint, progress)

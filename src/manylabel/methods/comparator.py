@@ -15,7 +15,7 @@ from torch import nn
 from manylabel.data.dataset import Features, Kind, Rows
 from manylabel.errors import ManyLabelError, missing_extra
 from manylabel.methods.base import check_validation
-from manylabel.methods.recipe import AnyRecipe, Model
+from manylabel.methods.recipe import AnyRecipe, KindSettings
 from manylabel.methods.rows import features
 from manylabel.models import Inputs
 from manylabel.training import Listener, Progress
@@ -27,7 +27,7 @@ _MOST_DIMENSIONS = 256
 _ROWS = 1024
 
 
-class ComparatorSettings(Model):
+class ComparatorSettings(KindSettings):
     """Which classifier, and how it is given many labels.
 
     Attributes

@@ -1,4 +1,4 @@
-"""Contrastive pretraining, then a classifier on the encoder: fine-tuned with it, or a linear evaluation."""
+"""A classifier and a contrastive loss: pretraining, then fine-tuning or a linear evaluation; or both losses at once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from manylabel.data.dataset import Kind, Rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.base import prepare, seeded, start_run
-from manylabel.methods.classification import Classification, LogitLoss, build_criterion, embed, measure
+from manylabel.methods.classification import Classification, build_criterion, embed, measure
 from manylabel.methods.contrastive_term import ContrastSettings, build_contrast, build_term
 from manylabel.methods.grid import GridEvaluation, GridSettings
+from manylabel.methods.joint import Balance, JointContrast, JointTraining
 from manylabel.methods.networks import width
 from manylabel.methods.recipe import ClassifySettings, Recipe, Settings, ViewSettings
 from manylabel.methods.rows import Resident, view
@@ -48,23 +49,43 @@ class SecondStage(ClassifySettings):
 
 
 class ContrastiveSettings(Settings):
-    """All settings of one kind of data.
+    """All settings of one kind of data; there is a pretraining, a contrast, or both.
 
     Attributes
     ----------
-    pretrain : PretrainSettings
+    pretrain : PretrainSettings or None, default None
+    contrast : JointContrast or None, default None
+        Train the contrastive loss along with the classifier, on the views under ``classify.views``.
     classify : SecondStage
     """
 
-    pretrain: PretrainSettings
+    pretrain: PretrainSettings | None = None
+    contrast: JointContrast | None = None
     classify: SecondStage
 
     @property
-    def second(self) -> str:
-        """Name of the stage after pretraining."""
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages of the training."""
+        if self.pretrain is None:
+            return ("train",)
         if self.classify.grid is not None:
-            return "grid"
-        return "finetune" if self.classify.encoder_rate > 0 else "probe"
+            return "pretrain", "grid"
+        return "pretrain", "finetune" if self.classify.encoder_rate > 0 else "probe"
+
+    def check(self, recipe: ContrastiveRecipe) -> None:
+        """Refuse what the losses do not take and what does not fit together, before data are read."""
+        who = f"method {recipe.name}"
+        terms = [term for term in (self.pretrain, self.contrast) if term is not None]
+        if not terms:
+            raise ManyLabelError(who, "settings of pretrain or contrast", "none", "Or take the recipe bce.")
+        for term in terms:
+            build_contrast(recipe.loss, term)
+        build_criterion(recipe.classifier, self.classify.loss)
+        rate = self.classify.encoder_rate
+        if self.classify.grid is not None and rate > 0:
+            raise ManyLabelError(who, "classify.encoder_rate 0 with a grid", repr(rate))
+        if (self.contrast is not None or self.pretrain is None) and rate != 1:
+            raise ManyLabelError(who, "classify.encoder_rate 1 where losses are joined", repr(rate))
 
 
 class ContrastiveRecipe(Recipe):
@@ -73,7 +94,7 @@ class ContrastiveRecipe(Recipe):
     Attributes
     ----------
     classifier : str, default "bce"
-        The loss of the classifier after pretraining.
+        The loss of the classifier; ``loss`` is the contrastive one.
     """
 
     classifier: str = "bce"
@@ -123,7 +144,7 @@ class Pretraining:
 
 
 class ContrastiveMethod:
-    """Pretrain, then fine-tune or probe; see :class:`manylabel.methods.Method` for :meth:`fit`.
+    """Pretrain, then fine-tune or probe, or train jointly; see :class:`manylabel.methods.Method` for :meth:`fit`.
 
     Parameters
     ----------
@@ -134,17 +155,14 @@ class ContrastiveMethod:
     Raises
     ------
     ManyLabelError
-        For settings that the losses do not take, and for a grid on an encoder that is trained along.
+        For settings that the losses do not take, for a grid on an encoder that is trained along, and for losses that
+        are joined on an encoder with a learning rate of its own.
     """
 
     def __init__(self, recipe: ContrastiveRecipe, encoder: nn.Module | None = None) -> None:
         self.name, self.recipe, self.encoder = recipe.name, recipe, encoder
         for settings in (recipe.vectors, recipe.images):
-            build_contrast(recipe.loss, settings.pretrain)  # refuses unknown settings before data are read
-            build_criterion(recipe.classifier, settings.classify.loss)
-            rate = settings.classify.encoder_rate
-            if settings.classify.grid is not None and rate > 0:
-                raise ManyLabelError(f"method {self.name}", "classify.encoder_rate 0 with a grid", repr(rate))
+            settings.check(recipe)
 
     def fit(
         self,
@@ -157,35 +175,40 @@ class ContrastiveMethod:
         progress: Listener | None = None,
     ) -> NetworkScorer:
         settings = self.recipe.images if kind == "images" else self.recipe.vectors
-        stages = ("pretrain", settings.second)
-        run = start_run(self.recipe, stages, train, validation, seed, folder, progress)
+        run = start_run(self.recipe, settings.stages, train, validation, seed, folder, progress)
         with seeded(seed):
             ready = prepare(self.recipe, self.encoder, train, kind)
             inputs, encoder = ready.inputs, ready.encoder
             parts = Resident.of(train, inputs), Resident.of(validation, inputs)
-            pretraining = Pretraining(self.recipe.loss, inputs, encoder, *parts, settings.pretrain)
-            run.train("pretrain", pretraining, settings.pretrain.stage)
-            criterion = build_criterion(self.recipe.classifier, settings.classify.loss)
-            classifier = _classifier(run, settings, inputs, encoder, *parts, criterion)
+            if settings.pretrain is not None:
+                pretraining = Pretraining(self.recipe.loss, inputs, encoder, *parts, settings.pretrain)
+                run.train("pretrain", pretraining, settings.pretrain.stage)
+            classifier = self._classifier(run, settings, inputs, encoder, *parts)
         return NetworkScorer(inputs, encoder, classifier, ready.built_from)
 
-
-def _classifier(
-    run: Run,
-    settings: ContrastiveSettings,
-    inputs: Inputs,
-    encoder: nn.Module,
-    train: Resident,
-    validation: Resident,
-    criterion: LogitLoss,
-) -> nn.Linear:
-    """The second stage: a classifier on a pretrained encoder."""
-    classify = settings.classify
-    if classify.grid is not None:
-        grid = GridEvaluation(inputs, encoder, train, validation, classify.grid, criterion)
-        run.train(settings.second, grid, classify.stage)
-        return grid.classifier()
-    classifier = nn.Linear(width(encoder, inputs), train.Y.shape[1]).to(inputs.mean.device)
-    task = Classification(inputs, encoder, classifier, train, validation, classify, criterion)
-    run.train(settings.second, task, classify.stage)
-    return classifier
+    def _classifier(
+        self,
+        run: Run,
+        settings: ContrastiveSettings,
+        inputs: Inputs,
+        encoder: nn.Module,
+        train: Resident,
+        validation: Resident,
+    ) -> nn.Linear:
+        """The last stage: a classifier, on a pretrained encoder or trained along with it."""
+        classify, name = settings.classify, settings.stages[-1]
+        criterion = build_criterion(self.recipe.classifier, classify.loss)
+        if classify.grid is not None:
+            grid = GridEvaluation(inputs, encoder, train, validation, classify.grid, criterion)
+            run.train(name, grid, classify.stage)
+            return grid.classifier()
+        classifier = nn.Linear(width(encoder, inputs), train.Y.shape[1]).to(inputs.mean.device)
+        parts = inputs, encoder, classifier, train, validation, classify, criterion
+        if settings.contrast is None:
+            run.train(name, Classification(*parts), classify.stage)
+            return classifier
+        batch, contrast = classify.stage.batch, settings.contrast
+        term = build_term(self.recipe.loss, inputs, encoder, train.Y, contrast, batch)
+        balance = Balance(contrast.weight, contrast.balance, classify.stage.epochs * (len(train) // batch))
+        run.train(name, JointTraining(*parts, term, balance.to(inputs.mean.device)), classify.stage)
+        return classifier

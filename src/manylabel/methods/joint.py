@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from manylabel.data.dataset import Kind, Rows
-from manylabel.errors import ManyLabelError
-from manylabel.methods.base import prepare, seeded, start_run
-from manylabel.methods.classification import Classification, LogitLoss, build_criterion
-from manylabel.methods.contrastive_term import ContrastiveTerm, ContrastSettings, build_contrast, build_term
-from manylabel.methods.networks import width
-from manylabel.methods.recipe import ClassifySettings, Recipe, Settings
+from manylabel.methods.classification import Classification, LogitLoss
+from manylabel.methods.contrastive_term import ContrastiveTerm, ContrastSettings
+from manylabel.methods.recipe import ClassifySettings
 from manylabel.methods.rows import Resident
-from manylabel.methods.scorer import NetworkScorer
 from manylabel.models import FlatParameters, Inputs
-from manylabel.training import Group, Listener
+from manylabel.training import Group
 
 
 class JointContrast(ContrastSettings):
@@ -36,31 +30,6 @@ class JointContrast(ContrastSettings):
 
     weight: float = Field(0.1, gt=0)
     balance: Literal["fixed", "linear", "cosine", "learnt"] = "fixed"
-
-
-class JointSettings(Settings):
-    """All settings of one kind of data; masking and other views are those under ``classify.views``.
-
-    Attributes
-    ----------
-    contrast : JointContrast
-    """
-
-    contrast: JointContrast = JointContrast()
-
-
-class JointRecipe(Recipe):
-    """A recipe of the family "joint".
-
-    Attributes
-    ----------
-    contrast : str
-        Name of the contrastive loss; ``loss`` is that of the classifier.
-    """
-
-    contrast: str
-    vectors: JointSettings
-    images: JointSettings
 
 
 class Balance(nn.Module):
@@ -153,66 +122,3 @@ class JointTraining(Classification):
         logits = self.classifier(h)
         classification = self.criterion(logits, Y.repeat(self.term.n_encoded, 1))
         return self.balance(classification, self.term(h, Y, others))  # type: ignore[no-any-return]
-
-
-class JointMethod:
-    """Classifier and contrast at once; see :class:`manylabel.methods.Method` for :meth:`fit`.
-
-    Parameters
-    ----------
-    recipe : JointRecipe
-    encoder : nn.Module, optional
-        A network (B, *shape) -> (B, H) in place of the recipe's; it is copied, not changed.
-
-    Raises
-    ------
-    ManyLabelError
-        For settings that the losses do not take, and for an encoder with a learning rate of its own.
-    """
-
-    stages = ("train",)
-
-    def __init__(self, recipe: JointRecipe, encoder: nn.Module | None = None) -> None:
-        self.name, self.recipe, self.encoder = recipe.name, recipe, encoder
-        for settings in (recipe.vectors, recipe.images):
-            build_contrast(
-                recipe.contrast, settings.contrast
-            )  # refuses unknown settings before data are read
-            build_criterion(recipe.loss, settings.classify.loss)
-            rate = settings.classify.encoder_rate
-            if rate != 1:
-                raise ManyLabelError(f"method {self.name}", "classify.encoder_rate 1", repr(rate))
-
-    def fit(
-        self,
-        train: Rows,
-        validation: Rows,
-        *,
-        kind: Kind = "vectors",
-        seed: int = 0,
-        folder: Path | None = None,
-        progress: Listener | None = None,
-    ) -> NetworkScorer:
-        run = start_run(self.recipe, self.stages, train, validation, seed, folder, progress)
-        settings = self.recipe.images if kind == "images" else self.recipe.vectors
-        stage, contrast = settings.classify.stage, settings.contrast
-        with seeded(seed):
-            ready = prepare(self.recipe, self.encoder, train, kind)
-            inputs, encoder = ready.inputs, ready.encoder
-            classifier = nn.Linear(width(encoder, inputs), train.Y.n_labels).to(inputs.mean.device)
-            parts = Resident.of(train, inputs), Resident.of(validation, inputs)
-            criterion = build_criterion(self.recipe.loss, settings.classify.loss)
-            term = build_term(self.recipe.contrast, inputs, encoder, parts[0].Y, contrast, stage.batch)
-            balance = Balance(contrast.weight, contrast.balance, stage.epochs * (len(train) // stage.batch))
-            task = JointTraining(
-                inputs,
-                encoder,
-                classifier,
-                *parts,
-                settings.classify,
-                criterion,
-                term,
-                balance.to(inputs.mean.device),
-            )
-            run.train("train", task, stage)
-        return NetworkScorer(inputs, encoder, classifier, ready.built_from)

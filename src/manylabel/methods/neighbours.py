@@ -28,12 +28,10 @@ _ROWS = 1024
 class WithNeighbours:
     """Train a method, and keep the training rows; see :class:`manylabel.methods.Method` for :meth:`fit`.
 
-    Pictures are left to the method alone: near pixels are not near pictures.
-
     Parameters
     ----------
     method : Method
-        Its recipe has ``neighbours``.
+        Its recipe has ``neighbours`` for some kind of data; data of the other kind are left to the method alone.
     """
 
     def __init__(self, method: Method) -> None:
@@ -54,11 +52,13 @@ class WithNeighbours:
         progress: Listener | None = None,
     ) -> Scorer:
         scorer = self.method.fit(train, validation, kind=kind, seed=seed, folder=folder, progress=progress)
-        settings = self.recipe.neighbours
-        if kind == "images" or settings is None:
+        settings = self.recipe.neighbours(kind)
+        if settings is None:
             return scorer
-        inputs = Inputs.fit(train.X, kind)
-        return NeighbourScorer(scorer, inputs, features(train.X, inputs), _matrix(train.Y), settings)
+        usual = "representation" if kind == "images" else "features"
+        inputs = Inputs.fit(train.X, kind) if (settings.among or usual) == "features" else None
+        rows = scorer.embed(train.X) if inputs is None else features(train.X, inputs)
+        return NeighbourScorer(scorer, inputs, rows, _matrix(train.Y), settings)
 
 
 class NeighbourScorer:
@@ -67,10 +67,10 @@ class NeighbourScorer:
     Parameters
     ----------
     scorer : Scorer
-    inputs : Inputs
-        Standardises rows as the training rows were.
-    rows : (n, n_features) float32 array or CSR matrix
-        Training rows, standardised where they are dense.
+    inputs : Inputs or None
+        Standardises rows as the training rows were; None where rows are near in the representation of ``scorer``.
+    rows : (n, n_features) float32 array or CSR matrix, or (n, H) float32 array
+        Training rows, standardised where they are dense, or their representations.
     labels : (n, n_labels) CSR matrix
     settings : NeighbourSettings
 
@@ -83,7 +83,7 @@ class NeighbourScorer:
     """
 
     def __init__(
-        self, scorer: Scorer, inputs: Inputs, rows: Any, labels: Any, settings: NeighbourSettings
+        self, scorer: Scorer, inputs: Inputs | None, rows: Any, labels: Any, settings: NeighbourSettings
     ) -> None:
         from sklearn.neighbors import NearestNeighbors
 
@@ -100,8 +100,8 @@ class NeighbourScorer:
 
     def votes(self, X: Features) -> np.ndarray[Any, Any]:
         """What the neighbours alone say, (n, n_labels) float32."""
-        rows = features(X, self.inputs, like=self.rows)
-        blocks = [self._votes(rows[start : start + _ROWS]) for start in range(0, rows.shape[0], _ROWS)]
+        near = self.scorer.embed(X) if self.inputs is None else features(X, self.inputs, like=self.rows)
+        blocks = [self._votes(near[start : start + _ROWS]) for start in range(0, near.shape[0], _ROWS)]
         return np.concatenate(blocks) if blocks else np.zeros((0, self.labels.shape[1]), np.float32)
 
     def embed(self, X: Features) -> np.ndarray[Any, Any]:
@@ -111,11 +111,12 @@ class NeighbourScorer:
     def save(self, path: Path) -> None:
         """Write the training rows and their labels, which scoring needs, to one file, and the scorer beside it."""
         rows = sp.csr_matrix(self.rows)
-        tensors = prefixed("inputs", self.inputs.state_dict()) | prefixed("rows", _parts(rows))
-        tensors |= prefixed("labels", _parts(self.labels))
+        tensors = prefixed("rows", _parts(rows)) | prefixed("labels", _parts(self.labels))
+        if self.inputs is not None:
+            tensors |= prefixed("inputs", self.inputs.state_dict())
         meta = {
             "type": type_name,
-            "inputs": self.inputs.meta(),
+            "inputs": None if self.inputs is None else self.inputs.meta(),
             "dense": not sp.issparse(self.rows),
             "shapes": [rows.shape, self.labels.shape],
             "settings": self.settings.model_dump(),
@@ -127,8 +128,9 @@ class NeighbourScorer:
     def load(cls, path: Path, load: Callable[[Path], Scorer]) -> NeighbourScorer:
         """Read what :meth:`save` wrote, the scorer with ``load``."""
         tensors, meta = checkpoint.load(path)
-        inputs = Inputs.like(meta["inputs"])
-        inputs.load_state_dict(under("inputs", tensors))
+        inputs = None if meta["inputs"] is None else Inputs.like(meta["inputs"])
+        if inputs is not None:
+            inputs.load_state_dict(under("inputs", tensors))
         rows, labels = (
             sp.csr_matrix(tuple(under(name, tensors)[part].numpy() for part in _PARTS), shape=tuple(shape))
             for name, shape in zip(("rows", "labels"), meta["shapes"], strict=True)

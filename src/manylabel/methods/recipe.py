@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, get_origin
@@ -87,7 +87,45 @@ class ClassifySettings(Model):
     loss: dict[str, bool | float | str] = {}
 
 
-class Settings(Model):
+class NeighbourSettings(Model):
+    """How the nearest training rows have a say in the probabilities.
+
+    Attributes
+    ----------
+    among : "features", "representation" or None, default None
+        Where rows are near. None stands for the features of vectors, and for the representation of pictures, whose near
+        pixels are not near pictures.
+    k : int, default 15
+        Rows that have a say.
+    temperature : float, default 0.1
+        They weigh ``softmax(cosine / temperature)``.
+    weight : float, default 0.5
+        Share of their say in the mean with what the method itself finds.
+    """
+
+    among: Literal["features", "representation"] | None = None
+    k: int = Field(15, ge=1)
+    temperature: float = Field(0.1, gt=0)
+    weight: float = Field(0.5, ge=0, le=1)
+
+
+class KindSettings(Model):
+    """What every method can be told for one kind of data.
+
+    Attributes
+    ----------
+    neighbours : NeighbourSettings or None, default None
+        Average the probabilities with those of the nearest training rows.
+    """
+
+    neighbours: NeighbourSettings | None = None
+
+
+class NoSettings(Model):
+    """Settings for a kind of data that a method is not defined for."""
+
+
+class Settings(KindSettings):
     """All settings of one kind of data.
 
     Attributes
@@ -121,24 +159,6 @@ class Expected(Model):
     values: dict[str, tuple[float, float]]
 
 
-class NeighbourSettings(Model):
-    """How the nearest training rows have a say in the probabilities; pictures are left out.
-
-    Attributes
-    ----------
-    k : int, default 15
-        Rows that have a say.
-    temperature : float, default 0.1
-        They weigh ``softmax(cosine / temperature)``.
-    weight : float, default 0.5
-        Share of their say in the mean with what the method itself finds.
-    """
-
-    k: int = Field(15, ge=1)
-    temperature: float = Field(0.1, gt=0)
-    weight: float = Field(0.5, ge=0, le=1)
-
-
 class AnyRecipe(Model):
     """A method with everything that decides how it is trained; each family adds its own settings.
 
@@ -153,9 +173,8 @@ class AnyRecipe(Model):
         Where the method comes from.
     members : int, default 1
         How many are trained, from different seeds; their probabilities are averaged.
-    neighbours : NeighbourSettings or None, default None
-        Average the probabilities with those of the nearest training rows.
     expected : tuple of Expected
+    vectors, images : KindSettings
     """
 
     name: str
@@ -163,8 +182,14 @@ class AnyRecipe(Model):
     about: str
     source: str
     members: int = Field(1, ge=1)
-    neighbours: NeighbourSettings | None = None
     expected: tuple[Expected, ...] = ()
+    vectors: KindSettings
+    images: KindSettings | NoSettings
+
+    def neighbours(self, kind: Kind) -> NeighbourSettings | None:
+        """Those that have a say on data of one kind."""
+        settings = self.images if kind == "images" else self.vectors
+        return settings.neighbours if isinstance(settings, KindSettings) else None
 
     @property
     def summary(self) -> str:
@@ -178,7 +203,7 @@ class Recipe(AnyRecipe):
     Attributes
     ----------
     loss : str
-        Of the classifier in the families "logit" and "joint", of the pretraining in the family "contrastive".
+        Of the classifier in the family "logit", of the contrast in the family "contrastive".
     vectors, images : Settings
     """
 
@@ -189,10 +214,6 @@ class Recipe(AnyRecipe):
     def settings(self, kind: Kind) -> Settings:
         """The settings for data of one kind."""
         return self.images if kind == "images" else self.vectors
-
-
-class NoSettings(Model):
-    """Settings for a kind of data that a method is not defined for."""
 
 
 class VectorViewSettings(Model):
@@ -220,7 +241,7 @@ class VectorTraining(Model):
     views: VectorViewSettings = VectorViewSettings()
 
 
-class VectorSettings(Model):
+class VectorSettings(KindSettings):
     """Settings of a method that is defined for feature vectors only.
 
     Attributes
@@ -269,7 +290,7 @@ def read(name: str) -> dict[str, Any]:
     """The table of a recipe: one that ships, one of a file, or one for an import path.
 
     A file that says ``like = "bce"`` holds only what differs from that recipe; with another loss of the classifier, all
-    settings of that loss.
+    settings of that loss. ``without = ["images.pretrain"]`` takes settings of that recipe away.
 
     Parameters
     ----------
@@ -296,7 +317,8 @@ def read(name: str) -> dict[str, Any]:
         hint = did_you_mean(name, names(), otherwise)
         raise ManyLabelError("method", f"one of {', '.join(names())}", repr(name), hint)
     if "like" in table:
-        table = _merged(_inherited(read(table.pop("like")), table), table)
+        parent = _without(read(table.pop("like")), table.pop("without", ()), name)
+        table = _merged(_inherited(parent, table), table)
     return table | {"name": short_name(name)}
 
 
@@ -315,13 +337,31 @@ def _of_import_path(path: str) -> dict[str, Any]:
     return {"family": "comparator", "about": about, "source": f"The package {path.split('.')[0]}."} | kinds
 
 
+def _without(parent: dict[str, Any], settings: Sequence[str], name: str) -> dict[str, Any]:
+    """A recipe less some of its settings."""
+    for setting in settings:
+        *parents, last = setting.split(".")
+        node: Any = parent
+        for part in parents:
+            node = node.get(part) if isinstance(node, dict) else None
+        if not isinstance(node, dict) or last not in node:
+            raise ManyLabelError(
+                f"method {name}, without", "settings of the recipe it is like", repr(setting)
+            )
+        del node[last]
+    return parent
+
+
 def _inherited(parent: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """What a recipe takes over: not the scores, and not the settings of the classifier's loss if it has another."""
-    loss = "classifier" if "pretrain" in parent.get("vectors", {}) else "loss"
-    if loss in changes and changes[loss] != parent.get(loss):
+    if _loss_of_classifier(parent | changes) != _loss_of_classifier(parent):
         for kind in ("vectors", "images"):
             parent[kind]["classify"].pop("loss", None)
     return parent | {"expected": ()}
+
+
+def _loss_of_classifier(table: dict[str, Any]) -> Any:
+    return table.get("classifier", "bce") if table["family"] == "contrastive" else table.get("loss")
 
 
 def _merged(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -342,7 +382,8 @@ def load(table: dict[str, Any], schema: type[AnyRecipe], overrides: Mapping[str,
         Of the recipe's family.
     overrides : dict
         Dotted setting to value, such as ``{"classify.stage.epochs": 5}``; it changes both ``vectors`` and ``images``,
-        or one of them if the name starts with it (``"vectors.pretrain.temperature"``).
+        or one of them if only that has a section of this name, or if the name starts with it
+        (``"vectors.pretrain.temperature"``).
 
     Raises
     ------
@@ -378,7 +419,8 @@ def _override(table: dict[str, Any], schema: type[AnyRecipe], setting: str, valu
     head = setting.partition(".")[0]
     kinds = [kind for kind in ("vectors", "images") if kind in table]
     whole = _declared(schema, setting) and (head != setting if head in kinds else head not in _FIXED)
-    for path in [setting] if whole else [f"{kind}.{setting}" for kind in kinds]:
+    places = [kind for kind in kinds if "." in setting and isinstance(table[kind].get(head), dict)] or kinds
+    for path in [setting] if whole else [f"{kind}.{setting}" for kind in places]:
         if not _declared(schema, path):
             own = {"neighbours": dict.fromkeys(NeighbourSettings.model_fields)}
             raise _unknown(table["name"], setting, table[kinds[0]] | own)

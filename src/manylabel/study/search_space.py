@@ -93,8 +93,11 @@ def default_space(method: str, kinds: set[str]) -> Space:
     tables = tomllib.loads(source)
     recipe = methods.get(method).recipe
     found = _checked("search_spaces.toml", tables.get(recipe.family, {}) | tables.get(method, {}))
+    settings = flattened(recipe.model_dump())
     space = {
-        name: choice for name, choice in found.items() if _fits(name, kinds) and _has(method, name, choice)
+        name: choice
+        for name, choice in found.items()
+        if _fits(name, kinds, settings) and _has(method, name, choice)
     }
     if not space:
         hint = "Say what to search with --space FILE.toml."
@@ -129,9 +132,8 @@ def recipe_values(space: Space, recipe: Mapping[str, Any], kinds: set[str]) -> d
     settings = flattened(recipe)
     values = {}
     for name, choice in space.items():
-        places = [name] if name in settings else [f"{kind}.{name}" for kind in sorted(kinds)]
-        found = [settings.get(place) for place in places]
-        value = choice.encoded(found[0])
+        found = [settings.get(place) for place in _places(name, kinds, settings)]
+        value = choice.encoded(found[0]) if found else None
         if value is None or any(other != found[0] for other in found):
             return None
         values[name] = value
@@ -157,9 +159,21 @@ def _checked(who: str, table: Mapping[str, Any]) -> Space:
     return space
 
 
-def _fits(name: str, kinds: set[str]) -> bool:
+def _places(name: str, kinds: set[str], settings: Mapping[str, Any]) -> list[str]:
+    """Where a setting is, for those of the kinds that have its section."""
+    if name in settings:
+        return [name]
+    section = name.partition(".")[0]
+    having = [kind for kind in sorted(kinds) if any(s.startswith(f"{kind}.{section}.") for s in settings)]
+    return [f"{kind}.{name}" for kind in having]
+
+
+def _fits(name: str, kinds: set[str], settings: Mapping[str, Any]) -> bool:
+    """Whether a setting is of any use to data of these kinds."""
     head = name.partition(".")[0]
-    return head not in ("vectors", "images") or head in kinds
+    if head in ("vectors", "images"):
+        return head in kinds
+    return bool(_places(name, kinds, settings)) or not _places(name, {"vectors", "images"}, settings)
 
 
 def _has(method: str, name: str, choice: Choice) -> bool:

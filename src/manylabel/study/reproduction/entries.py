@@ -19,6 +19,8 @@ METRICS = ("example_f1", "micro_f1", "macro_f1", "hamming_accuracy")
 PUBLISHED_AS = {
     "lamp": "LaMP",
     "mpvae": "MPVAE",
+    "mpvae-scene": "MPVAE",
+    "mpvae-delicious": "MPVAE",
     "asl": "ASL",
     "rbcc": "RBCC",
     "cgmvae": "C-GMVAE",
