@@ -45,11 +45,71 @@ def test_a_recipe_file_can_do_without_what_it_takes_over(tmp_path):
     mine, mulsupcon = (methods.get(name).recipe.vectors.classify.stage for name in (str(file), "mulsupcon"))
     assert mulsupcon.ema is not None
     assert mine == mulsupcon.model_copy(update={"ema": None})
-    file.write_text(text.replace("ema", "emma"))
+    file.write_text('like = "mulsupcon"\nwithout = ["classify.stage.ema"]')  # of both kinds of data
+    assert methods.get(str(file)).recipe.vectors.classify.stage.ema is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('like = "bce"\nwithout = ["vectors.emma"]', r"without: expected settings .* got 'vectors\.emma'"),
+        ('like = "bce"\nwithout = ["family"]', r"without: expected settings .* got 'family'"),
+        ('like = "bce"\nwithout = "images.encoder"', r"without: expected a list"),
+        ('like = "bce"\nwithout = [3]', r"without: expected a list"),
+        ('family = "logit"\nwithout = ["images.encoder"]', r"without: expected like"),
+        ('like = "lamp"\nloss = "asl"', r"expected no setting of this name"),
+        (
+            'loss = "asl"\nlike = "bce"\nwithout = ["vectors.classify"]',
+            r"vectors\.classify: expected a value",
+        ),
+    ],
+)
+def test_a_recipe_file_that_makes_no_sense_is_refused(tmp_path, text, message):
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(ManyLabelError, match=message):
+        methods.get(str(tmp_path / "mine.toml"))
+
+
+@pytest.mark.parametrize("method", ["best", "bce"])
+def test_the_order_of_settings_does_not_matter(method):
+    settings = {"vectors.neighbours.k": 3, "neighbours.weight": 0.3}
+    one, other = (
+        methods.get(method, **dict(items)).recipe for items in (settings.items(), reversed(settings.items()))
+    )
+    assert one == other
+
+
+def test_a_section_left_at_its_default_is_set_for_both_kinds(tmp_path):
+    file = tmp_path / "mine.toml"
+    estimator = 'estimator = "sklearn.linear_model.LogisticRegression"'
+    text = (
+        f'family = "comparator"\nabout = "x"\nsource = "x"\n[images]\n{estimator}\n[vectors]\n{estimator}\n'
+    )
+    file.write_text(text + "[vectors.parameters]\nC = 1.0\n")
+    recipe = methods.get(str(file), **{"parameters.C": 5}).recipe
+    assert recipe.vectors.parameters == recipe.images.parameters == {"C": 5}
+
+
+def test_a_setting_of_a_section_that_a_recipe_lacks_says_what_else_it_needs():
+    with pytest.raises(ManyLabelError, match=r"joint_mulsupcon, vectors: expected pretrain\.stage as well"):
+        methods.get("joint_mulsupcon", **{"pretrain.temperature": 0.2})
+
+
+def test_what_only_the_other_kind_of_data_has_is_refused_there():
+    recipe = methods.get("best", **{"pretrain.temperature": 0.2}).recipe
+    methods.check_for(recipe, "vectors", ["pretrain.temperature"])
     with pytest.raises(
-        ManyLabelError, match=r"mine\.toml, without: expected settings .* got 'vectors.*emma'"
+        ManyLabelError, match=r"best, images: .* got 'pretrain\.temperature'.*vectors\.pretrain"
     ):
-        methods.get(str(file))
+        methods.check_for(recipe, "images", ["pretrain.temperature"])
+    methods.check_for(recipe, "images", ["vectors.pretrain.temperature", "members", "classify.stage.lr"])
+
+
+def test_a_recipe_is_refused_for_the_data_that_it_cannot_train_on():
+    recipe = methods.get("best", **{"classify.encoder_rate": 0.0}).recipe
+    methods.check_for(recipe, "vectors", ["classify.encoder_rate"])
+    with pytest.raises(ManyLabelError, match=r"best, images: expected classify\.encoder_rate 1"):
+        methods.check_for(recipe, "images", ["classify.encoder_rate"])
 
 
 def test_a_setting_that_was_switched_off_can_be_given_again():

@@ -15,9 +15,11 @@ from manylabel.study import StudyFolder, run
 
 STAGE = {"classify.stage.epochs": 3, "classify.stage.batch": 16}
 ERRORS = {"errors.stage.epochs": 2, "errors.stage.batch": 16}
-ONE_OF_EACH_FAMILY: dict[str, tuple[str, dict[str, Any]]] = {
+JOINED = {"contrast.weight": 0.1, "classify.encoder_rate": 1.0, "neighbours.k": 5}
+ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     "logit": ("bce", TINY | {"classify.stage.select": "macro_f1", "classify.stage.monitor_every": 1}),
     "contrastive": ("mulsupcon", TINY | TINY_PRETRAINING),
+    "contrastive, joined": ("mulsupcon", TINY | TINY_PRETRAINING | JOINED),
     "kmcl": ("kmcl", TINY),
     "lamp": ("lamp", STAGE | SMALL["lamp"]),
     "mpvae": ("mpvae", STAGE | SMALL["mpvae"]),
@@ -51,9 +53,13 @@ def with_few_rows(arrays: dict[str, Any]) -> dict[str, Any]:
     return {name: arrays[name][:20] for name in ("X_test", "y_test")}
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_asked() -> None:
+    assert {name.partition(",")[0] for name in ASKED} == set(FAMILIES)
+
+
+@pytest.mark.parametrize("family", ASKED)
 def test_shuffled_test_labels_change_no_prediction_and_no_threshold(family: str, tmp_path: Path) -> None:
-    method, settings = ONE_OF_EACH_FAMILY[family]
+    method, settings = ASKED[family]
     data = write_rows(tmp_path / "tiny.npz")
     shuffled = changed(data, tmp_path / "shuffled.npz", with_shuffled_labels)
     ours = study_of(data, tmp_path / "ours", method, settings)
@@ -72,7 +78,7 @@ def test_shuffled_test_labels_change_no_prediction_and_no_threshold(family: str,
 
 
 def test_fewer_test_rows_change_no_threshold_and_no_prediction_of_the_others(tmp_path: Path) -> None:
-    method, settings = ONE_OF_EACH_FAMILY["contrastive"]
+    method, settings = ASKED["contrastive"]
     data = write_rows(tmp_path / "tiny.npz")
     few = changed(data, tmp_path / "few.npz", with_few_rows)
     ours = study_of(data, tmp_path / "ours", method, settings)

@@ -187,7 +187,7 @@ def test_every_family_has_a_space_that_holds_its_recipe(method: str) -> None:
     from manylabel.study.search_space import default_space, recipe_values
 
     recipe = methods.get(method).recipe.model_dump(mode="json")
-    space = default_space(method, {"vectors"})
+    space = default_space(method, {"vectors"}, {})
     assert len(space) >= 3
     assert not any(name.startswith("images.") for name in space)
     assert recipe_values(space, recipe, {"vectors"}) is not None
@@ -250,3 +250,17 @@ def test_methods_of_the_same_name_are_refused(rows: Path, tmp_path: Path) -> Non
     (tmp_path / "bce.toml").write_text('like = "bce"')
     with pytest.raises(ManyLabelError, match=r"methods of different names, but got bce, .*bce\.toml"):
         plan(rows, tmp_path / "out", methods=("bce", str(tmp_path / "bce.toml")), settings={})
+
+
+def test_a_space_holds_the_sections_that_a_recipe_has_for_the_data() -> None:
+    from manylabel.study.search_space import default_space
+
+    of_best = default_space("best", {"vectors"}, {})
+    assert {"pretrain.temperature", "classify.encoder_rate", "neighbours.weight"} <= of_best.keys()
+    assert "contrast.weight" not in of_best
+    on_pictures = default_space("best", {"images"}, {})
+    assert {"contrast.weight", "images.classify.views.crop", "neighbours.k"} <= on_pictures.keys()
+    assert not {"pretrain.temperature", "classify.encoder_rate"} & on_pictures.keys()
+    joined = default_space("mulsupcon", {"vectors"}, {"contrast.weight": 0.1})
+    assert "contrast.temperature" in joined
+    assert not {"contrast.weight", "classify.encoder_rate"} & joined.keys()

@@ -20,7 +20,7 @@ from manylabel.methods.logit import LogitMethod
 from manylabel.methods.mpvae import MPVAEMethod, MPVAERecipe
 from manylabel.methods.neighbours import NeighbourScorer, WithNeighbours
 from manylabel.methods.rbcc import RBCCMethod, RBCCRecipe
-from manylabel.methods.recipe import PAPER, AnyRecipe, Recipe, load, names, read, short_name
+from manylabel.methods.recipe import PAPER, AnyRecipe, Recipe, check_for, load, names, read, short_name
 from manylabel.methods.scorer import NetworkScorer, Scorer
 from manylabel.methods.vectors import VectorMethod, VectorScorer
 from manylabel.training import checkpoint
@@ -123,6 +123,7 @@ __all__ = [
     "Scorer",
     "VectorMethod",
     "VectorScorer",
+    "check_for",
     "get",
     "load_scorer",
     "names",

@@ -15,7 +15,7 @@ from manylabel.methods.contrastive_term import ContrastSettings, build_contrast,
 from manylabel.methods.grid import GridEvaluation, GridSettings
 from manylabel.methods.joint import Balance, JointContrast, JointTraining
 from manylabel.methods.networks import width
-from manylabel.methods.recipe import ClassifySettings, Recipe, Settings, ViewSettings
+from manylabel.methods.recipe import KINDS, ClassifySettings, Recipe, Settings, ViewSettings
 from manylabel.methods.rows import Resident, view
 from manylabel.methods.scorer import NetworkScorer
 from manylabel.models import Inputs
@@ -37,7 +37,7 @@ class PretrainSettings(ContrastSettings):
 
 
 class SecondStage(ClassifySettings):
-    """The classifier after pretraining.
+    """Training of the classifier, on a pretrained encoder or along with it.
 
     Attributes
     ----------
@@ -72,19 +72,22 @@ class ContrastiveSettings(Settings):
             return "pretrain", "grid"
         return "pretrain", "finetune" if self.classify.encoder_rate > 0 else "probe"
 
-    def check(self, recipe: ContrastiveRecipe) -> None:
-        """Refuse what the losses do not take and what does not fit together, before data are read."""
-        who = f"method {recipe.name}"
-        terms = [term for term in (self.pretrain, self.contrast) if term is not None]
-        if not terms:
+    @property
+    def terms(self) -> tuple[ContrastSettings, ...]:
+        """Where the contrastive loss is used."""
+        return tuple(term for term in (self.pretrain, self.contrast) if term is not None)
+
+    def check(self, who: str) -> None:
+        """Refuse what does not go together."""
+        rate, grid = self.classify.encoder_rate, self.classify.grid is not None
+        joined = self.contrast is not None or self.pretrain is None
+        if not self.terms:
             raise ManyLabelError(who, "settings of pretrain or contrast", "none", "Or take the recipe bce.")
-        for term in terms:
-            build_contrast(recipe.loss, term)
-        build_criterion(recipe.classifier, self.classify.loss)
-        rate = self.classify.encoder_rate
-        if self.classify.grid is not None and rate > 0:
+        if grid and joined:
+            raise ManyLabelError(who, "no grid where losses are joined", "classify.grid")
+        if grid and rate > 0:
             raise ManyLabelError(who, "classify.encoder_rate 0 with a grid", repr(rate))
-        if (self.contrast is not None or self.pretrain is None) and rate != 1:
+        if joined and rate != 1:
             raise ManyLabelError(who, "classify.encoder_rate 1 where losses are joined", repr(rate))
 
 
@@ -100,6 +103,10 @@ class ContrastiveRecipe(Recipe):
     classifier: str = "bce"
     vectors: ContrastiveSettings
     images: ContrastiveSettings
+
+    def check(self, kind: Kind) -> None:
+        own = "images" if kind == "images" else "vectors"
+        getattr(self, own).check(f"method {self.name}, {own}")
 
 
 class Pretraining:
@@ -155,14 +162,24 @@ class ContrastiveMethod:
     Raises
     ------
     ManyLabelError
-        For settings that the losses do not take, for a grid on an encoder that is trained along, and for losses that
-        are joined on an encoder with a learning rate of its own.
+        For settings that the losses do not take, and where neither kind of data can be trained on: a grid on an encoder
+        that is trained along, or losses that are joined on an encoder with a learning rate of its own.
     """
 
     def __init__(self, recipe: ContrastiveRecipe, encoder: nn.Module | None = None) -> None:
         self.name, self.recipe, self.encoder = recipe.name, recipe, encoder
-        for settings in (recipe.vectors, recipe.images):
-            settings.check(recipe)
+        refused = []
+        for kind in KINDS:
+            settings: ContrastiveSettings = getattr(recipe, kind)
+            for term in settings.terms:
+                build_contrast(recipe.loss, term)  # refuses unknown settings before data are read
+            build_criterion(recipe.classifier, settings.classify.loss)
+            try:
+                recipe.check(kind)
+            except ManyLabelError as error:
+                refused.append(error)
+        if len(refused) == 2:
+            raise refused[0]
 
     def fit(
         self,
@@ -174,6 +191,7 @@ class ContrastiveMethod:
         folder: Path | None = None,
         progress: Listener | None = None,
     ) -> NetworkScorer:
+        self.recipe.check(kind)
         settings = self.recipe.images if kind == "images" else self.recipe.vectors
         run = start_run(self.recipe, settings.stages, train, validation, seed, folder, progress)
         with seeded(seed):

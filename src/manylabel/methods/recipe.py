@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, get_origin
@@ -94,7 +94,7 @@ class NeighbourSettings(Model):
     ----------
     among : "features", "representation" or None, default None
         Where rows are near. None stands for the features of vectors, and for the representation of pictures, whose near
-        pixels are not near pictures.
+        pixels are not near pictures. Comparators have no representation of their own and always take the features.
     k : int, default 15
         Rows that have a say.
     temperature : float, default 0.1
@@ -186,10 +186,22 @@ class AnyRecipe(Model):
     vectors: KindSettings
     images: KindSettings | NoSettings
 
+    def settings(self, kind: Kind) -> KindSettings | NoSettings:
+        """The settings for data of one kind."""
+        return self.images if kind == "images" else self.vectors
+
     def neighbours(self, kind: Kind) -> NeighbourSettings | None:
         """Those that have a say on data of one kind."""
-        settings = self.images if kind == "images" else self.vectors
+        settings = self.settings(kind)
         return settings.neighbours if isinstance(settings, KindSettings) else None
+
+    def check(self, kind: Kind) -> None:
+        """Refuse settings that cannot be trained together on data of one kind.
+
+        Raises
+        ------
+        ManyLabelError
+        """
 
     @property
     def summary(self) -> str:
@@ -271,6 +283,7 @@ class VectorRecipe(AnyRecipe):
     images: NoSettings = NoSettings()
 
 
+KINDS: tuple[Literal["vectors", "images"], ...] = ("vectors", "images")
 PAPER = "paper-"  # how the names of recipes begin that follow the papers
 
 
@@ -316,9 +329,12 @@ def read(name: str) -> dict[str, Any]:
         )
         hint = did_you_mean(name, names(), otherwise)
         raise ManyLabelError("method", f"one of {', '.join(names())}", repr(name), hint)
+    without = table.pop("without", [])
     if "like" in table:
-        parent = _without(read(table.pop("like")), table.pop("without", ()), name)
+        parent = _without(read(table.pop("like")), without, name)
         table = _merged(_inherited(parent, table), table)
+    elif without:
+        raise ManyLabelError(f"method {name}, without", "like, the recipe to take them from", "none")
     return table | {"name": short_name(name)}
 
 
@@ -337,31 +353,36 @@ def _of_import_path(path: str) -> dict[str, Any]:
     return {"family": "comparator", "about": about, "source": f"The package {path.split('.')[0]}."} | kinds
 
 
-def _without(parent: dict[str, Any], settings: Sequence[str], name: str) -> dict[str, Any]:
-    """A recipe less some of its settings."""
+def _without(parent: dict[str, Any], settings: Any, name: str) -> dict[str, Any]:
+    """A recipe less some settings of one kind of data or, without its name in front, of both."""
+    who = f"method {name}, without"
+    if not isinstance(settings, list) or not all(isinstance(setting, str) for setting in settings):
+        raise ManyLabelError(who, 'a list such as ["images.pretrain"]', repr(settings))
     for setting in settings:
-        *parents, last = setting.split(".")
-        node: Any = parent
-        for part in parents:
-            node = node.get(part) if isinstance(node, dict) else None
-        if not isinstance(node, dict) or last not in node:
-            raise ManyLabelError(
-                f"method {name}, without", "settings of the recipe it is like", repr(setting)
-            )
-        del node[last]
+        head, _, rest = setting.partition(".")
+        kinds, path = ([head], rest) if head in KINDS and rest else (KINDS, setting)
+        if sum(_removed(parent.get(kind, {}), path.split(".")) for kind in kinds) == 0:
+            raise ManyLabelError(who, "settings of the recipe that it is like", repr(setting))
     return parent
+
+
+def _removed(node: Any, path: list[str]) -> bool:
+    """Whether there was something at a path, which is gone now."""
+    for part in path[:-1]:
+        node = node.get(part) if isinstance(node, dict) else None
+    return isinstance(node, dict) and node.pop(path[-1], None) is not None
 
 
 def _inherited(parent: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """What a recipe takes over: not the scores, and not the settings of the classifier's loss if it has another."""
     if _loss_of_classifier(parent | changes) != _loss_of_classifier(parent):
-        for kind in ("vectors", "images"):
-            parent[kind]["classify"].pop("loss", None)
+        for kind in KINDS:
+            parent.get(kind, {}).get("classify", {}).pop("loss", None)
     return parent | {"expected": ()}
 
 
 def _loss_of_classifier(table: dict[str, Any]) -> Any:
-    return table.get("classifier", "bce") if table["family"] == "contrastive" else table.get("loss")
+    return table.get("classifier", "bce") if table.get("family") == "contrastive" else table.get("loss")
 
 
 def _merged(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -390,15 +411,47 @@ def load(table: dict[str, Any], schema: type[AnyRecipe], overrides: Mapping[str,
     ManyLabelError
         For an unknown setting, or a value that the setting does not take.
     """
-    name = table["name"]
+    name, sections = table["name"], _sections(table, schema)
     for setting, value in overrides.items():
-        _override(table, schema, setting, value)
+        _override(table, schema, setting, value, sections)
     try:
         return schema.model_validate(table)
     except ValidationError as error:
         first = error.errors()[0]
+        kind, section, *rest = (*map(str, first["loc"]), "")
+        opened = next((s for s in overrides if section in s.split(".")[:2]), None)
+        if first["type"] == "missing" and rest and opened and (kind, section) not in sections:
+            needed = ".".join([section, *rest]).rstrip(".")
+            hint = f"The recipe has no {section}; take one that has, or give all of its settings."
+            raise ManyLabelError(f"method {name}, {kind}", f"{needed} as well", repr(opened), hint) from None
         place = ".".join(str(part) for part in first["loc"])
         raise ManyLabelError(f"method {name}, {place}", *_explained(first)) from None
+
+
+def check_for(recipe: AnyRecipe, kind: Kind, settings: Iterable[str]) -> None:
+    """Refuse what cannot be trained on data of one kind, and settings of a section that only the other kind has.
+
+    Parameters
+    ----------
+    recipe : AnyRecipe
+        With these settings.
+    kind : "vectors", "images" or "text"
+    settings : iterable of str
+        Dotted names, as in :func:`load`.
+
+    Raises
+    ------
+    ManyLabelError
+    """
+    recipe.check(kind)
+    own, other = "images" if kind == "images" else "vectors", "vectors" if kind == "images" else "images"
+    for setting in settings:
+        section = setting.partition(".")[0]
+        here, there = (getattr(getattr(recipe, k), section, None) for k in (own, other))
+        if here is None and there is not None:
+            hint = f"Write {other}.{setting} where it is meant for {other} alone."
+            who = f"method {recipe.name}, {own}"
+            raise ManyLabelError(who, f"a setting that it has for {own}", repr(setting), hint)
 
 
 def _explained(error: ErrorDetails) -> tuple[str, str]:
@@ -412,18 +465,37 @@ def _explained(error: ErrorDetails) -> tuple[str, str]:
     return message[:1].lower() + message[1:], got
 
 
-_FIXED = ("name", "family", "about", "source", "expected", "vectors", "images")  # no settings by themselves
+_FIXED = ("name", "family", "about", "source", "expected", *KINDS)  # no settings by themselves
 
 
-def _override(table: dict[str, Any], schema: type[AnyRecipe], setting: str, value: Any) -> None:
+def _sections(table: dict[str, Any], schema: type[AnyRecipe]) -> set[tuple[str, str]]:
+    """The sections that a recipe has, of each kind of data: all that do not default to none, and those in its file."""
+    found: set[tuple[str, str]] = set()
+    for kind in KINDS:
+        for section, field in getattr(schema.model_fields[kind].annotation, "model_fields", {}).items():
+            if kind in table and (field.default is not None or table[kind].get(section) is not None):
+                found.add((kind, section))
+    return found
+
+
+def _override(
+    table: dict[str, Any],
+    schema: type[AnyRecipe],
+    setting: str,
+    value: Any,
+    sections: set[tuple[str, str]],
+) -> None:
     head = setting.partition(".")[0]
-    kinds = [kind for kind in ("vectors", "images") if kind in table]
+    kinds = [kind for kind in KINDS if kind in table]
     whole = _declared(schema, setting) and (head != setting if head in kinds else head not in _FIXED)
-    places = [kind for kind in kinds if "." in setting and isinstance(table[kind].get(head), dict)] or kinds
+    inside = "." in setting or isinstance(value, Mapping)
+    places = [kind for kind in kinds if inside and (kind, head) in sections] or kinds
     for path in [setting] if whole else [f"{kind}.{setting}" for kind in places]:
         if not _declared(schema, path):
             own = {"neighbours": dict.fromkeys(NeighbourSettings.model_fields)}
-            raise _unknown(table["name"], setting, table[kinds[0]] | own)
+            known = [name for kind in kinds for name in _paths(table[kind] | own)]
+            expected = f"a setting such as {', '.join(dict.fromkeys(known))}"
+            raise ManyLabelError(f"method {table['name']}", expected, repr(setting))
         *parents, last = path.split(".")
         node = table
         for parent in parents:
@@ -443,10 +515,6 @@ def _declared(schema: type[AnyRecipe], path: str) -> bool:
         kinds = getattr(field.annotation, "__args__", ())
         model = next((kind for kind in kinds if hasattr(kind, "model_fields")), field.annotation)
     return True
-
-
-def _unknown(name: str, setting: str, settings: dict[str, Any]) -> ManyLabelError:
-    return ManyLabelError(f"method {name}", f"a setting such as {', '.join(_paths(settings))}", repr(setting))
 
 
 def _paths(settings: dict[str, Any], prefix: str = "") -> list[str]:

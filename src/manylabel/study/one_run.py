@@ -46,9 +46,13 @@ class Task:
 
     @property
     def method(self) -> Method:
-        """The method to train; ``settings`` go over those in the brackets of a variant."""
-        variant = Variant.parse(self.recipe)
-        return methods.get(variant.method, **{**variant.settings, **self.settings})
+        """The method to train."""
+        return methods.get(Variant.parse(self.recipe).method, **self.changed)
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """What differs from the recipe; ``settings`` go over those in the brackets of a variant."""
+        return {**Variant.parse(self.recipe).settings, **self.settings}
 
     def record(self, dataset: DataSet) -> RunRecord:
         """The record of this run before it begins.

@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from manylabel import methods
 from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
 from manylabel.study.one_run import Task
@@ -16,10 +17,11 @@ SPARE_BYTES = 64 * 2**20
 
 
 def sort_tasks(plan: Plan, dataset: DataSet) -> tuple[list[RunRecord], list[Task]]:
-    """Finished records and tasks to do; refuses a folder that holds something else."""
+    """Finished records and tasks to do; refuses settings of no use, and a folder that holds something else."""
     _check_folder(plan, dataset)
     done, to_do = [], []
     for task in plan.tasks:
+        methods.check_for(task.method.recipe, dataset.kind, task.changed)
         asked = task.record(dataset)
         found = plan.folder.run_record(*task.key)
         if found is not None and not found.asks_for_the_same(asked) and _is_begun(task.folder):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from manylabel import data, methods, metrics
-from manylabel.data.dataset import DataSet
+from manylabel.data.dataset import DataSet, Kind
 from manylabel.data.splits import stratified
 from manylabel.errors import ManyLabelError
 from manylabel.metrics.report import LOWER_IS_BETTER, Protocol
@@ -127,16 +127,17 @@ class Search:
     @cached_property
     def problems(self) -> tuple[Problem, ...]:
         """Every data set with every split and seed; test rows are in none of them."""
-        made = []
+        made, recipe = [], methods.get(self.method, **self.settings).recipe
         for name in self.data:
             dataset = data.load(name, self.data_dir)
+            methods.check_for(recipe, dataset.kind, self.settings)
             for split in self.splits:
                 rows = without_test_rows(dataset, split)
                 made += [Problem(dataset.name, split, seed, rows) for seed in self.seeds]
         return tuple(made)
 
     @property
-    def kinds(self) -> set[str]:
+    def kinds(self) -> set[Kind]:
         """The kinds of settings that the data sets need."""
         return {"images" if problem.dataset.kind == "images" else "vectors" for problem in self.problems}
 
@@ -144,8 +145,8 @@ class Search:
     def choices(self) -> Space:
         """What is searched."""
         if self.space is not None:
-            return read_space(self.space, self.method)
-        return default_space(self.method, self.kinds)
+            return read_space(self.space, self.method, self.settings)
+        return default_space(self.method, self.kinds, self.settings)
 
     @property
     def recipe(self) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from manylabel import methods
+from manylabel.data.dataset import Kind
 from manylabel.errors import ManyLabelError
+from manylabel.methods.recipe import KINDS
 from manylabel.study.records import flattened
 
 if TYPE_CHECKING:
@@ -81,8 +83,15 @@ class Choice(BaseModel):
 Space: TypeAlias = dict[str, Choice]
 
 
-def default_space(method: str, kinds: set[str]) -> Space:
-    """The space of a recipe for data of some kinds: that of its family, and what the recipe has more.
+def default_space(method: str, kinds: set[Kind], settings: Mapping[str, Any]) -> Space:
+    """The space of a recipe for data of some kinds: what every recipe, its family and it alone have to set.
+
+    Parameters
+    ----------
+    method : str
+    kinds : set of "vectors", "images"
+    settings : mapping
+        Replaces settings of the recipe, and is not searched.
 
     Raises
     ------
@@ -91,13 +100,14 @@ def default_space(method: str, kinds: set[str]) -> Space:
     """
     source = resources.files("manylabel.study").joinpath("search_spaces.toml").read_text(encoding="utf-8")
     tables = tomllib.loads(source)
-    recipe = methods.get(method).recipe
-    found = _checked("search_spaces.toml", tables.get(recipe.family, {}) | tables.get(method, {}))
-    settings = flattened(recipe.model_dump())
+    recipe = methods.get(method, **settings).recipe
+    named: dict[str, Any] = {}
+    for table in ("every recipe", recipe.family, method):
+        named |= tables.get(table, {})
     space = {
         name: choice
-        for name, choice in found.items()
-        if _fits(name, kinds, settings) and _has(method, name, choice)
+        for name, choice in _checked("search_spaces.toml", named).items()
+        if name not in settings and _fits(name, choice, method, kinds, settings)
     }
     if not space:
         hint = "Say what to search with --space FILE.toml."
@@ -105,7 +115,7 @@ def default_space(method: str, kinds: set[str]) -> Space:
     return space
 
 
-def read_space(path: Path, method: str) -> Space:
+def read_space(path: Path, method: str, settings: Mapping[str, Any]) -> Space:
     """The space of a TOML file, such as ``"classify.stage.lr" = { low = 1e-4, high = 1e-2, log = true }``.
 
     Raises
@@ -123,17 +133,18 @@ def read_space(path: Path, method: str) -> Space:
         raise ManyLabelError(str(path), "at least one setting", "none")
     for name, choice in space.items():
         for value in choice.ends:
-            methods.get(method, **{name: value})
+            methods.get(method, **{**settings, name: value})
     return space
 
 
-def recipe_values(space: Space, recipe: Mapping[str, Any], kinds: set[str]) -> dict[str, Any] | None:
+def recipe_values(space: Space, recipe: Mapping[str, Any], kinds: set[Kind]) -> dict[str, Any] | None:
     """The recipe's own values as a trial keeps them; None where the space or the kinds do not agree on one."""
-    settings = flattened(recipe)
-    values = {}
+    flat, values = flattened(recipe), {}
     for name, choice in space.items():
-        found = [settings.get(place) for place in _places(name, kinds, settings)]
-        value = choice.encoded(found[0]) if found else None
+        section = name.partition(".")[0]
+        having = [kind for kind in sorted(kinds) if recipe[kind].get(section) is not None]
+        found = [flat.get(place) for place in ([f"{kind}.{name}" for kind in having] or [name])]
+        value = choice.encoded(found[0])
         if value is None or any(other != found[0] for other in found):
             return None
         values[name] = value
@@ -159,26 +170,20 @@ def _checked(who: str, table: Mapping[str, Any]) -> Space:
     return space
 
 
-def _places(name: str, kinds: set[str], settings: Mapping[str, Any]) -> list[str]:
-    """Where a setting is, for those of the kinds that have its section."""
-    if name in settings:
-        return [name]
-    section = name.partition(".")[0]
-    having = [kind for kind in sorted(kinds) if any(s.startswith(f"{kind}.{section}.") for s in settings)]
-    return [f"{kind}.{name}" for kind in having]
-
-
-def _fits(name: str, kinds: set[str], settings: Mapping[str, Any]) -> bool:
-    """Whether a setting is of any use to data of these kinds."""
-    head = name.partition(".")[0]
-    if head in ("vectors", "images"):
-        return head in kinds
-    return bool(_places(name, kinds, settings)) or not _places(name, {"vectors", "images"}, settings)
-
-
-def _has(method: str, name: str, choice: Choice) -> bool:
+def _fits(name: str, choice: Choice, method: str, kinds: set[Kind], settings: Mapping[str, Any]) -> bool:
+    """Whether a recipe has the section of a setting for data of one of these kinds, and takes all values."""
+    head, _, rest = name.partition(".")
+    prefixed = head in KINDS
+    section = rest.partition(".")[0] if prefixed else head
+    recipe = methods.get(method, **settings).recipe
+    places = [kind for kind in kinds if kind == head or not prefixed]
+    if all(getattr(recipe.settings(kind), section, None) is None for kind in places):
+        return False
     try:
-        methods.get(method, **{name: choice.ends[0]})
+        for value in choice.ends:
+            changed = methods.get(method, **{**settings, name: value}).recipe
+            for kind in kinds:
+                changed.check(kind)
     except ManyLabelError:
         return False
     return True

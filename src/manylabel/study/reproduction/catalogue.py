@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from manylabel import methods
 from manylabel.errors import ManyLabelError, did_you_mean
+from manylabel.methods.recipe import KINDS
 from manylabel.study.reproduction.contests import contests
 from manylabel.study.reproduction.definition import Axis, Point, Reproduction
 from manylabel.study.reproduction.entries import beside
@@ -290,10 +291,15 @@ def _number(x: float) -> float | int:
 
 
 def _of_length(method: str, epochs: int) -> str:
-    recipe = methods.get(Variant.parse(method).method).recipe.model_dump()
-    if "pretrain" in recipe["vectors"] and recipe["vectors"]["pretrain"] is not None:
-        return _with(method, {"pretrain.stage.epochs": epochs, "classify.encoder_rate": 0})
-    return _with(method, {"classify.stage.epochs": epochs, "classify.stage.ema": None})
+    recipe = methods.get(Variant.parse(method).method).recipe
+    pretrained = [kind for kind in KINDS if getattr(getattr(recipe, kind), "pretrain", None) is not None]
+    settings: dict[str, object] = {}
+    if not pretrained:
+        settings = {"classify.stage.epochs": epochs, "classify.stage.ema": None}
+    for kind in pretrained:
+        prefix = "" if len(pretrained) == len(KINDS) else f"{kind}."
+        settings |= {f"{prefix}pretrain.stage.epochs": epochs, f"{prefix}classify.encoder_rate": 0}
+    return _with(method, settings)
 
 
 def _probes(name: str, about: str, table: str, losses: dict[str, str]) -> Reproduction:
