@@ -20,7 +20,8 @@ from manylabel.methods.logit import LogitMethod
 from manylabel.methods.mpvae import MPVAEMethod, MPVAERecipe
 from manylabel.methods.neighbours import NeighbourScorer, WithNeighbours
 from manylabel.methods.rbcc import RBCCMethod, RBCCRecipe
-from manylabel.methods.recipe import PAPER, AnyRecipe, Recipe, check_for, load, names, read, short_name
+from manylabel.methods.recipe import AnyRecipe, Recipe
+from manylabel.methods.recipe_files import PAPER, check_for, load, names, read, short_name
 from manylabel.methods.scorer import NetworkScorer, Scorer
 from manylabel.methods.vectors import VectorMethod, VectorScorer
 from manylabel.training import checkpoint
