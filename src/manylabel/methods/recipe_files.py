@@ -149,15 +149,7 @@ def load(table: dict[str, Any], schema: type[AnyRecipe], overrides: Mapping[str,
     try:
         return schema.model_validate(table)
     except ValidationError as error:
-        first = error.errors()[0]
-        kind, section, *rest = (*map(str, first["loc"]), "")
-        opened = next((s for s in overrides if section in s.split(".")[:2]), None)
-        if first["type"] == "missing" and rest and opened and (kind, section) not in sections:
-            needed = ".".join([section, *rest]).rstrip(".")
-            hint = f"The recipe has no {section}; take one that has, or give all of its settings."
-            raise ManyLabelError(f"method {name}, {kind}", f"{needed} as well", repr(opened), hint) from None
-        place = ".".join(str(part) for part in first["loc"])
-        raise ManyLabelError(f"method {name}, {place}", *_explained(first)) from None
+        raise _refusal(name, error.errors()[0], overrides, sections) from None
 
 
 def check_for(recipe: AnyRecipe, kind: Kind, settings: Iterable[str]) -> None:
@@ -186,15 +178,26 @@ def check_for(recipe: AnyRecipe, kind: Kind, settings: Iterable[str]) -> None:
             raise ManyLabelError(who, f"a setting that it has for {own}", repr(setting), hint)
 
 
-def _explained(error: ErrorDetails) -> tuple[str, str]:
+def _refusal(
+    name: str, error: ErrorDetails, overrides: Mapping[str, Any], sections: set[tuple[str, str]]
+) -> ManyLabelError:
     """What was expected and what came, of a setting that a recipe does not take."""
+    place = [str(part) for part in error["loc"]]
     if error["type"] == "missing":
-        return "a value", "none"
-    if error["type"] == "extra_forbidden":
-        return "no setting of this name", repr(error["input"])
+        section = place[1] if len(place) > 2 else None
+        opened = next((setting for setting in overrides if section in setting.split(".")[:2]), None)
+        if section is None or opened is None or (place[0], section) in sections:
+            return ManyLabelError(f"method {name}, {'.'.join(place)}", "a value", "none")
+        needed = ".".join(place[1:])
+        hint = f"The recipe has no {section}; take one that has, or give all of its settings."
+        return ManyLabelError(f"method {name}, {place[0]}", f"{needed} as well", repr(opened), hint)
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    got = "other values" if isinstance(error["input"], dict) else repr(error["input"])
-    return message[:1].lower() + message[1:], got
+    expected, got = message[:1].lower() + message[1:], repr(error["input"])
+    if error["type"] == "extra_forbidden":
+        expected = "no setting of this name"
+    elif isinstance(error["input"], dict):
+        got = "other values"
+    return ManyLabelError(f"method {name}, {'.'.join(place)}", expected, got)
 
 
 _FIXED = ("name", "family", "about", "source", "expected", *KINDS)  # no settings by themselves
