@@ -191,11 +191,12 @@ class AnyRecipe(Model):
         return settings.neighbours if isinstance(settings, KindSettings) else None
 
     def check(self, kind: Kind) -> None:
-        """Refuse settings that cannot be trained together on data of one kind.
+        """Refuse settings that cannot be trained together on data of one kind; families that have such say which.
 
         Raises
         ------
         ManyLabelError
+            Names the kind of data, what was expected and the setting.
         """
 
     @property

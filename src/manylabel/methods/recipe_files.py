@@ -166,6 +166,7 @@ def check_for(recipe: AnyRecipe, kind: Kind, settings: Iterable[str]) -> None:
     Raises
     ------
     ManyLabelError
+        Names the kind of data, what was expected and the setting.
     """
     recipe.check(kind)
     own, other = "images" if kind == "images" else "vectors", "vectors" if kind == "images" else "images"
