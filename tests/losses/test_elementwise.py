@@ -81,6 +81,18 @@ def test_each_power_is_right_to_the_last_digits_and_nan_stays():
 
 
 @shapes
+def test_rows_without_their_direction(draw, shape):
+    """What is left is a thousandth of what was taken off; a row of zeros has no direction."""
+    z = draw(*shape)
+    z[0] = 0
+    along, across = 1000 * z, draw(*shape)
+    expected, got = both(elementwise.project_rows, along + across, z, draw(shape[0]))
+    torch.testing.assert_close(got[1], expected[1], rtol=1e-5, atol=1e-3)
+    left = torch.linalg.vecdot(got[1].double(), z.double()).abs()
+    assert float(left.max()) <= 1e-4 * shape[1] ** 0.5
+
+
+@shapes
 def test_slopes(draw, shape):
     m, n = shape
     assert_same_sums(both(elementwise.softmax_slopes, exponents(draw, m, n), draw(m), draw(n)))

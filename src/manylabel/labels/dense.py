@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -55,7 +56,7 @@ class DenseLabels(LabelMatrix):
         return self._converted
 
     def sparse(self) -> SparseLabels:
-        flat = self.Y.reshape(-1).nonzero().squeeze(1)
+        flat = _places(self.Y.reshape(-1))
         rows = flat.div(max(self.n_labels, 1), rounding_mode="floor")
         weights = self.Y.reshape(-1)[flat] if self.Y.is_floating_point() else None
         if weights is not None and bool((weights == 1).all()):
@@ -93,3 +94,10 @@ class DenseLabels(LabelMatrix):
 
     def row_hashes(self) -> Tensor:
         return (self.Y.bool() * label_hashes(self.n_labels, self.device)).sum(1)
+
+
+def _places(entries: Tensor) -> Tensor:
+    """Where entries are not 0; NumPy is several times faster for bytes of 0 or 1, where it can reach them."""
+    if entries.device.type == "cpu" and entries.dtype in (torch.bool, torch.uint8):
+        return torch.from_numpy(np.flatnonzero(entries.numpy().view(np.bool_)))
+    return entries.nonzero().squeeze(1)

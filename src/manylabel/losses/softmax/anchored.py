@@ -15,9 +15,9 @@ from torch.autograd.function import once_differentiable
 
 from manylabel.losses.blocks import each_block, for_blocks, threads_of
 from manylabel.losses.precision import full_precision, working_dtype
-from manylabel.losses.softmax.elementwise import raised
+from manylabel.losses.softmax.elementwise import project_rows, raised
 from manylabel.losses.softmax.job import LN2, OWN, Job, Sums, without_own
-from manylabel.losses.softmax.rows import ALL, Rows, Scratch, block_shape, remove_direction, tile_shape, tiles
+from manylabel.losses.softmax.rows import ALL, Rows, Scratch, block_shape, tile_shape, tiles
 from manylabel.losses.softmax.weights import LabelWeights, TileWeights
 
 _STRETCH = 12  # tiles whose sums of candidates are added up before they join the others
@@ -39,7 +39,9 @@ class Anchored(torch.autograd.Function):
         else:  # it cuts the rows into tiles of its own
             height = max(-(-len(x) // threads_of(x.device)), 1)
         each_block(walk.visit, tiles(0, len(x), height), x.device)
-        ctx.job, ctx.dtypes, ctx.rows = job, (x.dtype, keys.dtype), (anchors, candidates)
+        ctx.dtypes = x.dtype, keys.dtype
+        if want_keys:
+            ctx.job, ctx.rows = job, (anchors, candidates)
         ctx.save_for_backward(walk.slope, *((walk.lse, walk.totals, walk.scale) if want_keys else ()))
         ctx.mark_non_differentiable(walk.totals)
         return walk.values, walk.totals
@@ -149,9 +151,8 @@ class _Walk:
             return
         slope, temperature = self.slope[rows], self.job.temperature
         if self.anchors.inverse is not None:  # leave out what would lengthen the row
-            remove_direction(slope, z)
             factor = self.anchors.slope(rows).mul_(1 / temperature)
-            slope.mul_((factor if scale is None else factor * scale)[:, None])
+            project_rows(slope, z, factor if scale is None else factor * scale)
         else:
             slope.mul_(1 / temperature if scale is None else (scale / temperature)[:, None])
 
@@ -169,8 +170,9 @@ def scan(
     sums = Sums(z, bounded, average, weights is not None)
     width = block_shape(len(z), candidates.n, z.device)[1]
     scratch = Scratch((len(z), width), z)
+    stretch = _STRETCH if candidates.n > 3 * _STRETCH * width else candidates.n
     for number, columns in enumerate(tiles(0, candidates.n, width)):
-        first = number % _STRETCH == 0
+        first = number % stretch == 0
         if first:
             sums.begin_stretch()
         k = candidates.tile(columns)

@@ -20,6 +20,7 @@ _C = tuple(
     F(c) for c in (1.0, 0.693147182, 0.240226462, 0.0555033594, 0.00961817142, 0.00133993162, 0.000154034729)
 )
 _C0, _C1, _C2, _C3, _C4, _C5, _C6 = _C
+_TINY = np.finfo(F).tiny
 _LOWEST = F(-126.0)  # smaller exponents count as this one: 1e-38
 
 _compiled = numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz"})
@@ -63,6 +64,23 @@ def row_norms(x, norms):
         for j in range(x.shape[1]):
             total += x[i, j] * x[i, j]
         norms[i] = np.sqrt(total)
+
+
+@_compiled
+def project_rows(g, z, factors):
+    for i in range(g.shape[0]):
+        length = along = F(0)
+        for j in range(g.shape[1]):
+            length += z[i, j] * z[i, j]
+            along += g[i, j] * z[i, j]
+        length = max(length, _TINY)
+        share, along = along / length, F(0)
+        for j in range(g.shape[1]):
+            g[i, j] -= share * z[i, j]
+            along += g[i, j] * z[i, j]
+        share = along / length
+        for j in range(g.shape[1]):
+            g[i, j] = factors[i] * (g[i, j] - share * z[i, j])
 
 
 @_compiled

@@ -26,6 +26,21 @@ def row_norms(x: Tensor, dtype: torch.dtype) -> Tensor:
     return norms
 
 
+def project_rows(g: Tensor, z: Tensor, factors: Tensor) -> Tensor:
+    """Take off each row of g (n, D), in place, what points along the row of z, and multiply by its factor.
+
+    What is left is often a small part of g, so the rounding of what was taken off counts: hence twice, and
+    with the length of z as it is instead of 1.
+    """
+    if z.is_contiguous() and g.is_contiguous() and (fast := _compiled(g)) is not None:
+        fast.project_rows(g.numpy(), z.numpy(), factors.numpy())
+        return g
+    length = torch.linalg.vecdot(z, z).clamp_min_(torch.finfo(z.dtype).tiny)
+    for _ in range(2):
+        g.addcmul_(z, torch.linalg.vecdot(g, z).div_(length)[:, None], value=-1)
+    return g.mul_(factors[:, None])
+
+
 def add_powers(s: Tensor, sums: Tensor) -> None:
     """Replace a tile (m, n) by its powers of two and add their row sums to ``sums`` (m,)."""
     if (fast := _compiled(s)) is not None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from manylabel.labels import LabelMatrix
-from manylabel.losses.softmax.elementwise import row_norms
+from manylabel.losses.softmax.elementwise import project_rows, row_norms
 
 SMALLEST_NORM = 1e-12
 _SMALL = 1 << 20  # numbers
@@ -89,7 +89,7 @@ class Rows:
         if self.inverse is None or self.norms is None:
             return g
         z = self.tile(rows) if z is None else z
-        return remove_direction(g, z).mul_(self.slope(rows)[:, None])
+        return project_rows(g, z, self.slope(rows))
 
     def slope(self, rows: slice) -> Tensor:
         """``1 / ||x||``, and 0 for a row of zeros, which has no direction to turn."""
@@ -97,18 +97,6 @@ class Rows:
         assert self.inverse is not None
         slope: Tensor = self.norms[rows] * self.inverse[rows]
         return slope.mul_(self.inverse[rows])
-
-
-def remove_direction(g: Tensor, z: Tensor) -> Tensor:
-    """Take off each row of g, in place, what points along the row of z.
-
-    What is left is often a small part of g, so the rounding of what was taken off counts: hence twice, and
-    with the length of z as it is instead of 1.
-    """
-    length = torch.linalg.vecdot(z, z).clamp_min_(torch.finfo(z.dtype).tiny)
-    for _ in range(2):
-        g.addcmul_(z, torch.linalg.vecdot(g, z).div_(length)[:, None], value=-1)
-    return g
 
 
 def tiles(start: int, stop: int, width: int) -> Iterator[slice]:
@@ -129,7 +117,7 @@ def block_shape(n_rows: int, n_columns: int, device: torch.device) -> tuple[int,
     if device.type != "cpu":
         return tile_shape(n_rows, n_columns, device)
     height = even(n_rows, 512)
-    return height, even(n_columns, max((1 << 16) // height, height))
+    return height, even(n_columns, max((1 << 17) // height, height))
 
 
 def even(n: int, most: int) -> int:
