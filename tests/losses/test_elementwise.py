@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from manylabel import LabelMatrix, losses
+from manylabel import LabelMatrix, fast, losses
 from manylabel.losses import blocks
 from manylabel.losses.softmax import Overlaps, elementwise
 
@@ -24,10 +24,10 @@ def draw():
 def both(function, *arguments):
     """What torch and what compiled code make of copies of the same arguments, which they may overwrite."""
     made = []
-    for use in (lambda: None, elementwise._module.__wrapped__):
+    for use in (lambda _: None, fast.compiled):
         copies = [copied(a) for a in arguments]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(elementwise, "_module", use)
+            patch.setattr(elementwise, "compiled", use)
             result = function(*copies)
         made.append([result, *copies])
     return made
@@ -90,6 +90,22 @@ def test_rows_without_their_direction(draw, shape):
     torch.testing.assert_close(got[1], expected[1], rtol=1e-5, atol=1e-3)
     left = torch.linalg.vecdot(got[1].double(), z.double()).abs()
     assert float(left.max()) <= 1e-4 * shape[1] ** 0.5
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_rows_finished_by_label_sums(draw, weighted):
+    """Scores are the rows' products with the weighted sums of their labels; a row without labels has 0."""
+    Y = torch.rand(40, 6) < 0.4
+    Y[3] = False
+    lists = LabelMatrix.of(Y).sparse()
+    lists = lists.with_entries(torch.rand(len(lists.columns))) if weighted else lists
+    slope, z, sums = draw(40, 33), draw(40, 33), draw(6, 33)
+    shares, factors = draw(40), draw(40)
+    pull = lists.dense() @ sums
+    expected = elementwise.project_rows(shares[:, None] * slope - pull, z, factors)
+    scores = elementwise.finish_by_labels(slope, z, lists, sums, shares, factors)
+    torch.testing.assert_close(scores, (z * pull).sum(1), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(slope, expected, rtol=1e-5, atol=1e-5)
 
 
 @shapes

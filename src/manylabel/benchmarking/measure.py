@@ -21,6 +21,7 @@ _SHORTEST = 0.05  # seconds of one sample; quicker functions are repeated within
 def seconds(functions: Mapping[str, Callable[[], object]], threads: int) -> dict[str, float]:
     """Seconds a call of each function takes: the smallest of several samples, taken in turn.
 
+    The order is turned round from one turn to the next, so that none always meets the caches that a certain other left.
     With one thread the time of the processor is taken, which a busy machine hardly disturbs; with more, the
     time of the clock.
     """
@@ -34,11 +35,11 @@ def seconds(functions: Mapping[str, Callable[[], object]], threads: int) -> dict
         calls[name] = max(1, round(_SHORTEST / (time.perf_counter() - began)))
         best[name] = float("inf")
     started = time.perf_counter()
-    for _ in range(_ROUNDS):
-        for name, function in functions.items():
+    for turn in range(_ROUNDS):
+        for name in sorted(functions, reverse=bool(turn % 2)):
             began = clock()
             for _ in range(calls[name]):
-                function()
+                functions[name]()
             best[name] = min(best[name], (clock() - began) / calls[name])
         if time.perf_counter() - started > _SECONDS:
             break

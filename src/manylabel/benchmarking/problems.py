@@ -32,8 +32,9 @@ class Shape:
     per_row: float
 
     def tiny(self) -> Shape:
-        """A shape whose loss takes no time, to load what a first call loads."""
-        return replace(self, rows=128, candidates=min(self.candidates, 256), labels=16, per_row=2.0)
+        """A shape whose loss takes no time, to load what a first call loads; labels are listed where this one's are."""
+        rows, labels = min(self.rows, 256), min(self.labels, 512)
+        return replace(self, rows=rows, candidates=min(self.candidates, 2 * rows), labels=labels, per_row=2.0)
 
 
 @dataclass(frozen=True)

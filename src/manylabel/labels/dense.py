@@ -8,7 +8,7 @@ from torch import Tensor
 
 from manylabel.labels.groups import label_hashes
 from manylabel.labels.matrix import LabelMatrix, RowIndex, row_index
-from manylabel.labels.sparse import SparseLabels, offsets_of
+from manylabel.labels.sparse import SparseLabels, split_rows
 
 # Entries; below this, products with the dense matrix are cheaper than listing its labels.
 _COMPACT_FROM = 1 << 16
@@ -56,14 +56,12 @@ class DenseLabels(LabelMatrix):
         return self._converted
 
     def sparse(self) -> SparseLabels:
-        flat = _places(self.Y.reshape(-1))
-        rows = flat.div(max(self.n_labels, 1), rounding_mode="floor")
-        weights = self.Y.reshape(-1)[flat] if self.Y.is_floating_point() else None
+        entries = self.Y.reshape(-1)
+        flat = _places(entries)
+        weights = entries[flat] if entries.is_floating_point() else None
         if weights is not None and bool((weights == 1).all()):
             weights = None
-        return SparseLabels(
-            offsets_of(rows, self.n_rows), flat - rows * self.n_labels, weights, self.n_labels
-        )
+        return SparseLabels(*split_rows(flat, self.n_rows, self.n_labels), weights, self.n_labels)
 
     def to(self, device: torch.device | str) -> DenseLabels:
         return DenseLabels(self.Y.to(device))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
+from types import ModuleType
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from manylabel.fast import compiled
 from manylabel.labels.groups import label_hashes
 from manylabel.labels.matrix import LabelMatrix, RowIndex, row_index
 from manylabel.labels.products import LabelSums, RowSums
 
 _BLOCK = 2048  # rows
-_ALL = slice(None)
 
 
 class SparseLabels(LabelMatrix):
@@ -70,17 +70,15 @@ class SparseLabels(LabelMatrix):
 
     def kept(self) -> SparseLabels:
         self._counts = self.label_counts(torch.float64)
-        self._blocks = list(self._made_blocks())
+        if _code(self.device) is None:
+            self._blocks = [(rows, self.take(rows).transposed) for rows in self._stretches()]
         return self
 
-    def _made_blocks(self) -> Iterator[tuple[slice, SparseLabels]]:
-        """The rows of each label, in pieces whose embeddings stay in a cache while they are summed."""
+    def _stretches(self) -> list[slice]:
+        """Rows whose embeddings are summed before they join the others, and stay in a cache meanwhile."""
         if self.n_rows <= 8 * _BLOCK or self.n_labels > _BLOCK or self.device.type != "cpu":
-            yield _ALL, self.transposed
-            return
-        for start in range(0, self.n_rows, _BLOCK):
-            rows = slice(start, start + _BLOCK)
-            yield rows, self.take(rows).transposed
+            return [slice(0, self.n_rows)]
+        return [slice(start, start + _BLOCK) for start in range(0, self.n_rows, _BLOCK)]
 
     def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
         if factors is None:
@@ -88,17 +86,30 @@ class SparseLabels(LabelMatrix):
         return self._label_products(Z, factors)
 
     def _label_products(self, Z: Tensor, factors: Tensor | None) -> Tensor:
-        sums: Tensor | None = None
-        for rows, entries in self._blocks or self._made_blocks():
-            if factors is not None:
-                weights = factors[rows].index_select(0, entries.columns)
-                entries = entries.with_entries(
-                    weights if entries.weights is None else weights * entries.weights
-                )
-            part = entries._row_products(Z[rows])
-            sums = part if sums is None else sums.add_(part)
-        assert sums is not None
+        """``Y^T diag(factors) Z`` without gradient: row after row by compiled code, else label after label."""
+        sums = Z.new_zeros(self.n_labels, Z.shape[1])
+        code = _code(Z.device)
+        for number, rows in enumerate(self._stretches()):
+            some = None if factors is None else factors[rows]
+            part = sums if number == 0 else torch.zeros_like(sums)
+            if code is not None:
+                self.take(rows)._add_label_sums(Z[rows], some, part, code)
+            else:
+                entries = self.take(rows).transposed if self._blocks is None else self._blocks[number][1]
+                if some is not None:
+                    spread = entries.spread_labels(some)
+                    entries = entries.with_entries(
+                        spread if entries.weights is None else spread * entries.weights
+                    )
+                part += entries._row_products(Z[rows])
+            if number:
+                sums += part
         return sums
+
+    def _add_label_sums(self, Z: Tensor, factors: Tensor | None, sums: Tensor, code: ModuleType) -> None:
+        weights = (Z.new_empty(0) if some is None else some.to(Z.dtype) for some in (self.weights, factors))
+        tensors = (self.offsets, self.columns, *weights, Z.detach().contiguous(), sums)
+        code.add_label_sums(*(t.numpy() for t in tensors))
 
     def row_sums(self, M: Tensor) -> Tensor:
         return RowSums.apply(M, self)  # type: ignore[no-any-return, no-untyped-call]
@@ -202,3 +213,21 @@ class SparseLabels(LabelMatrix):
 def offsets_of(sorted_rows: Tensor, n_rows: int) -> Tensor:
     """Where the entries of each row begin, (n_rows + 1,), from the row of each entry in order."""
     return F.pad(torch.bincount(sorted_rows, minlength=n_rows).cumsum(0), (1, 0))
+
+
+def split_rows(flat: Tensor, n_rows: int, n_labels: int) -> tuple[Tensor, Tensor]:
+    """Offsets (n_rows + 1,) and label numbers of ordered places in a flattened (n_rows, n_labels) matrix."""
+    code = _code(flat.device)
+    if code is None:
+        rows = flat.div(max(n_labels, 1), rounding_mode="floor")
+        return offsets_of(rows, n_rows), flat - rows * n_labels
+    offsets = torch.zeros(n_rows + 1, dtype=torch.int32)
+    labels = torch.empty(len(flat), dtype=torch.int32)
+    code.split_rows(flat.numpy(), n_labels, offsets.numpy(), labels.numpy())
+    return offsets, labels
+
+
+def _code(device: torch.device) -> ModuleType | None:
+    if device.type != "cpu" or torch.compiler.is_compiling():
+        return None
+    return compiled("manylabel.labels.compiled")

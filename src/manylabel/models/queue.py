@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import DenseLabels, LabelMatrix, Labels, PackedLabels, SummedLabels
-
-_FEW = 64  # labels
 
 
 class LabelQueue(nn.Module):
@@ -120,9 +119,10 @@ class LabelQueue(nn.Module):
     def label_sums(self, keys: Tensor, labels: Labels) -> tuple[Tensor, Tensor]:
         """Column sums of the labels, and label sums of the keys, of the given rows and the stored ones."""
         counts, sums = _label_sums(keys, LabelMatrix.of(labels, who="LabelQueue"))
-        for start in range(0, len(sums), _FEW):
-            part = slice(start, start + _FEW)
-            sums[part] += self.sums[part]  # a few labels at a time: the stored ones are float64
+        if sums.device.type == "cpu":  # NumPy makes no copy of either in the other's type
+            np.add(sums.numpy(), self.sums.numpy(), out=sums.numpy(), casting="same_kind")
+        else:
+            sums += self.sums
         return counts + self.counts, sums
 
     @torch.no_grad()

@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from manylabel.losses.blocks import each_block, for_blocks, threads_of
 from manylabel.losses.precision import full_precision, working_dtype
-from manylabel.losses.softmax.elementwise import project_rows, raised
+from manylabel.losses.softmax.elementwise import finish_by_labels, project_rows, raised
 from manylabel.losses.softmax.job import LN2, OWN, Job, Sums, without_own
 from manylabel.losses.softmax.rows import ALL, Rows, Scratch, block_shape, tile_shape, tiles
 from manylabel.losses.softmax.weights import LabelWeights, TileWeights
@@ -123,16 +123,22 @@ class _Walk:
 
     def _label_scores(self, weights: LabelWeights, z: Tensor, rows: slice, mass: Tensor) -> Tensor:
         """``sum_a w_ia exponent_ia`` from label sums, (rows,); finishes the slopes on the way."""
+        lists, slope = weights.weighted(rows, z.dtype), None if self.slope is None else self.slope[rows]
+        if slope is not None and weights.own is None and self.anchors.inverse is not None:
+            shares = _share(weights.totals[rows], mass)
+            score = finish_by_labels(slope, z, lists.sparse(), self.label_sums, shares, self._factors(rows))
+            if score is not None:
+                return score.mul_(self.job.factor)
         score = torch.empty_like(mass)
         for few in tiles(0, len(z), _FEW):
             part = slice(rows.start + few.start, rows.start + few.stop)
-            pull = weights.pull(part, self.label_sums)
+            pull = lists.take(few).row_sums(self.label_sums)
             if weights.own is not None:
                 assert self.job.own is not None
                 own = slice(self.job.own + part.start, self.job.own + part.stop)
                 pull -= weights.own[part, None] * self.candidates.tile(own)
             score[few] = torch.linalg.vecdot(z[few], pull)
-            if self.slope is not None:
+            if slope is not None:
                 self._finish(part, z[few], mass[few], weights.totals[part], None, pull)
         return score.mul_(self.job.factor)
 
@@ -141,8 +147,7 @@ class _Walk:
     ) -> None:
         """Turn sums of candidates into the gradient of each value with respect to its own row of x."""
         assert self.slope is not None
-        share = totals / mass.clamp_min(torch.finfo(z.dtype).tiny)
-        self.slope[rows].mul_(share[:, None]).sub_(pull)
+        self.slope[rows].mul_(_share(totals, mass)[:, None]).sub_(pull)
         self._project(rows, z, scale)
 
     def _project(self, rows: slice, z: Tensor, scale: Tensor | None) -> None:
@@ -151,10 +156,19 @@ class _Walk:
             return
         slope, temperature = self.slope[rows], self.job.temperature
         if self.anchors.inverse is not None:  # leave out what would lengthen the row
-            factor = self.anchors.slope(rows).mul_(1 / temperature)
+            factor = self._factors(rows)
             project_rows(slope, z, factor if scale is None else factor * scale)
         else:
             slope.mul_(1 / temperature if scale is None else (scale / temperature)[:, None])
+
+    def _factors(self, rows: slice) -> Tensor:
+        """From gradients with respect to exponents' normalised rows to those with respect to rows of x."""
+        return self.anchors.slope(rows).mul_(1 / self.job.temperature)
+
+
+def _share(totals: Tensor, mass: Tensor) -> Tensor:
+    """From the sum of candidates to what the anchor's weights make of their average."""
+    return totals / mass.clamp_min(torch.finfo(mass.dtype).tiny)
 
 
 def scan(

@@ -66,21 +66,39 @@ def row_norms(x, norms):
         norms[i] = np.sqrt(total)
 
 
+@_inlined
+def project_row(g, z, factor):
+    length = along = 0.0
+    for j in range(len(g)):
+        x = np.float64(z[j])
+        length += x * x
+        along += x * g[j]
+    share = along / max(length, _TINY)
+    for j in range(len(g)):
+        g[j] = factor * (g[j] - share * z[j])
+
+
 @_compiled
 def project_rows(g, z, factors):
     for i in range(g.shape[0]):
-        length = along = F(0)
-        for j in range(g.shape[1]):
-            length += z[i, j] * z[i, j]
-            along += g[i, j] * z[i, j]
-        length = max(length, _TINY)
-        share, along = along / length, F(0)
-        for j in range(g.shape[1]):
-            g[i, j] -= share * z[i, j]
-            along += g[i, j] * z[i, j]
-        share = along / length
-        for j in range(g.shape[1]):
-            g[i, j] = factors[i] * (g[i, j] - share * z[i, j])
+        project_row(g[i], z[i], factors[i])
+
+
+@_compiled
+def finish_by_labels(slope, z, offsets, labels, weights, label_sums, shares, factors, scores):
+    pull = np.empty(z.shape[1], F)
+    for i in range(len(z)):
+        pull[:] = F(0)
+        for entry in range(offsets[i], offsets[i + 1]):
+            weight, of_label = weights[entry], label_sums[labels[entry]]
+            for j in range(len(pull)):
+                pull[j] += weight * of_label[j]
+        score, g = F(0), slope[i]
+        for j in range(len(pull)):
+            score += z[i, j] * pull[j]
+            g[j] = shares[i] * g[j] - pull[j]
+        scores[i] = score
+        project_row(g, z[i], factors[i])
 
 
 @_compiled

@@ -5,15 +5,16 @@ Tiles are overwritten. Compiled code takes float32 on a CPU; everything else goe
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
-from functools import lru_cache
 from types import ModuleType
 
 import torch
 from torch import Tensor
 
+from manylabel.fast import compiled
 from manylabel.labels import SparseLabels
+
+_CODE = "manylabel.losses.softmax.compiled"
 
 
 def row_norms(x: Tensor, dtype: torch.dtype) -> Tensor:
@@ -39,6 +40,27 @@ def project_rows(g: Tensor, z: Tensor, factors: Tensor) -> Tensor:
     for _ in range(2):
         g.addcmul_(z, torch.linalg.vecdot(g, z).div_(length)[:, None], value=-1)
     return g.mul_(factors[:, None])
+
+
+def finish_by_labels(
+    slope: Tensor, z: Tensor, lists: SparseLabels, label_sums: Tensor, shares: Tensor, factors: Tensor
+) -> Tensor | None:
+    """``sum_c w_ic z_i . S_c`` of each row from weighted lists (n, C) and label sums S (C, D), by compiled code alone.
+
+    ``shares_i slope_i - sum_c w_ic S_c``, as :func:`project_rows` leaves it, takes the place of ``slope`` (n, D).
+
+    Returns
+    -------
+    (n,) tensor, or None where there is no compiled code; then nothing is changed
+    """
+    fast = _compiled(z)
+    if fast is None or not all(t.is_contiguous() for t in (slope, z, label_sums)):
+        return None
+    weights = z.new_ones(len(lists.columns)) if lists.weights is None else lists.weights
+    scores, of_lists = z.new_empty(len(z)), (lists.offsets, lists.columns, weights)
+    arrays = (t.numpy() for t in (slope, z, *of_lists, label_sums, shares, factors, scores))
+    fast.finish_by_labels(*arrays)
+    return scores
 
 
 def add_powers(s: Tensor, sums: Tensor) -> None:
@@ -155,7 +177,7 @@ def label_bits(labels: SparseLabels) -> Tensor:
     """Which rows carry each label, a bit for each row, (n_labels, ceil(n_rows / 32)); by compiled code alone."""
     shape = labels.n_labels, -(-labels.n_rows // 32)
     bits = torch.zeros(shape, dtype=torch.uint32, device=labels.device)
-    fast = _module()
+    fast = compiled(_CODE)
     assert fast is not None
     fast.set_bits(labels.offsets.numpy(), labels.columns.numpy(), bits.numpy())
     return bits
@@ -164,7 +186,7 @@ def label_bits(labels: SparseLabels) -> Tensor:
 def shared_labels(labels: SparseLabels, bits: Tensor, n: int) -> Tensor:
     """1 where one of these m rows shares a label with one of n rows, given as bits, else 0: (m, n)."""
     tile = torch.empty(labels.n_rows, n, dtype=torch.float32, device=labels.device)
-    fast = _module()
+    fast = compiled(_CODE)
     assert fast is not None
     fast.mark_shared(labels.offsets.numpy(), labels.columns.numpy(), bits.numpy(), tile.numpy())
     return tile
@@ -172,19 +194,8 @@ def shared_labels(labels: SparseLabels, bits: Tensor, n: int) -> Tensor:
 
 def compiles(dtype: torch.dtype, device: torch.device) -> bool:
     """Whether there is compiled code for such tensors."""
-    return dtype == torch.float32 and device.type == "cpu" and _module() is not None
+    return dtype == torch.float32 and device.type == "cpu" and compiled(_CODE) is not None
 
 
 def _compiled(s: Tensor) -> ModuleType | None:
-    return _module() if compiles(s.dtype, s.device) else None
-
-
-@lru_cache
-def _module() -> ModuleType | None:
-    if importlib.util.find_spec("numba") is None:
-        return None
-    try:
-        from manylabel.losses.softmax import compiled
-    except RuntimeError:  # no folder that can be written to keeps compiled code
-        return None
-    return compiled
+    return compiled(_CODE) if compiles(s.dtype, s.device) else None

@@ -117,7 +117,7 @@ def block_shape(n_rows: int, n_columns: int, device: torch.device) -> tuple[int,
     if device.type != "cpu":
         return tile_shape(n_rows, n_columns, device)
     height = even(n_rows, 512)
-    return height, even(n_columns, max((1 << 17) // height, height))
+    return height, even(n_columns, max((3 << 15) // height, height))
 
 
 def even(n: int, most: int) -> int:

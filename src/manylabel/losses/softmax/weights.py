@@ -127,12 +127,11 @@ class LabelWeights(PairWeights):
         table = self.right.take(columns).columns_first(dtype) * self.per_label.to(dtype)[:, None]
         return self.left.take(rows).row_sums(table)
 
-    def pull(self, rows: slice, label_sums: Tensor) -> Tensor:
-        """``sum_a w_ia k_a`` of some anchors, (rows, D), own pairs included, from ``right^T k``, (C, D)."""
-        left, dtype = self.left.take(rows), label_sums.dtype
+    def weighted(self, rows: slice, dtype: torch.dtype) -> LabelMatrix:
+        """``left_ic per_label_c`` of some anchors, (rows, C)."""
+        left = self.left.take(rows)
         entries, per_label = left.entries(), left.spread_labels(self.per_label.to(dtype))
-        left = left.with_entries(per_label if entries is None else entries.to(dtype) * per_label)
-        return left.row_sums(label_sums)
+        return left.with_entries(per_label if entries is None else entries.to(dtype) * per_label)
 
     def anchor_sums(self, anchors: Tensor) -> Tensor:
         """``diag(per_label) left^T z``, (C, D)."""

@@ -1,0 +1,50 @@
+"""Lists of labels and sums over them: what compiled code and what torch makes of the same labels."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from manylabel.labels import DenseLabels, sparse
+
+pytest.importorskip("numba", reason="compiled sums need the extra 'fast'")
+
+
+def both(question):
+    """The answer of compiled code and that of torch."""
+    answers = [question()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sparse, "compiled", lambda _: None)
+        answers.append(question())
+    return answers
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (40, 7), (20_000, 5)], ids=str)
+@pytest.mark.parametrize("soft", [False, True], ids=["binary", "soft"])
+def test_label_sums(shape, soft):
+    """20 000 rows are summed in stretches; rows and labels without entries are among the others."""
+    Y = torch.rand(shape) < 0.3
+    Y[0], Y[:, 0] = False, False
+    labels = DenseLabels(Y * torch.rand(shape) if soft else Y).sparse()
+    Z, factors = torch.randn(len(Y), 6), torch.randn(len(Y))
+    for question in (lambda: labels.label_sums(Z), lambda: labels.label_sums(Z, factors)):
+        fast, slow = both(question)
+        torch.testing.assert_close(fast, slow, rtol=1e-5, atol=1e-4)
+        torch.testing.assert_close(both(lambda: labels.kept().label_sums(Z))[0], labels.label_sums(Z))
+
+
+def test_label_sums_of_rows_that_lie_apart_in_memory():
+    labels = DenseLabels(torch.rand(30, 4) < 0.5).sparse()
+    Z = torch.randn(6, 30, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(labels.label_sums(Z.T), labels.dense(torch.float64).T @ Z.T)
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (3, 0), (1, 1), (6, 5), (300, 130)], ids=str)
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float32], ids=str)
+def test_lists(shape, dtype):
+    Y = torch.rand(shape) < 0.2
+    Y[-1:] = False
+    fast, slow = both(lambda: DenseLabels(Y.to(dtype)).sparse())
+    assert fast.offsets.tolist() == slow.offsets.tolist()
+    assert fast.columns.tolist() == slow.columns.tolist()
+    assert torch.equal(fast.dense(), Y.float())
