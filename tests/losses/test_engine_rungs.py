@@ -15,7 +15,10 @@ FACTORISED = ("supcon", "all", "mulsupcon", "mulsupcon_weighted")
 @pytest.mark.parametrize("name", FACTORISED)
 @pytest.mark.parametrize("shape", [(9, 14, 5), (1, 1, 3), (70, 600, 12)])
 @pytest.mark.parametrize("temperature", [1.0, 0.1, 0.01])
-def test_flash_is_dense(name, shape, temperature):
+@pytest.mark.parametrize("stretch", [flash._STRETCH, 9])
+def test_flash_is_dense(monkeypatch, name, shape, temperature, stretch):
+    """Also where candidates are taken nine at a time, the last stretch shorter."""
+    monkeypatch.setattr(flash, "_STRETCH", stretch)
     b, n, c = shape
     given = case(name, b, n, c, seed=b)
     needs_attention(given.x)

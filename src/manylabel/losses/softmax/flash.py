@@ -14,8 +14,10 @@ from torch import Tensor
 
 from manylabel.losses.softmax.anchored import Anchored
 from manylabel.losses.softmax.job import LN2, Job, Sums
-from manylabel.losses.softmax.rows import ALL, Rows
+from manylabel.losses.softmax.rows import Rows, tiles
 from manylabel.losses.softmax.weights import LabelWeights, PairWeights
+
+_STRETCH = 1 << 13  # candidates
 
 
 def fits(
@@ -45,13 +47,22 @@ def contrast_flash(
 
 
 def attended(z: Tensor, candidates: Rows, job: Job, average: Tensor | None) -> Sums:
-    """What a walk over all tiles would have summed, the average into the memory given for it."""
+    """What a walk over all tiles would have summed, the average into the memory given for it.
+
+    Attention adds up a stretch of candidates at a time, as the walk does; averages of stretches are averaged by mass.
+    """
     sums = Sums(z, bounded=False, average=average, tiled=False)
-    found, lse = attention(z, candidates.tile(ALL), 1 / job.temperature)
-    if average is not None:
-        average.copy_(found)
+    total: Tensor | None = None
+    for columns in tiles(0, candidates.n, _STRETCH):
+        found, lse = attention(z, candidates.tile(columns), 1 / job.temperature)
+        before, total = total, lse if total is None else torch.logaddexp(total, lse)
+        if average is not None and before is None:
+            average.copy_(found)
+        elif average is not None and before is not None:
+            average.lerp_(found, (lse - total).exp_()[:, None])
+    assert total is not None
     sums.mass.fill_(1)
-    sums.peak = lse.div_(LN2)
+    sums.peak = total / LN2
     return sums
 
 
