@@ -1,4 +1,4 @@
-"""Lists of labels and sums over them: what compiled code and what torch makes of the same labels."""
+"""Label sums: what compiled code and what torch makes of the same labels."""
 
 from __future__ import annotations
 
@@ -37,14 +37,3 @@ def test_label_sums_of_rows_that_lie_apart_in_memory():
     labels = DenseLabels(torch.rand(30, 4) < 0.5).sparse()
     Z = torch.randn(6, 30, dtype=torch.float64, requires_grad=True)
     torch.testing.assert_close(labels.label_sums(Z.T), labels.dense(torch.float64).T @ Z.T)
-
-
-@pytest.mark.parametrize("shape", [(0, 4), (3, 0), (1, 1), (6, 5), (300, 130)], ids=str)
-@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float32], ids=str)
-def test_lists(shape, dtype):
-    Y = torch.rand(shape) < 0.2
-    Y[-1:] = False
-    fast, slow = both(lambda: DenseLabels(Y.to(dtype)).sparse())
-    assert fast.offsets.tolist() == slow.offsets.tolist()
-    assert fast.columns.tolist() == slow.columns.tolist()
-    assert torch.equal(fast.dense(), Y.float())

@@ -222,3 +222,14 @@ def test_some_labels_only():
     labels = LabelMatrix.of(Y).sparse()
     assert labels.occurring().tolist() == [0, 2, 3]
     assert torch.equal(labels.only(torch.tensor([3, 0])).dense(torch.int64), Y[:, [3, 0]])
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (3, 0), (1, 1), (6, 5), (300, 130)], ids=str)
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float32], ids=str)
+def test_lists_of_a_dense_matrix(shape, dtype):
+    Y = torch.rand(shape) < 0.2
+    Y[-1:] = False
+    lists = DenseLabels(Y.to(dtype)).sparse()
+    assert lists.offsets.tolist() == [0, *Y.sum(1).cumsum(0).tolist()]
+    assert lists.columns.tolist() == Y.nonzero()[:, 1].tolist()
+    assert lists.weights is None

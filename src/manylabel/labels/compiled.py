@@ -1,4 +1,4 @@
-"""Lists of labels and sums over them, compiled by Numba for a CPU."""
+"""Sums over lists of labels, compiled by Numba for a CPU."""
 
 from __future__ import annotations
 
@@ -18,15 +18,3 @@ def add_label_sums(offsets, labels, weights, factors, Z, sums):
                 share *= factors[row]
             for j in range(Z.shape[1]):
                 sums[label, j] += share * Z[row, j]
-
-
-@_compiled
-def split_rows(flat, n_labels, offsets, labels):
-    row, stop = 0, n_labels
-    for entry in range(len(flat)):
-        while flat[entry] >= stop:
-            row, stop = row + 1, stop + n_labels
-            offsets[row] = entry
-        labels[entry] = flat[entry] - (stop - n_labels)
-    for later in range(row + 1, len(offsets)):
-        offsets[later] = len(flat)

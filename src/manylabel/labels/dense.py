@@ -8,7 +8,7 @@ from torch import Tensor
 
 from manylabel.labels.groups import label_hashes
 from manylabel.labels.matrix import LabelMatrix, RowIndex, row_index
-from manylabel.labels.sparse import SparseLabels, split_rows
+from manylabel.labels.sparse import SparseLabels
 
 # Entries; below this, products with the dense matrix are cheaper than listing its labels.
 _COMPACT_FROM = 1 << 16
@@ -61,7 +61,9 @@ class DenseLabels(LabelMatrix):
         weights = entries[flat] if entries.is_floating_point() else None
         if weights is not None and bool((weights == 1).all()):
             weights = None
-        return SparseLabels(*split_rows(flat, self.n_rows, self.n_labels), weights, self.n_labels)
+        ends = torch.arange(self.n_rows + 1, device=self.device) * self.n_labels
+        offsets = torch.searchsorted(flat, ends)
+        return SparseLabels(offsets, flat.remainder(max(self.n_labels, 1)), weights, self.n_labels)
 
     def to(self, device: torch.device | str) -> DenseLabels:
         return DenseLabels(self.Y.to(device))

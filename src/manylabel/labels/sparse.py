@@ -215,18 +215,6 @@ def offsets_of(sorted_rows: Tensor, n_rows: int) -> Tensor:
     return F.pad(torch.bincount(sorted_rows, minlength=n_rows).cumsum(0), (1, 0))
 
 
-def split_rows(flat: Tensor, n_rows: int, n_labels: int) -> tuple[Tensor, Tensor]:
-    """Offsets (n_rows + 1,) and label numbers of ordered places in a flattened (n_rows, n_labels) matrix."""
-    code = _code(flat.device)
-    if code is None:
-        rows = flat.div(max(n_labels, 1), rounding_mode="floor")
-        return offsets_of(rows, n_rows), flat - rows * n_labels
-    offsets = torch.zeros(n_rows + 1, dtype=torch.int32)
-    labels = torch.empty(len(flat), dtype=torch.int32)
-    code.split_rows(flat.numpy(), n_labels, offsets.numpy(), labels.numpy())
-    return offsets, labels
-
-
 def _code(device: torch.device) -> ModuleType | None:
     if device.type != "cpu" or torch.compiler.is_compiling():
         return None
