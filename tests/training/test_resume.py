@@ -76,6 +76,15 @@ def test_a_finished_run_is_not_trained_again(whole, tmp_path):
     assert {(p.stage, p.step) for p in seen} == {("finetune", 48)}
 
 
+def test_what_only_pictures_ask_does_not_matter_to_the_checkpoint_of_vectors(tmp_path):
+    fit(tmp_path)
+    seen = []
+    fit(tmp_path, progress=seen.append, **{"images.classify.views.crop": 0.5})
+    assert {(p.stage, p.step) for p in seen} == {("finetune", 48)}
+    with pytest.raises(ManyLabelError, match="one of another"):
+        fit(tmp_path, **{"vectors.classify.views.mask": 0.5})
+
+
 def test_a_process_killed_by_the_system_goes_on(whole, tmp_path):
     process = subprocess.Popen([sys.executable, SCRIPT, tmp_path], env=environment(tmp_path))
     while not (tmp_path / "checkpoint.safetensors").exists():

@@ -57,7 +57,9 @@ def get(name: str, *, encoder: nn.Module | None = None, **overrides: Any) -> Met
     encoder : nn.Module, optional
         A network (B, *shape) -> (B, H) in place of the recipe's, for methods that train an encoder.
     **overrides
-        Settings that replace those of the recipe, by dotted name: ``get("bce", **{"classify.stage.epochs": 5})``.
+        Settings that replace those of the recipe, by dotted name: ``get("bce", **{"classify.stage.epochs": 5})``. A
+        setting of a section that the recipe has for one kind of data alone changes nothing for the other;
+        :func:`check_for` refuses it there.
 
     Raises
     ------

@@ -120,23 +120,18 @@ def start_run(
     stages: tuple[str, ...],
     train: Rows,
     validation: Rows,
+    kind: Kind,
     seed: int,
     folder: Path | None,
     progress: Listener | None,
 ) -> Run:
-    """A run whose checkpoint belongs to what this recipe trains, these rows and this seed."""
+    """A run whose checkpoint belongs to what this recipe trains on this kind of data, these rows and this seed."""
     check_validation(recipe.name, validation)
-    later = {"neighbours"}  # asked after the training
-    text = recipe.model_dump_json(
-        exclude={
-            "name": True,
-            "about": True,
-            "source": True,
-            "expected": True,
-            "vectors": later,
-            "images": later,
-        }
-    )
+    settings = recipe.settings(kind).model_dump_json(
+        exclude={"neighbours"}
+    )  # they are asked after the training
+    rest = {"name", "about", "source", "expected", "vectors", "images"}
+    text = f"{settings}\n{recipe.model_dump_json(exclude=rest)}"
     rows = f"{len(train)} {len(validation)} {train.Y.n_labels} {seed} {getattr(train.X, 'shape', None)}"
     fingerprint = hashlib.sha256(f"{text}\n{rows}".encode()).hexdigest()
     return Run(stages, seed, folder, fingerprint, progress)

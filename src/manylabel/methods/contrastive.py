@@ -193,7 +193,7 @@ class ContrastiveMethod:
     ) -> NetworkScorer:
         self.recipe.check(kind)
         settings = self.recipe.images if kind == "images" else self.recipe.vectors
-        run = start_run(self.recipe, settings.stages, train, validation, seed, folder, progress)
+        run = start_run(self.recipe, settings.stages, train, validation, kind, seed, folder, progress)
         with seeded(seed):
             ready = prepare(self.recipe, self.encoder, train, kind)
             inputs, encoder = ready.inputs, ready.encoder

@@ -127,7 +127,7 @@ class KMCLMethod:
         folder: Path | None = None,
         progress: Listener | None = None,
     ) -> NetworkScorer:
-        run = start_run(self.recipe, self.stages, train, validation, seed, folder, progress)
+        run = start_run(self.recipe, self.stages, train, validation, kind, seed, folder, progress)
         settings = self.recipe.images if kind == "images" else self.recipe.vectors
         mixture = settings.mixture
         with seeded(seed):

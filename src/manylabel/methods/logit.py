@@ -44,7 +44,7 @@ class LogitMethod:
         folder: Path | None = None,
         progress: Listener | None = None,
     ) -> NetworkScorer:
-        run = start_run(self.recipe, self.stages, train, validation, seed, folder, progress)
+        run = start_run(self.recipe, self.stages, train, validation, kind, seed, folder, progress)
         with seeded(seed):
             ready = prepare(self.recipe, self.encoder, train, kind)
             inputs, encoder = ready.inputs, ready.encoder

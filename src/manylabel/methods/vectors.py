@@ -141,7 +141,7 @@ class VectorMethod:
         if kind == "images":
             hint = "Use a method with an encoder of images, such as bce or mulsupcon."
             raise ManyLabelError(f"method {self.name}", "vectors or texts", kind, hint)
-        run = start_run(self.recipe, self.stages, train, validation, seed, folder, progress)
+        run = start_run(self.recipe, self.stages, train, validation, kind, seed, folder, progress)
         settings = self.recipe.vectors
         with seeded(seed):
             inputs = self.inputs(train).to(device())
