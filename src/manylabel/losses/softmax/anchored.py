@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from manylabel.losses.blocks import each_block, for_blocks, threads_of
 from manylabel.losses.precision import full_precision, working_dtype
-from manylabel.losses.softmax.elementwise import finish_by_labels, project_rows, raised
+from manylabel.losses.softmax.elementwise import compiles, finish_by_labels, project_rows, raised
 from manylabel.losses.softmax.job import LN2, OWN, Job, Sums, without_own
 from manylabel.losses.softmax.rows import ALL, Rows, Scratch, block_shape, tile_shape, tiles
 from manylabel.losses.softmax.weights import LabelWeights, TileWeights
@@ -123,16 +123,20 @@ class _Walk:
 
     def _label_scores(self, weights: LabelWeights, z: Tensor, rows: slice, mass: Tensor) -> Tensor:
         """``sum_a w_ia exponent_ia`` from label sums, (rows,); finishes the slopes on the way."""
-        lists, slope = weights.weighted(rows, z.dtype), None if self.slope is None else self.slope[rows]
-        if slope is not None and weights.own is None and self.anchors.inverse is not None:
-            shares = _share(weights.totals[rows], mass)
-            score = finish_by_labels(slope, z, lists.sparse(), self.label_sums, shares, self._factors(rows))
-            if score is not None:
-                return score.mul_(self.job.factor)
+        left, slope = weights.left.take(rows), None if self.slope is None else self.slope[rows]
+        plain = weights.own is None and self.anchors.inverse is not None
+        if slope is not None and plain and compiles(z.dtype, z.device):
+            lists, shares = (
+                weights.weighted(left.sparse(), z.dtype).sparse(),
+                _share(weights.totals[rows], mass),
+            )
+            found = finish_by_labels(slope, z, lists, self.label_sums, shares, self._factors(rows))
+            return found.mul_(self.job.factor)
+        left = weights.weighted(left, z.dtype)
         score = torch.empty_like(mass)
         for few in tiles(0, len(z), _FEW):
             part = slice(rows.start + few.start, rows.start + few.stop)
-            pull = lists.take(few).row_sums(self.label_sums)
+            pull = left.take(few).row_sums(self.label_sums)
             if weights.own is not None:
                 assert self.job.own is not None
                 own = slice(self.job.own + part.start, self.job.own + part.stop)

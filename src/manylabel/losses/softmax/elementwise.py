@@ -44,22 +44,21 @@ def project_rows(g: Tensor, z: Tensor, factors: Tensor) -> Tensor:
 
 def finish_by_labels(
     slope: Tensor, z: Tensor, lists: SparseLabels, label_sums: Tensor, shares: Tensor, factors: Tensor
-) -> Tensor | None:
-    """``sum_c w_ic z_i . S_c`` of each row from weighted lists (n, C) and label sums S (C, D), by compiled code alone.
+) -> Tensor:
+    """``sum_c w_ic z_i . S_c`` of each row from weighted lists (n, C) and label sums S (C, D); by compiled code alone.
 
     ``shares_i slope_i - sum_c w_ic S_c``, as :func:`project_rows` leaves it, takes the place of ``slope`` (n, D).
 
     Returns
     -------
-    (n,) tensor, or None where there is no compiled code; then nothing is changed
+    (n,) tensor
     """
-    fast = _compiled(z)
-    if fast is None or not all(t.is_contiguous() for t in (slope, z, label_sums)):
-        return None
+    fast = compiled(_CODE)
+    assert fast is not None
     weights = z.new_ones(len(lists.columns)) if lists.weights is None else lists.weights
     scores, of_lists = z.new_empty(len(z)), (lists.offsets, lists.columns, weights)
-    arrays = (t.numpy() for t in (slope, z, *of_lists, label_sums, shares, factors, scores))
-    fast.finish_by_labels(*arrays)
+    of_rows = (z.contiguous(), *of_lists, label_sums.contiguous(), shares, factors, scores)
+    fast.finish_by_labels(slope.numpy(), *(t.numpy() for t in of_rows))
     return scores
 
 

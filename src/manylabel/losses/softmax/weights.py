@@ -127,9 +127,8 @@ class LabelWeights(PairWeights):
         table = self.right.take(columns).columns_first(dtype) * self.per_label.to(dtype)[:, None]
         return self.left.take(rows).row_sums(table)
 
-    def weighted(self, rows: slice, dtype: torch.dtype) -> LabelMatrix:
-        """``left_ic per_label_c`` of some anchors, (rows, C)."""
-        left = self.left.take(rows)
+    def weighted(self, left: LabelMatrix, dtype: torch.dtype) -> LabelMatrix:
+        """``left_ic per_label_c`` of some rows of ``left``, (rows, C)."""
         entries, per_label = left.entries(), left.spread_labels(self.per_label.to(dtype))
         return left.with_entries(per_label if entries is None else entries.to(dtype) * per_label)
 
