@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from manylabel.errors import ManyLabelError
 from manylabel.study.plots import FAINT, INK, PALETTE, new_figure, require_matplotlib, short, styled
 from manylabel.study.records import write_atomic
 from manylabel.study.search import Search
+from manylabel.study.search_space import Choice
 from manylabel.study.tables import Cell, Table
 from manylabel.study.tune import PARTS, RECIPE, settings_of, trials_of
 
@@ -150,7 +152,7 @@ def _picture(search: Search, study: optuna.Study, trials: Sequence[Any]) -> byte
             axes = figure.add_subplot(grid[1 + i // COLUMNS, i % COLUMNS])
             _slice(axes, search, trials, name, weights.get(name))
             if i % COLUMNS == 0:
-                axes.set_ylabel(short(search.objective, 24))
+                axes.set_ylabel(fill(search.objective, 24))
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
@@ -169,7 +171,7 @@ def _history(axes: Axes, search: Search, trials: Sequence[Any]) -> None:
         fontweight="bold",
     )
     axes.set_xlabel("trial")
-    axes.set_ylabel(short(search.objective, 24))
+    axes.set_ylabel(fill(search.objective, 24))
     axes.grid(axis="y", color=FAINT)
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3)
 
@@ -183,7 +185,20 @@ def _slice(axes: Axes, search: Search, trials: Sequence[Any], name: str, weight:
         axes.set_xticks(range(len(texts)), [short(text, 14) for text in texts], rotation=20, ha="right")
     elif choice.log:
         axes.set_xscale("log")
+        _label_decades(axes, choice)
     axes.plot(values, [trial.value for trial in trials], "o", color=PALETTE[4], markersize=3.5)
     axes.plot(values[:1], [trials[0].value], "D", color=PALETTE[1], markersize=5.5)
     axes.set_title(short(name, 30) + ("" if weight is None else f" ({weight:.0%})"), fontsize=8)
     axes.grid(axis="y", color=FAINT)
+
+
+def _label_decades(axes: Axes, choice: Choice) -> None:
+    """Numbers at powers of ten, and of a short range at twice and five times them, as settings are written."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    assert choice.low is not None
+    assert choice.high is not None
+    within = (1.0, 2.0, 5.0) if choice.high <= 100 * choice.low else (1.0,)
+    axes.xaxis.set_major_locator(LogLocator(subs=within))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
