@@ -109,10 +109,6 @@ class LabelMatrix(ABC):
         """The same labels in the cheaper layout: lists where the matrix is large and mostly 0."""
         return self
 
-    def kept(self) -> LabelMatrix:
-        """The same labels, prepared once for the many calls that will see them."""
-        return self
-
     def columns_first(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """``Y^T`` as a dense, contiguous (n_labels, n_rows) tensor."""
         return self.dense(dtype).T.contiguous()

@@ -18,7 +18,7 @@ def wrap(Y: Labels, who: str) -> LabelMatrix:
         return Y
     if isinstance(Y, Tensor):
         _check_two_axes(tuple(Y.shape), who)
-        return DenseLabels(Y) if Y.layout == torch.strided else _from_sparse_tensor(Y)
+        return DenseLabels(Y) if Y.layout == torch.strided else _from_sparse_tensor(Y, who)
     if hasattr(Y, "tocsr"):
         csr = Y.tocsr()
         csr.sum_duplicates()
@@ -36,8 +36,9 @@ def wrap(Y: Labels, who: str) -> LabelMatrix:
     return DenseLabels(torch.from_numpy(np.ascontiguousarray(array)))
 
 
-def _from_sparse_tensor(Y: Tensor) -> SparseLabels:
+def _from_sparse_tensor(Y: Tensor, who: str) -> SparseLabels:
     if Y.layout == torch.sparse_csr:
+        _check_columns(Y.col_indices(), Y.shape[1], who)
         return _from_csr(Y.crow_indices(), Y.col_indices(), Y.values(), Y.shape[1])
     coo = (Y if Y.layout == torch.sparse_coo else Y.to_sparse(layout=torch.sparse_coo)).coalesce()
     rows, columns = coo.indices()
@@ -60,3 +61,12 @@ def _check_two_axes(shape: tuple[int, ...], who: str) -> None:
         raise ManyLabelError(
             who, "labels of shape (n_rows, n_labels)", f"shape {tuple(shape)}", "Pass one 0/1 row per sample."
         )
+
+
+def _check_columns(columns: Tensor, n_labels: int, who: str) -> None:
+    """Refuse label numbers that are out of range, which torch lets pass."""
+    if len(columns) and not torch.compiler.is_compiling():
+        low, high = (int(bound) for bound in columns.aminmax())
+        if low < 0 or high >= n_labels:
+            got = f"numbers from {low} to {high}"
+            raise ManyLabelError(who, f"label numbers from 0 to {n_labels - 1}", got)

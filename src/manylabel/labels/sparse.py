@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from manylabel.errors import ManyLabelError
 from manylabel.fast import compiled
 from manylabel.labels.groups import label_hashes
 from manylabel.labels.matrix import LabelMatrix, RowIndex, row_index
@@ -35,8 +36,6 @@ class SparseLabels(LabelMatrix):
         assert len(columns) < 2**31
         self.offsets, self.columns, self.weights = offsets.int(), columns.int(), weights
         self.n_rows, self.n_labels = len(offsets) - 1, n_labels
-        self._blocks: list[tuple[slice, SparseLabels]] | None = None
-        self._counts: Tensor | None = None
 
     @property
     def device(self) -> torch.device:
@@ -63,24 +62,13 @@ class SparseLabels(LabelMatrix):
         )
 
     def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        if self._counts is not None:
-            return self._counts.to(dtype)
         weights = None if self.weights is None else self.weights.to(dtype)
         return torch.bincount(self.columns, weights, self.n_labels).to(dtype)
 
-    def kept(self) -> SparseLabels:
-        self._counts = self.label_counts(torch.float64)
-        if _code(self.device) is None:
-            self._blocks = [(rows, self.take(rows).transposed) for rows in self._stretches()]
-        return self
-
-    def _stretches(self) -> list[slice]:
-        """Rows whose embeddings are summed before they join the others, and stay in a cache meanwhile."""
-        if self.n_rows <= 8 * _BLOCK or self.n_labels > _BLOCK or self.device.type != "cpu":
-            return [slice(0, self.n_rows)]
-        return [slice(start, start + _BLOCK) for start in range(0, self.n_rows, _BLOCK)]
-
     def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
+        if len(Z) != self.n_rows or (factors is not None and len(factors) != self.n_rows):
+            got = f"{tuple(Z.shape)}" if factors is None else f"{tuple(Z.shape)} and {tuple(factors.shape)}"
+            raise ManyLabelError("label sums", f"one embedding for each of {self.n_rows} label rows", got)
         if factors is None:
             return LabelSums.apply(Z, self)  # type: ignore[no-any-return, no-untyped-call]
         return self._label_products(Z, factors)
@@ -88,28 +76,37 @@ class SparseLabels(LabelMatrix):
     def _label_products(self, Z: Tensor, factors: Tensor | None) -> Tensor:
         """``Y^T diag(factors) Z`` without gradient: row after row by compiled code, else label after label."""
         sums = Z.new_zeros(self.n_labels, Z.shape[1])
-        code = _code(Z.device)
-        for number, rows in enumerate(self._stretches()):
+        code = _code_for(Z)
+        for rows in self._stretches():
+            part = torch.zeros_like(sums) if rows.start else sums
             some = None if factors is None else factors[rows]
-            part = sums if number == 0 else torch.zeros_like(sums)
-            if code is not None:
-                self.take(rows)._add_label_sums(Z[rows], some, part, code)
+            if code is None:
+                self.take(rows)._add_by_labels(Z[rows], some, part)
             else:
-                entries = self.take(rows).transposed if self._blocks is None else self._blocks[number][1]
-                if some is not None:
-                    spread = entries.spread_labels(some)
-                    entries = entries.with_entries(
-                        spread if entries.weights is None else spread * entries.weights
-                    )
-                part += entries._row_products(Z[rows])
-            if number:
+                self.take(rows)._add_by_rows(Z[rows], some, part, code)
+            if rows.start:
                 sums += part
         return sums
 
-    def _add_label_sums(self, Z: Tensor, factors: Tensor | None, sums: Tensor, code: ModuleType) -> None:
-        weights = (Z.new_empty(0) if some is None else some.to(Z.dtype) for some in (self.weights, factors))
-        tensors = (self.offsets, self.columns, *weights, Z.detach().contiguous(), sums)
+    def _stretches(self) -> list[slice]:
+        """Rows whose embeddings are summed before they join the others, and stay in a cache meanwhile."""
+        if self.n_rows <= 8 * _BLOCK or self.n_labels > _BLOCK or self.device.type != "cpu":
+            return [slice(0, self.n_rows)]
+        return [slice(start, start + _BLOCK) for start in range(0, self.n_rows, _BLOCK)]
+
+    def _add_by_rows(self, Z: Tensor, factors: Tensor | None, sums: Tensor, code: ModuleType) -> None:
+        of_entries, of_rows = (
+            Z.new_empty(0) if some is None else some.detach().to(Z.dtype) for some in (self.weights, factors)
+        )
+        tensors = (self.offsets, self.columns, of_entries, of_rows, Z.detach().contiguous(), sums)
         code.add_label_sums(*(t.numpy() for t in tensors))
+
+    def _add_by_labels(self, Z: Tensor, factors: Tensor | None, sums: Tensor) -> None:
+        entries = self.transposed
+        if factors is not None:
+            spread = entries.spread_labels(factors)
+            entries = entries.with_entries(spread if entries.weights is None else spread * entries.weights)
+        sums += entries._row_products(Z)
 
     def row_sums(self, M: Tensor) -> Tensor:
         return RowSums.apply(M, self)  # type: ignore[no-any-return, no-untyped-call]
@@ -215,7 +212,9 @@ def offsets_of(sorted_rows: Tensor, n_rows: int) -> Tensor:
     return F.pad(torch.bincount(sorted_rows, minlength=n_rows).cumsum(0), (1, 0))
 
 
-def _code(device: torch.device) -> ModuleType | None:
-    if device.type != "cpu" or torch.compiler.is_compiling():
+def _code_for(Z: Tensor) -> ModuleType | None:
+    """Compiled code that sums such embeddings, if there is any."""
+    exact = Z.dtype in (torch.float32, torch.float64)
+    if not exact or Z.device.type != "cpu" or torch.compiler.is_compiling():
         return None
     return compiled("manylabel.labels.compiled")

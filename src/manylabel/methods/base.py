@@ -127,9 +127,8 @@ def start_run(
 ) -> Run:
     """A run whose checkpoint belongs to what this recipe trains on this kind of data, these rows and this seed."""
     check_validation(recipe.name, validation)
-    settings = recipe.settings(kind).model_dump_json(
-        exclude={"neighbours"}
-    )  # they are asked after the training
+    asked_later = {"neighbours"}
+    settings = recipe.settings(kind).model_dump_json(exclude=asked_later)
     rest = {"name", "about", "source", "expected", "vectors", "images"}
     text = f"{settings}\n{recipe.model_dump_json(exclude=rest)}"
     rows = f"{len(train)} {len(validation)} {train.Y.n_labels} {seed} {getattr(train.X, 'shape', None)}"

@@ -21,6 +21,7 @@ from manylabel.losses.softmax.rows import ALL, Rows, Scratch, block_shape, tile_
 from manylabel.losses.softmax.weights import LabelWeights, TileWeights
 
 _STRETCH = 12  # tiles whose sums of candidates are added up before they join the others
+_ALONE = 3  # stretches that are one sum still, as another one costs memory
 _FEW = 64  # anchors whose label sums are looked up at a time
 
 
@@ -126,17 +127,14 @@ class _Walk:
         left, slope = weights.left.take(rows), None if self.slope is None else self.slope[rows]
         plain = weights.own is None and self.anchors.inverse is not None
         if slope is not None and plain and compiles(z.dtype, z.device):
-            lists, shares = (
-                weights.weighted(left.sparse(), z.dtype).sparse(),
-                _share(weights.totals[rows], mass),
-            )
+            lists = weights.weighted(left.sparse(), z.dtype).sparse()
+            shares = _share(weights.totals[rows], mass)
             found = finish_by_labels(slope, z, lists, self.label_sums, shares, self._factors(rows))
             return found.mul_(self.job.factor)
-        left = weights.weighted(left, z.dtype)
         score = torch.empty_like(mass)
         for few in tiles(0, len(z), _FEW):
             part = slice(rows.start + few.start, rows.start + few.stop)
-            pull = left.take(few).row_sums(self.label_sums)
+            pull = weights.weighted(left.take(few), z.dtype).row_sums(self.label_sums)
             if weights.own is not None:
                 assert self.job.own is not None
                 own = slice(self.job.own + part.start, self.job.own + part.stop)
@@ -188,7 +186,7 @@ def scan(
     sums = Sums(z, bounded, average, weights is not None)
     width = block_shape(len(z), candidates.n, z.device)[1]
     scratch = Scratch((len(z), width), z)
-    stretch = _STRETCH if candidates.n > 3 * _STRETCH * width else candidates.n
+    stretch = _STRETCH if candidates.n > _ALONE * _STRETCH * width else candidates.n
     for number, columns in enumerate(tiles(0, candidates.n, width)):
         first = number % stretch == 0
         if first:

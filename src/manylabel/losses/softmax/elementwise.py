@@ -30,8 +30,8 @@ def row_norms(x: Tensor, dtype: torch.dtype) -> Tensor:
 def project_rows(g: Tensor, z: Tensor, factors: Tensor) -> Tensor:
     """Take off each row of g (n, D), in place, what points along the row of z, and multiply by its factor.
 
-    What is left is often a small part of g, so the rounding of what was taken off counts: hence twice, and
-    with the length of z as it is instead of 1.
+    What is left is often a small part of g, so the rounding of what was taken off counts: hence with the length of
+    z as it is instead of 1, and twice by torch's operators, once in float64 by compiled code.
     """
     if z.is_contiguous() and g.is_contiguous() and (fast := _compiled(g)) is not None:
         fast.project_rows(g.numpy(), z.numpy(), factors.numpy())
@@ -55,8 +55,8 @@ def finish_by_labels(
     """
     fast = compiled(_CODE)
     assert fast is not None
-    weights = z.new_ones(len(lists.columns)) if lists.weights is None else lists.weights
-    scores, of_lists = z.new_empty(len(z)), (lists.offsets, lists.columns, weights)
+    assert lists.weights is not None
+    scores, of_lists = z.new_empty(len(z)), (lists.offsets, lists.columns, lists.weights)
     of_rows = (z.contiguous(), *of_lists, label_sums.contiguous(), shares, factors, scores)
     fast.finish_by_labels(slope.numpy(), *(t.numpy() for t in of_rows))
     return scores

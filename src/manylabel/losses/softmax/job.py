@@ -54,7 +54,7 @@ class Job:
 class Sums:
     """Running sums over the candidates, one entry per anchor of a block.
 
-    The average is summed in stretches of a few tiles, which are then added up: the gradient is often a small
+    The average of many tiles is summed in stretches of a few, which are then added up: the gradient is often a small
     difference of large sums, and every tile added to a long sum would leave its rounding there.
     """
 

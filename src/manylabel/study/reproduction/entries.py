@@ -18,7 +18,7 @@ TOLERANCE = 0.01
 METRICS = ("example_f1", "micro_f1", "macro_f1", "hamming_accuracy")
 PUBLISHED_AS = {
     "lamp": "LaMP",
-    "lamp-narrow": "LaMP",
+    "lamp_narrow": "LaMP",
     "mpvae": "MPVAE",
     "mpvae-scene": "MPVAE",
     "mpvae-delicious": "MPVAE",
