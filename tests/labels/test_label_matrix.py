@@ -236,5 +236,5 @@ def test_lists_of_a_dense_matrix(shape, dtype):
 @pytest.mark.filterwarnings("ignore:Sparse CSR tensor support:UserWarning")
 def test_label_numbers_out_of_range_are_refused():
     wild = torch.sparse_csr_tensor([0, 1, 2], [1, 9], [1.0, 1.0], (2, 4), check_invariants=False)
-    with pytest.raises(ManyLabelError, match="label numbers from 0 to 3, got numbers from 1 to 9"):
+    with pytest.raises(ManyLabelError, match="label numbers from 0 to 3, but got numbers from 1 to 9"):
         LabelMatrix.of(wild)

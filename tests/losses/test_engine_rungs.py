@@ -7,6 +7,7 @@ import torch
 from tests.losses.cases import assert_near, case, run
 from tests.losses.registry import needs_attention
 
+from manylabel import losses
 from manylabel.losses.softmax import flash
 
 FACTORISED = ("supcon", "all", "mulsupcon", "mulsupcon_weighted")
@@ -62,3 +63,16 @@ def test_of_many_labels_only_those_of_anchors_count(name, monkeypatch):
     want = run(name, given, False, engine="streamed")
     monkeypatch.setattr("manylabel.losses.supcon._MANY_LABELS", 2)
     assert_near(run(name, given, False, engine="streamed", sparse=True), want, 1e-12)
+
+
+@pytest.mark.parametrize("name", [*FACTORISED, "any"])
+@pytest.mark.parametrize("engine", ["dense", "streamed"])
+@pytest.mark.parametrize("shape", [(0, 4), (4, 0), (0, 0)], ids=str)
+def test_no_anchors_or_no_candidates_give_nothing(name, engine, shape):
+    z, keys = (torch.randn(n, 3, requires_grad=True) for n in shape)
+    Y, Y_keys = (torch.zeros(n, 5, dtype=torch.bool) for n in shape)
+    value = losses.get(name, engine=engine)(z, Y, keys, Y_keys)
+    value.backward()
+    assert value.item() == 0
+    assert not z.grad.any()
+    assert not keys.grad.any()

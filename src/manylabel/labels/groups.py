@@ -12,6 +12,8 @@ def match_groups(own: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     ids = torch.searchsorted(ordered, own)
     if other is own:
         return ids, ids
+    if not len(own):
+        return ids, torch.zeros_like(other)
     place = torch.searchsorted(ordered, other)
     found = ordered[place.clamp(max=len(own) - 1)] == other
     return ids, torch.where(found, place, len(own))

@@ -33,7 +33,7 @@ def contrast_dense(
         pair = candidates == candidates[own : own + len(z), None]
         logits, w = logits.masked_fill(pair, -1e30), w.masked_fill(pair, 0)
     totals = w.sum(1)
-    lse = logits.logsumexp(1)
+    lse = logits.logsumexp(1) if len(k) else logits.sum(1)  # of none it would be infinite
     if isinstance(weights, TileWeights) and weights.regularised:
         w = raised(w, (logits - lse[:, None]).exp().detach())
     values = totals * lse - (w * s).sum(1)
