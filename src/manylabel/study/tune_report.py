@@ -198,7 +198,7 @@ def _label_decades(axes: Axes, choice: Choice) -> None:
 
     assert choice.low is not None
     assert choice.high is not None
-    within = (1.0, 2.0, 5.0) if choice.high <= 100 * choice.low else (1.0,)
+    within = (1.0, 2.0, 5.0) if choice.high <= 20 * choice.low else (1.0,)
     axes.xaxis.set_major_locator(LogLocator(subs=within))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
