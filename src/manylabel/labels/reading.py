@@ -69,4 +69,5 @@ def _check_columns(columns: Tensor, n_labels: int, who: str) -> None:
         low, high = (int(bound) for bound in columns.aminmax())
         if low < 0 or high >= n_labels:
             got = f"numbers from {low} to {high}"
-            raise ManyLabelError(who, f"label numbers from 0 to {n_labels - 1}", got)
+            hint = "Give the sparse matrix as many columns as there are labels."
+            raise ManyLabelError(who, f"label numbers from 0 to {n_labels - 1}", got, hint)

@@ -68,7 +68,8 @@ class SparseLabels(LabelMatrix):
     def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
         if len(Z) != self.n_rows or (factors is not None and len(factors) != self.n_rows):
             got = f"{tuple(Z.shape)}" if factors is None else f"{tuple(Z.shape)} and {tuple(factors.shape)}"
-            raise ManyLabelError("label sums", f"one embedding for each of {self.n_rows} label rows", got)
+            expected = f"one embedding for each of {self.n_rows} label rows"
+            raise ManyLabelError("label sums", expected, got, "Pass rows and labels of the same samples.")
         if factors is None:
             return LabelSums.apply(Z, self)  # type: ignore[no-any-return, no-untyped-call]
         return self._label_products(Z, factors)

@@ -119,9 +119,8 @@ class LabelQueue(nn.Module):
     def label_sums(self, keys: Tensor, labels: Labels) -> tuple[Tensor, Tensor]:
         """Column sums of the labels, and label sums of the keys, of the given rows and the stored ones."""
         counts, sums = _label_sums(keys, LabelMatrix.of(labels, who="LabelQueue"))
-        if (
-            sums.device.type == "cpu" and sums.dtype == torch.float32
-        ):  # NumPy makes no copy of either as the other
+        if sums.device.type == "cpu" and sums.dtype == torch.float32:
+            # NumPy makes no copy of either in the other's type
             np.add(sums.numpy(), self.sums.numpy(), out=sums.numpy(), casting="same_kind")
         else:
             sums += self.sums
