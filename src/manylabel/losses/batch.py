@@ -63,9 +63,18 @@ class Batch:
         return replace(self, keys=keys, T=T, own=own)
 
     def contrast(
-        self, weights: PairWeights, temperature: float | Tensor, normalize: bool, engine: str | Engine
+        self,
+        weights: PairWeights,
+        temperature: float | Tensor,
+        normalize: bool,
+        engine: str | Engine,
+        plain: str | None = None,
     ) -> Contrast:
-        """Anchors against candidates under the weights of a loss."""
+        """Anchors against candidates under the weights of a loss.
+
+        ``plain`` names what these depend on that only plain operators can differentiate.
+        """
+        of_labels = self.Y.requires_grad or self.T.requires_grad
         return contrast(
             self.z,
             self.keys,
@@ -74,7 +83,7 @@ class Batch:
             normalize=normalize,
             engine=engine,
             own=self.own,
-            plain=LABEL_GRADIENT if self.Y.requires_grad or self.T.requires_grad else None,
+            plain=LABEL_GRADIENT if of_labels else plain,
         )
 
 

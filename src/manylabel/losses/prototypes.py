@@ -42,7 +42,7 @@ def proto(
     batch, prototypes = _read("Proto", z, Y, prototypes, group=group)
     counts = batch.Y.row_counts(batch.dtype)  # (B,)
     own_label = OneLabel(torch.arange(batch.Y.n_labels, device=z.device), batch.Y.n_labels, trusted=True)
-    weights = LabelWeights(batch.Y, torch.ones_like(counts[:1]).expand(batch.Y.n_labels), own_label, counts)
+    weights = LabelWeights(batch.Y, counts.new_ones(batch.Y.n_labels), own_label, counts)
     values, _ = contrast(
         batch.z, prototypes, weights, temperature=temperature, normalize=normalize, engine=engine
     )
