@@ -231,7 +231,7 @@ class _Compiled:
     @staticmethod
     def fits(mu: Tensor, kernel: PairKernel) -> bool:
         """Whether there is such code, and its powers need no maximum subtracted."""
-        bounded = kernel.temperature * _LARGEST_EXPONENT >= 1
+        bounded = float(kernel.temperature) * _LARGEST_EXPONENT >= 1
         return mu.shape[2] == 1 and bounded and compiles(mu.dtype, mu.device)
 
     def __call__(self, block: _Block, gradients: tuple[Tensor, Tensor]) -> None:

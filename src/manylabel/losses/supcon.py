@@ -213,13 +213,13 @@ def _class_numbers(Y: Labels) -> Tensor:
     """One class number per row, -1 for none, from numbers or from one-hot rows."""
     if not isinstance(Y, LabelMatrix) and not hasattr(Y, "tocsr"):
         sparse = isinstance(Y, Tensor) and Y.layout != torch.strided
-        vector = Y if sparse else dense_values(Y, "SupCon")
+        Y = vector = Y if sparse else dense_values(Y, "SupCon")
+        assert isinstance(vector, Tensor)
         if vector.dim() == 1:
             if vector.is_floating_point():
                 hint = "Pass integers or a one-hot matrix."
                 raise ManyLabelError("SupCon", "whole class numbers", f"{vector.dtype}", hint)
             return vector.long()
-        Y = vector
     labels = LabelMatrix.of(Y, binary=True, who="SupCon")
     refuse_gradient("SupCon", labels)
     return labels.only_label("SupCon")

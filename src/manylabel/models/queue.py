@@ -197,7 +197,7 @@ class LabelQueue(nn.Module):
         """What ``.to``, ``.half`` and the like do: sums move to another device, but never round to another type."""
         kept = {name: getattr(self, name) for name in ("counts", "sums") if self.running_sums}
         kept_type = self.keys.dtype
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, before in kept.items():
             after = getattr(self, name)
             if after.dtype != before.dtype:

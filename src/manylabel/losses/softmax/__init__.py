@@ -11,6 +11,7 @@ A loss says what its weights ``w`` are (:mod:`manylabel.losses.softmax.weights`)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -158,7 +159,8 @@ def contrast(
     sides = Sides(normalize, normalize)
     if isinstance(temperature, Tensor) and name != "dense":
         x, temperature, sides = in_units_of_temperature(x, temperature, sides, mutual=keys is None)
-    return Contrast(*RUNGS[name](x, keys, weights, temperature, sides, own, multiplicity, uniform))
+    rung: Callable[..., tuple[Tensor, Tensor]] = RUNGS[name]
+    return Contrast(*rung(x, keys, weights, temperature, sides, own, multiplicity, uniform))
 
 
 def in_units_of_temperature(

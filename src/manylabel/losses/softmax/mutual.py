@@ -33,7 +33,7 @@ _BLOCK = 1024  # rows at a time where the work is a few N x D passes
 
 def mutual_again(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor | None, None]:
     """The gradient of :class:`Mutual`, or of another walk over a batch against itself, as part of a graph."""
-    (dx, _) = contrast_again(g, ctx.job, ctx.saved_tensors[0], None)
+    dx, _none = contrast_again(g, ctx.job, ctx.saved_tensors[0], None)
     return dx, None
 
 
