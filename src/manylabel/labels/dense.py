@@ -11,6 +11,7 @@ from manylabel.labels.checks import check_line, check_product, described
 from manylabel.labels.groups import label_hashes
 from manylabel.labels.matrix import LabelMatrix, RowIndex, row_index
 from manylabel.labels.sparse import SparseLabels
+from manylabel.labels.transforms import transformed
 
 # Entries; below this, products with the dense matrix are cheaper than listing its labels.
 _COMPACT_FROM = 1 << 16
@@ -32,7 +33,7 @@ class DenseLabels(LabelMatrix):
         return self.Y.device
 
     def compact(self) -> LabelMatrix:
-        if self.Y.numel() < _COMPACT_FROM or torch.compiler.is_compiling():
+        if self.Y.numel() < _COMPACT_FROM or torch.compiler.is_compiling() or transformed():
             return self
         labels = self.sparse()
         return labels if 8 * len(labels.columns) < self.Y.numel() else self
@@ -114,6 +115,6 @@ class DenseLabels(LabelMatrix):
 
 def _places(entries: Tensor) -> Tensor:
     """Where entries are not 0; NumPy is several times faster for bytes of 0 or 1, where it can reach them."""
-    if entries.device.type == "cpu" and entries.dtype in (torch.bool, torch.uint8):
+    if entries.device.type == "cpu" and entries.dtype in (torch.bool, torch.uint8) and not transformed():
         return torch.from_numpy(np.flatnonzero(entries.numpy().view(np.bool_)))
     return entries.nonzero().squeeze(1)

@@ -163,7 +163,7 @@ def check_bits(bits: Tensor, n_labels: int, who: str) -> None:
 
 def _packed(entries: Tensor) -> Tensor:
     """Bytes of 0 or 1 as bits, (n, m) -> (n, ceil(m / 8)) uint8; NumPy has it ready where it can reach."""
-    if entries.device.type == "cpu":
+    if entries.device.type == "cpu" and not transformed():
         return torch.from_numpy(np.packbits(entries.numpy(), axis=1))
     return _packed_by_words(entries)
 
@@ -184,7 +184,7 @@ def _bytes_of(device: torch.device) -> Tensor:
 
 def _unpacked(bits: Tensor) -> Tensor:
     """The bits of each byte as bytes, (n, m) -> (n, 8 m) uint8."""
-    if bits.device.type == "cpu":
+    if bits.device.type == "cpu" and not transformed():
         return torch.from_numpy(np.unpackbits(bits.numpy(), axis=1))
     return _unpacked_by_words(bits)
 

@@ -274,6 +274,6 @@ def offsets_of(sorted_rows: Tensor, n_rows: int) -> Tensor:
 def _code_for(Z: Tensor) -> ModuleType | None:
     """Compiled code that sums such embeddings, if there is any."""
     exact = Z.dtype in (torch.float32, torch.float64)
-    if not exact or Z.device.type != "cpu" or torch.compiler.is_compiling():
+    if not exact or Z.device.type != "cpu" or torch.compiler.is_compiling() or transformed():
         return None
     return compiled("manylabel.labels.compiled")

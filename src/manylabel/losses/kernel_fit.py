@@ -40,8 +40,7 @@ def _in_one_piece(f: Tensor, mu: Tensor, v: Tensor) -> Tensor:
 
 def _again(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
     """The gradient as part of a graph."""
-    inputs = ctx.saved_tensors
-    return tuple(gradients_of(_in_one_piece(*inputs), inputs, g))
+    return tuple(gradients_of(_in_one_piece, ctx.saved_tensors, g))
 
 
 class _Tiled(torch.autograd.Function):

@@ -88,8 +88,11 @@ def _again(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
     """The gradient as part of a graph, from the equation as it stands."""
     Y, kernel, anchors = ctx.problem
     mu, variance, tau, *_ = ctx.saved_tensors
-    kernel = kernel if tau is None else kernel._replace(temperature=tau)
-    values = kernel_pairs_dense(mu, variance, Y, kernel, anchors)
+
+    def values(mu: Tensor, variance: Tensor, tau: Tensor | None) -> Tensor:
+        at = kernel if tau is None else kernel._replace(temperature=tau)
+        return kernel_pairs_dense(mu, variance, Y, at, anchors)
+
     return *gradients_of(values, (mu, variance, tau), g), None, None, None, None
 
 
@@ -120,7 +123,7 @@ class _Streamed(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         mu, variance, tau, *gradients = ctx.saved_tensors
         if ctx.ready:
-            gradients = [gradient * g[0] for gradient in gradients]
+            gradients = [gradient * (g[0] if len(g) else 0.0) for gradient in gradients]
         else:
             Y, kernel, anchors = ctx.problem
             _, *gradients = _visit(mu, variance, Y, kernel, anchors, g, learnt=tau is not None)
@@ -256,6 +259,8 @@ def _exponents(distance: Tensor, kernel: PairKernel) -> Tensor:
 
 def _blocks(Y: LabelMatrix, anchors: slice) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Blocks of anchors, with the rows (sample, label) of each whose label another sample has too."""
+    if anchors.stop <= anchors.start:
+        return
     paired = Y.label_counts() > 1
     lists = Y.take(anchors).sparse()
     kept = lists.spread_labels(paired)

@@ -29,8 +29,15 @@ def twice_differentiable(again: Backward) -> Callable[[Backward], Backward]:
     return decorate
 
 
-def gradients_of(values: Tensor, inputs: Sequence[Tensor | None], g: Tensor) -> list[Tensor | None]:
-    """Differentiable gradients of ``values``, weighted by ``g``, in inputs that want one; None for the others."""
+def gradients_of(
+    function: Callable[..., Tensor], inputs: Sequence[Tensor | None], g: Tensor
+) -> list[Tensor | None]:
+    """Differentiable gradients of ``function(*inputs)``, weighted by ``g``; None for inputs that want none.
+
+    Inputs that are one and the same tensor each get the gradient of their own place.
+    """
+    inputs = [None if t is None else t.view_as(t) for t in inputs]
+    values = function(*inputs)
     wanted = [t for t in inputs if t is not None and t.requires_grad]
     found = iter(
         torch.autograd.grad(values, wanted, g, create_graph=True, allow_unused=True, materialize_grads=True)

@@ -32,5 +32,4 @@ class Constant:
 def contrast_again(g: Tensor, job: Job, x: Tensor, keys: Tensor | None) -> list[Tensor | None]:
     """``dL/dx`` and ``dL/dkeys`` of values weighted by ``g`` (B,), both part of a graph; holds B x N."""
     settings: tuple[Any, ...] = (job.temperature, job.normalize, job.own, job.multiplicity, job.uniform)
-    values, _ = contrast_dense(x, keys, job.weights, *settings)
-    return gradients_of(values, (x, keys), g)
+    return gradients_of(lambda x, keys: contrast_dense(x, keys, job.weights, *settings)[0], (x, keys), g)

@@ -46,7 +46,7 @@ class Lopsided(torch.autograd.Function):
         job, rows = ctx.job, ctx.rows
         _, lse, totals, dz = ctx.saved_tensors
         if dz is not None:
-            return (dz * g[0]).to(rows.x.dtype), None
+            return (dz * (g[0] if len(g) else 0.0)).to(rows.x.dtype), None
         _, dz = _visit(rows, job, lse, totals, g / job.temperature, ctx.bounded)
         assert dz is not None
         return rows.project(dz, ALL).to(rows.x.dtype), None
