@@ -227,5 +227,5 @@ def test_bad_input():
         kmcl(f, x, mu, v, 0.5 * Y)
     with pytest.raises(ManyLabelError, match="scale 'released' or 'bhattacharyya'"):
         losses.get("kmcl", scale="paper")
-    with pytest.raises(ManyLabelError, match="similarity 'bc' or 'mks' or 'rbf'"):
+    with pytest.raises(ManyLabelError, match="similarity 'bc', 'mks' or 'rbf'"):
         losses.get("kmcl", similarity="cosine")

@@ -265,7 +265,7 @@ class TestLabelQueue:
             ManyLabelError, match=r"keys \(B, 2\) and labels \(B, 3\), but got \(4, 2\) and \(3, 3\)"
         ):
             LabelQueue(4, 2, 3).push(torch.zeros(4, 2), torch.zeros(3, 3))
-        with pytest.raises(ManyLabelError, match="a capacity of at least 1"):
+        with pytest.raises(ManyLabelError, match="capacity as a whole number of at least 1"):
             LabelQueue(0, 2, 3)
 
 

@@ -6,9 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from manylabel.errors import ManyLabelError
+from manylabel.labels.checks import check_line, check_product, described
 from manylabel.labels.groups import label_hashes
 from manylabel.labels.matrix import LabelMatrix, RowIndex, row_index
 from manylabel.labels.sparse import SparseLabels
+from manylabel.labels.transforms import transformed
 
 # Entries; below this, products with the dense matrix are cheaper than listing its labels.
 _COMPACT_FROM = 1 << 16
@@ -18,6 +21,9 @@ class DenseLabels(LabelMatrix):
     """Labels as an (n_rows, n_labels) tensor of any dtype."""
 
     def __init__(self, Y: Tensor) -> None:
+        if not isinstance(Y, Tensor) or Y.dim() != 2 or Y.layout != torch.strided:
+            hint = "Use LabelMatrix.of for anything else."
+            raise ManyLabelError("DenseLabels", "a dense (n_rows, n_labels) tensor", described(Y), hint)
         self.Y = Y
         self.n_rows, self.n_labels = Y.shape
         self._converted: Tensor | None = None
@@ -27,7 +33,7 @@ class DenseLabels(LabelMatrix):
         return self.Y.device
 
     def compact(self) -> LabelMatrix:
-        if self.Y.numel() < _COMPACT_FROM or torch.compiler.is_compiling():
+        if self.Y.numel() < _COMPACT_FROM or torch.compiler.is_compiling() or transformed():
             return self
         labels = self.sparse()
         return labels if 8 * len(labels.columns) < self.Y.numel() else self
@@ -39,17 +45,23 @@ class DenseLabels(LabelMatrix):
         return self.dense(dtype).sum(0)
 
     def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
+        check_product("label sums", Z, self.n_rows, "label rows", self.device)
+        if factors is not None:
+            check_line(
+                "label sums", f"factors, one for each of {self.n_rows} label rows", factors, self.n_rows
+            )
         Yt = self.dense(Z.dtype).T
         return (Yt if factors is None else Yt * factors) @ Z
 
     def row_sums(self, M: Tensor) -> Tensor:
+        check_product("row sums", M, self.n_labels, "labels", self.device)
         return self.dense(M.dtype) @ M
 
     def take(self, rows: RowIndex) -> DenseLabels:
-        return DenseLabels(self.Y[row_index(rows, self.device)])
+        return DenseLabels(self.Y[row_index(rows, self.n_rows, self.device)])
 
     def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        if self.Y.dtype == dtype or self.Y.numel() > _COMPACT_FROM:
+        if self.Y.dtype == dtype or self.Y.numel() > _COMPACT_FROM or self.Y.requires_grad:
             return self.Y.to(dtype)
         if self._converted is None or self._converted.dtype != dtype:
             self._converted = self.Y.to(dtype)  # small, and asked for several times by one loss
@@ -59,11 +71,13 @@ class DenseLabels(LabelMatrix):
         entries = self.Y.reshape(-1)
         flat = _places(entries)
         weights = entries[flat] if entries.is_floating_point() else None
-        if weights is not None and bool((weights == 1).all()):
+        if weights is not None and not weights.requires_grad and bool((weights == 1).all()):
             weights = None
         ends = torch.arange(self.n_rows + 1, device=self.device) * self.n_labels
         offsets = torch.searchsorted(flat, ends)
-        return SparseLabels(offsets, flat.remainder(max(self.n_labels, 1)), weights, self.n_labels)
+        return SparseLabels(
+            offsets, flat.remainder(max(self.n_labels, 1)), weights, self.n_labels, trusted=True
+        )
 
     def to(self, device: torch.device | str) -> DenseLabels:
         return DenseLabels(self.Y.to(device))
@@ -72,6 +86,8 @@ class DenseLabels(LabelMatrix):
         return self.Y
 
     def with_entries(self, values: Tensor) -> DenseLabels:
+        if values.shape != self.Y.shape:
+            raise ManyLabelError("labels", f"values of shape {tuple(self.Y.shape)}", described(values))
         return DenseLabels(values)
 
     def spread_rows(self, v: Tensor) -> Tensor:
@@ -84,6 +100,7 @@ class DenseLabels(LabelMatrix):
         return columns_first.T
 
     def followed_by(self, other: LabelMatrix) -> LabelMatrix:
+        self.check_same_labels(other)
         if not isinstance(other, DenseLabels):
             return self.sparse().followed_by(other)
         return DenseLabels(torch.cat([self.Y, other.Y]))
@@ -98,6 +115,6 @@ class DenseLabels(LabelMatrix):
 
 def _places(entries: Tensor) -> Tensor:
     """Where entries are not 0; NumPy is several times faster for bytes of 0 or 1, where it can reach them."""
-    if entries.device.type == "cpu" and entries.dtype in (torch.bool, torch.uint8):
+    if entries.device.type == "cpu" and entries.dtype in (torch.bool, torch.uint8) and not transformed():
         return torch.from_numpy(np.flatnonzero(entries.numpy().view(np.bool_)))
     return entries.nonzero().squeeze(1)

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from manylabel.arrays import as_tensor
 from manylabel.errors import ManyLabelError
+from manylabel.labels.checks import described
 from manylabel.labels.groups import match_groups
 
 if TYPE_CHECKING:
@@ -82,9 +84,27 @@ class LabelMatrix(ABC):
             return True
         if torch.compiler.is_compiling():
             return False
+        if entries.requires_grad:  # what a label weighs may change
+            return False
         if self._is_binary is None:
             self._is_binary = bool((entries == entries.round()).all())
         return self._is_binary
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether the entries are part of a graph."""
+        entries = self.entries()
+        return entries is not None and entries.requires_grad
+
+    def check_same_labels(self, other: LabelMatrix) -> None:
+        """Refuse rows of another number of labels, or on another device, to follow these."""
+        if not isinstance(other, LabelMatrix):
+            hint = "Wrap it with LabelMatrix.of."
+            raise ManyLabelError("followed_by", "a LabelMatrix", type(other).__name__, hint)
+        if other.n_labels != self.n_labels or other.device != self.device:
+            expected = f"rows of {self.n_labels} labels on {self.device}"
+            got = f"{other.n_labels} labels on {other.device}"
+            raise ManyLabelError("followed_by", expected, got, "Use the same label columns for both.")
 
     def only_label(self, who: str) -> Tensor:
         """The one label number of each row, -1 for rows without, (n_rows,) int64.
@@ -218,7 +238,8 @@ def _check_values(values: Tensor, binary: bool, who: str) -> None:
             who,
             "labels in [0, 1]",
             f"values from {low:g} to {high:g}",
-            "Encode the labels as a 0/1 matrix.",
+            "Encode the labels as a 0/1 matrix; lists of label numbers become one by MultiLabelBinarizer of "
+            "scikit-learn.",
         )
     if binary and values.is_floating_point() and bool((values != values.round()).any()):
         raise ManyLabelError(
@@ -229,6 +250,27 @@ def _check_values(values: Tensor, binary: bool, who: str) -> None:
         )
 
 
-def row_index(rows: RowIndex, device: torch.device) -> Tensor | slice:
-    """Row numbers on the device of the labels; slices stay slices."""
-    return rows if isinstance(rows, slice) else torch.as_tensor(rows, device=device)
+def row_index(rows: RowIndex, n_rows: int, device: torch.device) -> Tensor | slice:
+    """Row numbers on the device of the labels; slices that go forward stay slices.
+
+    Raises
+    ------
+    ManyLabelError
+        If a row is not there, or rows are given by something other than whole numbers or a mask of all rows.
+    """
+    if isinstance(rows, slice):
+        if rows.step is None or rows.step > 0:
+            return rows
+        return torch.tensor(range(*rows.indices(n_rows)), dtype=torch.int64, device=device)
+    index = as_tensor(rows, "take", "row numbers")
+    if not index.numel() and index.dim() == 1:
+        return index.to(device, torch.int64) if index.dtype != torch.bool or n_rows else index.to(device)
+    mask = index.dtype == torch.bool
+    if index.dim() != 1 or index.is_floating_point() or (mask and len(index) != n_rows):
+        expected = f"a vector of row numbers, or a mask of {n_rows} rows"
+        raise ManyLabelError("take", expected, described(index), "Pass positions as whole numbers.")
+    if not mask and index.device.type == "cpu" and not torch.compiler.is_compiling():
+        low, high = (int(bound) for bound in index.aminmax())
+        if low < -n_rows or high >= n_rows:
+            raise ManyLabelError("take", f"rows among {n_rows}", f"rows from {low} to {high}")
+    return index.to(device) if mask else index.to(device, torch.int64)  # torch takes bytes for a mask

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from manylabel.errors import ManyLabelError
+from manylabel.labels.checks import check_numbers, check_product, described
 from manylabel.labels.groups import label_hashes
 from manylabel.labels.matrix import LabelMatrix, RowIndex, row_index
 from manylabel.labels.sparse import SparseLabels
@@ -19,9 +21,15 @@ class OneLabel(LabelMatrix):
     ids : (n_rows,) int64 in [0, n_labels]
         ``n_labels`` stands for no label.
     n_labels : int
+    trusted : bool, default False
+        A promise that the numbers lie in range; they are not looked at then.
     """
 
-    def __init__(self, ids: Tensor, n_labels: int) -> None:
+    def __init__(self, ids: Tensor, n_labels: int, *, trusted: bool = False) -> None:
+        if not trusted:
+            if not isinstance(ids, Tensor) or ids.dim() != 1 or ids.dtype != torch.int64:
+                raise ManyLabelError("OneLabel", "a vector of int64 label numbers", described(ids))
+            check_numbers(ids, n_labels + 1, "OneLabel")
         self.ids, self.n_rows, self.n_labels = ids, len(ids), n_labels
 
     @property
@@ -40,6 +48,7 @@ class OneLabel(LabelMatrix):
         return self.label_sums(torch.ones(self.n_rows, 1, dtype=dtype, device=self.device)).squeeze(1)
 
     def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
+        check_product("label sums", Z, self.n_rows, "label rows", self.device)
         sums = Z.new_zeros(self.n_labels + 1, Z.shape[1])
         if factors is None:
             return sums.index_add(0, self.ids, Z)[:-1]
@@ -49,20 +58,21 @@ class OneLabel(LabelMatrix):
         return sums[:-1]
 
     def row_sums(self, M: Tensor) -> Tensor:
+        check_product("row sums", M, self.n_labels, "labels", self.device)
         return F.pad(M, (0, 0, 0, 1)).index_select(0, self.ids)
 
     def take(self, rows: RowIndex) -> OneLabel:
-        return OneLabel(self.ids[row_index(rows, self.device)], self.n_labels)
+        return OneLabel(self.ids[row_index(rows, self.n_rows, self.device)], self.n_labels, trusted=True)
 
     def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
         return (self.ids[:, None] == torch.arange(self.n_labels, device=self.device)).to(dtype)
 
     def sparse(self) -> SparseLabels:
         offsets = F.pad(self.present.cumsum(0), (1, 0))
-        return SparseLabels(offsets, self.ids[self.present], None, self.n_labels)
+        return SparseLabels(offsets, self.ids[self.present], None, self.n_labels, trusted=True)
 
     def to(self, device: torch.device | str) -> OneLabel:
-        return OneLabel(self.ids.to(device), self.n_labels)
+        return OneLabel(self.ids.to(device), self.n_labels, trusted=True)
 
     def entries(self) -> None:
         return None
@@ -84,7 +94,11 @@ class OneLabel(LabelMatrix):
         return self.sparse().followed_by(other)
 
     def with_identity(self) -> OneLabel:
-        return OneLabel(torch.cat([self.ids, torch.arange(self.n_labels, device=self.device)]), self.n_labels)
+        return OneLabel(
+            torch.cat([self.ids, torch.arange(self.n_labels, device=self.device)]),
+            self.n_labels,
+            trusted=True,
+        )
 
     def row_hashes(self) -> Tensor:
         return F.pad(label_hashes(self.n_labels, self.device), (0, 1)).index_select(0, self.ids)

@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from manylabel.errors import ManyLabelError
+from manylabel.labels.checks import check_product, described
 from manylabel.labels.dense import DenseLabels
 from manylabel.labels.matrix import LabelMatrix, Labels, RowIndex, row_index
 from manylabel.labels.products import LabelSums, RowSums
 from manylabel.labels.sparse import SparseLabels
+from manylabel.labels.transforms import transformed
 
 _BLOCK = 1 << 19  # entries unpacked at a time
 _GATHER = 0x8040201008040201 - (1 << 64)  # times eight bytes of 0 or 1: their bits, in the highest byte
@@ -29,9 +32,13 @@ class PackedLabels(LabelMatrix):
     bits : (n_rows, ceil(n_labels / 8)) uint8
         As of ``numpy.packbits``: label ``8 b + j`` is bit ``7 - j`` of byte b; what is left of the last byte is 0.
     n_labels : int
+    trusted : bool, default False
+        A promise that the bits are so; they are not looked at then.
     """
 
-    def __init__(self, bits: Tensor, n_labels: int) -> None:
+    def __init__(self, bits: Tensor, n_labels: int, *, trusted: bool = False) -> None:
+        if not trusted:
+            check_bits(bits, n_labels, "PackedLabels")
         self.bits, self.n_rows, self.n_labels = bits, len(bits), n_labels
 
     @staticmethod
@@ -46,7 +53,7 @@ class PackedLabels(LabelMatrix):
         if isinstance(Y, PackedLabels):
             return Y
         labels = LabelMatrix.of(Y, binary=True, who=who)
-        return PackedLabels(_packed(labels.dense(torch.uint8)), labels.n_labels)
+        return PackedLabels(_packed(labels.dense(torch.uint8)), labels.n_labels, trusted=True)
 
     @property
     def device(self) -> torch.device:
@@ -67,11 +74,17 @@ class PackedLabels(LabelMatrix):
         return torch.stack(counts, 1).flatten()[: self.n_labels].to(dtype)
 
     def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
+        check_product("label sums", Z, self.n_rows, "label rows", self.device)
+        if factors is None and transformed():
+            return self.dense(Z.dtype).T @ Z
         if factors is None:
             return LabelSums.apply(Z, self)  # type: ignore[no-any-return, no-untyped-call]
         return self._label_products(Z, factors)
 
     def row_sums(self, M: Tensor) -> Tensor:
+        check_product("row sums", M, self.n_labels, "labels", self.device)
+        if transformed():
+            return self.dense(M.dtype) @ M
         return RowSums.apply(M, self)  # type: ignore[no-any-return, no-untyped-call]
 
     def _label_products(self, Z: Tensor, factors: Tensor | None) -> Tensor:
@@ -93,7 +106,7 @@ class PackedLabels(LabelMatrix):
             yield rows, self.take(rows).dense(dtype)
 
     def take(self, rows: RowIndex) -> PackedLabels:
-        return PackedLabels(self.bits[row_index(rows, self.device)], self.n_labels)
+        return PackedLabels(self.bits[row_index(rows, self.n_rows, self.device)], self.n_labels, trusted=True)
 
     def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
         return _unpacked(self.bits)[:, : self.n_labels].to(dtype)
@@ -105,10 +118,10 @@ class PackedLabels(LabelMatrix):
         first = occupied.remainder_(max(n_bytes, 1)).mul_(8)  # the first label of each of them
         columns = first.index_select(0, found >> 3).add_(found & 7)
         offsets = F.pad(_ones(self.bits).sum(1).cumsum(0), (1, 0))
-        return SparseLabels(offsets, columns, None, self.n_labels)
+        return SparseLabels(offsets, columns, None, self.n_labels, trusted=True)
 
     def to(self, device: torch.device | str) -> PackedLabels:
-        return PackedLabels(self.bits.to(device), self.n_labels)
+        return PackedLabels(self.bits.to(device), self.n_labels, trusted=True)
 
     def entries(self) -> None:
         return None
@@ -128,7 +141,8 @@ class PackedLabels(LabelMatrix):
     def followed_by(self, other: LabelMatrix) -> LabelMatrix:
         if not isinstance(other, PackedLabels):
             return self.sparse().followed_by(other)
-        return PackedLabels(torch.cat([self.bits, other.bits]), self.n_labels)
+        self.check_same_labels(other)
+        return PackedLabels(torch.cat([self.bits, other.bits]), self.n_labels, trusted=True)
 
     def with_identity(self) -> LabelMatrix:
         return self.sparse().with_identity()
@@ -137,9 +151,19 @@ class PackedLabels(LabelMatrix):
         return self.sparse().row_hashes()
 
 
+def check_bits(bits: Tensor, n_labels: int, who: str) -> None:
+    """Refuse bits of another shape or type, and labels beyond the last one."""
+    width = -(-n_labels // 8)
+    if not isinstance(bits, Tensor) or bits.dtype != torch.uint8 or bits.shape[1:] != (width,):
+        raise ManyLabelError(who, f"uint8 bits of shape (n_rows, {width})", described(bits))
+    spare = 8 * width - n_labels
+    if spare and bool((bits[:, -1] & ((1 << spare) - 1)).any()):
+        raise ManyLabelError(who, f"bits of {n_labels} labels", "bits beyond the last label")
+
+
 def _packed(entries: Tensor) -> Tensor:
     """Bytes of 0 or 1 as bits, (n, m) -> (n, ceil(m / 8)) uint8; NumPy has it ready where it can reach."""
-    if entries.device.type == "cpu":
+    if entries.device.type == "cpu" and not transformed():
         return torch.from_numpy(np.packbits(entries.numpy(), axis=1))
     return _packed_by_words(entries)
 
@@ -160,7 +184,7 @@ def _bytes_of(device: torch.device) -> Tensor:
 
 def _unpacked(bits: Tensor) -> Tensor:
     """The bits of each byte as bytes, (n, m) -> (n, 8 m) uint8."""
-    if bits.device.type == "cpu":
+    if bits.device.type == "cpu" and not transformed():
         return torch.from_numpy(np.unpackbits(bits.numpy(), axis=1))
     return _unpacked_by_words(bits)
 

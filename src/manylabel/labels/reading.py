@@ -2,47 +2,117 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from manylabel.arrays import as_array, as_tensor
 from manylabel.errors import ManyLabelError
+from manylabel.labels.checks import check_lists, check_numbers, check_scipy, is_canonical
 from manylabel.labels.dense import DenseLabels
 from manylabel.labels.matrix import LabelMatrix, Labels
 from manylabel.labels.sparse import SparseLabels, offsets_of
 
+ENCODE = (
+    "Encode the labels as a 0/1 matrix, one row per sample and one column per label: MultiLabelBinarizer of "
+    "scikit-learn makes one of lists of names or numbers."
+)
+
 
 def wrap(Y: Labels, who: str) -> LabelMatrix:
-    """The labels behind the face of a label matrix, unchecked; copied only where the layout changes."""
+    """The labels behind the face of a label matrix, values unchecked; copied only where the layout changes."""
     if isinstance(Y, LabelMatrix):
         return Y
     if isinstance(Y, Tensor):
-        _check_two_axes(tuple(Y.shape), who)
-        return DenseLabels(Y) if Y.layout == torch.strided else _from_sparse_tensor(Y, who)
+        if Y.layout != torch.strided:
+            return _from_sparse_tensor(Y, who)
+        _check_tensor(Y, who)
+        return DenseLabels(as_tensor(Y, who, "labels"))
     if hasattr(Y, "tocsr"):
-        csr = Y.tocsr()
-        csr.sum_duplicates()
-        offsets, columns, values = (torch.from_numpy(a) for a in (csr.indptr, csr.indices, csr.data))
-        return _from_csr(offsets, columns, values, csr.shape[1])
-    array = np.asarray(Y)
-    _check_two_axes(array.shape, who)
-    if array.dtype.kind not in "biuf":
+        return _from_scipy(Y, who)
+    values = dense_values(Y, who)
+    _check_two_axes(tuple(values.shape), who)
+    return DenseLabels(values)
+
+
+def dense_values(Y: Any, who: str, what: str = "labels") -> Tensor:
+    """Numbers in any dense container; what holds names, sets or lists of labels is told how to encode them."""
+    try:
+        return as_tensor(Y, who, what)
+    except ManyLabelError as error:
+        if isinstance(Y, np.ma.MaskedArray):
+            raise
+        names = np.asarray(Y).dtype.kind == "U" if isinstance(Y, np.ndarray) else isinstance(Y, str)
+        expected = "0/1 numbers or booleans" if names or "numbers" in error.expected else error.expected
+        raise ManyLabelError(who, f"{what} as {expected}", error.got, ENCODE) from None
+
+
+def _check_tensor(Y: Tensor, who: str) -> None:
+    if Y.is_nested or Y.is_quantized:
         raise ManyLabelError(
-            who,
-            "0/1 numbers or booleans",
-            f"entries of type {array.dtype}",
-            "Encode the labels as a 0/1 matrix.",
+            who, "labels as a plain tensor", "a nested or quantized one", "Pass a dense tensor."
         )
-    return DenseLabels(torch.from_numpy(np.ascontiguousarray(array)))
+    if not torch.compiler.is_compiling() and torch._C._functorch.is_batchedtensor(Y):
+        hint = "Let vmap go over the embeddings, and use the labels from outside of the mapped function."
+        raise ManyLabelError(who, "labels that vmap does not go over", "labels that it does", hint)
+    _check_two_axes(tuple(Y.shape), who)
+
+
+def _from_scipy(Y: Any, who: str) -> SparseLabels:
+    _check_two_axes(tuple(Y.shape), who)
+    check_scipy(Y, who)
+    csr = Y.tocsr()
+    if csr is not Y:
+        check_scipy(csr, who)
+    stop = int(csr.indptr[-1])
+    if not is_canonical(csr.indptr, csr.indices[:stop]):
+        csr = csr.copy()  # the caller's stays as it is
+        csr.sort_indices()
+        csr.sum_duplicates()
+        stop = int(csr.indptr[-1])
+    parts = (np.array(csr.indptr), np.array(csr.indices[:stop]), csr.data[:stop])
+    offsets, columns, values = (as_tensor(as_array(part, who, "labels"), who, "labels") for part in parts)
+    return _from_csr(offsets, columns, values, csr.shape[1])
 
 
 def _from_sparse_tensor(Y: Tensor, who: str) -> SparseLabels:
-    if Y.layout == torch.sparse_csr:
-        _check_columns(Y.col_indices(), Y.shape[1], who)
-        return _from_csr(Y.crow_indices(), Y.col_indices(), Y.values(), Y.shape[1])
-    coo = (Y if Y.layout == torch.sparse_coo else Y.to_sparse(layout=torch.sparse_coo)).coalesce()
+    _check_two_axes(tuple(Y.shape), who)
+    if Y.device.type == "meta" or Y.dense_dim():
+        got = "a hybrid one" if Y.dense_dim() else "one on the device meta, which has no data"
+        raise ManyLabelError(who, "labels as a sparse matrix", got, "Call .to_dense() on it.")
+    if Y.layout == torch.sparse_coo:
+        return _from_coo(Y, who)
+    by_rows = Y.layout in (torch.sparse_csr, torch.sparse_bsr)
+    offsets, numbers = (Y.crow_indices(), Y.col_indices()) if by_rows else (Y.ccol_indices(), Y.row_indices())
+    block = tuple(Y.values().shape[1:]) or (1, 1)
+    limits = (Y.shape[0] // block[0], Y.shape[1] // block[1])
+    n_lines, n_across = limits if by_rows else limits[::-1]
+    if len(offsets) != n_lines + 1 or len(Y.values()) != len(numbers):
+        raise ManyLabelError(who, f"{n_lines + 1} offsets", f"{len(offsets)}", "Build the tensor anew.")
+    check_lists(offsets, numbers, n_across, who, "label" if by_rows else "row")
+    if Y.layout == torch.sparse_csr and (torch.compiler.is_compiling() or _rises(offsets, numbers)):
+        return _from_csr(offsets, numbers, as_tensor(Y.values(), who, "labels"), Y.shape[1])
+    return _from_coo(Y.to_sparse(layout=torch.sparse_coo), who)
+
+
+def _from_coo(Y: Tensor, who: str) -> SparseLabels:
+    for numbers, n, what in zip(Y._indices(), Y.shape, ("row", "label"), strict=True):
+        check_numbers(numbers, n, who, what)  # torch would fold a column too far into another row
+    coo = Y.coalesce()
     rows, columns = coo.indices()
-    return _from_csr(offsets_of(rows, Y.shape[0]), columns, coo.values(), Y.shape[1])
+    return _from_csr(
+        offsets_of(rows, Y.shape[0]), columns, as_tensor(coo.values(), who, "labels"), Y.shape[1]
+    )
+
+
+def _rises(offsets: Tensor, numbers: Tensor) -> bool:
+    """Whether the numbers of each row rise, none twice."""
+    rising = numbers.diff() > 0
+    starts = offsets[1:-1].long()
+    rising[starts[(starts > 0) & (starts < len(numbers))] - 1] = True
+    return bool(rising.all())
 
 
 def _from_csr(offsets: Tensor, columns: Tensor, values: Tensor, n_labels: int) -> SparseLabels:
@@ -52,22 +122,11 @@ def _from_csr(offsets: Tensor, columns: Tensor, values: Tensor, n_labels: int) -
             torch.arange(len(offsets) - 1, device=offsets.device), offsets.diff().long()
         )
         offsets, columns, values = offsets_of(rows[stored], len(offsets) - 1), columns[stored], values[stored]
-    weights = None if bool((values == 1).all()) else values
-    return SparseLabels(offsets, columns, weights, n_labels)
+    weights = None if not values.requires_grad and bool((values == 1).all()) else values
+    return SparseLabels(offsets, columns, weights, n_labels, trusted=True)
 
 
 def _check_two_axes(shape: tuple[int, ...], who: str) -> None:
     if len(shape) != 2:
-        raise ManyLabelError(
-            who, "labels of shape (n_rows, n_labels)", f"shape {tuple(shape)}", "Pass one 0/1 row per sample."
-        )
-
-
-def _check_columns(columns: Tensor, n_labels: int, who: str) -> None:
-    """Refuse label numbers that are out of range, which torch lets pass."""
-    if len(columns) and not torch.compiler.is_compiling():
-        low, high = (int(bound) for bound in columns.aminmax())
-        if low < 0 or high >= n_labels:
-            got = f"numbers from {low} to {high}"
-            hint = "Give the sparse matrix as many columns as there are labels."
-            raise ManyLabelError(who, f"label numbers from 0 to {n_labels - 1}", got, hint)
+        hint = "Pass one 0/1 row per sample." if len(shape) != 1 else ENCODE
+        raise ManyLabelError(who, "labels of shape (n_rows, n_labels)", f"shape {tuple(shape)}", hint)

@@ -11,9 +11,11 @@ from torch.nn import functional as F
 
 from manylabel.errors import ManyLabelError
 from manylabel.fast import compiled
+from manylabel.labels.checks import check_line, check_lists, check_product, described
 from manylabel.labels.groups import label_hashes
 from manylabel.labels.matrix import LabelMatrix, RowIndex, row_index
 from manylabel.labels.products import LabelSums, RowSums
+from manylabel.labels.transforms import transformed
 
 _BLOCK = 2048  # rows
 
@@ -30,10 +32,28 @@ class SparseLabels(LabelMatrix):
     weights : (nnz,) float, or None
         None stands for ones.
     n_labels : int
+    trusted : bool, default False
+        A promise that the lists are right, as those made from another label matrix are; they are not looked at then.
+
+    Raises
+    ------
+    ManyLabelError
+        If offsets fall or reach past the entries, or a label number lies out of range.
     """
 
-    def __init__(self, offsets: Tensor, columns: Tensor, weights: Tensor | None, n_labels: int) -> None:
-        assert len(columns) < 2**31
+    def __init__(
+        self,
+        offsets: Tensor,
+        columns: Tensor,
+        weights: Tensor | None,
+        n_labels: int,
+        *,
+        trusted: bool = False,
+    ) -> None:
+        if not trusted:
+            check_lists(offsets, columns, n_labels, "SparseLabels")
+            _check_weights(weights, columns)
+            offsets, columns = offsets.clone(), columns.clone()  # what was checked stays as it was
         self.offsets, self.columns, self.weights = offsets.int(), columns.int(), weights
         self.n_rows, self.n_labels = len(offsets) - 1, n_labels
 
@@ -52,7 +72,9 @@ class SparseLabels(LabelMatrix):
         """The rows of each label: the same entries as an (n_labels, n_rows) matrix."""
         columns, order = torch.sort(self.columns, stable=True)
         weights = None if self.weights is None else self.weights[order]
-        return SparseLabels(offsets_of(columns, self.n_labels), self.rows[order], weights, self.n_rows)
+        return SparseLabels(
+            offsets_of(columns, self.n_labels), self.rows[order], weights, self.n_rows, trusted=True
+        )
 
     def row_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
         if self.weights is None:
@@ -63,14 +85,19 @@ class SparseLabels(LabelMatrix):
 
     def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
         weights = None if self.weights is None else self.weights.to(dtype)
+        if weights is not None and weights.requires_grad:  # bincount has no gradient
+            return weights.new_zeros(self.n_labels).index_add(0, self.columns, weights)
         return torch.bincount(self.columns, weights, self.n_labels).to(dtype)
 
     def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
-        if len(Z) != self.n_rows or (factors is not None and len(factors) != self.n_rows):
-            got = f"{tuple(Z.shape)}" if factors is None else f"{tuple(Z.shape)} and {tuple(factors.shape)}"
-            expected = f"one embedding for each of {self.n_rows} label rows"
-            raise ManyLabelError("label sums", expected, got, "Pass rows and labels of the same samples.")
-        if factors is None:
+        check_product("label sums", Z, self.n_rows, "label rows", self.device)
+        if factors is not None:
+            check_line(
+                "label sums", f"factors, one for each of {self.n_rows} label rows", factors, self.n_rows
+            )
+        elif self._by_autograd():
+            return self.dense(Z.dtype).T @ Z
+        else:
             return LabelSums.apply(Z, self)  # type: ignore[no-any-return, no-untyped-call]
         return self._label_products(Z, factors)
 
@@ -88,6 +115,11 @@ class SparseLabels(LabelMatrix):
             if rows.start:
                 sums += part
         return sums
+
+    def _by_autograd(self) -> bool:
+        """Whether products must be plain operators: weights want a gradient, or torch.func transforms the call."""
+        wanted = self.weights is not None and self.weights.requires_grad and torch.is_grad_enabled()
+        return wanted or transformed()
 
     def _stretches(self) -> list[slice]:
         """Rows whose embeddings are summed before they join the others, and stay in a cache meanwhile."""
@@ -110,6 +142,9 @@ class SparseLabels(LabelMatrix):
         sums += entries._row_products(Z)
 
     def row_sums(self, M: Tensor) -> Tensor:
+        check_product("row sums", M, self.n_labels, "labels", self.device)
+        if self._by_autograd():
+            return self.dense(M.dtype) @ M
         return RowSums.apply(M, self)  # type: ignore[no-any-return, no-untyped-call]
 
     def _row_products(self, M: Tensor) -> Tensor:
@@ -122,13 +157,13 @@ class SparseLabels(LabelMatrix):
     def take(self, rows: RowIndex) -> SparseLabels:
         if isinstance(rows, slice) and rows.step in (None, 1):
             return self._block(*rows.indices(self.n_rows)[:2])
-        index = torch.arange(self.n_rows, device=self.device)[row_index(rows, self.device)]
+        index = torch.arange(self.n_rows, device=self.device)[row_index(rows, self.n_rows, self.device)]
         lengths = self.offsets.diff()[index]
         offsets = F.pad(lengths.cumsum(0), (1, 0))
         shift = torch.repeat_interleave(self.offsets[index] - offsets[:-1], lengths)
         entries = torch.arange(int(offsets[-1]), device=self.device) + shift
         weights = None if self.weights is None else self.weights[entries]
-        return SparseLabels(offsets, self.columns[entries], weights, self.n_labels)
+        return SparseLabels(offsets, self.columns[entries], weights, self.n_labels, trusted=True)
 
     def _block(self, start: int, stop: int) -> SparseLabels:
         """Consecutive rows, as views of the lists."""
@@ -138,7 +173,7 @@ class SparseLabels(LabelMatrix):
         offsets = self.offsets[start : stop + 1]
         entries = slice(int(offsets[0]), int(offsets[-1]))
         weights = None if self.weights is None else self.weights[entries]
-        return SparseLabels(offsets - offsets[0], self.columns[entries], weights, self.n_labels)
+        return SparseLabels(offsets - offsets[0], self.columns[entries], weights, self.n_labels, trusted=True)
 
     def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
         Y = torch.zeros(self.n_rows, self.n_labels, dtype=dtype, device=self.device)
@@ -155,24 +190,30 @@ class SparseLabels(LabelMatrix):
 
     def to(self, device: torch.device | str) -> SparseLabels:
         weights = None if self.weights is None else self.weights.to(device)
-        return SparseLabels(self.offsets.to(device), self.columns.to(device), weights, self.n_labels)
+        return SparseLabels(
+            self.offsets.to(device), self.columns.to(device), weights, self.n_labels, trusted=True
+        )
 
     def entries(self) -> Tensor | None:
         return self.weights
 
     def with_entries(self, values: Tensor) -> SparseLabels:
-        return SparseLabels(self.offsets, self.columns, values, self.n_labels)
+        check_line("labels", "values, one for each label of a row", values, len(self.columns))
+        return SparseLabels(self.offsets, self.columns, values, self.n_labels, trusted=True)
 
     def spread_rows(self, v: Tensor) -> Tensor:
+        check_line("labels", "numbers, one for each row", v, self.n_rows)
         return v.index_select(0, self.rows)
 
     def spread_labels(self, v: Tensor) -> Tensor:
+        check_line("labels", "numbers, one for each label", v, self.n_labels)
         return v.index_select(0, self.columns)
 
     def pick(self, columns_first: Tensor) -> Tensor:
         return columns_first[self.columns, self.rows]
 
     def followed_by(self, other: LabelMatrix) -> SparseLabels:
+        self.check_same_labels(other)
         tail = other.sparse()
         offsets = torch.cat([self.offsets, self.offsets[-1] + tail.offsets[1:]])
         weights = None
@@ -180,13 +221,15 @@ class SparseLabels(LabelMatrix):
             weights = torch.cat(
                 [m.columns.new_ones(len(m.columns)) if m.weights is None else m.weights for m in (self, tail)]
             )
-        return SparseLabels(offsets, torch.cat([self.columns, tail.columns]), weights, self.n_labels)
+        return SparseLabels(
+            offsets, torch.cat([self.columns, tail.columns]), weights, self.n_labels, trusted=True
+        )
 
     def with_identity(self) -> SparseLabels:
         numbers = torch.arange(self.n_labels, dtype=torch.int32, device=self.device)
         offsets = torch.cat([self.offsets, self.offsets[-1] + 1 + numbers])
         weights = None if self.weights is None else torch.cat([self.weights, torch.ones_like(numbers)])
-        return SparseLabels(offsets, torch.cat([self.columns, numbers]), weights, self.n_labels)
+        return SparseLabels(offsets, torch.cat([self.columns, numbers]), weights, self.n_labels, trusted=True)
 
     def occurring(self) -> Tensor:
         """The labels that some row carries, in order."""
@@ -200,12 +243,27 @@ class SparseLabels(LabelMatrix):
         kept = columns >= 0
         offsets = F.pad(kept.cumsum(0), (1, 0))[self.offsets]
         return SparseLabels(
-            offsets, columns[kept], None if self.weights is None else self.weights[kept], len(labels)
+            offsets,
+            columns[kept],
+            None if self.weights is None else self.weights[kept],
+            len(labels),
+            trusted=True,
         )
 
     def row_hashes(self) -> Tensor:
         running = F.pad(label_hashes(self.n_labels, self.device)[self.columns].cumsum(0), (1, 0))
         return running[self.offsets].diff()
+
+
+def _check_weights(weights: Tensor | None, columns: Tensor) -> None:
+    if weights is not None and (not isinstance(weights, Tensor) or weights.shape != columns.shape):
+        raise ManyLabelError("SparseLabels", f"{len(columns)} weights or None", described(weights))
+    devices = {t.device for t in (columns, weights) if t is not None}
+    if len(devices) > 1 or columns.device.type == "meta":
+        got = " and ".join(sorted(map(str, devices)))
+        raise ManyLabelError(
+            "SparseLabels", "lists on one device that has data", got, "Move them with .to()."
+        )
 
 
 def offsets_of(sorted_rows: Tensor, n_rows: int) -> Tensor:
@@ -216,6 +274,6 @@ def offsets_of(sorted_rows: Tensor, n_rows: int) -> Tensor:
 def _code_for(Z: Tensor) -> ModuleType | None:
     """Compiled code that sums such embeddings, if there is any."""
     exact = Z.dtype in (torch.float32, torch.float64)
-    if not exact or Z.device.type != "cpu" or torch.compiler.is_compiling():
+    if not exact or Z.device.type != "cpu" or torch.compiler.is_compiling() or transformed():
         return None
     return compiled("manylabel.labels.compiled")

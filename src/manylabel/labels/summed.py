@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from manylabel.errors import ManyLabelError
 from manylabel.labels.matrix import LabelMatrix, RowIndex
 from manylabel.labels.sparse import SparseLabels
 
@@ -24,6 +25,11 @@ class SummedLabels(LabelMatrix):
     """
 
     def __init__(self, labels: LabelMatrix, keys: Tensor, counts: Tensor, sums: Tensor) -> None:
+        wanted = ((len(labels), keys.shape[-1]), (labels.n_labels,), (labels.n_labels, keys.shape[-1]))
+        got = tuple(tuple(t.shape) for t in (keys, counts, sums))
+        if got != wanted:
+            expected = f"keys, counts and sums of shapes {', '.join(map(str, wanted))}"
+            raise ManyLabelError("SummedLabels", expected, ", ".join(map(str, got)))
         self.labels, self.keys, self.counts, self.sums = labels, keys, counts, sums
         self.n_rows, self.n_labels = labels.shape
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from manylabel.errors import ManyLabelError
+from manylabel.errors import ManyLabelError, did_you_mean
 from manylabel.losses.cached import cached_step
 from manylabel.losses.kernel_mixture import KMCL
 from manylabel.losses.logits import ASL, BCE, ZLPR, Focal, TwoWay
@@ -88,10 +88,9 @@ def get(name: str, **settings: Any) -> nn.Module:
     ManyLabelError
         If the name or a setting is unknown.
     """
-    if name not in _LOSSES:
-        raise ManyLabelError(
-            "losses.get", "one of " + ", ".join(_LOSSES), repr(name), "Names are lower case."
-        )
+    if not isinstance(name, str) or name not in _LOSSES:
+        hint = did_you_mean(name, _LOSSES, "Names are lower case.") if isinstance(name, str) else ""
+        raise ManyLabelError("losses.get", "one of " + ", ".join(_LOSSES), repr(name)[:80], hint)
     loss = _LOSSES[name]
     known = _settings(loss)
     for setting in settings:

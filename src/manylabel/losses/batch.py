@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
+from manylabel.labels.transforms import transformed
 from manylabel.losses.precision import working_dtype
 from manylabel.losses.ranks import Shard
 from manylabel.losses.softmax import Contrast, Engine, PairWeights, contrast
@@ -17,8 +18,9 @@ from manylabel.losses.softmax import Contrast, Engine, PairWeights, contrast
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
+LABEL_GRADIENT = "labels that require a gradient"
+FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 EPS = 1e-8  # what the authors of the overlap and prototype losses add to their denominators
-REDUCTIONS = ("mean", "sum", "none")
 
 
 @dataclass
@@ -61,9 +63,18 @@ class Batch:
         return replace(self, keys=keys, T=T, own=own)
 
     def contrast(
-        self, weights: PairWeights, temperature: float, normalize: bool, engine: str | Engine
+        self,
+        weights: PairWeights,
+        temperature: float | Tensor,
+        normalize: bool,
+        engine: str | Engine,
+        plain: str | None = None,
     ) -> Contrast:
-        """Anchors against candidates under the weights of a loss."""
+        """Anchors against candidates under the weights of a loss.
+
+        ``plain`` names what these depend on that only plain operators can differentiate.
+        """
+        of_labels = self.Y.requires_grad or self.T.requires_grad
         return contrast(
             self.z,
             self.keys,
@@ -72,6 +83,7 @@ class Batch:
             normalize=normalize,
             engine=engine,
             own=self.own,
+            plain=LABEL_GRADIENT if of_labels else plain,
         )
 
 
@@ -87,15 +99,15 @@ def read_batch(
 ) -> Batch:
     """Check the arguments of a contrastive loss against each other."""
     shard = None if group is None else Shard(group)
-    check_embeddings(who, "embeddings", z)
-    own = read_labels(who, Y, z, "embeddings", binary)
+    z = check_embeddings(who, "embeddings", z)
+    own = read_labels(who, Y, z, "embeddings", binary, shard is not None)
     if keys is None:
         if Y_keys is not None:
             raise ManyLabelError(
                 who, "keys along with Y_keys", "Y_keys alone", "Pass the rows of the candidates."
             )
         return Batch(z, own, None, own, 0, shard)
-    check_embeddings(who, "keys", keys)
+    keys = check_embeddings(who, "keys", keys, beside=z)
     if keys.shape[1] != z.shape[1]:
         raise ManyLabelError(
             who,
@@ -107,7 +119,7 @@ def read_batch(
         raise ManyLabelError(
             who, "Y_keys along with keys", "keys alone", "Pass the labels of the candidates."
         )
-    other = read_labels(who, Y_keys, keys, "keys", binary)
+    other = read_labels(who, Y_keys, keys, "keys", binary, shard is not None)
     if other.n_labels != own.n_labels:
         raise ManyLabelError(
             who,
@@ -118,16 +130,35 @@ def read_batch(
     return Batch(z, own, keys, other, None, shard)
 
 
-def check_embeddings(who: str, what: str, z: Tensor) -> None:
-    """Refuse anything but a floating (n, D) tensor."""
-    if not isinstance(z, Tensor) or z.dim() != 2 or not z.is_floating_point():
+def check_embeddings(who: str, what: str, z: Any, beside: Tensor | None = None) -> Tensor:
+    """Refuse anything but a dense floating (n, D) tensor with data, on the device of those ``beside`` it.
+
+    Returns
+    -------
+    (n, D) tensor
+        In the precision of those beside it: float64 beside float64, else what is computed in float32.
+    """
+    if not isinstance(z, Tensor) or z.layout != torch.strided or z.dim() != 2 or z.dtype not in FLOATING:
         got = f"{z.dtype} of shape {tuple(z.shape)}" if isinstance(z, Tensor) else type(z).__name__
-        raise ManyLabelError(
-            who, f"{what} as a floating tensor of shape (n, D)", got, "Pass one row per sample."
+        got += f" and layout {z.layout}" if isinstance(z, Tensor) and z.layout != torch.strided else ""
+        hint = (
+            "Pass one row per sample; torch.as_tensor(...).float() makes one of an array or of whole numbers."
         )
+        raise ManyLabelError(who, f"{what} as a floating tensor of shape (n, D)", got, hint)
+    if z.device.type == "meta":
+        raise ManyLabelError(who, f"{what} with data", "a tensor on the device meta", "Pass a real tensor.")
+    if beside is None:
+        return z.resolve_neg()
+    if z.device != beside.device:
+        hint = "Move them to one device with .to()."
+        raise ManyLabelError(who, f"{what} on {beside.device}, like the embeddings", f"{z.device}", hint)
+    wide = torch.float64 in (z.dtype, beside.dtype) and z.dtype != beside.dtype
+    return z.to(working_dtype(beside)) if wide else z.resolve_neg()
 
 
-def read_labels(who: str, Y: Labels, z: Tensor, what: str, binary: bool) -> LabelMatrix:
+def read_labels(
+    who: str, Y: Labels, z: Tensor, what: str, binary: bool, several_ranks: bool = False
+) -> LabelMatrix:
     """One label row per embedding, on its device."""
     labels = LabelMatrix.of(Y, binary=binary, who=who)
     if labels.n_rows != len(z):
@@ -138,22 +169,30 @@ def read_labels(who: str, Y: Labels, z: Tensor, what: str, binary: bool) -> Labe
             "Pass one label row per embedding.",
         )
     labels = labels if labels.device == z.device else labels.to(z.device)
-    return labels.compact()
+    return _with_gradient(who, labels, binary, several_ranks) if labels.requires_grad else labels.compact()
 
 
-def check_temperature(who: str, temperature: float) -> None:
-    if not temperature > 0:
-        raise ManyLabelError(
-            who, "a temperature above 0", repr(temperature), "Common values are 0.05 to 0.5."
+def _with_gradient(who: str, labels: LabelMatrix, binary: bool, several_ranks: bool) -> LabelMatrix:
+    """Labels that are part of a graph: constant where no gradient is wanted, refused where none would come of it."""
+    if not torch.is_grad_enabled():
+        entries = labels.entries()
+        assert entries is not None
+        return labels.with_entries(entries.detach()).compact()
+    if binary:
+        refuse_gradient(who, labels)
+    if several_ranks:
+        refuse_gradient(who, labels, "over several ranks")
+    return labels
+
+
+def refuse_gradient(who: str, labels: LabelMatrix, where: str = "where labels are sets") -> None:
+    """Refuse labels that require a gradient and would not get one."""
+    if labels.requires_grad and torch.is_grad_enabled():
+        hint = (
+            "Call .detach() on them. The MulSupCon losses, PairWeighted and BCE differentiate soft labels, "
         )
-
-
-def check_reduction(who: str, reduction: str, known: tuple[str, ...] = REDUCTIONS) -> None:
-    """Refuse an unknown reduction."""
-    if reduction not in known:
-        *most, last = map(repr, known)
-        hint = "Leave it out for the loss's own default."
-        raise ManyLabelError(who, f"reduction {', '.join(most)} or {last}", repr(reduction), hint)
+        hint += "in one process."
+        raise ManyLabelError(who, f"labels without a gradient {where}", "labels that require one", hint)
 
 
 def reduce(
@@ -164,9 +203,9 @@ def reduce(
     With a shard, values and divisor are those of this rank's anchors, and both are summed over the ranks. The
     engine keeps the divisor of an eager call.
     """
-    count = torch.as_tensor(divisor, dtype=values.dtype, device=values.device).detach()
-    count = count if shard is None else shard.total(count)
-    Engine.of(engine).divisor = None if torch.compiler.is_compiling() else count
+    count = torch.as_tensor(divisor, dtype=values.dtype, device=values.device)
+    count = count if shard is None else shard.total(count.detach())
+    Engine.of(engine).divisor = None if torch.compiler.is_compiling() or transformed() else count.detach()
     if reduction == "none":
         return values
     total = values.sum() if shard is None else shard.total(values.sum())

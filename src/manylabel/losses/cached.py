@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import Labels
+from manylabel.losses.settings import whole
 
 
 def cached_step(
@@ -54,19 +55,22 @@ def cached_step(
     ----------
     L. Gao et al., "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup", 2021.
     """
-    views = [views] if isinstance(views, Tensor) else list(views)
-    _check(views, chunk)
+    chunk = whole("cached_step", "chunk", chunk, hint="It is the number of rows embedded at a time.")
+    views = _read(views)
     chunks = [part for view in views for part in torch.split(view, chunk)]
     states, parts = [], []
     with torch.no_grad():
         for part in chunks:
             states.append(_random_state(part.device))
             parts.append(encoder(part))
-    rows = torch.cat(parts).requires_grad_()
+    rows = _joined(parts).requires_grad_()
     z, *keys = torch.split(rows, [len(view) for view in views])
     value = loss(z, Y, *(argument for k in keys for argument in (k, Y)))
+    _check_value(value, rows)
     value.backward()  # type: ignore[no-untyped-call]
-    assert rows.grad is not None
+    if rows.grad is None:
+        hint = "Contrast what the function is given, not rows that were embedded before."
+        raise ManyLabelError("cached_step", "a loss of the embeddings", "one that leaves them out", hint)
     gradients = torch.split(rows.grad, [len(part) for part in parts])
     for number, (part, state, gradient) in enumerate(zip(chunks, states, gradients, strict=True), 1):
         with _replayed(state, part.device), _unsynchronised(encoder, number < len(chunks)):
@@ -74,12 +78,39 @@ def cached_step(
     return value.detach()
 
 
-def _check(views: Sequence[Tensor], chunk: int) -> None:
+def _read(views: Tensor | Sequence[Tensor]) -> list[Tensor]:
+    """One or two views of the same rows."""
+    views = [views] if isinstance(views, Tensor) else list(views) if isinstance(views, (list, tuple)) else []
+    if not all(isinstance(view, Tensor) and view.dim() for view in views):
+        got = f"a list of {', '.join(sorted({type(view).__name__ for view in views}))}"
+        hint = "Make tensors of arrays and lists first: torch.as_tensor(...)."
+        raise ManyLabelError("cached_step", "views as tensors of rows", got, hint)
     if len(views) not in (1, 2) or len({len(view) for view in views}) != 1:
         got = f"{len(views)} of lengths {[len(view) for view in views]}"
-        raise ManyLabelError("cached_step", "one or two views of the same rows", got)
-    if chunk < 1:
-        raise ManyLabelError("cached_step", "a chunk of at least one row", str(chunk))
+        hint = "Pass a tensor of rows, or a list of two."
+        raise ManyLabelError("cached_step", "one or two views of the same rows", got, hint)
+    return views
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """The embeddings of all chunks."""
+    wrong = [part for part in parts if not isinstance(part, Tensor) or part.dim() != 2]
+    if wrong:
+        got = f"shape {tuple(wrong[0].shape)}" if isinstance(wrong[0], Tensor) else type(wrong[0]).__name__
+        hint = "Add the head to it, or flatten its output."
+        raise ManyLabelError("cached_step", "an encoder that gives embeddings (n, D)", got, hint)
+    return torch.cat(list(parts))
+
+
+def _check_value(value: Tensor, rows: Tensor) -> None:
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        got = f"values of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        hint = "Use reduction 'mean' or 'sum'."
+        raise ManyLabelError("cached_step", "a loss that gives one number", got, hint)
+    if not value.requires_grad:
+        got = f"a value without graph of {len(rows)} embeddings"
+        hint = "Call it outside of torch.no_grad, and leave nothing detached."
+        raise ManyLabelError("cached_step", "a loss that can be differentiated", got, hint)
 
 
 def _random_state(device: torch.device) -> tuple[Tensor, Tensor | None]:

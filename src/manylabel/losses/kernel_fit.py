@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from manylabel.losses.precision import full_precision
+from manylabel.losses.twice import gradients_of, twice_differentiable
 
 _TILE = 1 << 16  # numbers in a tile
 
@@ -30,8 +30,17 @@ def anisotropic_distances(f: Tensor, mu: Tensor, v: Tensor, dense: bool) -> Tens
     ``dense`` is the equation by autograd; otherwise tiles of rows with a gradient of their own.
     """
     if dense:
-        return ((f.double()[:, :, None] - mu).square() / v).sum(1)
+        return _in_one_piece(f, mu, v)
     return _Tiled.apply(f, mu, v)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _in_one_piece(f: Tensor, mu: Tensor, v: Tensor) -> Tensor:
+    return ((f.double()[:, :, None] - mu).square() / v).sum(1)
+
+
+def _again(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+    """The gradient as part of a graph."""
+    return tuple(gradients_of(_in_one_piece, ctx.saved_tensors, g))
 
 
 class _Tiled(torch.autograd.Function):
@@ -44,7 +53,7 @@ class _Tiled(torch.autograd.Function):
         return torch.cat([_shift(f, mu).square_().div_(v).sum(1) for f, mu, v in tiles])
 
     @staticmethod
-    @once_differentiable
+    @twice_differentiable(_again)
     @full_precision
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, ...]:
         inputs = ctx.saved_tensors

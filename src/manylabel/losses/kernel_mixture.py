@@ -16,13 +16,15 @@ from torch.nn import functional as F
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
-from manylabel.losses.batch import check_embeddings, check_reduction, check_temperature, reduce
+from manylabel.labels.transforms import transformed
+from manylabel.losses.batch import check_embeddings, read_labels, reduce
 from manylabel.losses.kernel_fit import anisotropic_distances, isotropic_distances
 from manylabel.losses.kernel_pairs import PairKernel, kernel_pairs_dense, kernel_pairs_streamed
-from manylabel.losses.logits import asl
+from manylabel.losses.logits import asl, check_focus
 from manylabel.losses.module import LossModule
 from manylabel.losses.precision import full_precision, working_dtype
 from manylabel.losses.ranks import Shard
+from manylabel.losses.settings import check_group, check_reduction, choice, read_temperature, whole
 from manylabel.losses.softmax import Engine
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def kmcl_terms(
     *,
     similarity: str = "bc",
     scale: str = "released",
-    temperature: float = 0.17,
+    temperature: float | Tensor = 0.17,
     gamma_neg: float = 4.0,
     gamma_pos: float = 0.0,
     clip: float = 0.05,
@@ -69,7 +71,9 @@ def kmcl_terms(
 ) -> KernelTerms:
     """The three parts of KMCL; see :class:`KMCL` for the arguments."""
     engine = Engine.of(engine)
-    labels = _read_labels(features, logits, Y)
+    features, labels = _read(features, logits, Y)
+    check_reduction("KMCL", reduction)
+    check_group("KMCL", group)
     focus = asl(
         logits,
         labels,
@@ -140,10 +144,12 @@ def kernel_reconstruction(
     Divisor: the rows with labels; the others contribute 0. The released code clamps the Gaussian kernel below at
     1e-38 and the share at 1e-7, which is what a row without labels gives there (16.1, and it is counted).
     """
-    labels = _read_labels(features, logits, Y)
+    check_reduction("KMCL", reduction)
+    check_group("KMCL", group)
+    features, labels = _read(features, logits, Y)
     mu, v = _read_gaussians(means, variances, labels, features.shape[1], similarity)
     f = features.to(mu.dtype)
-    rung = Engine.of(engine).choose(len(f), mu[0].numel(), 8)
+    rung = Engine.of(engine).choose(len(f), math.prod(mu.shape[1:]), 8)
     distances = (
         isotropic_distances(f, mu, v) if mu.dim() == 2 else anisotropic_distances(f, mu, v, rung == "dense")
     )
@@ -164,7 +170,7 @@ def kernel_contrastive(
     n_features: int,
     similarity: str = "bc",
     scale: str = "released",
-    temperature: float = 0.17,
+    temperature: float | Tensor = 0.17,
     reduction: str = "mean",
     engine: str | Engine = "auto",
     group: ProcessGroup | None = None,
@@ -191,13 +197,16 @@ def kernel_contrastive(
     -----
     Divisor: B, rows without a partner included; these contribute 0.
     """
-    _check_choice("scale", scale, SCALES)
-    check_temperature("KMCL", temperature)
+    choice("KMCL", "scale", scale, SCALES)
     check_reduction("KMCL", reduction)
-    labels = LabelMatrix.of(Y, binary=True, who="KMCL").to(means.device)
+    check_group("KMCL", group)
+    whole("KMCL", "n_features", n_features)
+    tau = read_temperature("KMCL", temperature)
+    _check_floating("means", means, means)
+    labels = read_labels("KMCL", Y, means, "means", binary=True)
     mu, v = _read_gaussians(means, variances, labels, n_features, similarity)
     multiplied = mu.dim() == 2 or scale == "released"
-    kernel = PairKernel(n_features / 2 if multiplied else 0.5, temperature)
+    kernel = PairKernel(n_features / 2 if multiplied else 0.5, tau)
     mu, v = (t.unsqueeze(1) if t.dim() == 2 else t for t in (mu, v))  # (B, D, C)
     anchors, shard = slice(0, labels.n_rows), None
     if group is not None:
@@ -214,9 +223,10 @@ def kernel_contrastive(
     return reduce(values, reduction, len(values), engine, shard)
 
 
-def _read_labels(features: Tensor, logits: Tensor, Y: Labels) -> LabelMatrix:
-    check_embeddings("KMCL", "features", features)
-    labels = LabelMatrix.of(Y, binary=True, who="KMCL").to(features.device)
+def _read(features: Tensor, logits: Tensor, Y: Labels) -> tuple[Tensor, LabelMatrix]:
+    features = check_embeddings("KMCL", "features", features)
+    _check_floating("logits", logits, features)
+    labels = LabelMatrix.of(Y, binary=True, who="KMCL")
     want = (len(features), labels.n_labels)
     if labels.n_rows != len(features) or tuple(logits.shape) != want:
         raise ManyLabelError(
@@ -225,14 +235,33 @@ def _read_labels(features: Tensor, logits: Tensor, Y: Labels) -> LabelMatrix:
             f"labels {labels.shape} and logits {tuple(logits.shape)}",
             "Pass one row per sample.",
         )
-    return labels
+    return features, read_labels("KMCL", labels, features, "features", binary=True)
+
+
+def _check_floating(what: str, x: Tensor, beside: Tensor) -> None:
+    """Refuse anything but a dense floating tensor with data, on the same device as the others."""
+    right = isinstance(x, Tensor) and x.is_floating_point() and x.layout == torch.strided
+    if not right or x.device != beside.device or x.device.type == "meta":
+        got = f"{x.dtype} on {x.device}, {x.layout}" if isinstance(x, Tensor) else type(x).__name__
+        hint = "MixtureHead gives logits, means and variances."
+        raise ManyLabelError("KMCL", f"{what} as a floating tensor, beside the others", got, hint)
+
+
+def _check_above_zero(variances: Tensor) -> None:
+    if variances.numel() and not torch.compiler.is_compiling() and not transformed():
+        low = float(variances.detach().min())
+        if low <= 0:
+            hint = "Take the exponential or softplus of what a layer gives."
+            raise ManyLabelError("KMCL", "variances above 0", f"{low:g}", hint)
 
 
 def _read_gaussians(
     means: Tensor, variances: Tensor, Y: LabelMatrix, n_features: int, similarity: str
 ) -> tuple[Tensor, Tensor]:
     """Means and ``sd^2``, both (B, C) or both (B, D, C), in working precision."""
-    _check_choice("similarity", similarity, SIMILARITIES)
+    choice("KMCL", "similarity", similarity, SIMILARITIES)
+    _check_floating("means", means, means)
+    _check_floating("variances", variances, means)
     (b, c), d = Y.shape, n_features
     layouts = {(b, d, c): (b, d, c), (b, d * c): (b, d, c), (b, c): (b, c)}
     got = tuple(means.shape)
@@ -260,12 +289,8 @@ def _spread(variances: Tensor, mu: Tensor, similarity: str) -> Tensor:
         raise ManyLabelError(
             "KMCL", expected, str(tuple(variances.shape)), "A linear head of that width gives them."
         )
+    _check_above_zero(variances)
     return variances.reshape(shape)
-
-
-def _check_choice(what: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ManyLabelError("KMCL", f"{what} " + " or ".join(map(repr, known)), repr(value))
 
 
 class KMCL(LossModule):
@@ -325,7 +350,7 @@ class KMCL(LossModule):
         self,
         similarity: str = "bc",
         scale: str = "released",
-        temperature: float = 0.17,
+        temperature: float | Tensor = 0.17,
         gamma_neg: float = 4.0,
         gamma_pos: float = 0.0,
         clip: float = 0.05,
@@ -334,8 +359,10 @@ class KMCL(LossModule):
         group: ProcessGroup | None = None,
     ) -> None:
         super().__init__(temperature, reduction, engine=engine, group=group)
-        _check_choice("similarity", similarity, SIMILARITIES)
-        _check_choice("scale", scale, SCALES)
+        who = type(self).__name__
+        choice(who, "similarity", similarity, SIMILARITIES)
+        choice(who, "scale", scale, SCALES)
+        check_focus(who, gamma_neg, gamma_pos, clip)
         self.similarity, self.scale = similarity, scale
         self.gamma_neg, self.gamma_pos, self.clip = gamma_neg, gamma_pos, clip
 

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from manylabel.labels import LabelMatrix
 from manylabel.losses.precision import full_precision
 from manylabel.losses.softmax.elementwise import compiles
+from manylabel.losses.twice import gradients_of, twice_differentiable
 
 SHARE_EPS = 1e-7  # what the authors add inside the logarithm
 _TILE = 1 << 17  # numbers in a tile
@@ -35,7 +35,7 @@ class PairKernel(NamedTuple):
     """``E = exp(exp(-bd) / tau)``, with ``factor = M / 2`` in front of the Bhattacharyya distance ``bd``."""
 
     factor: float
-    temperature: float
+    temperature: float | Tensor  # a scalar tensor where its gradient is wanted
 
 
 def kernel_pairs_dense(
@@ -78,54 +78,80 @@ def kernel_pairs_streamed(
     ``uniform`` promises that the values of all samples will be multiplied by the same number; then the gradient
     is made in the forward pass.
     """
-    return _Streamed.apply(mu, variance, Y, kernel, anchors, uniform)  # type: ignore[no-any-return, no-untyped-call]
+    tau = kernel.temperature if isinstance(kernel.temperature, Tensor) else None
+    if tau is not None:
+        kernel = kernel._replace(temperature=float(tau.detach()))
+    return _Streamed.apply(mu, variance, tau, Y, kernel, anchors, uniform)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _again(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+    """The gradient as part of a graph, from the equation as it stands."""
+    Y, kernel, anchors = ctx.problem
+    mu, variance, tau, *_ = ctx.saved_tensors
+
+    def values(mu: Tensor, variance: Tensor, tau: Tensor | None) -> Tensor:
+        at = kernel if tau is None else kernel._replace(temperature=tau)
+        return kernel_pairs_dense(mu, variance, Y, at, anchors)
+
+    return *gradients_of(values, (mu, variance, tau), g), None, None, None, None
 
 
 class _Streamed(torch.autograd.Function):
-    """``(mu (C, B, D), variance (C, B, D)) -> (anchors,)``."""
+    """``(mu (C, B, D), variance (C, B, D), tau or None) -> (anchors,)``."""
 
     @staticmethod
     def forward(
         ctx: Any,
         mu: Tensor,
         variance: Tensor,
+        tau: Tensor | None,
         Y: LabelMatrix,
         kernel: PairKernel,
         anchors: slice,
         uniform: bool,
     ) -> Tensor:
-        mu, variance = mu.contiguous(), variance.contiguous()
         ctx.problem = Y, kernel, anchors
         ctx.ready = uniform and any(ctx.needs_input_grad)
         weights = mu.new_ones(anchors.stop - anchors.start) if ctx.ready else None
-        values, *gradients = _visit(mu, variance, Y, kernel, anchors, weights)
-        ctx.save_for_backward(*(gradients if ctx.ready else (mu, variance)))
+        values, *gradients = _visit(mu, variance, Y, kernel, anchors, weights, learnt=tau is not None)
+        ctx.save_for_backward(mu, variance, tau, *(gradients if ctx.ready else ()))
         return values
 
     @staticmethod
-    @once_differentiable
+    @twice_differentiable(_again)
     @full_precision
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        mu, variance, tau, *gradients = ctx.saved_tensors
         if ctx.ready:
-            by_mean, by_variance = (gradient * g[0] for gradient in ctx.saved_tensors)
+            gradients = [gradient * (g[0] if len(g) else 0.0) for gradient in gradients]
         else:
             Y, kernel, anchors = ctx.problem
-            mu, variance = ctx.saved_tensors
-            _, by_mean, by_variance = _visit(mu, variance, Y, kernel, anchors, g)
-        return by_mean, by_variance, None, None, None, None
+            _, *gradients = _visit(mu, variance, Y, kernel, anchors, g, learnt=tau is not None)
+        by_mean, by_variance, by_temperature = gradients
+        by_tau = None if tau is None else by_temperature.to(tau.dtype).reshape(tau.shape)
+        return by_mean, by_variance, by_tau, None, None, None, None
 
 
 def _visit(
-    mu: Tensor, variance: Tensor, Y: LabelMatrix, kernel: PairKernel, anchors: slice, g: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Values (anchors,) and, with the weights ``g`` (anchors,) of the values, the gradients of means and variances.
+    mu: Tensor,
+    variance: Tensor,
+    Y: LabelMatrix,
+    kernel: PairKernel,
+    anchors: slice,
+    g: Tensor | None,
+    learnt: bool = False,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Values (anchors,) and, with the weights ``g`` (anchors,) of the values, gradients.
 
-    Buffers are made once: on a CPU, memory that is new for each tile costs more than the arithmetic on it.
+    Those of means and variances, and the scalar one of a temperature that is ``learnt``, which compiled code does not
+    know. Buffers are made once: on a CPU, memory that is new for each tile costs more than the arithmetic on it.
     """
+    mu, variance = mu.contiguous(), variance.contiguous()
     values = mu.new_zeros(anchors.stop - anchors.start)
     gradients = (values, values) if g is None else (torch.zeros_like(mu), torch.zeros_like(mu))
     carriers = Y.columns_first(mu.dtype)
-    visit = (_Compiled if _Compiled.fits(mu, kernel) else _Tiled)(mu, variance, carriers, kernel)
+    fast = not learnt and _Compiled.fits(mu, kernel)
+    visit = (_Compiled if fast else _Tiled)(mu, variance, carriers, kernel)
     for rows, samples, labels in _blocks(Y, anchors):
         jaccard, share_of_partner = _overlaps(Y, carriers, rows)
         place = slice(rows.start - anchors.start, rows.stop - anchors.start)
@@ -134,7 +160,8 @@ def _visit(
             _Block(samples, labels, samples - rows.start, jaccard, share_of_partner, weights, values[place]),
             gradients,
         )
-    return values, *gradients
+    by_temperature = visit.by_temperature if isinstance(visit, _Tiled) else mu.new_zeros(())
+    return values, *gradients, by_temperature
 
 
 class _Block(NamedTuple):
@@ -171,6 +198,7 @@ class _Tiled:
         self.distance = _Distance(mu, variance, self.height)
         self.buffers = mu.new_empty(4, self.height, b)
         self.carriers, self.kernel = carriers, kernel
+        self.by_temperature = mu.new_zeros(())
 
     def __call__(self, block: _Block, gradients: tuple[Tensor, Tensor]) -> None:
         """Add what a block gives to its values and to the gradients."""
@@ -188,7 +216,10 @@ class _Tiled:
             block.values.index_add_(0, place, logs, alpha=-1)
             if block.weights is not None:
                 slope = share.mul_(f.sum(1, keepdim=True)).sub_(f).mul_(exponent)
-                self.distance.scatter(slope.mul_(block.weights[place, None]), *gradients)
+                slope.mul_(block.weights[place, None])
+                # an exponent is a power of -bd over tau: its slopes in tau and in bd are alike but for 1 / tau
+                self.by_temperature += slope.sum().div_(self.kernel.factor * self.kernel.temperature)
+                self.distance.scatter(slope, *gradients)
 
 
 class _Compiled:
@@ -203,7 +234,7 @@ class _Compiled:
     @staticmethod
     def fits(mu: Tensor, kernel: PairKernel) -> bool:
         """Whether there is such code, and its powers need no maximum subtracted."""
-        bounded = kernel.temperature * _LARGEST_EXPONENT >= 1
+        bounded = float(kernel.temperature) * _LARGEST_EXPONENT >= 1
         return mu.shape[2] == 1 and bounded and compiles(mu.dtype, mu.device)
 
     def __call__(self, block: _Block, gradients: tuple[Tensor, Tensor]) -> None:
@@ -228,6 +259,8 @@ def _exponents(distance: Tensor, kernel: PairKernel) -> Tensor:
 
 def _blocks(Y: LabelMatrix, anchors: slice) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Blocks of anchors, with the rows (sample, label) of each whose label another sample has too."""
+    if anchors.stop <= anchors.start:
+        return
     paired = Y.label_counts() > 1
     lists = Y.take(anchors).sparse()
     kept = lists.spread_labels(paired)

@@ -12,10 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from manylabel.arrays import as_tensor
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
-from manylabel.losses.batch import REDUCTIONS, check_reduction
+from manylabel.labels.transforms import transformed
+from manylabel.losses.batch import FLOATING, refuse_gradient
 from manylabel.losses.precision import full_precision, working_dtype
+from manylabel.losses.settings import REDUCTIONS, check_reduction, real, switch
 
 _ABSENT = -1e30  # a logit that takes no part: finite, so that a side without entries keeps a gradient of 0
 
@@ -23,19 +26,24 @@ _ABSENT = -1e30  # a logit that takes no part: finite, so that a side without en
 @full_precision
 def bce(logits: Tensor, Y: Labels, *, reduction: str = "mean") -> Tensor:
     """Binary cross entropy; see :class:`BCE`."""
-    x, y = _read("BCE", logits, Y, binary=False)
+    x, y = _read("BCE", logits, Y, reduction, binary=False)
     return _reduce(F.softplus(x) - x * y, reduction)
 
 
 @full_precision
 def focal(
-    logits: Tensor, Y: Labels, *, gamma: float = 2.0, alpha: Tensor | None = None, reduction: str = "sum"
+    logits: Tensor, Y: Labels, *, gamma: float = 2.0, alpha: Any = None, reduction: str = "sum"
 ) -> Tensor:
     """Focal loss; see :class:`Focal`."""
-    x, y = _read("Focal", logits, Y)
+    gamma = real("Focal", "gamma", gamma, least=0.0)
+    weights = _read_alpha(alpha)
+    x, y = _read("Focal", logits, Y, reduction)
+    if weights is not None and len(weights) != x.shape[1]:
+        expected = f"alpha of shape ({x.shape[1]},), one weight for each label"
+        raise ManyLabelError("Focal", expected, str(tuple(weights.shape)), "Pass one weight per column.")
     toward = torch.where(y > 0, x, -x)  # the logit of the right answer
     terms = -_power(torch.sigmoid(-toward), gamma) * F.logsigmoid(toward)
-    return _reduce(terms if alpha is None else terms * alpha, reduction)
+    return _reduce(terms if weights is None else terms * weights.to(x.device), reduction)
 
 
 @full_precision
@@ -52,7 +60,10 @@ def asl(
     reduction: str = "sum",
 ) -> Tensor:
     """Asymmetric loss; see :class:`ASL`."""
-    x, y = _read("ASL", logits, Y)
+    check_focus("ASL", gamma_neg, gamma_pos, clip, eps)
+    switch("ASL", "detach_focus", detach_focus)
+    switch("ASL", "log_space", log_space)
+    x, y = _read("ASL", logits, Y, reduction)
     p, absent = torch.sigmoid(x), torch.sigmoid(-x)
     shifted = (absent + clip).clamp(max=1.0)  # probability of "absent", easier by the margin
     if log_space:
@@ -70,12 +81,12 @@ def asl(
 @full_precision
 def zlpr(logits: Tensor, Y: Labels, *, reduction: str = "mean") -> Tensor:
     """Zero-bounded log-sum-exp and pairwise rank loss; see :class:`ZLPR`."""
-    x, y = _read("ZLPR", logits, Y)
+    x, y = _read("ZLPR", logits, Y, reduction, known=REDUCTIONS)
     positive, negative = x.masked_fill(y == 0, -_ABSENT).neg(), x.masked_fill(y > 0, _ABSENT)
     values = F.pad(positive, (0, 1)).logsumexp(1) + F.pad(negative, (0, 1)).logsumexp(
         1
     )  # the 0 is the 1 in log
-    return values.mean() if reduction == "mean" else _reduce(values[:, None], reduction)
+    return _reduce(values[:, None], reduction)
 
 
 @full_precision
@@ -83,6 +94,8 @@ def two_way(
     logits: Tensor, Y: Labels, *, positive_temperature: float = 4.0, negative_temperature: float = 1.0
 ) -> Tensor:
     """Two-way multi-label loss; see :class:`TwoWay`."""
+    positive_temperature = real("TwoWay", "positive_temperature", positive_temperature, least=0.0, above=True)
+    negative_temperature = real("TwoWay", "negative_temperature", negative_temperature, least=0.0, above=True)
     x, y = _read("TwoWay", logits, Y)
     by_row = _one_way(x, y, positive_temperature, negative_temperature)
     by_label = _one_way(x.T, y.T, positive_temperature, negative_temperature)
@@ -98,14 +111,21 @@ def _one_way(x: Tensor, y: Tensor, positive_temperature: float, negative_tempera
     return (F.softplus(margin) * counted).sum() / counted.sum().clamp(min=1)
 
 
-def _read(who: str, logits: Tensor, Y: Labels, binary: bool = True) -> tuple[Tensor, Tensor]:
+def _read(
+    who: str,
+    logits: Tensor,
+    Y: Labels,
+    reduction: str = "mean",
+    binary: bool = True,
+    known: tuple[str, ...] = (*REDUCTIONS, "rows"),
+) -> tuple[Tensor, Tensor]:
     """Logits and dense labels in working precision."""
-    if not isinstance(logits, Tensor) or logits.dim() != 2 or not logits.is_floating_point():
-        got = (
-            f"{logits.dtype} of shape {tuple(logits.shape)}"
-            if isinstance(logits, Tensor)
-            else str(type(logits))
-        )
+    check_reduction(who, reduction, known)
+    right = isinstance(logits, Tensor) and logits.dim() == 2 and logits.dtype in FLOATING
+    if not right or logits.layout != torch.strided or logits.device.type == "meta":
+        got = type(logits).__name__
+        if isinstance(logits, Tensor):
+            got = f"{logits.dtype} of shape {tuple(logits.shape)}, {logits.layout} on {logits.device}"
         raise ManyLabelError(
             who, "logits as a floating tensor of shape (n, n_labels)", got, "One row per sample."
         )
@@ -117,8 +137,34 @@ def _read(who: str, logits: Tensor, Y: Labels, binary: bool = True) -> tuple[Ten
             str(labels.shape),
             "Pass one per logit.",
         )
+    if binary:
+        refuse_gradient(who, labels)
     dtype = working_dtype(logits)
     return logits.to(dtype), labels.to(logits.device).dense(dtype)
+
+
+def check_focus(who: str, gamma_neg: Any, gamma_pos: Any, clip: Any, eps: Any = 1e-8) -> None:
+    """Refuse settings of the asymmetric loss outside the range in which its equation means something."""
+    real(who, "gamma_neg", gamma_neg, least=0.0)
+    real(who, "gamma_pos", gamma_pos, least=0.0)
+    real(who, "clip", clip, least=0.0, most=1.0, below=True, hint="It is a margin between probabilities.")
+    real(who, "eps", eps, least=0.0, most=1.0, above=True, below=True)
+
+
+def _read_alpha(alpha: Any) -> Tensor | None:
+    """Weights of the labels as a floating (C,) tensor."""
+    if alpha is None:
+        return None
+    weights = as_tensor(alpha, "Focal", "alpha")
+    if weights.dim() != 1:
+        hint = "For one weight for all labels, multiply the loss by it."
+        got = f"shape {tuple(weights.shape)}"
+        raise ManyLabelError("Focal", "alpha as one weight for each label, of shape (n_labels,)", got, hint)
+    if weights.numel() and not torch.compiler.is_compiling() and not transformed():
+        low, high = (float(bound) for bound in weights.detach().float().aminmax())
+        if not (low >= 0 and high < torch.inf):
+            raise ManyLabelError("Focal", "alpha of finite weights of at least 0", f"{low:g} to {high:g}")
+    return weights if weights.is_floating_point() else weights.float()
 
 
 def _power(base: Tensor, exponent: float) -> Tensor | float:
@@ -184,8 +230,8 @@ class Focal(LogitLoss):
     Parameters
     ----------
     gamma : float, default 2
-    alpha : (C,) tensor, optional
-        Weights of the labels.
+    alpha : (C,) tensor, array or list, optional
+        Weights of the labels, none negative; a parameter is learnt.
     reduction : "sum", "mean", "rows" or "none", default "sum"
         "mean" divides by B times C, "rows" by B; "none" gives sums of rows, (B,).
 
@@ -196,10 +242,14 @@ class Focal(LogitLoss):
 
     function = staticmethod(focal)
 
-    def __init__(self, gamma: float = 2.0, alpha: Tensor | None = None, reduction: str = "sum") -> None:
-        super().__init__(gamma=gamma, reduction=reduction)
+    def __init__(self, gamma: float = 2.0, alpha: Any = None, reduction: str = "sum") -> None:
+        super().__init__(gamma=real("Focal", "gamma", gamma, least=0.0), reduction=reduction)
         self.alpha: Tensor | None
-        self.register_buffer("alpha", alpha)
+        weights = _read_alpha(alpha)
+        if isinstance(weights, nn.Parameter):
+            self.alpha = weights
+        else:
+            self.register_buffer("alpha", weights)
 
     def forward(self, logits: Tensor, Y: Labels) -> Tensor:
         """The loss of logits (B, C) with labels ``Y`` (B, C)."""
@@ -247,13 +297,14 @@ class ASL(LogitLoss):
         log_space: bool = False,
         reduction: str = "sum",
     ) -> None:
+        check_focus("ASL", gamma_neg, gamma_pos, clip, eps)
         super().__init__(
             gamma_neg=gamma_neg,
             gamma_pos=gamma_pos,
             clip=clip,
             eps=eps,
-            detach_focus=detach_focus,
-            log_space=log_space,
+            detach_focus=switch("ASL", "detach_focus", detach_focus),
+            log_space=switch("ASL", "log_space", log_space),
             reduction=reduction,
         )
 
@@ -310,4 +361,8 @@ class TwoWay(LogitLoss):
     function = staticmethod(two_way)
 
     def __init__(self, positive_temperature: float = 4.0, negative_temperature: float = 1.0) -> None:
-        super().__init__(positive_temperature=positive_temperature, negative_temperature=negative_temperature)
+        temperatures = {
+            "positive_temperature": positive_temperature,
+            "negative_temperature": negative_temperature,
+        }
+        super().__init__(**{w: real("TwoWay", w, t, least=0.0, above=True) for w, t in temperatures.items()})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import Tensor, nn
 
 from manylabel.labels import Labels
-from manylabel.losses.batch import check_reduction, check_temperature
+from manylabel.losses.settings import check_group, check_reduction, check_temperature, switch
 from manylabel.losses.softmax import Engine
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ class LossModule(nn.Module):
 
     Notes
     -----
+    A temperature that is a parameter is one of the module's parameters and learnt on every engine, one number for all
+    pairs. It must stay above 0.
+
     With a group (``torch.distributed.group.WORLD`` for all processes), every rank passes its own anchors, and
     its own keys where there are keys; shards may differ in size. Candidates are those of all ranks. Each rank
     returns the loss of the whole batch, and differentiating it on all ranks gives each parameter as many
@@ -43,16 +46,19 @@ class LossModule(nn.Module):
 
     def __init__(
         self,
-        temperature: float = 0.1,
+        temperature: float | Tensor = 0.1,
         reduction: str = "mean",
         normalize: bool = True,
         engine: str | Engine = "auto",
         group: ProcessGroup | None = None,
     ) -> None:
         super().__init__()
-        check_temperature(type(self).__name__, temperature)
-        check_reduction(type(self).__name__, reduction)
-        self.temperature, self.reduction, self.normalize = temperature, reduction, normalize
+        who = type(self).__name__
+        check_temperature(who, temperature)
+        check_reduction(who, reduction)
+        check_group(who, group)
+        self.temperature, self.reduction = temperature, reduction
+        self.normalize = switch(who, "normalize", normalize)
         self.engine, self.group = Engine.of(engine), group
 
     @property

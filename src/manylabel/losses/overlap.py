@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import torch
 from torch import Tensor
 
+from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
+from manylabel.labels.transforms import transformed
 from manylabel.losses.batch import EPS, read_batch, reduce
 from manylabel.losses.module import ContrastiveLoss
 from manylabel.losses.precision import exact
+from manylabel.losses.settings import switch
 from manylabel.losses.softmax import Engine, Overlaps, TileWeights
 from manylabel.losses.softmax.job import without_own
 from manylabel.losses.softmax.rows import tile_shape, tiles
@@ -22,6 +25,7 @@ from manylabel.losses.softmax.rows import tile_shape, tiles
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
+PAIR_WEIGHT_GRADIENT = "pair weights that require a gradient"
 PairWeight: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -32,7 +36,7 @@ def base(
     keys: Tensor | None = None,
     Y_keys: Labels | None = None,
     *,
-    temperature: float = 0.1,
+    temperature: float | Tensor = 0.1,
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
@@ -52,7 +56,7 @@ def similarity_dissimilarity(
     keys: Tensor | None = None,
     Y_keys: Labels | None = None,
     *,
-    temperature: float = 0.07,
+    temperature: float | Tensor = 0.07,
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
@@ -62,7 +66,7 @@ def similarity_dissimilarity(
     batch = read_batch("SimilarityDissimilarity", z, Y, keys, Y_keys, group=group).spread()
     weights = SharedAgainstOther(batch.Y, batch.T, batch.dtype, batch.own)
     if batch.keys is None:  # the weights are not symmetric
-        batch = replace(batch, keys=z)
+        batch = replace(batch, keys=batch.z)
     result = batch.contrast(weights, temperature, normalize, engine)
     return reduce(result.values, reduction, (result.totals > 0).sum(), engine, batch.shard)
 
@@ -76,19 +80,30 @@ def pair_weighted(
     *,
     weight: PairWeight | None = None,
     normalize_weights: bool = True,
-    temperature: float = 0.1,
+    temperature: float | Tensor = 0.1,
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
     group: ProcessGroup | None = None,
 ) -> Tensor:
     """SupCon under weights that the caller defines; see :class:`PairWeighted`."""
+    _check_settings(weight, normalize_weights)
     batch = read_batch("PairWeighted", z, Y, keys, Y_keys, binary=False, group=group).spread()
     weights = GivenWeights(batch.Y, batch.T, weight or shared_labels, normalize_weights)
+    learnt = PAIR_WEIGHT_GRADIENT if weights.learnt(batch.dtype) else None
     if batch.keys is None:  # the weights need not be symmetric
-        batch = replace(batch, keys=z)
-    result = batch.contrast(weights, temperature, normalize, engine)
+        batch = replace(batch, keys=batch.z)
+    result = batch.contrast(weights, temperature, normalize, engine, learnt)
     return reduce(result.values, reduction, (result.totals > 0).sum(), engine, batch.shard)
+
+
+def _check_settings(weight: object, normalize_weights: object) -> None:
+    if weight is not None and not callable(weight):
+        hint = "weight(Y, T) takes label rows (m, C) and (n, C) and gives weights (m, n)."
+        raise ManyLabelError(
+            "PairWeighted", "weight as a function of two label matrices", f"{weight!r:.60}", hint
+        )
+    switch("PairWeighted", "normalize_weights", normalize_weights)
 
 
 def shared_labels(Y: Tensor, T: Tensor) -> Tensor:
@@ -145,11 +160,35 @@ class GivenWeights(TileWeights):
     def __init__(self, Y: LabelMatrix, T: LabelMatrix, weight: PairWeight, normalize: bool) -> None:
         self.Y, self.T, self.weight, self.normalize = Y, T, weight, normalize
 
+    def learnt(self, dtype: torch.dtype) -> bool:
+        """Whether weights are part of a graph: asked of one anchor and, to see the shape, of up to two candidates."""
+        if not torch.is_grad_enabled() or torch.compiler.is_compiling() or not len(self.Y) or not len(self.T):
+            return False
+        return self.tile(slice(1), slice(2), dtype).requires_grad
+
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
-        return self.weight(self.Y.take(rows).dense(dtype), self.T.take(columns).dense(dtype)).to(dtype)
+        Y, T = self.Y.take(rows), self.T.take(columns)
+        w = self.weight(Y.dense(dtype), T.dense(dtype))
+        if not torch.compiler.is_compiling():
+            _check_weights(w, (len(Y), len(T)), Y.device)
+        return w.to(dtype)
 
     def row_scale(self, totals: Tensor) -> Tensor | None:
         return torch.where(totals > 0, totals, 1).reciprocal() if self.normalize else None
+
+
+def _check_weights(w: object, shape: tuple[int, int], device: torch.device) -> None:
+    """Refuse weights of another shape, or that are negative or NaN."""
+    if not isinstance(w, Tensor) or tuple(w.shape) != shape or w.device != device or w.is_complex():
+        got = f"{tuple(w.shape)}, {w.dtype} on {w.device}" if isinstance(w, Tensor) else type(w).__name__
+        expected = f"weight(Y, T) of label rows {shape[0]} and {shape[1]} as a tensor of shape {shape}"
+        hint = "Give one number for each row of Y and each of T."
+        raise ManyLabelError("PairWeighted", expected, got, hint)
+    if w.numel() and not transformed():
+        low, high = (float(bound) for bound in w.detach().aminmax())
+        if not (low >= 0 and high < torch.inf):
+            hint = "Take the softplus or the exponential of weights that are learnt."
+            raise ManyLabelError("PairWeighted", "finite weights of at least 0", f"{low:g} to {high:g}", hint)
 
 
 class Base(ContrastiveLoss):
@@ -206,7 +245,7 @@ class SimilarityDissimilarity(ContrastiveLoss):
 
     def __init__(
         self,
-        temperature: float = 0.07,
+        temperature: float | Tensor = 0.07,
         reduction: str = "mean",
         normalize: bool = True,
         engine: str | Engine = "auto",
@@ -222,7 +261,8 @@ class PairWeighted(ContrastiveLoss):
     ----------
     weight : callable, default the number of shared labels
         ``weight(Y, T)`` takes dense label rows (m, C) and (n, C) and gives weights (m, n), none negative.
-        It is called for tiles, never for all pairs at once, and its result gets no gradient.
+        It is called for tiles, never for all pairs at once, and for the first anchor to see what it gives. Weights
+        that are part of a graph get their gradient from the dense engine, which holds all pairs.
     normalize_weights : bool, default True
         Divide the weights of each anchor by their sum.
     temperature, reduction, normalize, engine, group
@@ -248,13 +288,14 @@ class PairWeighted(ContrastiveLoss):
         self,
         weight: PairWeight | None = None,
         normalize_weights: bool = True,
-        temperature: float = 0.1,
+        temperature: float | Tensor = 0.1,
         reduction: str = "mean",
         normalize: bool = True,
         engine: str | Engine = "auto",
         group: ProcessGroup | None = None,
     ) -> None:
         super().__init__(temperature, reduction, normalize, engine, group)
+        _check_settings(weight, normalize_weights)
         self.weight, self.normalize_weights = weight, normalize_weights
 
     def settings(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from manylabel.losses.blocks import for_blocks
+from manylabel.losses.settings import check_group, check_reduction, read_temperature, switch
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,15 +48,31 @@ def exact(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:
 
     @wraps(loss)
     def exactly(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+        if not torch.compiler.is_compiling():
+            _read_settings(loss.__name__, kwargs)
         z, temperature = (args or (None,))[0], kwargs.get("temperature", 1.0)
-        sharp = isinstance(temperature, float) and temperature < _SHARP
-        if not sharp or kwargs.get("group") is not None or not _is_small(z):
+        if not _is_sharp(temperature) or kwargs.get("group") is not None or not _is_small(z):
             return run(*args, **kwargs)
         wide = {name: _widened(value) for name, value in kwargs.items()}
         value: Tensor = run(*map(_widened, args), **wide)
         return value.float()
 
     return exactly
+
+
+def _read_settings(who: str, settings: dict[str, Any]) -> None:
+    """Check what all losses of the engine have in common; a temperature that is not learnt becomes a number."""
+    if "temperature" in settings:
+        settings["temperature"] = read_temperature(who, settings["temperature"])
+    check_reduction(who, settings.get("reduction", "mean"))
+    switch(who, "normalize", settings.get("normalize", True))
+    check_group(who, settings.get("group"))
+
+
+def _is_sharp(temperature: object) -> bool:
+    if isinstance(temperature, Tensor):
+        return not torch.compiler.is_compiling() and float(temperature.detach()) < _SHARP
+    return isinstance(temperature, float) and temperature < _SHARP
 
 
 def _is_small(z: object) -> bool:

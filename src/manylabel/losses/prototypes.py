@@ -18,6 +18,7 @@ from manylabel.labels import LabelMatrix, Labels, OneLabel
 from manylabel.losses.batch import EPS, Batch, check_embeddings, read_batch, reduce
 from manylabel.losses.module import PrototypeLoss
 from manylabel.losses.precision import exact
+from manylabel.losses.settings import real
 from manylabel.losses.shares import EqualShares, SharedUnits, Shares, equal_label_weights
 from manylabel.losses.softmax import Engine, LabelWeights, PairWeights, contrast
 
@@ -31,18 +32,20 @@ def proto(
     Y: Labels,
     prototypes: Tensor,
     *,
-    temperature: float = 0.1,
+    temperature: float | Tensor = 0.1,
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
     group: ProcessGroup | None = None,
 ) -> Tensor:
     """Prototypes as the only candidates; see :class:`Proto`."""
-    batch = _read("Proto", z, Y, prototypes, group=group)
+    batch, prototypes = _read("Proto", z, Y, prototypes, group=group)
     counts = batch.Y.row_counts(batch.dtype)  # (B,)
-    own_label = OneLabel(torch.arange(batch.Y.n_labels, device=z.device), batch.Y.n_labels)
-    weights = LabelWeights(batch.Y, torch.ones_like(counts[:1]).expand(batch.Y.n_labels), own_label, counts)
-    values, _ = contrast(z, prototypes, weights, temperature=temperature, normalize=normalize, engine=engine)
+    own_label = OneLabel(torch.arange(batch.Y.n_labels, device=z.device), batch.Y.n_labels, trusted=True)
+    weights = LabelWeights(batch.Y, counts.new_ones(batch.Y.n_labels), own_label, counts)
+    values, _ = contrast(
+        batch.z, prototypes, weights, temperature=temperature, normalize=normalize, engine=engine
+    )
     return reduce(values / counts.clamp(min=1), reduction, (counts > 0).sum(), engine, batch.shard)
 
 
@@ -56,14 +59,17 @@ def msc(
     *,
     alpha: float = 1.0,
     beta: float = 0.1,
-    temperature: float = 0.1,
+    temperature: float | Tensor = 0.1,
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
     group: ProcessGroup | None = None,
 ) -> Tensor:
     """MSC (ABALONE); see :class:`MSC`."""
-    batch = _read("MSC", z, Y, prototypes, keys, Y_keys, group)
+    alpha = real("MSC", "alpha", alpha, least=0.0)
+    beta = real("MSC", "beta", beta, least=0.0)
+    batch, prototypes = _read("MSC", z, Y, prototypes, keys, Y_keys, group)
+    z = batch.z
     samples = replace(batch, keys=None, T=batch.Y, own=0).spread()
     candidates, T, own = [z if samples.keys is None else samples.keys], samples.T, samples.own or 0
     if keys is not None:
@@ -95,18 +101,19 @@ def reg(
     prototypes: Tensor,
     *,
     alpha: float = 0.0,
-    temperature: float = 0.1,
+    temperature: float | Tensor = 0.1,
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
     group: ProcessGroup | None = None,
 ) -> Tensor:
     """REG: no positive is ever pushed away; see :class:`REG`."""
+    alpha = real("REG", "alpha", alpha)
 
     def weights(Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype, own: int) -> PairWeights:
         return Shares(Y, T, alpha, True, dtype, own) if alpha else EqualShares(Y, T, dtype)
 
-    batch = _read("REG", z, Y, prototypes, group=group)
+    batch, prototypes = _read("REG", z, Y, prototypes, group=group)
     return _among_all(batch, prototypes, weights, temperature, reduction, normalize, engine)
 
 
@@ -117,18 +124,19 @@ def wrg(
     prototypes: Tensor,
     *,
     alpha: float = 0.0,
-    temperature: float = 0.1,
+    temperature: float | Tensor = 0.1,
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
     group: ProcessGroup | None = None,
 ) -> Tensor:
     """REG without its regulariser; see :class:`WRG`."""
+    alpha = real("WRG", "alpha", alpha)
 
     def weights(Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype, own: int) -> PairWeights:
         return Shares(Y, T, alpha, False, dtype, own) if alpha else equal_label_weights(Y, T, dtype)
 
-    batch = _read("WRG", z, Y, prototypes, group=group)
+    batch, prototypes = _read("WRG", z, Y, prototypes, group=group)
     return _among_all(batch, prototypes, weights, temperature, reduction, normalize, engine)
 
 
@@ -136,7 +144,7 @@ def _among_all(
     batch: Batch,
     prototypes: Tensor,
     make_weights: Callable[[LabelMatrix, LabelMatrix, torch.dtype, int], PairWeights],
-    temperature: float,
+    temperature: float | Tensor,
     reduction: str,
     normalize: bool,
     engine: str | Engine,
@@ -174,9 +182,10 @@ def _read(
     keys: Tensor | None = None,
     Y_keys: Labels | None = None,
     group: ProcessGroup | None = None,
-) -> Batch:
+) -> tuple[Batch, Tensor]:
+    """The batch, and prototypes in its precision."""
     batch = read_batch(who, z, Y, keys, Y_keys, group=group)
-    check_embeddings(who, "prototypes", prototypes)
+    prototypes = check_embeddings(who, "prototypes", prototypes, beside=batch.z)
     want = (batch.Y.n_labels, z.shape[1])
     if tuple(prototypes.shape) != want:
         raise ManyLabelError(
@@ -185,7 +194,7 @@ def _read(
             str(tuple(prototypes.shape)),
             "Pass a (n_labels, D) parameter.",
         )
-    return batch
+    return batch, prototypes
 
 
 class Proto(PrototypeLoss):
@@ -255,14 +264,14 @@ class MSC(PrototypeLoss):
         self,
         alpha: float = 1.0,
         beta: float = 0.1,
-        temperature: float = 0.1,
+        temperature: float | Tensor = 0.1,
         reduction: str = "mean",
         normalize: bool = True,
         engine: str | Engine = "auto",
         group: ProcessGroup | None = None,
     ) -> None:
         super().__init__(temperature, reduction, normalize, engine, group)
-        self.alpha, self.beta = alpha, beta
+        self.alpha, self.beta = (real("MSC", w, v, least=0.0) for w, v in (("alpha", alpha), ("beta", beta)))
 
     def forward(
         self,
@@ -307,14 +316,14 @@ class WRG(PrototypeLoss):
     def __init__(
         self,
         alpha: float = 0.0,
-        temperature: float = 0.1,
+        temperature: float | Tensor = 0.1,
         reduction: str = "mean",
         normalize: bool = True,
         engine: str | Engine = "auto",
         group: ProcessGroup | None = None,
     ) -> None:
         super().__init__(temperature, reduction, normalize, engine, group)
-        self.alpha = alpha
+        self.alpha = real(type(self).__name__, "alpha", alpha)
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments of the function."""

@@ -35,7 +35,8 @@ class Shard:
         if bool(soft):
             stored = torch.ones_like(own.columns) if own.weights is None else own.weights
             weights = self.rows(stored.float())
-        return SparseLabels(F.pad(lengths.cumsum(0), (1, 0)), self.rows(own.columns), weights, Y.n_labels)
+        offsets = F.pad(lengths.cumsum(0), (1, 0))
+        return SparseLabels(offsets, self.rows(own.columns), weights, Y.n_labels, trusted=True)
 
     def first(self, n: int) -> int:
         """The place of this rank's first row among all rows."""

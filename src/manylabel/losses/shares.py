@@ -45,7 +45,7 @@ class OverlapWeights(TileWeights):
                 f = self.share(shared, self.counts[rows], self.other_counts[columns], columns)
                 sums += T.label_sums(without_own(f, rows, columns, self.own, 0.0).T.contiguous())
             parts.append(Y.pick(sums))
-        return torch.cat(parts)
+        return torch.cat(parts) if parts else self.Y.pick(self.counts.new_zeros(self.Y.n_labels, 0))
 
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
         shared = self.shared.tile(rows, columns, dtype)

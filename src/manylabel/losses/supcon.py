@@ -17,7 +17,8 @@ from torch import Tensor
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels, OneLabel, SparseLabels, match_groups
-from manylabel.losses.batch import Batch, read_batch, reduce
+from manylabel.labels.reading import dense_values
+from manylabel.losses.batch import Batch, read_batch, reduce, refuse_gradient
 from manylabel.losses.module import ContrastiveLoss
 from manylabel.losses.precision import exact
 from manylabel.losses.softmax import Contrast, Engine, LabelWeights, Overlaps, TileWeights
@@ -35,7 +36,7 @@ def mulsupcon(
     keys: Tensor | None = None,
     Y_keys: Labels | None = None,
     *,
-    temperature: float = 0.1,
+    temperature: float | Tensor = 0.1,
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
@@ -55,7 +56,7 @@ def mulsupcon_weighted(
     keys: Tensor | None = None,
     Y_keys: Labels | None = None,
     *,
-    temperature: float = 0.1,
+    temperature: float | Tensor = 0.1,
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
@@ -75,7 +76,7 @@ def supcon(
     keys: Tensor | None = None,
     Y_keys: Labels | None = None,
     *,
-    temperature: float = 0.1,
+    temperature: float | Tensor = 0.1,
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
@@ -104,7 +105,7 @@ def supcon_all(
     keys: Tensor | None = None,
     Y_keys: Labels | None = None,
     *,
-    temperature: float = 0.1,
+    temperature: float | Tensor = 0.1,
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
@@ -124,7 +125,7 @@ def supcon_any(
     keys: Tensor | None = None,
     Y_keys: Labels | None = None,
     *,
-    temperature: float = 0.1,
+    temperature: float | Tensor = 0.1,
     reduction: str = "mean",
     normalize: bool = True,
     engine: str | Engine = "auto",
@@ -137,7 +138,7 @@ def supcon_any(
     return reduce(result.values, reduction, (result.totals > 0).sum(), engine, batch.shard)
 
 
-def _per_label(batch: Batch, temperature: float, normalize: bool, engine: str | Engine) -> Contrast:
+def _per_label(batch: Batch, temperature: float | Tensor, normalize: bool, engine: str | Engine) -> Contrast:
     """``L_i = sum_{j in y_i} [ lse_i - (1/n_j) sum_{a carries j} s_ia / tau ]``."""
     weights = _mutual_label_weights(batch) if batch.mutual else _label_weights(batch)
     return batch.contrast(weights, temperature, normalize, engine)
@@ -183,13 +184,13 @@ def _same_group(
     batch: Batch,
     groups: Tensor,
     key_groups: Tensor,
-    temperature: float,
+    temperature: float | Tensor,
     normalize: bool,
     engine: str | Engine,
 ) -> Contrast:
     """Positives are the candidates of the anchor's group; group B stands for none."""
     n_groups = len(batch.z)
-    left, right = OneLabel(groups, n_groups), OneLabel(key_groups, n_groups)
+    left, right = (OneLabel(ids, n_groups, trusted=True) for ids in (groups, key_groups))
     return _per_label(replace(batch, Y=left, T=right), temperature, normalize, engine)
 
 
@@ -210,15 +211,17 @@ class SharedLabel(TileWeights):
 
 def _class_numbers(Y: Labels) -> Tensor:
     """One class number per row, -1 for none, from numbers or from one-hot rows."""
-    if not isinstance(Y, LabelMatrix):
-        vector = Y if isinstance(Y, Tensor) else torch.as_tensor(Y) if not hasattr(Y, "tocsr") else None
-        if vector is not None and vector.dim() == 1:
-            if vector.is_floating_point() or vector.is_complex():
-                raise ManyLabelError(
-                    "SupCon", "whole class numbers", f"{vector.dtype}", "Pass integers or a one-hot matrix."
-                )
+    if not isinstance(Y, LabelMatrix) and not hasattr(Y, "tocsr"):
+        sparse = isinstance(Y, Tensor) and Y.layout != torch.strided
+        Y = vector = Y if sparse else dense_values(Y, "SupCon")
+        assert isinstance(vector, Tensor)
+        if vector.dim() == 1:
+            if vector.is_floating_point():
+                hint = "Pass integers or a one-hot matrix."
+                raise ManyLabelError("SupCon", "whole class numbers", f"{vector.dtype}", hint)
             return vector.long()
     labels = LabelMatrix.of(Y, binary=True, who="SupCon")
+    refuse_gradient("SupCon", labels)
     return labels.only_label("SupCon")
 
 

@@ -37,6 +37,12 @@ class FlatParameters:
             start = stop
 
     @property
+    def intact(self) -> bool:
+        """Whether the parameters still are views of the vector, which moving or converting their module ends."""
+        first = self.parameters[0].detach()
+        return first.data_ptr() == self.vector.data_ptr() and first.dtype == self.vector.dtype
+
+    @property
     def grad(self) -> Tensor:
         """The gradient of every parameter, (n,)."""
         assert self.vector.grad is not None

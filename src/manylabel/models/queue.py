@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import DenseLabels, LabelMatrix, Labels, PackedLabels, SummedLabels
+from manylabel.labels.packed import check_bits
+from manylabel.losses.settings import switch, whole
 
 
 class LabelQueue(nn.Module):
@@ -41,6 +46,7 @@ class LabelQueue(nn.Module):
     -----
     Rows never written are never seen: :meth:`candidates` uses the filled part only. Push after the step's candidates
     were taken, so that no key is a candidate twice.
+    Counts and sums stay float64 when a module around the queue is taken to another type; stored keys go along.
     """
 
     keys: Tensor
@@ -59,11 +65,15 @@ class LabelQueue(nn.Module):
         running_sums: bool = False,
     ) -> None:
         super().__init__()
-        if capacity < 1:
+        capacity = whole("LabelQueue", "capacity", capacity, hint="Train without a queue instead.")
+        dim, n_labels = whole("LabelQueue", "dim", dim), whole("LabelQueue", "n_labels", n_labels)
+        if not isinstance(label_dtype, torch.dtype) or label_dtype.is_complex:
+            hint = "Leave it out, or name a floating type for soft labels."
             raise ManyLabelError(
-                "LabelQueue", "a capacity of at least 1", str(capacity), "Train without a queue instead."
+                "LabelQueue", "label_dtype as a real torch.dtype", f"{label_dtype!r:.60}", hint
             )
-        self.capacity, self.n_labels, self.running_sums = capacity, n_labels, running_sums
+        self.capacity, self.n_labels = capacity, n_labels
+        self.running_sums = switch("LabelQueue", "running_sums", running_sums)
         self.soft = label_dtype.is_floating_point
         self.register_buffer("keys", torch.zeros(capacity, dim))
         shape, dtype = (n_labels, label_dtype) if self.soft else (-(-n_labels // 8), torch.uint8)
@@ -107,10 +117,16 @@ class LabelQueue(nn.Module):
         -------
         (B + len(self), D) keys and (B + len(self), n_labels) labels, which may know their label sums
             Copies: a later push changes neither.
+
+        Raises
+        ------
+        ManyLabelError
+            If the rows do not match the queue's shapes or device.
         """
-        n = len(self)
+        n, own = len(self), self.storable(labels)
+        self._check(keys, own, "candidates")
         all_keys = torch.cat([keys, self.keys[:n].to(keys.dtype)])
-        all_labels = self.storable(labels).followed_by(self._wrapped(self.labels[:n]))
+        all_labels = own.followed_by(self._wrapped(self.labels[:n]))
         if not self.running_sums:
             return all_keys, all_labels
         return all_keys, SummedLabels(all_labels, all_keys, *self.label_sums(keys, labels))
@@ -118,7 +134,9 @@ class LabelQueue(nn.Module):
     @torch.no_grad()
     def label_sums(self, keys: Tensor, labels: Labels) -> tuple[Tensor, Tensor]:
         """Column sums of the labels, and label sums of the keys, of the given rows and the stored ones."""
-        counts, sums = _label_sums(keys, LabelMatrix.of(labels, who="LabelQueue"))
+        Y = LabelMatrix.of(labels, who="LabelQueue")
+        self._check(keys, Y, "label_sums")
+        counts, sums = _label_sums(keys, Y)
         if sums.device.type == "cpu" and sums.dtype == torch.float32:
             # NumPy makes no copy of either in the other's type
             np.add(sums.numpy(), self.sums.numpy(), out=sums.numpy(), casting="same_kind")
@@ -133,12 +151,13 @@ class LabelQueue(nn.Module):
         Raises
         ------
         ManyLabelError
-            If the rows do not match the queue's shapes.
+            If the rows do not match the queue's shapes or device, or a key is not finite.
         """
         labels = self.storable(labels)
-        if keys.shape[1:] != self.keys.shape[1:] or labels.shape != (len(keys), self.n_labels):
-            expected = f"keys (B, {self.keys.shape[1]}) and labels (B, {self.n_labels})"
-            raise ManyLabelError("LabelQueue.push", expected, f"{tuple(keys.shape)} and {labels.shape}")
+        self._check(keys, labels, "push")
+        if not bool(keys.isfinite().all()):  # it would stay in the running sums for good
+            hint = "Training has diverged: lower the learning rate, or clip gradients."
+            raise ManyLabelError("LabelQueue.push", "finite keys", "NaN or infinite ones", hint)
         if len(keys) > self.capacity:
             keys, labels = keys[-self.capacity :], labels.take(slice(-self.capacity, None))
         n, start = len(keys), int(self.position)
@@ -151,8 +170,55 @@ class LabelQueue(nn.Module):
         self.position.fill_((start + n) % self.capacity)
         self.filled.fill_(min(len(self) + n, self.capacity))
         if self.running_sums and start + n >= self.capacity:
-            counts, sums = _label_sums(self.keys, self._wrapped(self.labels))
-            self.counts, self.sums = counts, sums.double()
+            self._sum_anew()
+
+    def _sum_anew(self) -> None:
+        """Sums of what is stored, without the rounding of all that came and went."""
+        counts, sums = _label_sums(self.keys, self._wrapped(self.labels))
+        self.counts, self.sums = counts, sums.double()
+
+    def _check(self, keys: Tensor, labels: LabelMatrix, what: str) -> None:
+        """Refuse rows of other shapes, or on another device."""
+        width = self.keys.shape[1]
+        right = isinstance(keys, Tensor) and keys.dim() == 2 and keys.is_floating_point()
+        if not right or keys.shape[1] != width or labels.shape != (len(keys), self.n_labels):
+            got = (
+                f"{tuple(keys.shape)} and {labels.shape}" if isinstance(keys, Tensor) else type(keys).__name__
+            )
+            hint = f"This queue was made for keys of size {width} and {self.n_labels} labels."
+            expected = f"floating keys (B, {width}) and labels (B, {self.n_labels})"
+            raise ManyLabelError(f"LabelQueue.{what}", expected, got, hint)
+        if {keys.device, labels.device} != {self.keys.device}:
+            got = f"keys on {keys.device} and labels on {labels.device}"
+            hint = "Move all to one device with .to()."
+            raise ManyLabelError(f"LabelQueue.{what}", f"rows on {self.keys.device}", got, hint)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> LabelQueue:
+        """What ``.to``, ``.half`` and the like do: sums move to another device, but never round to another type."""
+        kept = {name: getattr(self, name) for name in ("counts", "sums") if self.running_sums}
+        kept_type = self.keys.dtype
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for name, before in kept.items():
+            after = getattr(self, name)
+            if after.dtype != before.dtype:
+                setattr(self, name, before.to(after.device))
+        if kept and self.keys.dtype != kept_type and self.keys.device.type != "meta":
+            self._sum_anew()  # of keys as they are now
+        return self
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Take a state up, but none whose numbers point outside of the ring."""
+        for name in ("filled", "position"):
+            if (value := state_dict.get(prefix + name)) is not None:
+                most = self.capacity if name == "filled" else self.capacity - 1
+                if not isinstance(value, Tensor) or value.numel() != 1 or not 0 <= int(value) <= most:
+                    got = repr(value)[:60]
+                    hint = "The state is damaged, or of another queue."
+                    raise ManyLabelError("LabelQueue", f"{name} from 0 to {most} in its state", got, hint)
+        bits = state_dict.get(prefix + "labels")
+        if not self.soft and isinstance(bits, Tensor) and bits.shape == self.labels.shape:
+            check_bits(bits, self.n_labels, "LabelQueue")
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _write(self, start: int, keys: Tensor, labels: LabelMatrix) -> None:
         rows = slice(start, start + len(keys))
@@ -168,10 +234,10 @@ class LabelQueue(nn.Module):
 
     def _wrapped(self, stored: Tensor) -> LabelMatrix:
         """Rows of the buffer as labels."""
-        return DenseLabels(stored) if self.soft else PackedLabels(stored, self.n_labels)
+        return DenseLabels(stored) if self.soft else PackedLabels(stored, self.n_labels, trusted=True)
 
 
 def _label_sums(keys: Tensor, labels: LabelMatrix) -> tuple[Tensor, Tensor]:
-    """Column sums of labels (n_labels,) in float64, and label sums of keys (n_labels, D)."""
+    """Column sums of labels (n_labels,) in float64, and label sums of keys (n_labels, D), of half types in float32."""
     Y = labels.compact()
-    return Y.label_counts(torch.float64), Y.label_sums(keys)
+    return Y.label_counts(torch.float64), Y.label_sums(keys.float() if keys.dtype.itemsize < 4 else keys)

@@ -11,18 +11,25 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from manylabel.losses.blocks import each_block, for_blocks, threads_of
 from manylabel.losses.precision import full_precision, working_dtype
+from manylabel.losses.softmax.again import Constant, contrast_again
 from manylabel.losses.softmax.elementwise import compiles, finish_by_labels, project_rows, raised
 from manylabel.losses.softmax.job import LN2, OWN, Job, Sums, without_own
 from manylabel.losses.softmax.rows import ALL, Rows, Scratch, block_shape, tile_shape, tiles
 from manylabel.losses.softmax.weights import LabelWeights, TileWeights
+from manylabel.losses.twice import twice_differentiable
 
 _STRETCH = 12  # tiles whose sums of candidates are added up before they join the others
 _ALONE = 3  # stretches that are one sum still, as another one costs memory
 _FEW = 64  # anchors whose label sums are looked up at a time
+
+
+def _again(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    x, _slope, *rest = ctx.saved_tensors
+    dx, dkeys = contrast_again(g, ctx.job, x, rest[0] if ctx.constant is None else ctx.constant.unchanged())
+    return dx, dkeys, None
 
 
 class Anchored(torch.autograd.Function):
@@ -32,8 +39,8 @@ class Anchored(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, keys: Tensor, job: Job) -> tuple[Tensor, Tensor]:
         want_x, want_keys = ctx.needs_input_grad[:2]
         dtype = working_dtype(x)
-        anchors = Rows(x, job.normalize, dtype)
-        candidates = Rows(keys, job.normalize, dtype, constant=not want_keys)
+        anchors = Rows(x, job.normalize.anchors, dtype)
+        candidates = Rows(keys, job.normalize.candidates, dtype, constant=not want_keys)
         walk = _Walk(anchors, candidates, job, want_x)
         if job.attention is None:
             height = block_shape(len(x), candidates.n, x.device)[0]
@@ -42,22 +49,25 @@ class Anchored(torch.autograd.Function):
         each_block(walk.visit, tiles(0, len(x), height), x.device)
         ctx.dtypes = x.dtype, keys.dtype
         if want_keys:
-            ctx.job, ctx.rows = job, (anchors, candidates)
-        ctx.save_for_backward(walk.slope, *((walk.lse, walk.totals, walk.scale) if want_keys else ()))
+            ctx.rows = anchors, candidates
+        ctx.job = job
+        ctx.constant = None if want_keys else Constant(keys)
+        rest = (keys, walk.lse, walk.totals, walk.scale) if want_keys else ()
+        ctx.save_for_backward(x, walk.slope, *rest)
         ctx.mark_non_differentiable(walk.totals)
         return walk.values, walk.totals
 
     @staticmethod
-    @once_differentiable
+    @twice_differentiable(_again)
     @for_blocks
     @full_precision
     def backward(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        slope, *rest = ctx.saved_tensors
+        _, slope, *rest = ctx.saved_tensors
         dx = None if slope is None else (slope * g[:, None]).to(ctx.dtypes[0])
         if not ctx.needs_input_grad[1]:
             return dx, None, None
         anchors, candidates = ctx.rows
-        return dx, _candidate_gradient(ctx.job, anchors, candidates, g, *rest), None
+        return dx, _candidate_gradient(ctx.job, anchors, candidates, g, *rest[1:]), None
 
 
 class _Walk:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from manylabel.losses.precision import working_dtype
 from manylabel.losses.softmax.elementwise import raised
-from manylabel.losses.softmax.rows import unit
+from manylabel.losses.softmax.rows import Sides, unit
 from manylabel.losses.softmax.weights import PairWeights, TileWeights
 
 
@@ -15,16 +15,16 @@ def contrast_dense(
     x: Tensor,
     keys: Tensor | None,
     weights: PairWeights,
-    temperature: float,
-    normalize: bool,
+    temperature: float | Tensor,
+    normalize: Sides,
     own: int | None,
     multiplicity: Tensor | None,
     uniform: bool,
 ) -> tuple[Tensor, Tensor]:
     """Values ``L_i`` and weight totals of every anchor, both (B,); see :func:`contrast`."""
     dtype = working_dtype(x)
-    z = unit(x.to(dtype)) if normalize else x.to(dtype)
-    k = z if keys is None else unit(keys.to(dtype)) if normalize else keys.to(dtype)
+    z = unit(x.to(dtype)) if normalize.anchors else x.to(dtype)
+    k = z if keys is None else unit(keys.to(dtype)) if normalize.candidates else keys.to(dtype)
     s = z @ k.T / temperature  # (B, N)
     w = weights.tile(slice(0, len(z)), slice(0, len(k)), dtype)
     logits = s if multiplicity is None else s + multiplicity.log()

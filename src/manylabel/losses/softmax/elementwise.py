@@ -13,6 +13,7 @@ from torch import Tensor
 
 from manylabel.fast import compiled
 from manylabel.labels import SparseLabels
+from manylabel.labels.transforms import transformed
 
 _CODE = "manylabel.losses.softmax.compiled"
 
@@ -193,7 +194,8 @@ def shared_labels(labels: SparseLabels, bits: Tensor, n: int) -> Tensor:
 
 def compiles(dtype: torch.dtype, device: torch.device) -> bool:
     """Whether there is compiled code for such tensors."""
-    return dtype == torch.float32 and device.type == "cpu" and compiled(_CODE) is not None
+    there = dtype == torch.float32 and device.type == "cpu"
+    return there and not transformed() and compiled(_CODE) is not None
 
 
 def _compiled(s: Tensor) -> ModuleType | None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from manylabel.losses.softmax.anchored import Anchored
 from manylabel.losses.softmax.job import LN2, Job, Sums
-from manylabel.losses.softmax.rows import Rows, tiles
+from manylabel.losses.softmax.rows import Rows, Sides, tiles
 from manylabel.losses.softmax.weights import LabelWeights, PairWeights
 
 _STRETCH = 1 << 13  # candidates
@@ -36,7 +36,7 @@ def contrast_flash(
     keys: Tensor | None,
     weights: PairWeights,
     temperature: float,
-    normalize: bool,
+    normalize: Sides,
     own: int | None,
     multiplicity: Tensor | None,
     uniform: bool,

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from manylabel.losses.softmax.elementwise import add_powers
-from manylabel.losses.softmax.rows import Rows, log2_per
+from manylabel.losses.softmax.rows import Rows, Sides, log2_per
 from manylabel.losses.softmax.weights import PairWeights
 
 LN2 = math.log(2.0)
@@ -34,7 +34,7 @@ class Job:
 
     weights: PairWeights
     temperature: float
-    normalize: bool
+    normalize: Sides
     own: int | None
     multiplicity: Tensor | None
     uniform: bool = False
@@ -46,7 +46,7 @@ class Job:
 
     def bounded(self, anchors: Rows, candidates: Rows) -> bool:
         """Whether no exponent can leave the range in which sums need no maximum."""
-        if self.factor > _SAFE_EXPONENT and self.normalize:
+        if self.factor > _SAFE_EXPONENT and self.normalize.anchors:
             return False
         return self.factor * anchors.longest() * candidates.longest() <= _SAFE_EXPONENT
 

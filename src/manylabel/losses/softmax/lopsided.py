@@ -10,15 +10,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from manylabel.losses.blocks import each_block, for_blocks, shares
 from manylabel.losses.precision import full_precision, working_dtype
 from manylabel.losses.softmax.elementwise import lopsided_slopes
 from manylabel.losses.softmax.job import LN2, OWN, Job, without_own
-from manylabel.losses.softmax.mutual import column_blocks, normalisers, pairs, within
+from manylabel.losses.softmax.mutual import column_blocks, mutual_again, normalisers, pairs, within
 from manylabel.losses.softmax.rows import ALL, Rows, Scratch, tile_shape
 from manylabel.losses.softmax.weights import TileWeights
+from manylabel.losses.twice import twice_differentiable
 
 
 class Lopsided(torch.autograd.Function):
@@ -27,26 +27,26 @@ class Lopsided(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, job: Job) -> tuple[Tensor, Tensor]:
         assert isinstance(job.weights, TileWeights)
-        rows = Rows(x, job.normalize, working_dtype(x))
+        rows = Rows(x, job.normalize.anchors, working_dtype(x))
         bounded = job.bounded(rows, rows)
         lse, _, _ = normalisers(rows, job, bounded, weighted=False)
         totals = job.weights.totals
         g = torch.full_like(lse, 1 / job.temperature) if ctx.needs_input_grad[0] and job.uniform else None
         score, dz = _visit(rows, job, lse, totals, g, bounded)
         ctx.job, ctx.rows, ctx.bounded = job, rows, bounded
-        ctx.save_for_backward(lse, totals, None if dz is None else rows.project(dz, ALL))
+        ctx.save_for_backward(x, lse, totals, None if dz is None else rows.project(dz, ALL))
         ctx.mark_non_differentiable(totals)
         return (totals * lse).sub_(score).mul_(LN2), totals
 
     @staticmethod
-    @once_differentiable
+    @twice_differentiable(mutual_again)
     @for_blocks
     @full_precision
     def backward(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor, None]:
         job, rows = ctx.job, ctx.rows
-        lse, totals, dz = ctx.saved_tensors
+        _, lse, totals, dz = ctx.saved_tensors
         if dz is not None:
-            return (dz * g[0]).to(rows.x.dtype), None
+            return (dz * (g[0] if len(g) else 0.0)).to(rows.x.dtype), None
         _, dz = _visit(rows, job, lse, totals, g / job.temperature, ctx.bounded)
         assert dz is not None
         return rows.project(dz, ALL).to(rows.x.dtype), None

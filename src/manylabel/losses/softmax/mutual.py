@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from manylabel.losses.blocks import each_block, for_blocks, shares
 from manylabel.losses.precision import full_precision, working_dtype
+from manylabel.losses.softmax.again import contrast_again
 from manylabel.losses.softmax.anchored import scan
 from manylabel.losses.softmax.elementwise import (
     add_powers_both,
@@ -26,8 +26,15 @@ from manylabel.losses.softmax.elementwise import (
 from manylabel.losses.softmax.job import LN2, OWN, Job, without_own
 from manylabel.losses.softmax.rows import Rows, Scratch, tile_shape, tiles
 from manylabel.losses.softmax.weights import LabelWeights, TileWeights
+from manylabel.losses.twice import twice_differentiable
 
 _BLOCK = 1024  # rows at a time where the work is a few N x D passes
+
+
+def mutual_again(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor | None, None]:
+    """The gradient of :class:`Mutual`, or of another walk over a batch against itself, as part of a graph."""
+    dx, _none = contrast_again(g, ctx.job, ctx.saved_tensors[0], None)
+    return dx, None
 
 
 class Mutual(torch.autograd.Function):
@@ -35,7 +42,7 @@ class Mutual(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, job: Job) -> tuple[Tensor, Tensor]:
-        rows = Rows(x, job.normalize, working_dtype(x))
+        rows = Rows(x, job.normalize.anchors, working_dtype(x))
         bounded = job.bounded(rows, rows)
         lse, total, score = normalisers(rows, job, bounded)
         scale = label_sums = None
@@ -49,17 +56,17 @@ class Mutual(torch.autograd.Function):
         if scale is not None:
             values *= scale
         ctx.job, ctx.rows, ctx.bounded = job, rows, bounded
-        ctx.save_for_backward(lse, total, scale, label_sums)
+        ctx.save_for_backward(x, lse, total, scale, label_sums)
         ctx.mark_non_differentiable(total)
         return values, total
 
     @staticmethod
-    @once_differentiable
+    @twice_differentiable(mutual_again)
     @for_blocks
     @full_precision
     def backward(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor, None]:
         job, rows = ctx.job, ctx.rows
-        lse, totals, scale, label_sums = ctx.saved_tensors
+        _, lse, totals, scale, label_sums = ctx.saved_tensors
         g = (g if scale is None else g * scale) / job.temperature
         dz = _pair_gradient(rows, job, g, lse, totals, ctx.bounded)
         weights = job.weights

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from manylabel.labels import LabelMatrix
+from manylabel.labels.transforms import transformed
 from manylabel.losses.softmax.elementwise import project_rows, row_norms
 
 SMALLEST_NORM = 1e-12
@@ -16,12 +18,40 @@ _SMALL = 1 << 20  # numbers
 ALL = slice(None)
 
 
+class Sides(NamedTuple):
+    """Whether anchors, and whether candidates, are divided by their norms."""
+
+    anchors: bool
+    candidates: bool
+
+
 def unit(x: Tensor) -> Tensor:
     """``x / max(||x||, 1e-12)`` along the last axis; a row without direction gets no gradient."""
     norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    if _may_overflow(norm):
+        x = x / _largest(x, norm)
+        norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
     alive = norm > SMALLEST_NORM
     z: Tensor = torch.where(alive, x, x.detach()) / torch.where(alive, norm, SMALLEST_NORM)
     return z
+
+
+def _may_overflow(norm: Tensor) -> bool:
+    """Whether squares of a row may have left the range of its type; where looking would stall a device, yes."""
+    if norm.device.type != "cpu" or torch.compiler.is_compiling() or transformed():
+        return True
+    return bool(norm.numel()) and not float(norm.detach().max()) < _limit(norm.dtype)
+
+
+def _largest(x: Tensor, norm: Tensor) -> Tensor:
+    """The largest entry of each row whose norm is too large to be trusted, 1 for the others, (n, 1), constant."""
+    largest = x.detach().abs().amax(1, keepdim=True) if x.shape[1] else torch.ones_like(norm)
+    return torch.where(norm.detach() < _limit(norm.dtype), 1.0, largest)
+
+
+def _limit(dtype: torch.dtype) -> float:
+    """A norm whose square is far from the largest number of its type."""
+    return 2.0**500 if dtype == torch.float64 else 2.0**60
 
 
 class Rows:
@@ -45,19 +75,39 @@ class Rows:
         self.norms: Tensor | None = None
         self.inverse: Tensor | None = None
         self.ready: Tensor | None = None
+        self.odd = False  # whether a row may be too short to have a direction, or too long to be squared
         if normalize:
             self.norms = row_norms(x, dtype)
-            if not (constant and self._are_unit(self.norms)):
-                self.inverse = self.norms.clamp_min(SMALLEST_NORM).reciprocal_()
+            if not (self._are_unit(self.norms) and constant):
+                self.inverse = self._inverse(self.norms)
                 if x.numel() <= _SMALL:
                     self.ready = x.to(dtype) * self.inverse[:, None]
 
-    @staticmethod
-    def _are_unit(norms: Tensor) -> bool:
+    def _are_unit(self, norms: Tensor) -> bool:
+        """Whether all are 1 to the last digits; notes where some are odd."""
         if norms.device.type != "cpu" or not len(norms):  # elsewhere the question costs more than it saves
+            self.odd = bool(len(norms))
             return False
-        low, high = norms.aminmax()
-        return max(1.0 - float(low), float(high) - 1.0) <= 4 * torch.finfo(norms.dtype).eps
+        low, high = (float(bound) for bound in norms.aminmax())
+        self.odd = not (low > SMALLEST_NORM and high < _limit(norms.dtype))
+        return max(1.0 - low, high - 1.0) <= 4 * torch.finfo(norms.dtype).eps
+
+    def _inverse(self, norms: Tensor) -> Tensor:
+        """``1 / max(||x||, 1e-12)``; where squares overflow, from rows divided by their largest entries first."""
+        inverse: Tensor = norms.clamp_min(SMALLEST_NORM).reciprocal_()
+        if (
+            not self.odd or norms.device.type != "cpu"
+        ):  # elsewhere it would take passes over all rows, or a stall
+            return inverse
+        for rows in tiles(0, self.n, max(_SMALL // max(self.dim, 1), 1)):
+            long = norms[rows] >= _limit(norms.dtype)
+            if not bool(long.any()):
+                continue
+            x = self.x[rows].to(self.dtype)
+            largest = _largest(x, norms[rows, None])
+            part = torch.linalg.vector_norm(x / largest, dim=1).reciprocal_().div_(largest.squeeze(1))
+            inverse[rows] = torch.where(long, part, inverse[rows])
+        return inverse
 
     def longest(self) -> float:
         """The largest norm, which bounds similarities; infinite where looking would stall a device."""
@@ -92,11 +142,16 @@ class Rows:
         return project_rows(g, z, self.slope(rows))
 
     def slope(self, rows: slice) -> Tensor:
-        """``1 / ||x||``, and 0 for a row of zeros, which has no direction to turn."""
+        """``1 / ||x||``, and 0 for a row as short as nothing, which has no direction to turn."""
         assert self.norms is not None
         assert self.inverse is not None
-        slope: Tensor = self.norms[rows] * self.inverse[rows]
-        return slope.mul_(self.inverse[rows])
+        norms, inverse = self.norms[rows], self.inverse[rows]
+        slope: Tensor = torch.mul(norms, inverse).mul_(inverse)
+        if self.odd:
+            if norms.device.type == "cpu":
+                slope = torch.where(norms < _limit(norms.dtype), slope, inverse)
+            slope = slope.masked_fill_(norms <= SMALLEST_NORM, 0.0)
+        return slope
 
 
 def tiles(start: int, stop: int, width: int) -> Iterator[slice]:

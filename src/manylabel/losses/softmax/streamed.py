@@ -8,6 +8,7 @@ from manylabel.losses.softmax.anchored import Anchored
 from manylabel.losses.softmax.job import Job
 from manylabel.losses.softmax.lopsided import Lopsided
 from manylabel.losses.softmax.mutual import Mutual
+from manylabel.losses.softmax.rows import Sides
 from manylabel.losses.softmax.weights import PairWeights, TileWeights
 
 
@@ -16,7 +17,7 @@ def contrast_streamed(
     keys: Tensor | None,
     weights: PairWeights,
     temperature: float,
-    normalize: bool,
+    normalize: Sides,
     own: int | None,
     multiplicity: Tensor | None,
     uniform: bool,
