@@ -43,7 +43,7 @@ class Method(Protocol):
         *,
         kind: Kind = "vectors",
         seed: int = 0,
-        folder: Path | None = None,
+        folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> Scorer:
         """Train.

@@ -155,7 +155,7 @@ class ComparatorMethod:
         *,
         kind: Kind = "vectors",
         seed: int = 0,
-        folder: Path | None = None,
+        folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> ComparatorScorer:
         check_validation(self.name, validation)

@@ -124,7 +124,7 @@ class KMCLMethod:
         *,
         kind: Kind = "vectors",
         seed: int = 0,
-        folder: Path | None = None,
+        folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> NetworkScorer:
         run = start_run(self.recipe, self.stages, train, validation, kind, seed, folder, progress)

@@ -41,7 +41,7 @@ class LogitMethod:
         *,
         kind: Kind = "vectors",
         seed: int = 0,
-        folder: Path | None = None,
+        folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> NetworkScorer:
         run = start_run(self.recipe, self.stages, train, validation, kind, seed, folder, progress)

@@ -20,7 +20,9 @@ from manylabel.methods.recipe import Model, VectorRecipe
 from manylabel.methods.rows import Resident
 from manylabel.methods.scorer import in_batches
 from manylabel.models import FlatParameters, Inputs
+from manylabel.models.inputs import warn_of_blurred
 from manylabel.models.label_network import LabelNetwork
+from manylabel.paths import writing
 from manylabel.training import Group, Listener, Run, checkpoint
 
 
@@ -83,7 +85,7 @@ class VectorScorer:
         """Representations of the rows, (n, H) float32 array."""
         return self._of_rows(X, self.network.represent)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write weights and shapes as one safetensors file."""
         meta = {
             "type": self.family,
@@ -91,7 +93,8 @@ class VectorScorer:
             "n_labels": self.network.n_labels,
             "network": self.settings.model_dump(mode="json"),
         }
-        checkpoint.save(path, self.module.state_dict(), meta)
+        with writing(path, "save") as file:
+            checkpoint.save(file, self.module.state_dict(), meta)
 
     def _of_rows(self, X: Features, score: Callable[[Tensor], Tensor]) -> np.ndarray[Any, Any]:
         return in_batches(self.module, self.inputs, X, score, self.network.rows_at_once)
@@ -135,7 +138,7 @@ class VectorMethod:
         *,
         kind: Kind = "vectors",
         seed: int = 0,
-        folder: Path | None = None,
+        folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> VectorScorer:
         if kind == "images":
@@ -164,7 +167,10 @@ class VectorMethod:
     def inputs(self, train: Rows) -> Inputs:
         """The standardisation of the rows, or one that changes nothing."""
         fitted = Inputs.fit(train.X, "vectors")
-        return fitted if self.standardise else fitted.unscaled()
+        if self.standardise:
+            return fitted
+        warn_of_blurred(train.X)
+        return fitted.unscaled()
 
     @property
     def standardise(self) -> bool:
