@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from manylabel.data.dataset import Features, Kind, Rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.base import device, seeded, start_run
 from manylabel.methods.classification import measure
+from manylabel.methods.networks import fitting
 from manylabel.methods.recipe import Model, VectorRecipe
 from manylabel.methods.rows import Resident
 from manylabel.methods.scorer import in_batches
@@ -146,7 +148,7 @@ class VectorMethod:
             raise ManyLabelError(f"method {self.name}", "vectors or texts", kind, hint)
         run = start_run(self.recipe, self.stages, train, validation, kind, seed, folder, progress)
         settings = self.recipe.vectors
-        with seeded(seed):
+        with seeded(seed, f"method {self.name}"):
             inputs = self.inputs(train).to(device())
             parts = self._resident(train, inputs), Resident.of(validation, inputs)
             network = self.build(*parts, run)
@@ -184,7 +186,8 @@ class VectorMethod:
     def new_network(self, train: Resident) -> LabelNetwork:
         """A network of the recipe's settings with fresh weights, on the device of the rows."""
         sizes = (train.X.shape[1], train.Y.shape[1])
-        network: LabelNetwork = self.network_type(*sizes, **dict(self.recipe.vectors.network))
+        build = partial(self.network_type, *sizes, **dict(self.recipe.vectors.network))
+        network: LabelNetwork = fitting(f"method {self.name}, network", build)  # type: ignore[assignment]
         return network.to(train.X.device)
 
     def _resident(self, train: Rows, inputs: Inputs) -> Resident:
