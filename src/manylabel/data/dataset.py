@@ -45,7 +45,9 @@ class Rows:
         X = as_features(self.X, "Rows, X")
         if count_rows(X) != len(self.Y):
             got = f"{count_rows(X)} rows of features and {len(self.Y)} of labels"
-            raise ManyLabelError("Rows", "as many rows of features as of labels", got, "Pass the same rows of both.")
+            raise ManyLabelError(
+                "Rows", "as many rows of features as of labels", got, "Pass the same rows of both."
+            )
         object.__setattr__(self, "X", X)
 
     def __len__(self) -> int:

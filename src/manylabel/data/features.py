@@ -18,7 +18,9 @@ Features: TypeAlias = "Tensor | sp.csr_matrix | list[str]"
 Kind: TypeAlias = Literal["vectors", "images", "text"]
 
 LARGEST = float(torch.finfo(torch.float32).max)
-_SHAPES = "Pass vectors of shape (n_rows, n_features), or pictures of shape (n_rows, channels, height, width)."
+_SHAPES = (
+    "Pass vectors of shape (n_rows, n_features), or pictures of shape (n_rows, channels, height, width)."
+)
 
 
 def as_features(X: Any, who: str = "X") -> Features:
@@ -202,7 +204,7 @@ def _check_finite(X: Tensor, who: str) -> None:
         return
     X = X.float() if X.dtype.itemsize == 1 else X  # torch does not compare the numbers of 8 bits
     low, high = (float(bound) for bound in X.aminmax())  # NaN comes through both
-    if -LARGEST <= low and high <= LARGEST:
+    if low >= -LARGEST and high <= LARGEST:
         return
     hint = "Fill missing values in, or drop those rows or columns; rescale numbers beyond 3e38."
     got = "NaN" if low != low else f"values from {low:g} to {high:g}"

@@ -18,8 +18,8 @@ from manylabel.methods.kmcl import KMCLMethod, KMCLRecipe
 from manylabel.methods.lamp import LaMPMethod, LaMPRecipe
 from manylabel.methods.logit import LogitMethod
 from manylabel.methods.mpvae import MPVAEMethod, MPVAERecipe
-from manylabel.methods.networks import check_network
 from manylabel.methods.neighbours import NeighbourScorer, WithNeighbours
+from manylabel.methods.networks import check_network
 from manylabel.methods.rbcc import RBCCMethod, RBCCRecipe
 from manylabel.methods.recipe import AnyRecipe, Recipe
 from manylabel.methods.recipe_files import PAPER, check_for, load, names, read, short_name

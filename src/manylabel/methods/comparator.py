@@ -45,8 +45,8 @@ class ComparatorSettings(KindSettings):
         Of the estimator; its other parameters stay at their defaults. ``random_state`` is the seed of the run unless
         it is given here.
     rare : "refuse" or "constant", default "refuse"
-        What to do about a label with up to 20 rows (or all but so many) that the estimator cannot be fitted on, as those
-        that split the rows again cannot, for calibration or early stopping: refuse it by name, or give it its share of
+        What to do about a label with up to 20 rows (or all but so many) that the estimator cannot be fitted on, as
+        those that split the rows again cannot, for calibration or early stopping: refuse it by name, or give it its share of
         the training rows as the score of every row, with a warning.
     """
 
@@ -291,7 +291,9 @@ def build(name: str, settings: ComparatorSettings, seed: int) -> Any:
         parameters = estimator.get_params(deep=False)
     except Exception as error:  # whatever another package may raise
         expected = f"parameters of {kind.__name__}"
-        raise ManyLabelError(f"method {name}", expected, _first_line(error), "Look them up in its pages.") from None
+        raise ManyLabelError(
+            f"method {name}", expected, _first_line(error), "Look them up in its pages."
+        ) from None
     if "random_state" in parameters and "random_state" not in settings.parameters:
         estimator.set_params(random_state=seed)
     return estimator

@@ -72,7 +72,9 @@ def _of_rows(rows: Rows) -> Iterator[Any]:
 def _of_tensor(values: Tensor) -> Iterator[Any]:
     yield str(values.dtype).encode()
     values = values.detach().cpu()
-    yield from _of_array(as_array(values.view(torch.int16) if values.dtype == torch.bfloat16 else values, "fit"))
+    yield from _of_array(
+        as_array(values.view(torch.int16) if values.dtype == torch.bfloat16 else values, "fit")
+    )
 
 
 def _of_array(values: np.ndarray[Any, Any]) -> Iterator[Any]:

@@ -41,6 +41,10 @@ def fitting(who: str, build: Callable[[], nn.Module]) -> nn.Module:
     try:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
             size = sum(p.numel() * p.element_size() for p in build().parameters())
+    except (
+        NotImplementedError
+    ):  # a network that reads its numbers while it is built cannot be measured before
+        return build()
     except (RuntimeError, OverflowError, TypeError) as error:
         got = str(error).splitlines()[0]
         raise ManyLabelError(who, "a network of a size that a machine can hold", got, hint) from error
@@ -132,8 +136,9 @@ def width(encoder: nn.Module, inputs: Inputs) -> int:
     ManyLabelError
         If it does not turn (B, *shape) into (B, H).
     """
-    ours = isinstance(encoder, MLP | SmallResNet | ResNet50)
-    return int(encoder.out_features) if ours else check_encoder(encoder, inputs)
+    if isinstance(encoder, MLP | SmallResNet | ResNet50):
+        return int(encoder.out_features)
+    return check_encoder(encoder, inputs)
 
 
 def _first_line(error: Exception) -> str:

@@ -95,7 +95,9 @@ def _check_sections(name: str, table: dict[str, Any]) -> None:
     for kind in KINDS:
         if not isinstance(table.get(kind, {}), dict):
             hint = f"Write its settings under [{kind}]."
-            raise ManyLabelError(f"method {name}, {kind}", "a table of settings", f"{table[kind]!r:.60}", hint)
+            raise ManyLabelError(
+                f"method {name}, {kind}", "a table of settings", f"{table[kind]!r:.60}", hint
+            )
     if _depth(table) > _MOST_NESTED:
         raise ManyLabelError(f"method {name}", f"tables up to {_MOST_NESTED} deep", "deeper ones")
 

@@ -123,10 +123,12 @@ def features(X: Features, inputs: Inputs, like: Any = None) -> Any:
     ManyLabelError
         If the rows do not have the form of the training rows.
     """
-    X = inputs.read(X)
-    if is_sparse(X if like is None else like):
-        return inputs.sparse(X if is_sparse(X) else sp.csr_matrix(as_array(X.to(inputs.dtype), "X")))
-    return inputs(inputs.dense(X).to(inputs.mean.device)).flatten(1).cpu().numpy()
+    found: Any = inputs.read(X)
+    if is_sparse(found if like is None else like):
+        return inputs.sparse(
+            found if is_sparse(found) else sp.csr_matrix(as_array(found.to(inputs.dtype), "X"))
+        )
+    return inputs(inputs.dense(found).to(inputs.mean.device)).flatten(1).cpu().numpy()
 
 
 def is_sparse(X: Any) -> bool:

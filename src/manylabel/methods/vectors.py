@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -186,8 +185,9 @@ class VectorMethod:
     def new_network(self, train: Resident) -> LabelNetwork:
         """A network of the recipe's settings with fresh weights, on the device of the rows."""
         sizes = (train.X.shape[1], train.Y.shape[1])
-        build = partial(self.network_type, *sizes, **dict(self.recipe.vectors.network))
-        network: LabelNetwork = fitting(f"method {self.name}, network", build)  # type: ignore[assignment]
+        settings = dict(self.recipe.vectors.network)
+        made = fitting(f"method {self.name}, network", lambda: self.network_type(*sizes, **settings))
+        network = cast(LabelNetwork, made)
         return network.to(train.X.device)
 
     def _resident(self, train: Rows, inputs: Inputs) -> Resident:

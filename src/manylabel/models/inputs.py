@@ -10,7 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from manylabel.data.features import Features, Kind, as_features, blurred_columns, count_rows, is_wide, row_shape
+from manylabel.data.features import (
+    Features,
+    Kind,
+    as_features,
+    blurred_columns,
+    count_rows,
+    is_wide,
+    row_shape,
+)
 from manylabel.errors import ManyLabelError
 from manylabel.models.words import Words
 
@@ -22,12 +30,13 @@ class Inputs(nn.Module):
     """How raw rows become what an encoder eats, fitted on training rows.
 
     What a number means depends on the kind alone, not on its type. The numbers of pictures go from 0 (black) to 255;
-    they are divided by 255 and standardised channel by channel. Vectors are standardised feature by feature; a constant
-    feature becomes 0. Where the training rows are of a type that float32 may not hold (float64, large integers), mean and
-    scale are float64 and so is the subtraction: what is left of a large offset, such as a time in seconds since 1970,
-    is narrowed only then. Texts become TF-IDF vectors of the words of the training texts. These, and sparse vectors of more than
-    10 000 features, of which those kept are not 0 in the most training rows, are divided by one number, the root mean
-    square of all entries: rare words scaled to the variance of frequent ones would drown them.
+    they are divided by 255 and standardised channel by channel. Vectors are standardised feature by feature; a
+    constant feature becomes 0. Where training rows are of a type that float32 may not hold (float64, large integers),
+    mean and scale are float64 and so is the subtraction: what is left of a large offset, such as a time in seconds
+    since 1970, is narrowed only then. Texts become TF-IDF vectors of the words of the training texts. These, and
+    sparse vectors of more than 10 000 features, of which those kept are not 0 in the most training rows, are divided
+    by one number, the root mean square of all entries: rare words scaled to the variance of frequent ones would drown
+    them.
 
     Parameters
     ----------
@@ -115,7 +124,7 @@ class Inputs(nn.Module):
     def meta(self) -> dict[str, Any]:
         """What :meth:`like` makes inputs of this form from; fits in JSON."""
         vocabulary = None if self.words is None else self.words.vocabulary
-        own = {"kind": self.kind, "shape": self.shape}
+        own: dict[str, Any] = {"kind": self.kind, "shape": self.shape}
         own |= {"vocabulary": vocabulary, "raw_features": self.raw_features}
         return own if self.dtype == torch.float32 else own | {"dtype": "float64"}
 
@@ -142,32 +151,47 @@ class Inputs(nn.Module):
             If they hold anything but finite numbers, or have another shape than the training rows.
         """
         found = as_features(X)
-        own = self.shape if self.raw_features is None else (self.raw_features,)
-        if self.words is not None:
-            if not isinstance(found, list):
-                got = f"rows of shape {row_shape(found)}"
-                raise ManyLabelError("X", "a list of texts, as in training", got)
-        elif row_shape(found) != own:
-            got = "texts" if isinstance(found, list) else f"shape {row_shape(found)}"
-            raise ManyLabelError("X", f"rows of shape {own}", got, "Use the features of the training rows.")
-        elif self.kind == "images":
+        self._check_form(found)
+        if self.kind == "images":
             _check_picture_range(found, dark=True)
         return found
 
     def sparse(self, X: Any) -> Any:
         """Texts or sparse rows as a CSR matrix of the features that are kept, (n, n_features)."""
+        self._check_form(X)
         if self.words is not None:
             return self.words.rows(X)
         return X if self.columns is None else X[:, self.columns.cpu().numpy()]
 
     def dense(self, X: Features) -> Tensor:
-        """Rows that :meth:`read` has checked as a tensor of :attr:`dtype`, pictures in [0, 1]; (n, *shape)."""
+        """Rows as :meth:`read` gives them as a tensor of :attr:`dtype`, pictures in [0, 1]; (n, *shape).
+
+        Raises
+        ------
+        ManyLabelError
+            If the rows do not have the shape of the training rows.
+        """
         if isinstance(X, list) or hasattr(X, "tocsr"):
             return torch.from_numpy(self.sparse(X).toarray()).to(self.dtype)
+        self._check_form(X)
         rows = X if self.columns is None else X[:, self.columns.to(X.device)]
         if self.kind == "vectors":
             return rows.to(self.dtype)
-        return rows / 255 if rows.dtype == torch.float32 else rows.float().div_(255)  # never in the caller's memory
+        return (
+            rows / 255 if rows.dtype == torch.float32 else rows.float().div_(255)
+        )  # never in the caller's memory
+
+    def _check_form(self, X: Features) -> None:
+        """Refuse rows of another form than the training rows."""
+        shape = row_shape(X)
+        if self.words is not None:
+            if shape is not None:
+                raise ManyLabelError("X", "a list of texts, as in training", f"rows of shape {shape}")
+            return
+        own = self.shape if self.raw_features is None else (self.raw_features,)
+        if shape != own:
+            got = "texts" if shape is None else f"shape {shape}"
+            raise ManyLabelError("X", f"rows of shape {own}", got, "Use the features of the training rows.")
 
     def forward(self, x: Tensor) -> Tensor:
         """Standardise dense rows, (B, *shape) -> (B, *shape) float32."""
@@ -222,7 +246,7 @@ def warn_of_blurred(X: Features, names: Tensor | None = None) -> None:
     """
     if isinstance(X, list) or not is_wide(X.dtype):
         return
-    values = X if hasattr(X, "tocsr") else X.double().cpu().numpy()
+    values: Any = X if hasattr(X, "tocsr") else X.double().cpu().numpy()
     blurred = blurred_columns(values)
     if not len(blurred):
         return
@@ -230,7 +254,9 @@ def warn_of_blurred(X: Features, names: Tensor | None = None) -> None:
     for column in blurred[:3].tolist():
         own = values[:, [column]].data if hasattr(X, "tocsr") else values[:, column]
         before, after = len(np.unique(own)), len(np.unique(own.astype(np.float32)))
-        told.append(f"{column if names is None else int(names[column])} ({before} distinct values, {after} as float32)")
+        told.append(
+            f"{column if names is None else int(names[column])} ({before} distinct values, {after} as float32)"
+        )
     more = f" and {len(blurred) - 3} more" if len(blurred) > 3 else ""
     warnings.warn(
         f"X: columns lose what they tell when they become float32: {', '.join(told)}{more}. "
