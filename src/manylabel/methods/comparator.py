@@ -46,8 +46,8 @@ class ComparatorSettings(KindSettings):
         it is given here.
     rare : "refuse" or "constant", default "refuse"
         What to do about a label with up to 20 rows (or all but so many) that the estimator cannot be fitted on, as
-        those that split the rows again cannot, for calibration or early stopping: refuse it by name, or give it its share of
-        the training rows as the score of every row, with a warning.
+        those that split the rows again cannot, for calibration or early stopping: refuse it by name, or give it its
+        share of the training rows as the score of every row, with a warning.
     """
 
     estimator: str
