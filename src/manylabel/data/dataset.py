@@ -77,7 +77,7 @@ def _checked(X: Features, Y: LabelMatrix) -> Rows:
 
 
 def _positions(rows: Any, n: int) -> np.ndarray[Any, Any]:
-    index = np.asarray(rows)
+    index = np.ascontiguousarray(rows)  # torch has no negative strides
     if index.dtype == bool and index.shape == (n,):
         return np.flatnonzero(index)
     if index.size == 0:

@@ -224,7 +224,7 @@ class Fitting:
 
     def fit(self, seed: int) -> tuple[Array, list[Any], bool]:
         """Constant scores, estimators, and whether one estimator takes all labels; see :class:`ComparatorScorer`."""
-        together = _together(self.estimator, self.settings) and int(np.isnan(self.constant).sum()) > 1
+        together = _together(self.name, self.estimator, self.settings) and int(np.isnan(self.constant).sum()) > 1
         if together and self.settings.labels == "chain":
             self.estimator = _chain(self.estimator, seed)
         estimators = self._fit_together() if together else self._fit_each()
@@ -237,6 +237,8 @@ class Fitting:
                 self.progress(Progress("fit", ("fit",), 1, 1, i, len(labels), float("nan")))
             try:
                 estimators.append(_fitted(self.estimator, self.X, self.Y[:, label]))
+            except Warning:
+                raise
             except Exception as error:  # whatever another package may raise
                 self._leave_out([label], error)
         return estimators
@@ -249,6 +251,8 @@ class Fitting:
             left = np.flatnonzero(np.isnan(self.constant))
             try:
                 return [_fitted(self.estimator, self.X, self.Y[:, left])]
+            except Warning:
+                raise
             except Exception as error:  # whatever another package may raise
                 rarest = self.fewest[left].min()
                 self._leave_out(left[self.fewest[left] == rarest].tolist(), error)
@@ -332,12 +336,17 @@ def _chain(estimator: Any, seed: int) -> Any:
     return ClassifierChain(estimator, order="random", random_state=seed)
 
 
-def _together(estimator: Any, settings: ComparatorSettings) -> bool:
+def _together(name: str, estimator: Any, settings: ComparatorSettings) -> bool:
     if settings.labels != "auto":
         return settings.labels != "one_vs_rest"
     from sklearn.utils import get_tags
 
-    tags = get_tags(estimator).classifier_tags
+    try:
+        tags = get_tags(estimator).classifier_tags
+    except Exception as error:  # an estimator that passes the question on to one that it lacks
+        kind = type(estimator).__name__
+        hint = "It may need an estimator of its own, which a recipe cannot give: take another, or set labels."
+        raise ManyLabelError(f"method {name}", f"{kind} to say what it can do", _first_line(error), hint) from error
     return tags is not None and bool(tags.multi_label)
 
 
