@@ -41,21 +41,31 @@ DENSE = {
     "part of a graph": torch.tensor(VALUES, requires_grad=True) * 1,
     "bfloat16": torch.tensor(VALUES).bfloat16(),
     "torch uint16": torch.tensor(VALUES).to(torch.uint16),
-    **{kind: VALUES.astype(kind) for kind in ("?", "u1", "u2", "u4", "u8", "i1", "i2", "i8", "f2", "f4", "g")},
+    **{
+        kind: VALUES.astype(kind) for kind in ("?", "u1", "u2", "u4", "u8", "i1", "i2", "i8", "f2", "f4", "g")
+    },
 }
 SPARSE = {
-    **{name: getattr(sp, f"{name}_matrix")(VALUES) for name in ("csr", "csc", "coo", "bsr", "dia", "dok", "lil")},
+    **{
+        name: getattr(sp, f"{name}_matrix")(VALUES)
+        for name in ("csr", "csc", "coo", "bsr", "dia", "dok", "lil")
+    },
     "csr array": sp.csr_array(VALUES),
     "coo array": sp.coo_array(VALUES),
     "unsorted, with repeats": unsorted_csr(),
-    "64-bit columns": sp.csr_matrix((np.array([1.0, 3, 5, 2, 4]), np.array([0, 2, 1, 0, 2], "i8"), np.array([0, 2, 3, 5], "i8"))),
+    "64-bit columns": sp.csr_matrix(
+        (np.array([1.0, 3, 5, 2, 4]), np.array([0, 2, 1, 0, 2], "i8"), np.array([0, 2, 3, 5], "i8"))
+    ),
     "swapped bytes": sp.csr_matrix((np.array([1.0, 3, 5, 2, 4], ">f8"), [0, 2, 1, 0, 2], [0, 2, 3, 5])),
     "long double": sp.csr_matrix(VALUES.astype("g")),
     "int8": sp.csr_matrix(VALUES.astype("i1")),
     "torch COO": torch.tensor(VALUES).to_sparse(),
     "torch CSR": lambda: torch.tensor(VALUES, dtype=torch.float32).to_sparse_csr(),
     "torch COO, not coalesced": torch.sparse_coo_tensor(
-        [[0, 0, 0, 1, 2, 2], [0, 0, 2, 1, 0, 2]], [0.5, 0.5, 3.0, 5.0, 2.0, 4.0], (3, 3), check_invariants=True
+        [[0, 0, 0, 1, 2, 2], [0, 0, 2, 1, 0, 2]],
+        [0.5, 0.5, 3.0, 5.0, 2.0, 4.0],
+        (3, 3),
+        check_invariants=True,
     ),
 }
 
@@ -83,7 +93,9 @@ def test_sparse_numbers_are_read_and_left_as_they_are(name):
             assert np.array_equal(getattr(given, part), getattr(before, part))
 
 
-@pytest.mark.parametrize("texts", [["a", "b", ""], ("a", "b", ""), np.array(["a", "b", ""]), np.array(["a", "b", ""], object)])
+@pytest.mark.parametrize(
+    "texts", [["a", "b", ""], ("a", "b", ""), np.array(["a", "b", ""]), np.array(["a", "b", ""], object)]
+)
 def test_texts_are_read(texts):
     assert Rows(texts, Y).X == ["a", "b", ""]
 

@@ -97,7 +97,9 @@ FEATURES = {
     "CSR, offsets that start late": sparse(indptr=[5]),
     "CSR, offsets past the end": sparse(indptr=[10**6] * 41),
     "CSC, row too large": (lambda m: (m.indices.__setitem__(0, 40), m)[1])(sp.csc_matrix(np.ones((40, 10)))),
-    "BSR, column too large": (lambda m: (m.indices.__setitem__(0, 99), m)[1])(sp.bsr_matrix(np.ones((40, 10)))),
+    "BSR, column too large": (lambda m: (m.indices.__setitem__(0, 99), m)[1])(
+        sp.bsr_matrix(np.ones((40, 10)))
+    ),
     "COO, row too large": coo(40),
     "COO, negative row": coo(-1),
     "sparse NaN": sparse(data=[NAN]),
@@ -152,7 +154,9 @@ CALLS = {
     "widths beyond any machine": lambda: fit(settings=SHORT | {"vectors.encoder.widths": [2**62, 2**62]}),
     "a network of 400 TB": lambda: fit("mpvae", settings={"network.widths": [10**7, 10**7]}),
     "a queue of 400 TB": lambda: fit("mulsupcon", settings=SETTINGS | {"pretrain.queue": 10**14}),
-    "a classifier of 400 TB": lambda: fit("rbcc", settings={"network.hidden": 10**7, "errors.stage.epochs": 1, "errors.stage.batch": 8}),
+    "a classifier of 400 TB": lambda: fit(
+        "rbcc", settings={"network.hidden": 10**7, "errors.stage.epochs": 1, "errors.stage.batch": 8}
+    ),
     "an encoder that is a function": lambda: fit(encoder=lambda x: x),
     "an encoder that is a class": lambda: fit(encoder=nn.Linear),
     "an encoder that is a text": lambda: fit(encoder="mlp"),
@@ -166,7 +170,9 @@ CALLS = {
     "an encoder of integers": lambda: fit(encoder=Unlike(lambda x: x.long())),
     "an encoder that fails": lambda: fit(encoder=Unlike(lambda x: 1 / 0)),
     "an encoder for KMCL": lambda: fit("kmcl", encoder=nn.Linear(99, 3)),
-    "an encoder for a contrast": lambda: fit("mulsupcon", encoder=nn.Linear(99, 3), settings={"classify.stage.batch": 8, "pretrain.stage.batch": 8}),
+    "an encoder for a contrast": lambda: fit(
+        "mulsupcon", encoder=nn.Linear(99, 3), settings={"classify.stage.batch": 8, "pretrain.stage.batch": 8}
+    ),
     "an encoder of a comparator": lambda: get("logistic_regression", encoder=nn.Linear(10, 3)),
     "an encoder of a method of vectors": lambda: get("mpvae", encoder=nn.Linear(10, 3)),
     "folder is a number": lambda: fit(folder=5),
@@ -176,7 +182,9 @@ CALLS = {
     "folder is a file": lambda: fit(folder=Path(__file__)),
     "folder within a file": lambda: fit(folder=Path(__file__) / "inner"),
     "folder of an ensemble is a file": lambda: fit(settings=SHORT | {"members": 2}, folder=Path(__file__)),
-    "folder of a comparator is a file": lambda: fit("logistic_regression", settings={}, folder=Path(__file__)),
+    "folder of a comparator is a file": lambda: fit(
+        "logistic_regression", settings={}, folder=Path(__file__)
+    ),
     "save to a number": lambda: scorer().save(5),
     "save into no folder": lambda: scorer().save(Path("no/such/folder/m.safetensors")),
     "save to a folder": lambda: scorer().save(Path(__file__).parent),
@@ -231,9 +239,38 @@ SETTINGS_WITHOUT_MEANING = {
 }
 
 NAMES = [
-    *(5, None, b"bce", ["bce"], "", ".", "..", "./.", ".toml", "..toml", "a\0b.toml", "a\nb.toml", "\x1b[31mbce"),
-    *(".foo.bar", "foo..bar", "os.", "os.path", "json.loads", "no_such_module.Classifier", "a b.C", "bces", "MULSUPCON"),
-    *("sklearn.nothing", "sklearn.linear_model.Nothing", "sklearn.linear_model.LinearRegression", "numpy.ndarray"),
+    *(
+        5,
+        None,
+        b"bce",
+        ["bce"],
+        "",
+        ".",
+        "..",
+        "./.",
+        ".toml",
+        "..toml",
+        "a\0b.toml",
+        "a\nb.toml",
+        "\x1b[31mbce",
+    ),
+    *(
+        ".foo.bar",
+        "foo..bar",
+        "os.",
+        "os.path",
+        "json.loads",
+        "no_such_module.Classifier",
+        "a b.C",
+        "bces",
+        "MULSUPCON",
+    ),
+    *(
+        "sklearn.nothing",
+        "sklearn.linear_model.Nothing",
+        "sklearn.linear_model.LinearRegression",
+        "numpy.ndarray",
+    ),
 ]
 
 

@@ -172,7 +172,9 @@ def rare(n=60, carried=1):
 )
 def test_a_rare_label_is_named_and_left_out_where_that_is_allowed(method, settings):
     train = rare()
-    with pytest.raises(ManyLabelError, match=r"label 1 \(counted from 0\), which 1 of 60 .* rare to \"constant\""):
+    with pytest.raises(
+        ManyLabelError, match=r"label 1 \(counted from 0\), which 1 of 60 .* rare to \"constant\""
+    ):
         fit(method, train, **settings)
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
@@ -197,7 +199,9 @@ def test_labels_that_are_all_rare_all_get_their_share():
 
 
 def test_parameters_that_fit_no_label_are_refused_all_the_same():
-    with pytest.raises(ManyLabelError, match=r"expected rows .* 'n_neighbors' parameter .*Check its parameters"):
+    with pytest.raises(
+        ManyLabelError, match=r"expected rows .* 'n_neighbors' parameter .*Check its parameters"
+    ):
         fit("k_neighbours", rare="constant", **{"parameters.n_neighbors": 0})
 
 

@@ -70,7 +70,11 @@ def of_rows(X, Y=TRAIN.Y):
 def test_layouts_of_labels_do_not_count_and_their_values_do():
     soft = TRAIN.Y.dense() * 0.5
     assert of_rows(TRAIN.X) == of_rows(TRAIN.X.clone(), LabelMatrix.of(TRAIN.Y.dense()).sparse())
-    found = {of_rows(TRAIN.X), of_rows(TRAIN.X, LabelMatrix.of(soft)), of_rows(TRAIN.X, LabelMatrix.of(soft / 2))}
+    found = {
+        of_rows(TRAIN.X),
+        of_rows(TRAIN.X, LabelMatrix.of(soft)),
+        of_rows(TRAIN.X, LabelMatrix.of(soft / 2)),
+    }
     assert len(found) == 3
 
 
@@ -80,8 +84,23 @@ def test_every_kind_of_features_counts_as_a_whole():
     moved[1, 2] = 0
     pictures = torch.zeros(2, 1, 2, 3, dtype=torch.uint8)
     Y = LabelMatrix.of(np.eye(2))
-    given = [X, moved, X.astype("f8"), sp.csr_matrix(X), sp.csr_matrix(moved), sp.csr_matrix(X.reshape(2, 3) * 2)]
-    given += [["a", "b"], ["ab", ""], ["a", "B"], ["a\ud800", "b"], pictures, pictures + 1, torch.ones(2, 3).bfloat16()]
+    given = [
+        X,
+        moved,
+        X.astype("f8"),
+        sp.csr_matrix(X),
+        sp.csr_matrix(moved),
+        sp.csr_matrix(X.reshape(2, 3) * 2),
+    ]
+    given += [
+        ["a", "b"],
+        ["ab", ""],
+        ["a", "B"],
+        ["a\ud800", "b"],
+        pictures,
+        pictures + 1,
+        torch.ones(2, 3).bfloat16(),
+    ]
     assert len({of_rows(x, Y) for x in given}) == len(given)
 
 

@@ -96,7 +96,9 @@ def test_an_encoder_of_the_wrong_shape_is_refused():
 def short(method):
     """Settings of one epoch for every stage of a method."""
     recipe = get(method).recipe.vectors
-    sections = [name for name in ("pretrain", "classify", "errors") if getattr(recipe, name, None) is not None]
+    sections = [
+        name for name in ("pretrain", "classify", "errors") if getattr(recipe, name, None) is not None
+    ]
     return {f"vectors.{section}.stage.epochs": 1 for section in sections}
 
 
@@ -164,7 +166,12 @@ def test_a_number_means_the_same_in_every_type(method, trained):
 )
 def test_an_offset_such_as_a_time_costs_nothing(method, layout, tmp_path):
     train, new = rows(100, 0), rows(100, 2)
-    settings = {"classify.stage.batch": 16, "classify.stage.epochs": 8, "classify.stage.lr": 0.01, "vectors.encoder.widths": [16]}
+    settings = {
+        "classify.stage.batch": 16,
+        "classify.stage.epochs": 8,
+        "classify.stage.lr": 0.01,
+        "vectors.encoder.widths": [16],
+    }
     scores = []
     for offset in (0.0, 1.7e9):
         part = Rows(layout(train.X.double() + offset), train.Y)
@@ -180,7 +187,7 @@ def test_an_offset_such_as_a_time_costs_nothing(method, layout, tmp_path):
 def test_columns_that_float32_blurs_are_told_where_nothing_is_subtracted():
     train = rows(40, 0)
     X = train.X.double().clone()
-    X[:, 4] = 1.7e9 + torch.arange(40)
+    X[:, 4] = 1.7e9 + torch.arange(40, dtype=torch.float64)
     part = Rows(X, train.Y)
     with pytest.warns(UserWarning, match=r"columns lose .* float32: 4 \(40 distinct values, 1 as float32\)"):
         get("mpvae", standardise=False).inputs(part)
@@ -198,7 +205,9 @@ def test_pictures_go_from_0_to_255_in_every_type():
         np.testing.assert_allclose(scorer.scores(given), own, atol=1e-5)
     assert torch.equal(floats, X.float())  # the caller's pictures stay as they are
     as_floats = Rows(floats, part.Y)
-    np.testing.assert_allclose(get("bce", **IMAGES).fit(as_floats, as_floats, kind="images").scores(X), own, atol=1e-5)
+    np.testing.assert_allclose(
+        get("bce", **IMAGES).fit(as_floats, as_floats, kind="images").scores(X), own, atol=1e-5
+    )
     with pytest.raises(ManyLabelError, match="Multiply pictures that go from 0 to 1 by 255"):
         get("bce", **IMAGES).fit(Rows(floats / 255, part.Y), part, kind="images")
 

@@ -224,7 +224,9 @@ class Fitting:
 
     def fit(self, seed: int) -> tuple[Array, list[Any], bool]:
         """Constant scores, estimators, and whether one estimator takes all labels; see :class:`ComparatorScorer`."""
-        together = _together(self.name, self.estimator, self.settings) and int(np.isnan(self.constant).sum()) > 1
+        together = (
+            _together(self.name, self.estimator, self.settings) and int(np.isnan(self.constant).sum()) > 1
+        )
         if together and self.settings.labels == "chain":
             self.estimator = _chain(self.estimator, seed)
         estimators = self._fit_together() if together else self._fit_each()
@@ -346,7 +348,9 @@ def _together(name: str, estimator: Any, settings: ComparatorSettings) -> bool:
     except Exception as error:  # an estimator that passes the question on to one that it lacks
         kind = type(estimator).__name__
         hint = "It may need an estimator of its own, which a recipe cannot give: take another, or set labels."
-        raise ManyLabelError(f"method {name}", f"{kind} to say what it can do", _first_line(error), hint) from error
+        raise ManyLabelError(
+            f"method {name}", f"{kind} to say what it can do", _first_line(error), hint
+        ) from error
     return tags is not None and bool(tags.multi_label)
 
 
