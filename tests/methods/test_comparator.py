@@ -1,6 +1,7 @@
 """Comparators: scikit-learn's classifiers behind the face of the methods."""
 
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -143,3 +144,89 @@ def test_rows_it_cannot_learn_from_are_refused():
         fit("logistic_regression", soft)
     with pytest.raises(ManyLabelError, match="expected validation rows, but got none"):
         get("logistic_regression").fit(rows(60, 0), rows(0, 1))
+
+
+CALIBRATED = "sklearn.calibration.CalibratedClassifierCV"
+EARLY = {"parameters.early_stopping": True, "parameters.max_iter": 5}
+
+
+def rare(n=60, carried=1):
+    """Rows of which so many carry label 1, and all but so many label 3."""
+    part = rows(n, 0)
+    Y = part.Y.dense(torch.uint8).clone()
+    Y[:, 1] = torch.arange(n) < carried
+    Y[:, 3] = torch.arange(n) >= carried
+    return Rows(part.X, LabelMatrix.of(Y))
+
+
+@pytest.mark.filterwarnings("ignore:The least populated class", "ignore:Maximum number of iteration")
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        (CALIBRATED, {}),
+        (CALIBRATED, {"labels": "chain"}),
+        ("sklearn.ensemble.HistGradientBoostingClassifier", EARLY),
+        ("sklearn.linear_model.SGDClassifier", EARLY),
+    ],
+    ids=["calibration", "in a chain", "boosting that stops early", "descent that stops early"],
+)
+def test_a_rare_label_is_named_and_left_out_where_that_is_allowed(method, settings):
+    train = rare()
+    with pytest.raises(
+        ManyLabelError, match=r"label 1 \(counted from 0\), which 1 of 60 .* rare to \"constant\""
+    ):
+        fit(method, train, **settings)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        scorer = fit(method, train, rare="constant", **settings)
+    told = " ".join(str(warning.message) for warning in seen)
+    assert "label 1 (counted from 0), which 1 of 60 training rows carry, cannot be learnt" in told
+    assert "its share, 0.0167, is its score" in told
+    scores = scorer.scores(rows(20, 2).X)
+    np.testing.assert_allclose(scores[:, [1, 3]], np.tile(np.float32([1 / 60, 59 / 60]), (20, 1)))
+    assert all(len(np.unique(scores[:, c])) > 1 for c in (0, 2))
+
+
+@pytest.mark.filterwarnings("ignore:The least populated class")
+def test_labels_that_are_all_rare_all_get_their_share():
+    train = rare()
+    part = Rows(train.X, LabelMatrix.of(train.Y.dense()[:, [1, 3]]))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        scorer = get(CALIBRATED, rare="constant").fit(part, part)
+    assert sum("its share" in str(warning.message) for warning in seen) == 2
+    np.testing.assert_allclose(scorer.scores(part.X), np.tile(np.float32([1 / 60, 59 / 60]), (60, 1)))
+
+
+def test_parameters_that_fit_no_label_are_refused_all_the_same():
+    with pytest.raises(
+        ManyLabelError, match=r"expected rows .* 'n_neighbors' parameter .*Check its parameters"
+    ):
+        fit("k_neighbours", rare="constant", **{"parameters.n_neighbors": 0})
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "method",
+    [
+        "sklearn.semi_supervised.SelfTrainingClassifier",
+        "sklearn.semi_supervised.LabelSpreading",
+        "sklearn.neighbors.RadiusNeighborsClassifier",
+    ],
+)
+def test_what_an_estimator_says_of_rows_it_cannot_take_is_told(method):
+    with pytest.raises(ManyLabelError, match=f"{method.rpartition('.')[2]}|method {method}"):
+        fit(method).scores(1e6 * rows(20, 2).X)
+
+
+def test_a_comparator_scores_no_rows_and_any_container():
+    scorer = fit("logistic_regression")
+    X = rows(20, 2).X
+    assert scorer.scores(X[:0]).shape == (0, 4)
+    assert scorer.embed(X[:0]).shape == (0, 10)
+    for given in (X.double(), X.numpy(), X.tolist(), sp.csr_matrix(X.numpy())):
+        np.testing.assert_allclose(scorer.scores(given), scorer.scores(X), atol=1e-6)
+    wide = Rows(sp.random(60, 400, 0.1, format="csr", random_state=0), rows(60, 0).Y)
+    scorer = get("logistic_regression").fit(wide, wide)
+    assert scorer.embed(wide.X[:0]).shape == (0, 256)
+    np.testing.assert_allclose(scorer.scores(wide.X.toarray()), scorer.scores(wide.X), atol=1e-6)

@@ -1,5 +1,7 @@
 """Methods: fit gives a scorer that can be kept, with any encoder, and that never saw a test row."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -91,9 +93,125 @@ def test_an_encoder_of_the_wrong_shape_is_refused():
         get("bce", encoder=nn.Unflatten(1, (2, 5))).fit(rows(100, 0), rows(40, 1))
 
 
-def test_fewer_rows_than_a_batch_are_refused():
-    with pytest.raises(ManyLabelError, match="at least 64 training rows, one batch, but got 20"):
-        get("bce").fit(rows(20, 0), rows(10, 1))
+def short(method):
+    """Settings of one epoch for every stage of a method."""
+    recipe = get(method).recipe.vectors
+    sections = [
+        name for name in ("pretrain", "classify", "errors") if getattr(recipe, name, None) is not None
+    ]
+    return {f"vectors.{section}.stage.epochs": 1 for section in sections}
+
+
+FEW = ["bce", "mulsupcon", "proto", "joint_mulsupcon", "kmcl", "mpvae", "rbcc", "cgmvae"]
+
+
+ALONE = ["mulsupcon", "proto", "joint_mulsupcon", "rbcc"]  # methods that compare rows, or part them
+
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("method", FEW)
+def test_fewer_rows_than_a_batch_shrink_it_and_say_so(method, n):
+    made, train = get(method, **short(method)), rows(n, 0)
+    train = Rows(train.X, LabelMatrix.of(torch.ones(n, 4)))
+    if n == 1 and method in ALONE:
+        with pytest.raises(ManyLabelError, match="at least 2"):
+            made.fit(train, rows(10, 1))
+        return
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        scorer = made.fit(train, rows(10, 1))
+    assert any(f"{n} training rows are fewer than a batch" in str(warning.message) for warning in seen)
+    assert np.isfinite(scorer.scores(rows(3, 2).X)).all()
+    for given in (torch.zeros(0, 10), np.zeros((0, 10)), sp.csr_matrix((0, 10))):
+        assert scorer.scores(given).shape == (0, 4)
+        assert scorer.embed(given).shape == (0, scorer.embed(rows(3, 2).X).shape[1])
+
+
+FORMS = {
+    "uint8": lambda X: X.to(torch.uint8),
+    "bool": lambda X: X,
+    "int64": lambda X: X.long(),
+    "float16": lambda X: X.half(),
+    "float64": lambda X: X.double(),
+    "bfloat16": lambda X: X.bfloat16(),
+    "graph": lambda X: X.float().requires_grad_(),
+    "array": lambda X: X.numpy(),
+    "lists": lambda X: X.tolist(),
+    "swapped bytes": lambda X: X.numpy().astype(">i4"),
+    "csr": lambda X: sp.csr_matrix(X.numpy()),
+    "coo": lambda X: sp.coo_matrix(X.numpy().astype("f4")),
+    "torch COO": lambda X: X.float().to_sparse(),
+}
+
+
+@pytest.mark.parametrize("method", ["bce", "logistic_regression", "neighbours"])
+@pytest.mark.parametrize("trained", ["uint8", "int64", "csr", "float"])
+def test_a_number_means_the_same_in_every_type(method, trained):
+    X = rows(60, 0).X > 0
+    own = {"classify.stage.epochs": 1, "classify.stage.batch": 16, "vectors.encoder.widths": [16]}
+    made = {
+        "bce": lambda: get("bce", **own),
+        "neighbours": lambda: get("bce", **(own | {"neighbours.k": 3})),
+        "logistic_regression": lambda: get("logistic_regression"),
+    }[method]()
+    part = Rows(FORMS.get(trained, lambda X: X.float())(X), rows(60, 0).Y)
+    scorer = made.fit(part, part)
+    own = scorer.scores(X.float())
+    for name, form in FORMS.items():
+        np.testing.assert_allclose(scorer.scores(form(X)), own, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("method", "layout"),
+    [("bce", torch.clone), ("bce", lambda X: sp.csr_matrix(X.numpy())), ("logistic_regression", torch.clone)],
+    ids=["dense", "sparse", "comparator"],
+)
+def test_an_offset_such_as_a_time_costs_nothing(method, layout, tmp_path):
+    train, new = rows(100, 0), rows(100, 2)
+    settings = {
+        "classify.stage.batch": 16,
+        "classify.stage.epochs": 8,
+        "classify.stage.lr": 0.01,
+        "vectors.encoder.widths": [16],
+    }
+    scores = []
+    for offset in (0.0, 1.7e9):
+        part = Rows(layout(train.X.double() + offset), train.Y)
+        scorer = get(method, **(settings if method == "bce" else {})).fit(part, part)
+        scores.append(scorer.scores(layout(new.X.double() + offset)))
+    np.testing.assert_allclose(*scores, atol=0.02)  # float64 keeps 2e-7 of 1.7e9, which training amplifies
+    if method == "bce":
+        scorer.save(tmp_path / "model.safetensors")
+        again = load_scorer(str(tmp_path / "model.safetensors"))
+        assert np.array_equal(again.scores(layout(new.X.double() + 1.7e9)), scores[1])
+
+
+def test_columns_that_float32_blurs_are_told_where_nothing_is_subtracted():
+    train = rows(40, 0)
+    X = train.X.double().clone()
+    X[:, 4] = 1.7e9 + torch.arange(40, dtype=torch.float64)
+    part = Rows(X, train.Y)
+    with pytest.warns(UserWarning, match=r"columns lose .* float32: 4 \(40 distinct values, 1 as float32\)"):
+        get("mpvae", standardise=False).inputs(part)
+    wide = sp.csr_matrix(torch.cat([X, torch.zeros(40, 10_000)], dim=1).numpy())
+    with pytest.warns(UserWarning, match=r"columns lose .* float32: 4 \(40 distinct values"):
+        Inputs.fit(wide, "vectors")
+
+
+def test_pictures_go_from_0_to_255_in_every_type():
+    X = torch.randint(0, 256, (32, 3, 8, 8), dtype=torch.uint8)
+    part = Rows(X, rows(32, 0).Y)
+    scorer = get("bce", **IMAGES).fit(part, part, kind="images")
+    own, floats = scorer.scores(X), X.float()
+    for given in (floats, X.double(), X.long(), X.numpy(), X.half()):
+        np.testing.assert_allclose(scorer.scores(given), own, atol=1e-5)
+    assert torch.equal(floats, X.float())  # the caller's pictures stay as they are
+    as_floats = Rows(floats, part.Y)
+    np.testing.assert_allclose(
+        get("bce", **IMAGES).fit(as_floats, as_floats, kind="images").scores(X), own, atol=1e-5
+    )
+    with pytest.raises(ManyLabelError, match="Multiply pictures that go from 0 to 1 by 255"):
+        get("bce", **IMAGES).fit(Rows(floats / 255, part.Y), part, kind="images")
 
 
 def test_no_validation_rows_are_refused():

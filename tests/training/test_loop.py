@@ -10,7 +10,7 @@ from torch import nn
 
 from manylabel import ManyLabelError
 from manylabel.models import FlatParameters
-from manylabel.training import Group, Loop, Ranks, Stage
+from manylabel.training import Group, Loop, Ranks, Stage, step_rows
 from manylabel.training.probe import ridge_scores
 from manylabel.training.schedules import Plateau, factor
 
@@ -111,9 +111,22 @@ def test_a_diverged_run_says_so():
         run(task, epochs=1, batch=20)
 
 
-def test_fewer_rows_than_a_batch_are_refused():
-    with pytest.raises(ManyLabelError, match="at least 64 training rows, one batch, but got 20"):
-        run(Line(), epochs=1, batch=64)
+def test_fewer_rows_than_a_batch_shrink_it_and_say_so():
+    shrunk, asked = Line(), Line()
+    with pytest.warns(UserWarning, match="20 training rows are fewer than a batch of 64; each step takes 20"):
+        run(shrunk, epochs=3, batch=64)
+    run(asked, epochs=3, batch=20)
+    for p, q in zip(shrunk.module.parameters(), asked.module.parameters(), strict=True):
+        assert torch.equal(p, q)
+
+
+def test_ranks_share_what_rows_there_are():
+    with pytest.warns(UserWarning, match="each step takes 6"):
+        assert step_rows(8, 7, world=2, name="train") == 6
+    with pytest.raises(ManyLabelError, match="at least 2 training rows, one for each rank, but got 1"):
+        step_rows(8, 1, world=2, name="train")
+    with pytest.raises(ManyLabelError, match="a batch that 3 ranks can share evenly"):
+        step_rows(8, 70, world=3, name="train")
 
 
 def test_an_unknown_measurement_cannot_select():

@@ -31,14 +31,12 @@ class Part:
 
     def checked(self) -> Rows:
         """The same rows, or a refusal that says what is wrong with them."""
-        rows = Rows(
-            checked_features(self.X, f"{self.where}, features"),
-            checked_labels(self.Y, f"{self.where}, labels"),
-        )
-        n = len(rows.X) if isinstance(rows.X, list) else rows.X.shape[0]
-        if n != len(rows):
-            raise ManyLabelError(self.where, f"one label row for each of {n} rows", f"{len(rows)} label rows")
-        return rows
+        X = checked_features(self.X, f"{self.where}, features")
+        Y = checked_labels(self.Y, f"{self.where}, labels")
+        n = len(X) if isinstance(X, list) else X.shape[0]
+        if n != len(Y):
+            raise ManyLabelError(self.where, f"one label row for each of {n} rows", f"{len(Y)} label rows")
+        return Rows(X, Y)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from manylabel.data.dataset import Features
+from manylabel.data.features import Features, blurred_columns, check_indices
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
 
@@ -32,6 +32,11 @@ def checked_features(X: Any, who: str) -> Features:
     ------
     ManyLabelError
         For another type or shape, no rows, or a number that is not finite as float32.
+
+    Notes
+    -----
+    Numbers become float32. A matrix in which that would blur a column (times in seconds since 1970, minutes apart)
+    stays float64 as a whole: :class:`manylabel.models.Inputs` takes the mean out before it narrows.
     """
     if isinstance(X, list):
         return _checked_texts(X, who)
@@ -118,10 +123,10 @@ def _checked_texts(X: list[Any], who: str) -> list[str]:
 def _checked_vectors(X: np.ndarray[Any, Any], who: str) -> Tensor:
     if X.shape[1] == 0:
         raise ManyLabelError(who, "at least one feature", "none")
+    dtype = _narrowest(X)
     with np.errstate(over="ignore"):
-        vectors = np.ascontiguousarray(X, dtype=np.float32) + np.float32(
-            0
-        )  # -0.0 becomes 0.0, as in sparse rows
+        # -0.0 becomes 0.0, as in sparse rows
+        vectors = np.ascontiguousarray(X, dtype=dtype) + dtype(0)
     if not np.isfinite(vectors).all():
         row, column = np.argwhere(~np.isfinite(vectors))[0]
         raise _not_finite(who, X[row, column], row, column)
@@ -131,8 +136,10 @@ def _checked_vectors(X: np.ndarray[Any, Any], who: str) -> Tensor:
 def _checked_sparse(X: Any, who: str) -> Features:
     import scipy.sparse as sp
 
+    check_indices(X, who)
+    vectors = sp.csr_matrix(X, copy=True)
     with np.errstate(over="ignore"):
-        vectors = sp.csr_matrix(X, dtype=np.float32, copy=True)
+        vectors = vectors.astype(_narrowest(vectors), copy=False)
     vectors.sum_duplicates()
     vectors.eliminate_zeros()
     if not np.isfinite(vectors.data).all():
@@ -140,6 +147,16 @@ def _checked_sparse(X: Any, who: str) -> Features:
         first = np.flatnonzero(~np.isfinite(entries.data))[0]
         raise _not_finite(who, entries.data[first], entries.row[first], entries.col[first])
     return vectors
+
+
+def _narrowest(X: Any) -> Any:
+    """Float32 unless it would blur a column."""
+    wide = X.dtype.kind in "iuf" and X.dtype.itemsize >= 4 and X.dtype != np.float32
+    if not wide or not len(blurred_columns(X.astype(np.float64, copy=False))):
+        return np.float32
+    with np.errstate(over="ignore"):
+        overflows = np.abs(X.data if hasattr(X, "tocsr") else X).max(initial=0) > np.finfo(np.float32).max
+    return np.float32 if overflows else np.float64  # what float32 cannot hold is refused as not finite
 
 
 def _not_finite(who: str, value: Any, row: int, column: int) -> ManyLabelError:

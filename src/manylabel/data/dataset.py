@@ -3,48 +3,91 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from manylabel.data.features import Features, Kind, as_features, count_rows
+from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
 
-if TYPE_CHECKING:
-    import scipy.sparse as sp
-
-Features: TypeAlias = "Tensor | sp.csr_matrix | list[str]"
-Kind: TypeAlias = Literal["vectors", "images", "text"]
+__all__ = ["DataSet", "Features", "Kind", "Rows"]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Features and labels of the same rows.
+    """Features and labels of the same rows, read and checked here, once.
 
     Attributes
     ----------
     X : features of n rows
-        Float32 tensor (n, n_features), SciPy CSR matrix (n, n_features), uint8 tensor (n, channels, height,
-        width), or list of n str.
+        Tensor (n, n_features) or SciPy CSR matrix (n, n_features); tensor (n, channels, height, width) of pictures,
+        whose numbers go from 0 to 255; or list of n str. Anything that holds such numbers or texts is taken; numbers
+        keep their type, and the caller's arrays are never changed.
     Y : LabelMatrix (n, n_labels)
+
+    Raises
+    ------
+    ManyLabelError
+        For labels that are no LabelMatrix, another number of labels than of features, and features that hold anything
+        but finite numbers, or texts.
     """
 
     X: Features
     Y: LabelMatrix
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.Y, LabelMatrix):
+            hint = "Pass LabelMatrix.of(Y), where Y has one row of 0 and 1 for each row of features."
+            raise ManyLabelError("Rows, Y", "a LabelMatrix", type(self.Y).__name__, hint)
+        X = as_features(self.X, "Rows, X")
+        if count_rows(X) != len(self.Y):
+            got = f"{count_rows(X)} rows of features and {len(self.Y)} of labels"
+            raise ManyLabelError(
+                "Rows", "as many rows of features as of labels", got, "Pass the same rows of both."
+            )
+        object.__setattr__(self, "X", X)
+
     def __len__(self) -> int:
         return len(self.Y)
 
     def take(self, rows: Any) -> Rows:
-        """The rows at the given positions, in that order; a boolean mask takes the rows that it marks."""
-        index = np.asarray(rows)
-        if index.dtype == bool:
-            index = np.flatnonzero(index)
+        """The rows at the given positions, in that order; a boolean mask takes the rows that it marks.
+
+        Raises
+        ------
+        ManyLabelError
+            For positions of rows that are not there, or a mask of another length.
+        """
+        index = _positions(rows, len(self))
         if isinstance(self.X, list):
-            return Rows([self.X[i] for i in index.tolist()], self.Y.take(index))
+            return _checked([self.X[i] for i in index.tolist()], self.Y.take(index))
         X = self.X[torch.as_tensor(index)] if isinstance(self.X, Tensor) else self.X[index]
-        return Rows(X, self.Y.take(index))
+        return _checked(X, self.Y.take(index))
+
+
+def _checked(X: Features, Y: LabelMatrix) -> Rows:
+    """Rows of features and labels that are known to be sound."""
+    rows = object.__new__(Rows)
+    object.__setattr__(rows, "X", X)
+    object.__setattr__(rows, "Y", Y)
+    return rows
+
+
+def _positions(rows: Any, n: int) -> np.ndarray[Any, Any]:
+    index = np.ascontiguousarray(rows)  # torch has no negative strides
+    if index.dtype == bool and index.shape == (n,):
+        return np.flatnonzero(index)
+    if index.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    if index.dtype.kind not in "iu" or index.ndim != 1 or index.min() < -n or index.max() >= n:
+        got = f"{index.dtype} of shape {index.shape}"
+        if index.dtype.kind in "iu":
+            got = f"positions from {index.min()} to {index.max()}"
+        raise ManyLabelError("Rows.take", f"positions of {n} rows or a mask of them", got)
+    return index
 
 
 @dataclass(frozen=True)

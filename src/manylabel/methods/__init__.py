@@ -19,11 +19,13 @@ from manylabel.methods.lamp import LaMPMethod, LaMPRecipe
 from manylabel.methods.logit import LogitMethod
 from manylabel.methods.mpvae import MPVAEMethod, MPVAERecipe
 from manylabel.methods.neighbours import NeighbourScorer, WithNeighbours
+from manylabel.methods.networks import check_network
 from manylabel.methods.rbcc import RBCCMethod, RBCCRecipe
 from manylabel.methods.recipe import AnyRecipe, Recipe
 from manylabel.methods.recipe_files import PAPER, check_for, load, names, read, short_name
 from manylabel.methods.scorer import NetworkScorer, Scorer
 from manylabel.methods.vectors import VectorMethod, VectorScorer
+from manylabel.paths import as_path
 from manylabel.training import checkpoint
 
 
@@ -67,10 +69,11 @@ def get(name: str, *, encoder: nn.Module | None = None, **overrides: Any) -> Met
         For an unknown method or setting, or a value that a setting does not take; the message lists the known ones.
     """
     table = read(name)
-    family = FAMILIES.get(table.get("family", ""))
+    named = table.get("family")
+    family = FAMILIES.get(named) if isinstance(named, str) else None
     if family is None:
         expected = f"a family, one of {', '.join(FAMILIES)}"
-        raise ManyLabelError(f"method {name}", expected, repr(table.get("family")))
+        raise ManyLabelError(f"method {table['name']}", expected, f"{named!r:.60}")
     recipe = load(table, family.recipe, overrides)
     method: Method = family.method(recipe, encoder)
     if recipe.members > 1:
@@ -79,12 +82,12 @@ def get(name: str, *, encoder: nn.Module | None = None, **overrides: Any) -> Met
     return method if asked is None else WithNeighbours(method)
 
 
-def load_scorer(path: Path, encoder: nn.Module | None = None, *, trusted: bool = False) -> Scorer:
+def load_scorer(path: str | Path, encoder: nn.Module | None = None, *, trusted: bool = False) -> Scorer:
     """Read what the ``save`` of any scorer wrote.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
     encoder : nn.Module, optional
         The network, for a scorer that was trained with a network of the caller's own.
     trusted : bool, default False
@@ -96,6 +99,8 @@ def load_scorer(path: Path, encoder: nn.Module | None = None, *, trusted: bool =
     ManyLabelError
         If the file is not a scorer, if it needs ``encoder`` and none is given, or if it is pickled and not trusted.
     """
+    path = as_path(path, "load_scorer")
+    check_network("load_scorer", encoder)
     if path.suffix == ".joblib":
         if not trusted:
             hint = "It can run any code when it is read: pass trusted=True if you know who wrote it."

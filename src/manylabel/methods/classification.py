@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -38,11 +38,51 @@ def build_criterion(name: str, settings: Mapping[str, Any]) -> nn.Module:
     ManyLabelError
         If the loss has no such setting, or gives more than one number.
     """
+    check_loss_settings("classify.loss", settings)
     if settings.get("reduction") == "none":
         raise ManyLabelError(
             "classify.loss.reduction", "'mean', 'rows' or 'sum'", "'none'", "Training needs one number."
         )
-    return losses.get(name, **settings)
+    return built_loss("classify.loss", name, settings)
+
+
+def built_loss(who: str, name: str, settings: Mapping[str, Any]) -> nn.Module:
+    """A loss of the settings of a recipe.
+
+    Raises
+    ------
+    ManyLabelError
+        For a setting that the loss does not have, and one whose type it cannot compute with.
+    """
+    try:
+        return losses.get(name, **settings)
+    except ManyLabelError:
+        raise
+    except (TypeError, ValueError, RuntimeError) as error:
+        got = (str(error) or type(error).__name__).splitlines()[0]
+        raise ManyLabelError(f"{who}, loss {name}", "settings of the types that it takes", got) from error
+
+
+def check_loss_settings(who: str, settings: Mapping[str, Any], own: Collection[str] = ()) -> None:
+    """Refuse settings of a loss that are not the recipe's to give.
+
+    Parameters
+    ----------
+    who : str
+        The section of the recipe.
+    settings : mapping
+    own : collection of str
+        What the method sets itself.
+
+    Raises
+    ------
+    ManyLabelError
+        Names the setting.
+    """
+    taken = sorted(settings.keys() & {"name", "group", *own})
+    if taken:
+        hint = "The method sets it itself."
+        raise ManyLabelError(f"{who}.{taken[0]}", "settings of the loss, such as gamma_neg", "this one", hint)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,16 +15,18 @@ from torch import nn
 
 from manylabel.data.dataset import Features, Kind, Rows
 from manylabel.errors import ManyLabelError, missing_extra
-from manylabel.methods.base import check_validation
+from manylabel.methods.base import check_rows, enough_memory
 from manylabel.methods.recipe import AnyRecipe, KindSettings
 from manylabel.methods.rows import features
 from manylabel.models import Inputs
+from manylabel.paths import usable_folder, writing
 from manylabel.training import Listener, Progress
 
 Array = np.ndarray[Any, Any]
 
 EXTRAS = {"lightgbm": "boosting"}
 _MOST_DIMENSIONS = 256
+_RARE = 20  # rows: more than any cross-validation within an estimator asks for by default
 _ROWS = 1024
 
 
@@ -41,11 +44,16 @@ class ComparatorSettings(KindSettings):
     parameters : dict
         Of the estimator; its other parameters stay at their defaults. ``random_state`` is the seed of the run unless
         it is given here.
+    rare : "refuse" or "constant", default "refuse"
+        What to do about a label with up to 20 rows (or all but so many) that the estimator cannot be fitted on, as
+        those that split the rows again cannot, for calibration or early stopping: refuse it by name, or give it its
+        share of the training rows as the score of every row, with a warning.
     """
 
     estimator: str
     labels: Literal["auto", "together", "one_vs_rest", "chain"] = "auto"
     parameters: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
+    rare: Literal["refuse", "constant"] = "refuse"
 
 
 class ComparatorRecipe(AnyRecipe):
@@ -62,7 +70,8 @@ class ComparatorScorer:
     ----------
     inputs : Inputs
     constant : (n_labels,) float32 array
-        1 or 0 for labels that all or no training rows carry, NaN for those that the estimators predict.
+        1 or 0 for labels that all or no training rows carry, the share of the training rows for rare labels that were
+        left out, NaN for those that the estimators predict.
     estimators : list
         One for all labels that vary (``together``), or one for each.
     together : bool
@@ -81,11 +90,16 @@ class ComparatorScorer:
 
         A decision function, where an estimator has no probabilities, goes through a sigmoid: it ranks rows, but a
         threshold of 0.5 means no more than its sign.
+
+        Raises
+        ------
+        ManyLabelError
+            If the rows do not have the form of the training rows, or the estimator fails on them.
         """
         rows = features(X, self.inputs, self.like)
         scores = np.tile(self.constant, (rows.shape[0], 1))
         varying = np.isnan(self.constant)
-        if varying.any():
+        if varying.any() and len(scores):
             found = [_probabilities(estimator, rows, self.together) for estimator in self.estimators]
             scores[:, varying] = np.concatenate(found, axis=1).clip(0, 1)
         return scores
@@ -99,12 +113,14 @@ class ComparatorScorer:
         if rows.shape[1] > _MOST_DIMENSIONS:
             from sklearn.random_projection import SparseRandomProjection
 
+            if not rows.shape[0]:
+                return np.zeros((0, _MOST_DIMENSIONS), np.float32)
             projection = SparseRandomProjection(_MOST_DIMENSIONS, dense_output=True, random_state=0)
             rows = projection.fit(rows[:1]).transform(rows)
         dense: Array = np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows, dtype=np.float32)
         return dense
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write a joblib file, named like ``path`` with the ending ``.joblib``.
 
         Warning: scikit-learn's estimators can only be pickled, and a pickle can run any code when it is read. Read
@@ -112,16 +128,21 @@ class ComparatorScorer:
         """
         import joblib
 
-        partial = path.with_suffix(".joblib.partial")
-        joblib.dump(self, partial, compress=3)
-        os.replace(partial, path.with_suffix(".joblib"))
+        with writing(path, "save") as file:
+            partial = file.with_suffix(".joblib.partial")
+            joblib.dump(self, partial, compress=3)
+            os.replace(partial, file.with_suffix(".joblib"))
 
 
 def load_trusted(path: Path) -> ComparatorScorer:
     """Read what :meth:`ComparatorScorer.save` wrote; this can run any code that the file holds."""
     import joblib
 
-    scorer = joblib.load(path)
+    try:
+        scorer = joblib.load(path)
+    except Exception as error:  # whatever the code in the file may raise
+        hint = "Check its name, and that the packages are those that wrote it."
+        raise ManyLabelError(str(path), "a saved comparator", _first_line(error), hint) from error
     if not isinstance(scorer, ComparatorScorer):
         raise ManyLabelError(str(path), "a saved comparator", type(scorer).__name__)
     return scorer
@@ -155,27 +176,111 @@ class ComparatorMethod:
         *,
         kind: Kind = "vectors",
         seed: int = 0,
-        folder: Path | None = None,
+        folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> ComparatorScorer:
-        check_validation(self.name, validation)
+        who = f"method {self.name}"
+        check_rows(who, train, validation, kind, seed)
+        if folder is not None:
+            usable_folder(folder, f"{who}, folder")
         settings = self.recipe.images if kind == "images" else self.recipe.vectors
         inputs = Inputs.fit(train.X, kind)
-        X, Y = features(train.X, inputs), _binary(self.name, train)
-        share = Y.mean(axis=0)
-        constant = np.where((share == 0) | (share == 1), share, np.nan).astype(np.float32)
-        varying = Y[:, np.isnan(constant)]
-        estimator = build(self.name, settings, seed)
-        together = _together(estimator, settings) and varying.shape[1] > 1
-        if together and settings.labels == "chain":
-            estimator = _chain(estimator, seed)
-        targets = [varying] if together else list(varying.T)
-        estimators = []
-        for i, target in enumerate(targets):
-            if progress is not None:
-                progress(Progress("fit", ("fit",), 1, 1, i, len(targets), float("nan")))
-            estimators.append(_fitted(self.name, estimator, X, target))
+        with enough_memory(who):
+            X, Y = features(train.X, inputs), _binary(self.name, train)
+            estimator = build(self.name, settings, int(seed) % 2**32)
+            fitting = Fitting(self.name, settings, estimator, X, Y, progress)
+            constant, estimators, together = fitting.fit(int(seed) % 2**32)
         return ComparatorScorer(inputs, constant, estimators, together, X[:0])
+
+
+class Fitting:
+    """Fit an estimator on the labels that vary.
+
+    Parameters
+    ----------
+    name : str
+        Of the method.
+    settings : ComparatorSettings
+    estimator : classifier, not fitted
+    X : (n, n_features) array or CSR matrix
+    Y : (n, n_labels) array of 0 and 1
+    progress : callable or None
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: ComparatorSettings,
+        estimator: Any,
+        X: Any,
+        Y: Array,
+        progress: Listener | None,
+    ) -> None:
+        self.name, self.settings, self.estimator, self.X, self.Y = name, settings, estimator, X, Y
+        self.progress = progress
+        self.share = Y.mean(axis=0)
+        self.fewest = np.minimum(Y.sum(axis=0), len(Y) - Y.sum(axis=0))  # rows with or without each label
+        self.constant = np.where(self.fewest == 0, self.share, np.nan).astype(np.float32)
+
+    def fit(self, seed: int) -> tuple[Array, list[Any], bool]:
+        """Constant scores, estimators, and whether one estimator takes all labels; see :class:`ComparatorScorer`."""
+        together = (
+            _together(self.name, self.estimator, self.settings) and int(np.isnan(self.constant).sum()) > 1
+        )
+        if together and self.settings.labels == "chain":
+            self.estimator = _chain(self.estimator, seed)
+        estimators = self._fit_together() if together else self._fit_each()
+        return self.constant, estimators, together
+
+    def _fit_each(self) -> list[Any]:
+        estimators, labels = [], np.flatnonzero(self.fewest).tolist()
+        for i, label in enumerate(labels):
+            if self.progress is not None:
+                self.progress(Progress("fit", ("fit",), 1, 1, i, len(labels), float("nan")))
+            try:
+                estimators.append(_fitted(self.estimator, self.X, self.Y[:, label]))
+            except Warning:
+                raise
+            except Exception as error:  # whatever another package may raise
+                self._leave_out([label], error)
+        return estimators
+
+    def _fit_together(self) -> list[Any]:
+        """One estimator; as long as it cannot be fitted, the rarest labels are left out."""
+        while np.isnan(self.constant).any():
+            if self.progress is not None:
+                self.progress(Progress("fit", ("fit",), 1, 1, 0, 1, float("nan")))
+            left = np.flatnonzero(np.isnan(self.constant))
+            try:
+                return [_fitted(self.estimator, self.X, self.Y[:, left])]
+            except Warning:
+                raise
+            except Exception as error:  # whatever another package may raise
+                rarest = self.fewest[left].min()
+                self._leave_out(left[self.fewest[left] == rarest].tolist(), error)
+        return []
+
+    def _leave_out(self, labels: list[int], error: Exception) -> None:
+        """Give labels their share as a score, where that is allowed; else say what the estimator said."""
+        first, n = labels[0], len(self.Y)
+        carried = int(self.Y[:, first].sum())
+        rare = self.fewest[first] <= _RARE
+        told = f"label {first} (counted from 0), which {carried} of {n} training rows carry"
+        if not rare or self.settings.rare == "refuse":
+            got = _first_line(error)
+            hint = "Check its parameters."
+            if rare:
+                got = f"{got} It is rarest for {told}" if len(labels) > 1 else f"{got} That is about {told}"
+                hint = 'Set rare to "constant" to give such labels their share as a score, or drop them.'
+            raise ManyLabelError(f"method {self.name}", "rows that its estimator takes", got, hint) from error
+        self.constant[labels] = self.share[labels]
+        for label in labels:
+            carried = int(self.Y[:, label].sum())
+            warnings.warn(
+                f"method {self.name}: label {label} (counted from 0), which {carried} of {n} training rows carry, "
+                f"cannot be learnt ({_first_line(error)}); its share, {self.share[label]:.3g}, is its score.",
+                stacklevel=4,
+            )
 
 
 def build(name: str, settings: ComparatorSettings, seed: int) -> Any:
@@ -189,9 +294,13 @@ def build(name: str, settings: ComparatorSettings, seed: int) -> Any:
     kind = _class(name, settings.estimator)
     try:
         estimator = kind(**settings.parameters)
-    except TypeError as error:
-        raise ManyLabelError(f"method {name}", f"parameters of {kind.__name__}", str(error)) from None
-    if "random_state" in estimator.get_params(deep=False) and "random_state" not in settings.parameters:
+        parameters = estimator.get_params(deep=False)
+    except Exception as error:  # whatever another package may raise
+        expected = f"parameters of {kind.__name__}"
+        raise ManyLabelError(
+            f"method {name}", expected, _first_line(error), "Look them up in its pages."
+        ) from None
+    if "random_state" in parameters and "random_state" not in settings.parameters:
         estimator.set_params(random_state=seed)
     return estimator
 
@@ -206,15 +315,18 @@ def _class(name: str, path: str) -> Any:
     if _lacks_extra(path):
         package = path.partition(".")[0]
         raise missing_extra(f"method {name}", package, EXTRAS[package])
+    hint = "Name a classifier such as sklearn.neighbors.KNeighborsClassifier."
+    if not module or not all(part.isidentifier() for part in path.split(".")):
+        raise ManyLabelError(f"method {name}", "an import path of a class", repr(path), hint)
     try:
-        kind = getattr(importlib.import_module(module), last)
-    except ImportError as error:
-        raise ManyLabelError(f"method {name}", "an import path of a class", f"{path} ({error})") from None
-    except (AttributeError, ValueError):
-        raise ManyLabelError(f"method {name}", f"a class in {module or 'a module'}", repr(last)) from None
+        kind = getattr(importlib.import_module(module), last, None)
+    except (Exception, SystemExit) as error:  # whatever the module may do when it is imported
+        got = f"{path} ({_first_line(error) if str(error) else type(error).__name__})"
+        raise ManyLabelError(f"method {name}", "an import path of a class", got, hint) from None
+    if kind is None:
+        raise ManyLabelError(f"method {name}", f"a class in {module}", repr(last), hint)
     scores = hasattr(kind, "predict_proba") or hasattr(kind, "decision_function")
     if not isinstance(kind, type) or not scores or not all(hasattr(kind, m) for m in ("fit", "get_params")):
-        hint = "Name a classifier such as sklearn.neighbors.KNeighborsClassifier."
         expected = "a class with fit and predict_proba or decision_function"
         raise ManyLabelError(f"method {name}", expected, path, hint)
     return kind
@@ -226,12 +338,19 @@ def _chain(estimator: Any, seed: int) -> Any:
     return ClassifierChain(estimator, order="random", random_state=seed)
 
 
-def _together(estimator: Any, settings: ComparatorSettings) -> bool:
+def _together(name: str, estimator: Any, settings: ComparatorSettings) -> bool:
     if settings.labels != "auto":
         return settings.labels != "one_vs_rest"
     from sklearn.utils import get_tags
 
-    tags = get_tags(estimator).classifier_tags
+    try:
+        tags = get_tags(estimator).classifier_tags
+    except Exception as error:  # an estimator that passes the question on to one that it lacks
+        kind = type(estimator).__name__
+        hint = "It may need an estimator of its own, which a recipe cannot give: take another, or set labels."
+        raise ManyLabelError(
+            f"method {name}", f"{kind} to say what it can do", _first_line(error), hint
+        ) from error
     return tags is not None and bool(tags.multi_label)
 
 
@@ -242,20 +361,25 @@ def _binary(name: str, train: Rows) -> Array:
     return train.Y.dense(torch.int64).cpu().numpy()
 
 
-def _fitted(name: str, estimator: Any, X: Any, target: Array) -> Any:
+def _fitted(estimator: Any, X: Any, target: Array) -> Any:
     from sklearn.base import clone
 
-    try:
-        return clone(estimator).fit(X, target)
-    except (ValueError, TypeError) as error:
-        got = str(error).splitlines()[0]
-        raise ManyLabelError(f"method {name}", "rows that its estimator takes", got) from error
+    return clone(estimator).fit(X, target)
 
 
 def _probabilities(estimator: Any, X: Any, together: bool) -> Array:
     """(n, k) for the k labels that an estimator was fitted on."""
     blocks = (X[start : start + _ROWS] for start in range(0, X.shape[0], _ROWS))
-    return np.concatenate([_of_block(estimator, block, together) for block in blocks])
+    name = type(estimator).__name__
+    try:
+        found = np.concatenate([_of_block(estimator, block, together) for block in blocks])
+    except Exception as error:  # whatever another package may raise
+        hint = "Choose other parameters, or another estimator."
+        raise ManyLabelError(name, "rows that it can score", _first_line(error), hint) from error
+    if found.ndim != 2 or not found.shape[1] or not np.isfinite(found).all():
+        got = f"shape {found.shape}" if found.ndim != 2 or not found.shape[1] else "NaN or infinity"
+        raise ManyLabelError(name, "a finite score for each label", got, "Choose other parameters.")
+    return found
 
 
 def _of_block(estimator: Any, X: Any, together: bool) -> Array:
@@ -266,3 +390,7 @@ def _of_block(estimator: Any, X: Any, together: bool) -> Array:
     if isinstance(found, list):  # (n, 2) for each label
         return np.stack([label[:, 1] for label in found], axis=1)
     return np.asarray(found if together else found[:, 1:])
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -14,12 +14,12 @@ from manylabel.methods.classification import Classification, build_criterion, em
 from manylabel.methods.contrastive_term import ContrastSettings, build_contrast, build_term
 from manylabel.methods.grid import GridEvaluation, GridSettings
 from manylabel.methods.joint import Balance, JointContrast, JointTraining
-from manylabel.methods.networks import width
+from manylabel.methods.networks import check_network, width
 from manylabel.methods.recipe import KINDS, ClassifySettings, Recipe, Settings, ViewSettings
 from manylabel.methods.rows import Resident, view
 from manylabel.methods.scorer import NetworkScorer
 from manylabel.models import Inputs
-from manylabel.training import Listener, Run, Stage
+from manylabel.training import Listener, Ranks, Run, Stage, step_rows
 from manylabel.training.probe import ridge_scores
 
 
@@ -132,7 +132,8 @@ class Pretraining:
         validation: Resident,
         settings: PretrainSettings,
     ) -> None:
-        self.term = build_term(loss, inputs, encoder, train.Y, settings, settings.stage.batch)
+        batch = contrasted(len(train), settings.stage.batch)
+        self.term = build_term(loss, inputs, encoder, train.Y, settings, batch)
         self.module: nn.Module = self.term
         self.groups = self.term.groups
         self.encoder, self.inputs, self.view = encoder, inputs, view(settings.views, inputs)
@@ -148,6 +149,21 @@ class Pretraining:
         """How well a ridge regression on the frozen representations predicts the validation rows' labels."""
         Z, Z_new = (embed(self.encoder, part, self.inputs) for part in (self.train, self.validation))
         return measure(ridge_scores(Z, self.train.Y, Z_new), self.validation.Y)
+
+
+def contrasted(n_rows: int, batch: int) -> int:
+    """Rows of a step of a contrastive loss.
+
+    Raises
+    ------
+    ManyLabelError
+        For fewer than two: a row is contrasted with others.
+    """
+    rows = step_rows(batch, n_rows, Ranks.current().world)
+    if rows < 2:
+        hint = "Give more training rows and a batch of at least 2, or take a method without a contrast, such as bce."
+        raise ManyLabelError("contrastive loss", "at least 2 rows in a step", str(rows), hint)
+    return rows
 
 
 class ContrastiveMethod:
@@ -167,6 +183,7 @@ class ContrastiveMethod:
     """
 
     def __init__(self, recipe: ContrastiveRecipe, encoder: nn.Module | None = None) -> None:
+        check_network(f"method {recipe.name}", encoder)
         self.name, self.recipe, self.encoder = recipe.name, recipe, encoder
         refused = []
         for kind in KINDS:
@@ -188,13 +205,15 @@ class ContrastiveMethod:
         *,
         kind: Kind = "vectors",
         seed: int = 0,
-        folder: Path | None = None,
+        folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> NetworkScorer:
         self.recipe.check(kind)
         settings = self.recipe.images if kind == "images" else self.recipe.vectors
-        run = start_run(self.recipe, settings.stages, train, validation, kind, seed, folder, progress)
-        with seeded(seed):
+        run = start_run(
+            self.recipe, settings.stages, train, validation, kind, seed, folder, progress, self.encoder
+        )
+        with seeded(seed, f"method {self.name}"):
             ready = prepare(self.recipe, self.encoder, train, kind)
             inputs, encoder = ready.inputs, ready.encoder
             parts = Resident.of(train, inputs), Resident.of(validation, inputs)
@@ -225,7 +244,7 @@ class ContrastiveMethod:
         if settings.contrast is None:
             run.train(name, Classification(*parts), classify.stage)
             return classifier
-        batch, contrast = classify.stage.batch, settings.contrast
+        batch, contrast = contrasted(len(train), classify.stage.batch), settings.contrast
         term = build_term(self.recipe.loss, inputs, encoder, train.Y, contrast, batch)
         balance = Balance(contrast.weight, contrast.balance, classify.stage.epochs * (len(train) // batch))
         run.train(name, JointTraining(*parts, term, balance.to(inputs.mean.device)), classify.stage)

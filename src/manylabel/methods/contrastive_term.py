@@ -14,6 +14,7 @@ from manylabel import losses
 from manylabel.errors import ManyLabelError
 from manylabel.labels import DenseLabels, LabelMatrix
 from manylabel.losses.module import ContrastiveLoss, PrototypeLoss
+from manylabel.methods.classification import built_loss
 from manylabel.methods.networks import width
 from manylabel.methods.recipe import Model
 from manylabel.methods.rows import View
@@ -63,11 +64,11 @@ def build_contrast(name: str, settings: ContrastSettings) -> ContrastiveLoss | P
     ManyLabelError
         If it is no contrastive loss, has no such setting, or takes no keys although the settings make some.
     """
-    taken = {"temperature", "reduction", "group"} & settings.loss.keys()
+    taken = {"name", "temperature", "reduction", "group"} & settings.loss.keys()
     if taken:
         hint = "The temperature has a setting of its own; training needs a mean over all ranks."
         raise ManyLabelError(f"loss {name}", "settings such as alpha", ", ".join(sorted(taken)), hint)
-    criterion = losses.get(name, temperature=settings.temperature, **settings.loss)
+    criterion = built_loss("contrast", name, {"temperature": settings.temperature, **settings.loss})
     if not isinstance(criterion, ContrastiveLoss | PrototypeLoss):
         raise ManyLabelError("contrast", "a loss of embeddings", name)
     momentum = settings.candidates == "momentum"

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from manylabel.data.dataset import Features, Kind, Rows
-from manylabel.methods.base import Method
+from manylabel.methods.base import MOST_SEED, Method, check_seed
 from manylabel.methods.recipe import AnyRecipe
 from manylabel.methods.scorer import Scorer
+from manylabel.paths import as_path, writing
 from manylabel.training import Listener, Progress, checkpoint
 
 type_name = "ensemble"
@@ -42,14 +43,14 @@ class Ensemble:
         *,
         kind: Kind = "vectors",
         seed: int = 0,
-        folder: Path | None = None,
+        folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> EnsembleScorer:
         members = []
+        check_seed(f"method {self.name}", seed, MOST_SEED // 1000 - 1)
+        place = None if folder is None else as_path(folder, f"method {self.name}, folder")
         for k in range(self.recipe.members):
-            own = None if folder is None else folder / f"member-{k}"
-            if own is not None:
-                own.mkdir(parents=True, exist_ok=True)
+            own = None if place is None else place / f"member-{k}"
             listener = None if progress is None else _numbered(progress, k, self.recipe.members)
             members.append(
                 self.member.fit(
@@ -89,11 +90,12 @@ class EnsembleScorer:
         """The members' representations side by side, (n, sum of H) float32."""
         return np.concatenate([member.embed(X) for member in self.members], axis=1)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write one file that names the members, and the file of each member beside it."""
-        checkpoint.save(path, {"members": torch.tensor(len(self.members))}, {"type": type_name})
+        with writing(path, "save") as file:
+            checkpoint.save(file, {"members": torch.tensor(len(self.members))}, {"type": type_name})
         for k, member in enumerate(self.members):
-            member.save(_of_member(path, k))
+            member.save(_of_member(file, k))
 
     @classmethod
     def load(cls, path: Path, n_members: int, load: Callable[[Path], Scorer]) -> EnsembleScorer:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from manylabel import losses
 from manylabel.data.dataset import Kind, Rows
 from manylabel.methods.base import prepare, seeded, start_run
-from manylabel.methods.classification import Classification
-from manylabel.methods.networks import width
+from manylabel.methods.classification import Classification, built_loss, check_loss_settings
+from manylabel.methods.networks import check_network, width
 from manylabel.methods.recipe import Model, Recipe, Settings
 from manylabel.methods.rows import Resident
 from manylabel.methods.scorer import NetworkScorer
@@ -62,7 +62,9 @@ class KMCLRecipe(Recipe):
 def build_loss(name: str, settings: KMCLSettings) -> nn.Module:
     """The loss of the mixtures, over the rows of all ranks."""
     mixture = settings.mixture.model_dump(exclude={"width"})
-    return losses.get(name, **mixture, **settings.classify.loss, group=Ranks.current().group)
+    check_loss_settings("classify.loss", settings.classify.loss, {*mixture, "reduction"})
+    own = {**mixture, **settings.classify.loss, "group": Ranks.current().group}
+    return built_loss("classify.loss", name, own)
 
 
 class MixtureTraining(Classification):
@@ -113,6 +115,7 @@ class KMCLMethod:
     stages = ("train",)
 
     def __init__(self, recipe: KMCLRecipe, encoder: nn.Module | None = None) -> None:
+        check_network(f"method {recipe.name}", encoder)
         self.name, self.recipe, self.encoder = recipe.name, recipe, encoder
         for settings in (recipe.vectors, recipe.images):
             build_loss(recipe.loss, settings)  # refuses unknown settings before data are read
@@ -124,13 +127,15 @@ class KMCLMethod:
         *,
         kind: Kind = "vectors",
         seed: int = 0,
-        folder: Path | None = None,
+        folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> NetworkScorer:
-        run = start_run(self.recipe, self.stages, train, validation, kind, seed, folder, progress)
+        run = start_run(
+            self.recipe, self.stages, train, validation, kind, seed, folder, progress, self.encoder
+        )
         settings = self.recipe.images if kind == "images" else self.recipe.vectors
         mixture = settings.mixture
-        with seeded(seed):
+        with seeded(seed, f"method {self.name}"):
             ready = prepare(self.recipe, self.encoder, train, kind)
             inputs, encoder = ready.inputs, ready.encoder
             head = MixtureHead(width(encoder, inputs), train.Y.n_labels, mixture.width, mixture.similarity)

@@ -9,7 +9,7 @@ from torch import nn
 from manylabel.data.dataset import Kind, Rows
 from manylabel.methods.base import prepare, seeded, start_run
 from manylabel.methods.classification import Classification, build_criterion
-from manylabel.methods.networks import width
+from manylabel.methods.networks import check_network, width
 from manylabel.methods.recipe import Recipe
 from manylabel.methods.rows import Resident
 from manylabel.methods.scorer import NetworkScorer
@@ -30,6 +30,7 @@ class LogitMethod:
     stages = ("train",)
 
     def __init__(self, recipe: Recipe, encoder: nn.Module | None = None) -> None:
+        check_network(f"method {recipe.name}", encoder)
         self.name, self.recipe, self.encoder = recipe.name, recipe, encoder
         for kind in (recipe.vectors, recipe.images):
             build_criterion(recipe.loss, kind.classify.loss)  # refuses unknown settings before data are read
@@ -41,11 +42,13 @@ class LogitMethod:
         *,
         kind: Kind = "vectors",
         seed: int = 0,
-        folder: Path | None = None,
+        folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> NetworkScorer:
-        run = start_run(self.recipe, self.stages, train, validation, kind, seed, folder, progress)
-        with seeded(seed):
+        run = start_run(
+            self.recipe, self.stages, train, validation, kind, seed, folder, progress, self.encoder
+        )
+        with seeded(seed, f"method {self.name}"):
             ready = prepare(self.recipe, self.encoder, train, kind)
             inputs, encoder = ready.inputs, ready.encoder
             classifier = nn.Linear(width(encoder, inputs), train.Y.n_labels).to(inputs.mean.device)

@@ -17,6 +17,7 @@ from manylabel.methods.recipe import AnyRecipe, NeighbourSettings
 from manylabel.methods.rows import features
 from manylabel.methods.scorer import Scorer
 from manylabel.models import Inputs
+from manylabel.paths import writing
 from manylabel.training import Listener, checkpoint
 from manylabel.training.checkpoint import prefixed, under
 
@@ -48,7 +49,7 @@ class WithNeighbours:
         *,
         kind: Kind = "vectors",
         seed: int = 0,
-        folder: Path | None = None,
+        folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> Scorer:
         scorer = self.method.fit(train, validation, kind=kind, seed=seed, folder=folder, progress=progress)
@@ -108,7 +109,7 @@ class NeighbourScorer:
         """The representation of the scorer, (n, H) float32."""
         return self.scorer.embed(X)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write the training rows and their labels, which scoring needs, to one file, and the scorer beside it."""
         rows = sp.csr_matrix(self.rows)
         tensors = prefixed("rows", _parts(rows)) | prefixed("labels", _parts(self.labels))
@@ -121,8 +122,9 @@ class NeighbourScorer:
             "shapes": [rows.shape, self.labels.shape],
             "settings": self.settings.model_dump(),
         }
-        checkpoint.save(path, tensors, meta)
-        self.scorer.save(_inner(path))
+        with writing(path, "save") as file:
+            checkpoint.save(file, tensors, meta)
+        self.scorer.save(_inner(file))
 
     @classmethod
     def load(cls, path: Path, load: Callable[[Path], Scorer]) -> NeighbourScorer:

@@ -1,6 +1,10 @@
-"""Networks by the settings of a recipe."""
+"""Networks by the settings of a recipe, or of the caller's own."""
 
 from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -9,12 +13,57 @@ from manylabel.errors import ManyLabelError
 from manylabel.methods.recipe import EncoderSettings
 from manylabel.models import MLP, Inputs, ResNet50, SmallResNet
 
+_COPIES = 4  # of each weight in training: itself, its gradient and two moments
+
 
 def build_encoder(settings: EncoderSettings, inputs: Inputs) -> nn.Module:
-    """An encoder with fresh weights for rows of the shape of ``inputs``."""
+    """An encoder with fresh weights for rows of the shape of ``inputs``.
+
+    Raises
+    ------
+    ManyLabelError
+        If the network is made for another kind of data, or does not fit in memory.
+    """
     if (settings.name == "mlp") != (inputs.kind == "vectors"):
         raise ManyLabelError("encoder", f"a network for {inputs.kind}", settings.name)
-    size = inputs.shape[0]
+    return fitting("encoder", lambda: _build(settings, inputs.shape[0]))
+
+
+def fitting(who: str, build: Callable[[], nn.Module]) -> nn.Module:
+    """What ``build`` makes, unless training it would take more memory than the machine has.
+
+    Raises
+    ------
+    ManyLabelError
+        Names the size.
+    """
+    hint = "Lower the widths."
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            size = sum(p.numel() * p.element_size() for p in build().parameters())
+    except (
+        NotImplementedError
+    ):  # a network that reads its numbers while it is built cannot be measured before
+        return build()
+    except (RuntimeError, OverflowError, TypeError) as error:
+        got = str(error).splitlines()[0]
+        raise ManyLabelError(who, "a network of a size that a machine can hold", got, hint) from error
+    if _COPIES * size > _memory():
+        got = f"one whose weights alone take {size / 1e9:.3g} GB"
+        expected = f"a network that trains in the {_memory() / 1e9:.3g} GB of this machine"
+        raise ManyLabelError(who, expected, got, hint)
+    return build()
+
+
+def _memory() -> float:
+    """Bytes of this machine, infinite where that cannot be told."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):
+        return float("inf")
+
+
+def _build(settings: EncoderSettings, size: int) -> nn.Module:
     if settings.name == "resnet50":
         return ResNet50(size)
     if settings.name == "small_resnet":
@@ -24,7 +73,61 @@ def build_encoder(settings: EncoderSettings, inputs: Inputs) -> nn.Module:
     return MLP(size, settings.widths, settings.dropout)
 
 
+def check_network(who: str, network: object) -> None:
+    """Refuse an encoder of the caller's own that is no network.
+
+    Raises
+    ------
+    ManyLabelError
+        For anything but an nn.Module whose weights are made.
+    """
+    if network is None:
+        return
+    if not isinstance(network, nn.Module):
+        hint = "Pass an instance of torch.nn.Module."
+        got = f"the class {network.__name__}" if isinstance(network, type) else type(network).__name__
+        raise ManyLabelError(who, "an encoder that is an nn.Module", got, hint)
+    if any(nn.parameter.is_lazy(p) for p in (*network.parameters(), *network.buffers())):
+        hint = "Call it once on rows before you pass it."
+        raise ManyLabelError(who, "an encoder whose weights are made", "lazy weights", hint)
+
+
+def copied(network: nn.Module) -> nn.Module:
+    """A copy of the caller's own network, which training leaves as it is."""
+    try:
+        return copy.deepcopy(network)
+    except Exception as error:  # whatever a part of the network may raise
+        hint = "Keep nothing in it that cannot be copied, such as the results of an earlier call."
+        raise ManyLabelError("encoder", "a network that can be copied", _first_line(error), hint) from error
+
+
 @torch.no_grad()
+def check_encoder(encoder: nn.Module, inputs: Inputs) -> int:
+    """How many numbers a network of the caller's own makes of one row, tried on two rows of zeros.
+
+    Raises
+    ------
+    ManyLabelError
+        If it does not turn (B, *shape) into (B, H).
+    """
+    shape = f"(2, {', '.join(map(str, inputs.shape))})"
+    expected, mode = f"rows of shape {shape} to become (2, H)", encoder.training
+    try:
+        out = encoder.eval()(torch.zeros(2, *inputs.shape, device=inputs.mean.device))
+    except Exception as error:  # whatever the caller's own network may raise
+        hint = "Make its first layer for such rows, in float32."
+        raise ManyLabelError("encoder", expected, _first_line(error), hint) from error
+    finally:
+        encoder.train(mode)
+    if not isinstance(out, torch.Tensor):
+        raise ManyLabelError("encoder", expected, type(out).__name__, "Return one tensor.")
+    if out.ndim != 2 or len(out) != 2 or out.shape[1] == 0:
+        raise ManyLabelError("encoder", expected, str(tuple(out.shape)), "Flatten what it returns.")
+    if out.dtype != torch.float32:
+        raise ManyLabelError("encoder", "numbers of float32", str(out.dtype), "Call .float() on it.")
+    return int(out.shape[1])
+
+
 def width(encoder: nn.Module, inputs: Inputs) -> int:
     """How many numbers an encoder makes of one row.
 
@@ -33,13 +136,10 @@ def width(encoder: nn.Module, inputs: Inputs) -> int:
     ManyLabelError
         If it does not turn (B, *shape) into (B, H).
     """
-    declared = getattr(encoder, "out_features", None)
-    if isinstance(declared, int):
-        return declared
-    mode = encoder.training
-    out = encoder.eval()(torch.zeros(2, *inputs.shape, device=inputs.mean.device))
-    encoder.train(mode)
-    if out.ndim != 2 or len(out) != 2:
-        shape = f"(2, {', '.join(map(str, inputs.shape))})"
-        raise ManyLabelError("encoder", f"rows of shape {shape} to become (2, H)", str(tuple(out.shape)))
-    return int(out.shape[1])
+    if isinstance(encoder, MLP | SmallResNet | ResNet50):
+        return int(encoder.out_features)
+    return check_encoder(encoder, inputs)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from manylabel.errors import ManyLabelError
 from manylabel.methods.classification import measure
 from manylabel.methods.recipe import Model, VectorRecipe, VectorSettings
 from manylabel.methods.rows import Resident
@@ -62,6 +63,9 @@ class HalvesTraining:
     """
 
     def __init__(self, train: Resident, validation: Resident, hidden: int) -> None:
+        if len(train) < 2:
+            hint = "Rows without labels are left out."
+            raise ManyLabelError("rbcc", "at least 2 training rows with labels", str(len(train)), hint)
         sizes = (train.X.shape[1], train.Y.shape[1], hidden)
         self.train, self.validation = train, validation
         self.halves = torch.randperm(len(train)).tensor_split(2)

@@ -15,7 +15,7 @@ KINDS: tuple[Literal["vectors", "images"], ...] = ("vectors", "images")
 class Model(BaseModel):
     """Settings that refuse unknown names."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 Widths: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]

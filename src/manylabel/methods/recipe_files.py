@@ -16,6 +16,8 @@ from manylabel.data.dataset import Kind
 from manylabel.errors import ManyLabelError, did_you_mean
 from manylabel.methods.recipe import KINDS, AnyRecipe, NeighbourSettings
 
+_MOST_LIKE, _MOST_NESTED = 16, 16  # recipes that are like one another, and tables within tables
+
 PAPER = "paper-"  # how the names of recipes begin that follow the papers
 
 
@@ -48,6 +50,12 @@ def read(name: str) -> dict[str, Any]:
     ManyLabelError
         For an unknown recipe, or a file that cannot be read.
     """
+    return _read(name, ())
+
+
+def _read(name: Any, above: tuple[str, ...]) -> dict[str, Any]:
+    """The table of a recipe that those ``above`` it are like."""
+    _check_name(name, above)
     if name.endswith(".toml"):
         table = _parsed(Path(name))
     elif "." in name:
@@ -61,21 +69,64 @@ def read(name: str) -> dict[str, Any]:
         )
         hint = did_you_mean(name, names(), otherwise)
         raise ManyLabelError("method", f"one of {', '.join(names())}", repr(name), hint)
+    _check_sections(name, table)
     without = table.pop("without", [])
     if "like" in table:
-        parent = _without(read(table.pop("like")), without, name)
+        parent = _without(_read(table.pop("like"), (*above, name)), without, name)
         table = _merged(_inherited(parent, table), table)
     elif without:
         raise ManyLabelError(f"method {name}, without", "like, the recipe to take them from", "none")
     return table | {"name": short_name(name)}
 
 
+def _check_name(name: Any, above: tuple[str, ...]) -> None:
+    who = f"method {above[-1]}, like" if above else "method"
+    if not isinstance(name, str):
+        raise ManyLabelError(who, "the name of a recipe, as text", f"{name!r:.60}", "Such as 'mulsupcon'.")
+    if not name.isprintable() or short_name(name) in ("", ".", ".."):
+        raise ManyLabelError(who, "a name of printable characters", repr(name), "Such as 'mulsupcon'.")
+    if name in above or len(above) >= _MOST_LIKE:
+        got = " like ".join((*above, name)[-4:])
+        raise ManyLabelError(who, "a recipe that is not like itself", got, "Name another recipe.")
+
+
+def _check_sections(name: str, table: dict[str, Any]) -> None:
+    """Refuse what is no table where the settings of a kind of data belong."""
+    for kind in KINDS:
+        if not isinstance(table.get(kind, {}), dict):
+            hint = f"Write its settings under [{kind}]."
+            raise ManyLabelError(
+                f"method {name}, {kind}", "a table of settings", f"{table[kind]!r:.60}", hint
+            )
+    if _depth(table) > _MOST_NESTED:
+        raise ManyLabelError(f"method {name}", f"tables up to {_MOST_NESTED} deep", "deeper ones")
+
+
+def _depth(node: Any) -> int:
+    """How deep tables and lists are nested, without recursion."""
+    depth, level = 0, [node]
+    while level:
+        depth += 1
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if depth > _MOST_NESTED:
+            break
+    return depth
+
+
 def _parsed(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         got = getattr(error, "strerror", None) or str(error)
-        raise ManyLabelError(str(path), "a recipe in TOML", got) from None
+        hint = "Look at it in an editor."
+        if isinstance(error, RecursionError):
+            got, hint = "one that is nested too deeply", "Write tables up to a few levels deep."
+        raise ManyLabelError(str(path), "a recipe in TOML", got, hint) from None
 
 
 def _of_import_path(path: str) -> dict[str, Any]:
@@ -109,7 +160,7 @@ def _inherited(parent: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any
     """What a recipe takes over: not the scores, and not the settings of the classifier's loss if it has another."""
     if _loss_of_classifier(parent | changes) != _loss_of_classifier(parent):
         for kind in KINDS:
-            parent.get(kind, {}).get("classify", {}).pop("loss", None)
+            _removed(parent.get(kind, {}), ["classify", "loss"])
     return parent | {"expected": ()}
 
 
@@ -117,11 +168,11 @@ def _loss_of_classifier(table: dict[str, Any]) -> Any:
     return table.get("classifier", "bce") if table.get("family") == "contrastive" else table.get("loss")
 
 
-def _merged(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    inner = {
-        key: _merged(table.get(key, {}), value) for key, value in changes.items() if isinstance(value, dict)
-    }
-    return table | changes | inner
+def _merged(table: Any, changes: dict[str, Any]) -> dict[str, Any]:
+    """A table with changes; a table within it is changed, anything else is replaced."""
+    known = table if isinstance(table, dict) else {}
+    inner = {key: _merged(known.get(key), value) for key, value in changes.items() if isinstance(value, dict)}
+    return known | changes | inner
 
 
 def load(table: dict[str, Any], schema: type[AnyRecipe], overrides: Mapping[str, Any]) -> AnyRecipe:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from manylabel.arrays import as_array
 from manylabel.data import views
 from manylabel.data.dataset import Features, Rows
 from manylabel.methods.recipe import ViewSettings
@@ -30,7 +30,7 @@ class SparseRows:
     offsets : (n + 1,) int64 tensor
         Row i owns the entries ``offsets[i]:offsets[i + 1]``.
     columns : (nnz,) int64 tensor
-    values : (nnz,) float32 tensor
+    values : (nnz,) tensor of the type of ``inputs``
     inputs : Inputs
     """
 
@@ -44,7 +44,7 @@ class SparseRows:
         device = inputs.mean.device
         parts = (torch.from_numpy(part).to(device) for part in (X.indptr, X.indices, X.data))
         offsets, columns, values = parts
-        return cls(offsets.long(), columns.long(), values.float(), inputs)
+        return cls(offsets.long(), columns.long(), values.to(inputs.dtype), inputs)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -113,14 +113,22 @@ class Resident:
 
 
 def features(X: Features, inputs: Inputs, like: Any = None) -> Any:
-    """Rows as an estimator takes them: (n, n_features) float32, a NumPy array or a SciPy CSR matrix.
+    """Rows as an estimator takes them: (n, n_features), a NumPy array of float32 or a SciPy CSR matrix.
 
     Dense rows are standardised; sparse rows and the TF-IDF vectors of texts are taken as they are. New rows are taken
     as the training rows were, ``like`` them.
+
+    Raises
+    ------
+    ManyLabelError
+        If the rows do not have the form of the training rows.
     """
-    if is_sparse(X if like is None else like):
-        return inputs.sparse(X if is_sparse(X) else sp.csr_matrix(np.asarray(X, dtype=np.float32)))
-    return inputs(inputs.dense(X).to(inputs.mean.device)).flatten(1).cpu().numpy()
+    found: Any = inputs.read(X)
+    if is_sparse(found if like is None else like):
+        return inputs.sparse(
+            found if is_sparse(found) else sp.csr_matrix(as_array(found.to(inputs.dtype), "X"))
+        )
+    return inputs(inputs.dense(found).to(inputs.mean.device)).flatten(1).cpu().numpy()
 
 
 def is_sparse(X: Any) -> bool:

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from manylabel.data.dataset import Features
+from manylabel.data.features import Features, count_rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.networks import build_encoder
 from manylabel.methods.recipe import EncoderSettings
 from manylabel.models import Inputs
+from manylabel.paths import as_path, writing
 from manylabel.training import checkpoint
 
 type_name = "network scorer"
@@ -31,8 +32,8 @@ class Scorer(Protocol):
         """Representations, (n, H) float32."""
         ...
 
-    def save(self, path: Path) -> None:
-        """Write everything that scoring needs."""
+    def save(self, path: str | Path) -> None:
+        """Write everything that scoring needs, to a file in a folder that is there."""
         ...
 
 
@@ -66,10 +67,16 @@ class NetworkScorer:
         Parameters
         ----------
         X : rows like the training rows, n of them
+            Whatever :class:`manylabel.data.Rows` takes as features; n may be 0.
 
         Returns
         -------
         (n, n_labels) float32 array
+
+        Raises
+        ------
+        ManyLabelError
+            If the rows do not have the form of the training rows, or hold anything but finite numbers.
         """
         return in_batches(
             self.module, self.inputs, X, lambda x: torch.sigmoid(self.classifier(self.encoder(x)))
@@ -79,22 +86,29 @@ class NetworkScorer:
         """Representations that enter the classifier, (n, H) float32 array."""
         return in_batches(self.module, self.inputs, X, self.encoder)
 
-    def save(self, path: Path) -> None:
-        """Write weights and shapes as one safetensors file."""
+    def save(self, path: str | Path) -> None:
+        """Write weights and shapes as one safetensors file.
+
+        Raises
+        ------
+        ManyLabelError
+            If the folder of the file is not there, or the file cannot be written.
+        """
         if self.settings is None:
             built: dict[str, Any] | None = None
         else:
             built = self.settings.model_dump(mode="json")
         meta = {"type": type_name, "inputs": self.inputs.meta(), "encoder": built}
-        checkpoint.save(path, self.module.state_dict(), meta)
+        with writing(path, "save") as file:
+            checkpoint.save(file, self.module.state_dict(), meta)
 
     @classmethod
-    def load(cls, path: Path, encoder: nn.Module | None = None) -> NetworkScorer:
+    def load(cls, path: str | Path, encoder: nn.Module | None = None) -> NetworkScorer:
         """Read what :meth:`save` wrote.
 
         Parameters
         ----------
-        path : Path
+        path : str or Path
         encoder : nn.Module, optional
             The network, for a scorer that was trained with a network of the caller's own.
 
@@ -103,7 +117,7 @@ class NetworkScorer:
         ManyLabelError
             If the file is not a scorer, or if it needs ``encoder`` and none is given.
         """
-        tensors, meta = checkpoint.load(path)
+        tensors, meta = checkpoint.load(as_path(path, "load"))
         if meta.get("type") != type_name:
             raise ManyLabelError(str(path), "a saved scorer", repr(meta.get("type", "something else")))
         inputs = Inputs.like(meta["inputs"])
@@ -124,11 +138,14 @@ def in_batches(
 ) -> np.ndarray[Any, Any]:
     """What ``score`` makes of standardised rows, so many at a time, with ``module`` in evaluation mode."""
     module.eval()
+    X = inputs.read(X)
     device = inputs.mean.device
-    n = len(X) if isinstance(X, list) else X.shape[0]
+    n = count_rows(X)
     parts: list[Tensor] = []
-    for start in range(0, max(n, 1), rows):
+    for start in range(0, n, rows):
         x = inputs(inputs.dense(X[start : start + rows]).to(device))
         parts.append(score(x).float().cpu())
+    if not n:  # a row of zeros tells the width: few networks take no rows
+        parts.append(score(torch.zeros(1, *inputs.shape, device=device))[:0].float().cpu())
     out: np.ndarray[Any, Any] = torch.cat(parts).numpy()
     return out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -16,11 +16,14 @@ from manylabel.data.dataset import Features, Kind, Rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.base import device, seeded, start_run
 from manylabel.methods.classification import measure
+from manylabel.methods.networks import fitting
 from manylabel.methods.recipe import Model, VectorRecipe
 from manylabel.methods.rows import Resident
 from manylabel.methods.scorer import in_batches
 from manylabel.models import FlatParameters, Inputs
+from manylabel.models.inputs import warn_of_blurred
 from manylabel.models.label_network import LabelNetwork
+from manylabel.paths import writing
 from manylabel.training import Group, Listener, Run, checkpoint
 
 
@@ -83,7 +86,7 @@ class VectorScorer:
         """Representations of the rows, (n, H) float32 array."""
         return self._of_rows(X, self.network.represent)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write weights and shapes as one safetensors file."""
         meta = {
             "type": self.family,
@@ -91,7 +94,8 @@ class VectorScorer:
             "n_labels": self.network.n_labels,
             "network": self.settings.model_dump(mode="json"),
         }
-        checkpoint.save(path, self.module.state_dict(), meta)
+        with writing(path, "save") as file:
+            checkpoint.save(file, self.module.state_dict(), meta)
 
     def _of_rows(self, X: Features, score: Callable[[Tensor], Tensor]) -> np.ndarray[Any, Any]:
         return in_batches(self.module, self.inputs, X, score, self.network.rows_at_once)
@@ -135,7 +139,7 @@ class VectorMethod:
         *,
         kind: Kind = "vectors",
         seed: int = 0,
-        folder: Path | None = None,
+        folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> VectorScorer:
         if kind == "images":
@@ -143,7 +147,7 @@ class VectorMethod:
             raise ManyLabelError(f"method {self.name}", "vectors or texts", kind, hint)
         run = start_run(self.recipe, self.stages, train, validation, kind, seed, folder, progress)
         settings = self.recipe.vectors
-        with seeded(seed):
+        with seeded(seed, f"method {self.name}"):
             inputs = self.inputs(train).to(device())
             parts = self._resident(train, inputs), Resident.of(validation, inputs)
             network = self.build(*parts, run)
@@ -164,7 +168,10 @@ class VectorMethod:
     def inputs(self, train: Rows) -> Inputs:
         """The standardisation of the rows, or one that changes nothing."""
         fitted = Inputs.fit(train.X, "vectors")
-        return fitted if self.standardise else fitted.unscaled()
+        if self.standardise:
+            return fitted
+        warn_of_blurred(train.X)
+        return fitted.unscaled()
 
     @property
     def standardise(self) -> bool:
@@ -178,7 +185,9 @@ class VectorMethod:
     def new_network(self, train: Resident) -> LabelNetwork:
         """A network of the recipe's settings with fresh weights, on the device of the rows."""
         sizes = (train.X.shape[1], train.Y.shape[1])
-        network: LabelNetwork = self.network_type(*sizes, **dict(self.recipe.vectors.network))
+        settings = dict(self.recipe.vectors.network)
+        made = fitting(f"method {self.name}, network", lambda: self.network_type(*sizes, **settings))
+        network = cast(LabelNetwork, made)
         return network.to(train.X.device)
 
     def _resident(self, train: Rows, inputs: Inputs) -> Resident:

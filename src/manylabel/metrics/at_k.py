@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
-from manylabel.metrics.inputs import Array, Scores, as_scores, blocks, check_k, scores_and_labels
+from manylabel.metrics.inputs import (
+    Array,
+    Scores,
+    as_scores,
+    blocks,
+    check_k,
+    check_number,
+    scores_and_labels,
+)
 
 
 def top_k(scores: Scores, k: int) -> Array:
@@ -77,6 +86,8 @@ def propensities(Y_train: Labels, *, a: float = 0.55, b: float = 1.5) -> Array:
     -----
     ``1 / (1 + K exp(-a log(n_c + b)))`` with ``K = (log n - 1) (b + 1)^a``; n_c of the n rows have label c.
     """
+    a = check_number(a, "propensities", "a", least=0)
+    b = check_number(b, "propensities", "b", least=0, above=True)
     labels = LabelMatrix.of(Y_train, binary=True, who="propensities")
     if labels.n_rows < 3:
         raise ManyLabelError("propensities", "at least 3 training rows", str(labels.n_rows))
@@ -110,11 +121,11 @@ def propensity_scored_precision_at_k(scores: Scores, Y: Labels, propensity: Arra
     who = "propensity_scored_precision_at_k"
     S, T = scores_and_labels(scores, Y, who)
     check_k(k, S.shape[1], who)
-    p = np.asarray(propensity, dtype=np.float64)
-    if p.shape != S.shape[1:]:
-        raise ManyLabelError(
-            who, f"propensity of shape {S.shape[1:]}", f"shape {p.shape}", "Use propensities(Y_train)."
-        )
+    p = as_array(propensity, who, "propensity").astype(np.float64)
+    if p.shape != S.shape[1:] or not (np.isfinite(p) & (p > 0)).all():
+        got = f"shape {p.shape}" if p.shape != S.shape[1:] else "values that are NaN, infinite or not above 0"
+        hint = "Use propensities(Y_train)."
+        raise ManyLabelError(who, f"propensity of shape {S.shape[1:]}, above 0", got, hint)
     gained = possible = 0.0
     for part in blocks(*S.shape):
         worth = T[part] / p  # (rows, C)

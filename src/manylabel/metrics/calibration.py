@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import Labels
 from manylabel.metrics.inputs import Array, Scores, check_probabilities, scores_and_labels
+
+_MOST_BINS = 1_000_000
 
 
 def brier_score(scores: Scores, Y: Labels) -> Array:
@@ -47,8 +51,9 @@ def calibration_error(scores: Scores, Y: Labels, *, bins: int = 15) -> Array:
     b of the scores; empty bins add 0. Defined for labels without positives too.
     """
     S, T = _probabilities_and_labels(scores, Y, "calibration_error")
-    if bins < 1:
-        raise ManyLabelError("calibration_error", "at least one bin", f"bins = {bins}")
+    if not isinstance(bins, Integral) or isinstance(bins, bool) or not 1 <= bins <= _MOST_BINS:
+        got = f"bins = {bins!r}"
+        raise ManyLabelError("calibration_error", f"at least one bin, up to {_MOST_BINS}", got)
     n, n_labels = S.shape
     cell = np.clip((S * bins).astype(np.int64), 0, bins - 1) + bins * np.arange(n_labels)  # (n, C)
     excess = np.bincount(cell.ravel(), weights=(T - S).ravel(), minlength=bins * n_labels)

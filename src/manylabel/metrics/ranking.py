@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
+from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
 from manylabel.labels import Labels
-from manylabel.metrics.inputs import Array, Scores, blocks, check_k, scores_and_labels
+from manylabel.metrics.inputs import Array, Scores, blocks, check_choice, check_k, scores_and_labels
 
 Absent: TypeAlias = Literal["leave_out", "zero"]
 
@@ -84,8 +85,7 @@ def mean_average_precision(
 
 def mean_over_present(per_label: Array, absent: Absent, who: str) -> float:
     """The mean of values per label, of which those of absent labels are NaN."""
-    if absent not in ("leave_out", "zero"):
-        raise ManyLabelError(who, 'absent to be "leave_out" or "zero"', repr(absent))
+    check_choice(absent, get_args(Absent), who, 'absent to be "leave_out" or "zero"')
     present = per_label[~np.isnan(per_label)]
     n = len(per_label) if absent == "zero" else len(present)
     return float(present.sum() / n) if n else float("nan")
@@ -231,7 +231,7 @@ def _row_sums(S: Array, T: Array, values: Callable[[_TieGroups], Array]) -> Arra
 
 
 def _check_mask(counted: Array, shape: tuple[int, ...], who: str) -> Array:
-    counted = np.asarray(counted)
+    counted = as_array(counted, who, "counted")
     if counted.shape != shape or counted.dtype != bool:
         raise ManyLabelError(
             who, f"counted as bool of shape {shape}", f"{counted.dtype} of shape {counted.shape}"

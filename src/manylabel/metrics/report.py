@@ -11,7 +11,15 @@ import numpy as np
 from manylabel.errors import ManyLabelError
 from manylabel.labels import Labels
 from manylabel.metrics import at_k, ranking
-from manylabel.metrics.inputs import Array, Scores, check_probabilities, scores_and_labels
+from manylabel.metrics.inputs import (
+    Array,
+    Scores,
+    as_grid,
+    check_choice,
+    check_metrics,
+    check_probabilities,
+    scores_and_labels,
+)
 from manylabel.metrics.ranking import Absent
 from manylabel.metrics.sets import Counts, count_sets
 from manylabel.metrics.thresholds import GRID, SET_METRICS, Rule, Threshold, learn_thresholds
@@ -155,11 +163,14 @@ def evaluate(
     Raises
     ------
     ManyLabelError
-        If shapes differ, scores hold NaN or (where a metric needs a threshold) leave [0, 1], labels are not
+        If shapes differ, scores are not finite or (where a metric needs a threshold) leave [0, 1], labels are not
         0/1, "tuned" comes without validation rows, or a name is unknown.
     """
-    _check_names(metrics, protocol, rule)
+    metrics = check_metrics(metrics, tuple(DISPLAY_NAMES), "evaluate", "metrics of {}")
+    _check_choices(protocol, rule, absent)
+    grid = tuple(as_grid(grid, "evaluate, grid").tolist())
     S, T = scores_and_labels(scores, Y, "evaluate")
+    _check_finite(S, "evaluate")
     learnt = _thresholds(S, T, protocol, validation, metrics, rule, grid)
     ap = ranking.average_precision(S, T)
     counts = {t: count_sets(t.predict(S), T) for t in set(learnt.values())}
@@ -216,6 +227,7 @@ def _validation_rows(validation: tuple[Scores, Labels] | None, n_labels: int) ->
             'Score rows kept out of training and pass them, or ask for protocol="fixed", the threshold 0.5.',
         )
     S, T = scores_and_labels(*validation, "evaluate: validation")
+    check_probabilities(S, "evaluate: validation")
     if S.shape[1] != n_labels:
         raise ManyLabelError(
             "evaluate",
@@ -226,16 +238,23 @@ def _validation_rows(validation: tuple[Scores, Labels] | None, n_labels: int) ->
     return S, T
 
 
-def _check_names(metrics: Sequence[str], protocol: str, rule: str) -> None:
-    for metric in metrics:
-        if metric not in DISPLAY_NAMES:
-            raise ManyLabelError("evaluate", f"metrics of {', '.join(DISPLAY_NAMES)}", repr(metric))
-    if protocol not in get_args(Protocol):
-        raise ManyLabelError("evaluate", 'protocol to be "tuned", "fixed" or "oracle"', repr(protocol))
+def _check_choices(protocol: str, rule: str, absent: str) -> None:
+    who = "evaluate"
+    check_choice(protocol, get_args(Protocol), who, 'protocol to be "tuned", "fixed" or "oracle"')
+    check_choice(rule, get_args(Rule), who, f"a rule of {', '.join(get_args(Rule))}")
+    check_choice(absent, get_args(Absent), who, 'absent to be "leave_out" or "zero"')
     if protocol == "fixed" and rule != "shared":
         raise ManyLabelError(
             "evaluate", 'rule="shared" for protocol="fixed"', repr(rule), 'Learn thresholds with "tuned".'
         )
+
+
+def _check_finite(S: Array, who: str) -> None:
+    """Refuse infinite scores, which a trained model does not give."""
+    if np.isinf(S).any():
+        row, label = np.argwhere(np.isinf(S))[0]
+        got = f"{S[row, label]}, first at row {row}, label {label}"
+        raise ManyLabelError(who, "finite scores", got, "Clip them, or pass logits through a sigmoid.")
 
 
 def _plain(value: float) -> float | None:

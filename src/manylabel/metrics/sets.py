@@ -6,12 +6,13 @@ A prediction is positive at ``score >= t``. Where a ratio is 0/0, each metric sa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import Labels
-from manylabel.metrics.inputs import Array, Scores, blocks, scores_and_labels
+from manylabel.metrics.inputs import Array, Scores, as_grid, blocks, scores_and_labels
 
 NAN = float("nan")
 
@@ -114,9 +115,10 @@ class Counts:
             If shapes differ, scores hold NaN, labels are not 0/1 or the thresholds do not ascend.
         """
         S, T = scores_and_labels(scores, Y, "Counts.sweep")
-        grid = np.asarray(thresholds, dtype=S.dtype)
-        if grid.ndim != 1 or not len(grid) or not (np.diff(grid) > 0).all():
-            raise ManyLabelError("Counts.sweep", "ascending thresholds", repr(thresholds), "Sort them.")
+        grid = as_grid(thresholds, "Counts.sweep", probabilities=False).astype(S.dtype)
+        if not (np.diff(grid) > 0).all():
+            got = f"some that are equal in {S.dtype}"
+            raise ManyLabelError("Counts.sweep", "ascending thresholds", got, "Pass scores of float64.")
         return _count_sweep(S, T, grid)
 
     def macro_f1(self, zero_division: float = 0.0) -> Array:
@@ -232,6 +234,10 @@ def _fill(values: Array, zero_division: float) -> Array:
 
 def _mean(values: Array, zero_division: float) -> Array:
     """Mean over the first axis; 0/0 counts ``zero_division``, or is left out if that is NaN."""
+    if not isinstance(zero_division, Real) or (
+        zero_division not in (0, 1) and zero_division == zero_division
+    ):
+        raise ManyLabelError("zero_division", "0, 1 or NaN", f"{zero_division!r:.60}")
     filled = _fill(values, zero_division)
     return _ratio(np.nansum(filled, axis=0), (~np.isnan(filled)).sum(0))
 

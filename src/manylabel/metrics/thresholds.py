@@ -8,10 +8,20 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
+from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
 from manylabel.labels import Labels
 from manylabel.metrics.at_k import top_k
-from manylabel.metrics.inputs import Array, Scores, as_scores, check_probabilities, scores_and_labels
+from manylabel.metrics.inputs import (
+    Array,
+    Scores,
+    as_grid,
+    as_scores,
+    check_choice,
+    check_metrics,
+    check_probabilities,
+    scores_and_labels,
+)
 from manylabel.metrics.sets import Counts
 
 Rule: TypeAlias = Literal["shared", "per_label", "top_k"]
@@ -50,6 +60,19 @@ class Threshold:
 
     rule: Rule
     value: float | tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        check_choice(self.rule, get_args(Rule), "Threshold", f"a rule of {', '.join(get_args(Rule))}")
+        many = isinstance(self.value, tuple | list | np.ndarray)
+        values = as_array(self.value, "Threshold", "value").astype(np.float64)
+        if values.ndim > int(many) or not values.size or np.isnan(values).any():
+            raise ManyLabelError("Threshold", "one number, or one for each label", f"{self.value!r:.60}")
+        if self.rule == "top_k":
+            whole = not many and float(values) >= 1 and float(values).is_integer()
+            if not whole:
+                raise ManyLabelError("Threshold", "an integer of at least 1 for top_k", f"{self.value!r:.60}")
+        if many:
+            object.__setattr__(self, "value", tuple(values.tolist()))  # can be hashed
 
     def predict(self, scores: Scores) -> Array:
         """Predicted label sets, (n, C) scores -> (n, C) bool: ``score >= t``, or the k highest of each row.
@@ -106,14 +129,17 @@ def learn_thresholds(
         If scores leave [0, 1] or hold NaN, shapes differ, or a metric, the rule or the grid is unknown.
     """
     who = "learn_thresholds"
-    _check_choices(metrics, rule, who)
+    metrics = check_metrics(
+        metrics, tuple(SET_METRICS), who, "metrics of label sets ({})", "Others need no threshold."
+    )
+    check_choice(rule, get_args(Rule), who, f"a rule of {', '.join(get_args(Rule))}")
+    thresholds = as_grid(grid, f"{who}, grid")
     S, T = scores_and_labels(scores, Y, who)
     check_probabilities(S, who)
     if rule == "top_k":
         sizes = np.arange(max(int(T.sum(1).max()), 1), 0, -1)
         counts = Counts.sweep(-_places(S), T, 1 - sizes)  # among the k highest: place <= k - 1
         return {m: Threshold(rule, int(_best(counts, m, sizes))) for m in metrics}
-    thresholds = np.asarray(grid, dtype=np.float64)
     counts = Counts.sweep(S, T, thresholds)
     if rule == "per_label":
         return dict.fromkeys(metrics, Threshold(rule, _best_per_label(counts, thresholds)))
@@ -138,14 +164,3 @@ def _places(S: Array) -> Array:
     places = np.empty(S.shape)
     np.put_along_axis(places, order, np.arange(S.shape[1], dtype=np.float64)[None], axis=1)
     return places
-
-
-def _check_choices(metrics: Sequence[str], rule: str, who: str) -> None:
-    for metric in metrics:
-        if metric not in SET_METRICS:
-            known = ", ".join(SET_METRICS)
-            raise ManyLabelError(
-                who, f"metrics of label sets ({known})", repr(metric), "Others need no threshold."
-            )
-    if rule not in get_args(Rule):
-        raise ManyLabelError(who, f"a rule of {', '.join(get_args(Rule))}", repr(rule))

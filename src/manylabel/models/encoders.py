@@ -133,7 +133,7 @@ class SmallResNet(nn.Sequential):
         for before, after in zip([widths[0], *widths[:-1]], widths, strict=True):
             stages.append(BasicBlock(before, after, 1 if before == after else 2))
         super().__init__(*stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.out_features = widths[-1]
+        self.out_features: int = widths[-1]
         _initialise(self)
 
 
@@ -159,7 +159,7 @@ class ResNet50(nn.Sequential):
                 stages.append(Bottleneck(before, width, stride if block == 0 else 1))
                 before = 4 * width
         super().__init__(*stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.out_features = before
+        self.out_features: int = before
         _initialise(self)
 
 

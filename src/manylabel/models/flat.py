@@ -27,7 +27,8 @@ class FlatParameters:
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
         self.parameters = [p for p in parameters if p.requires_grad]
-        self.vector = nn.Parameter(torch.cat([p.detach().reshape(-1) for p in self.parameters]))
+        values = [p.detach().reshape(-1) for p in self.parameters] or [torch.zeros(0)]
+        self.vector = nn.Parameter(torch.cat(values))
         self.vector.grad = torch.zeros_like(self.vector)
         start = 0
         for p in self.parameters:

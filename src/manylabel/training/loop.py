@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -40,7 +41,7 @@ class Loop:
     """
 
     def __init__(self, name: str, task: Task, stage: Stage, seed: int, ranks: Ranks) -> None:
-        _check_rows(name, task.n_rows, stage.batch, ranks.world)
+        self.batch = step_rows(stage.batch, task.n_rows, ranks.world, name)
         self.name, self.task, self.stage, self.seed, self.ranks = name, task, stage, seed, ranks
         self._follow_first()
         self.vectors = [group.parameters.vector for group in task.groups]
@@ -49,7 +50,7 @@ class Loop:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=stage.precision == "float16")
         self.averages = [v.detach().clone() for v in self.vectors] if stage.ema else []
         self.plateau = Plateau()
-        self.steps_per_epoch = task.n_rows // stage.batch
+        self.steps_per_epoch = task.n_rows // self.batch
         self.epoch, self.step_in_epoch = 0, 0
         self.best: Tensors = {}
         self.best_value, self.best_epoch = math.inf, -1
@@ -137,7 +138,7 @@ class Loop:
         return torch.randperm(self.task.n_rows, generator=generator)
 
     def _batch(self, order: Tensor, step: int) -> Tensor:
-        rows = order[step * self.stage.batch : (step + 1) * self.stage.batch]
+        rows = order[step * self.batch : (step + 1) * self.batch]
         return rows[self.ranks.rank :: self.ranks.world].to(self.device)
 
     def _train_step(self, rows: Tensor) -> None:
@@ -256,9 +257,24 @@ def _optimiser(task: Task, stage: Stage) -> torch.optim.Optimizer:
     return kind(groups, lr=stage.lr, fused=True)
 
 
-def _check_rows(name: str, n_rows: int, batch: int, world: int) -> None:
-    if n_rows < batch:
-        hint = f"Set a batch of at most {n_rows}, or give more training rows."
-        raise ManyLabelError(f"stage {name}", f"at least {batch} training rows, one batch", str(n_rows), hint)
+def step_rows(batch: int, n_rows: int, world: int = 1, name: str | None = None) -> int:
+    """Rows of a step: a batch, or fewer where there are fewer training rows, which is told if the stage is named.
+
+    Raises
+    ------
+    ManyLabelError
+        If there are fewer rows than ranks, or the ranks cannot share a batch evenly.
+    """
+    who = f"stage {name}"
     if batch % world:
-        raise ManyLabelError(f"stage {name}", f"a batch that {world} ranks can share evenly", str(batch))
+        raise ManyLabelError(who, f"a batch that {world} ranks can share evenly", str(batch))
+    shrunk = min(batch, n_rows // world * world)
+    if shrunk == 0:
+        hint = "Give more training rows."
+        if n_rows == 0:
+            hint = "Some methods leave rows without labels out of training."
+        raise ManyLabelError(who, f"at least {world} training rows, one for each rank", str(n_rows), hint)
+    if shrunk < batch and name is not None:
+        told = f"{who}: {n_rows} training rows are fewer than a batch of {batch}; each step takes {shrunk}."
+        warnings.warn(told, stacklevel=2)
+    return shrunk

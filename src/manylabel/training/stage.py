@@ -14,6 +14,8 @@ from manylabel.models.flat import FlatParameters
 class Stage(BaseModel):
     """How one stage trains; an epoch is one pass over the training rows, an incomplete last batch dropped.
 
+    Where there are fewer training rows than a batch, a step takes all of them, and a warning says so.
+
     Attributes
     ----------
     epochs : int
@@ -50,7 +52,7 @@ class Stage(BaseModel):
         Of the network under autocast; losses are computed in float32.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     epochs: int = Field(ge=1)
     batch: int = Field(64, ge=1)
