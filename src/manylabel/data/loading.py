@@ -87,21 +87,28 @@ def _local_folder(data_dir: str | Path | None) -> Path | None:
 def _from_path(path: Path) -> DataSet:
     from manylabel.data.assembly import About
     from manylabel.data.formats.arrays import read_npz
+    from manylabel.data.formats.border import border
     from manylabel.data.formats.folder import read_folder
-    from manylabel.data.formats.mulan import read_mulan
+    from manylabel.data.formats.foreign import refuse_foreign
+    from manylabel.data.formats.mulan import is_arff, read_mulan
 
-    if not path.exists():
-        raise ManyLabelError(str(path), "an existing file or folder", "nothing there")
-    if path.is_dir():
-        return read_folder(path)
-    about = About(path.stem, str(path))
-    if path.suffix.lower() == ".npz":
-        return read_npz(path, about)
-    if path.suffix.lower() == ".arff":
-        return read_mulan(path, about)
-    raise ManyLabelError(
-        str(path), "a file that ends in .npz or .arff, or a folder", f"{path.suffix or 'no ending'}"
-    )
+    with border(path, "an existing file or folder"):
+        if not path.exists():
+            raise ManyLabelError(str(path), "an existing file or folder", "nothing there")
+        if path.is_dir():
+            return read_folder(path)
+        if not path.is_file():
+            raise ManyLabelError(
+                str(path), "a file or folder", "a device, socket or pipe", "Copy it into a file."
+            )
+        about = About(
+            path.name[: path.name.lower().rindex(".arff")] if is_arff(path) else path.stem, str(path)
+        )
+        if path.suffix.lower() == ".npz":
+            return read_npz(path, about)
+        if is_arff(path):
+            return read_mulan(path, about)
+        raise refuse_foreign(path)
 
 
 def _unknown(name: str, data_dir: str | Path | None) -> ManyLabelError:
