@@ -17,6 +17,7 @@ from manylabel.errors import ManyLabelError
 _PAIRS = ({"no", "yes"}, {"n", "y"}, {"false", "true"}, {"f", "t"}, {"absent", "present"}, {"off", "on"})
 _YES = {"yes", "y", "true", "t", "present", "on", "positive", "pos", "+"}
 _NO = {"no", "false", "absent", "none", "negative", "neg", "-"}
+LARGEST = float(np.finfo(np.float32).max)
 WIDE = 1 << 26  # numbers of a dense table that categories may make; beyond, its features are sparse
 
 
@@ -123,8 +124,7 @@ class Columns:
 
     def check(self, values: Any, columns: Any) -> np.ndarray[Any, Any]:
         """Which of the numbers may not stand in their columns; ``columns`` broadcasts against ``values``."""
-        largest = np.finfo(np.float32).max
-        bad = ~(np.abs(values) <= largest) | (self.binary[columns] & (values != 0) & (values != 1))
+        bad = ~(np.abs(values) <= LARGEST) | (self.binary[columns] & (values != 0) & (values != 1))
         for j, allowed in self.listed:
             where = np.nonzero(np.broadcast_to(columns == j, values.shape))
             bad[where] |= ~np.isin(values[where], allowed)

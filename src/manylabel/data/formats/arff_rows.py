@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from manylabel.data.formats.arff_columns import Columns
+from manylabel.data.formats.arff_columns import LARGEST, Columns
 from manylabel.data.formats.arff_header import as_number, refusal, unescaped
 from manylabel.data.formats.border import shown
 from manylabel.errors import ManyLabelError
@@ -92,7 +92,7 @@ class Rows:
     def bad_value(self, line: int, j: int, value: float) -> NoReturn:
         column = self.columns.columns[j]
         name = shown(column.attribute.name)
-        if not abs(value) <= np.finfo(np.float32).max:
+        if not abs(value) <= LARGEST:
             got = "a missing value" if np.isnan(value) else f"{value:g}"
             hint = "Fill it in, or leave the row or the column out."
             self.refuse(line, f"a finite number for {name}", got, hint, j)
