@@ -132,7 +132,7 @@ def _two_parts(train: Part, test: Part | None) -> tuple[Rows, Rows]:
     if test is None:
         if len(kept) < 4:
             raise ManyLabelError(train.where, "at least 4 rows to draw a test part from", f"{len(kept)}")
-        drawn = held_out_rows(kept.Y, TEST_SHARE, seed=0)
+        drawn = held_out_rows(kept.Y, TEST_SHARE, 0, f"{train.where}, test part")
         return kept.take(~drawn), kept.take(drawn)
     held_out = test.checked()
     for what, here, there in (

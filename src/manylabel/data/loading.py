@@ -19,7 +19,8 @@ def load(name_or_path: str | Path, data_dir: str | Path | None = None) -> DataSe
     ----------
     name_or_path : str or Path
         ``"digits"`` (composed in memory), a name of the catalogue, the name of a folder in ``data_dir``, or
-        the path of an npz file, an ARFF file or a folder with a data set.
+        the path of an npz file, an ARFF file of Mulan, MEKA or KEEL (``.arff`` or ``.arff.gz``; one file of a pair
+        brings the other) or a folder with a data set.
     data_dir : str or Path, optional
         Folder of local data sets, one folder each; a set found there is not downloaded. Default: the
         environment variable ``MANYLABEL_DATA``.
@@ -47,7 +48,7 @@ def load(name_or_path: str | Path, data_dir: str | Path | None = None) -> DataSe
         from manylabel.data.scenes import load_scenes
 
         return load_scenes()
-    if isinstance(name_or_path, Path) or Path(name).name != name:
+    if isinstance(name_or_path, os.PathLike) or Path(name).name != name:
         return _from_path(Path(name))
     from manylabel.data.catalogue import cache_folder, catalogue, load_entry, read_copy
     from manylabel.data.formats.folder import read_folder

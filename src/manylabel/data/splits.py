@@ -40,8 +40,8 @@ def split_validation(dataset: DataSet, seed: int, fraction: float = 0.1) -> tupl
     return dataset.train.take(~held_out), dataset.train.take(held_out)
 
 
-def held_out_rows(Y: LabelMatrix, fraction: float, seed: int) -> np.ndarray[Any, Any]:
-    """Rows to hold out as :func:`stratified` draws them, or a refusal where it draws none.
+def held_out_rows(Y: LabelMatrix, fraction: float, seed: int, who: str = "split") -> np.ndarray[Any, Any]:
+    """Rows to hold out as :func:`stratified` draws them, or a refusal by ``who`` where it draws none.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def held_out_rows(Y: LabelMatrix, fraction: float, seed: int) -> np.ndarray[Any,
         return drawn
     got = f"{len(Y)} rows that each carry the only row of a label"
     hint = "Give the parts yourself (X_train and X_test, X_val or val_rows), or leave out labels with a single row."
-    raise ManyLabelError("split", "rows to hold out whose labels others carry too", got, hint)
+    raise ManyLabelError(who, "rows to hold out whose labels others carry too", got, hint)
 
 
 def stratified(Y: LabelMatrix, fraction: float, seed: int) -> np.ndarray[Any, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,20 +77,16 @@ class Columns:
     def __init__(self, path: Path, columns: Sequence[Column]) -> None:
         self.path, self.columns = path, tuple(columns)
         self.is_label = np.array([c.is_label for c in columns])
-        self.words = [(j, c.codes) for j, c in enumerate(columns) if c.codes is not None]
+        self.words = {j: c.codes for j, c in enumerate(columns) if c.codes is not None}
         self.binary = np.array([c.codes is None and set(c.allowed or (2,)) <= {0, 1} for c in columns])
+        # Columns with one list are checked together: {numbers, whether they are categories: positions}.
+        self._listed: dict[tuple[tuple[float, ...], bool], list[int]] = {}
+        for j, c in enumerate(columns):
+            if c.codes is None and c.allowed and not self.binary[j]:
+                self._listed.setdefault((c.allowed, bool(c.categories)), []).append(j)
 
     def __len__(self) -> int:
         return len(self.columns)
-
-    @cached_property
-    def listed(self) -> list[tuple[int, np.ndarray[Any, Any]]]:
-        """Columns whose numbers are listed and not just 0 and 1."""
-        return [
-            (j, np.array(c.allowed))
-            for j, c in enumerate(self.columns)
-            if c.codes is None and c.allowed and not self.binary[j]
-        ]
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -115,28 +110,51 @@ class Columns:
                 key = c.attribute.values, c.one
                 pairs[key] = pairs.get(key, 0) + 1
         for (values, one), n in list(pairs.items())[:5]:
-            yield f"{n} label columns list {{{','.join(values)}}}: {one!r} is read as 1."
+            columns = "1 label column lists" if n == 1 else f"{n} label columns list"
+            yield f"{columns} {{{','.join(values)}}}: {one!r} is read as 1."
         split = [c for c in self.columns if c.categories]
         if split:
             names = ", ".join(repr(c.attribute.name) for c in split[:5]) + (", ..." if split[5:] else "")
             width = sum(len(c.categories) for c in split)
-            yield f"{len(split)} nominal columns ({names}) are categories, read as {width} 0/1 columns, one a value."
+            one = f"Nominal column {names} holds"
+            columns = one if len(split) == 1 else f"{len(split)} nominal columns ({names}) hold"
+            yield f"{columns} categories, read as {width} 0/1 columns, one for each."
 
     def check(self, values: Any, columns: Any) -> np.ndarray[Any, Any]:
-        """Which of the numbers may not stand in their columns; ``columns`` broadcasts against ``values``."""
+        """Which numbers may not stand in their columns.
+
+        Parameters
+        ----------
+        values : float64 array (n_rows, n_columns), or (n_entries,) of sparse rows
+        columns : int array (n_columns,), or (n_entries,)
+            The column of each.
+        """
         bad = ~(np.abs(values) <= LARGEST) | (self.binary[columns] & (values != 0) & (values != 1))
-        for j, allowed in self.listed:
-            where = np.nonzero(np.broadcast_to(columns == j, values.shape))
+        for allowed, _, where in self._entries(values, columns):
             bad[where] |= ~np.isin(values[where], allowed)
         return np.asarray(bad)
 
     def recode(self, values: Any, columns: Any) -> None:
         """Replace numbers that are categories by their positions, in place."""
-        for j, allowed in self.listed:
-            if self.columns[j].categories:
-                where = np.nonzero(np.broadcast_to(columns == j, values.shape))
+        for allowed, are_categories, where in self._entries(values, columns):
+            if are_categories:
                 order = np.argsort(allowed)
                 values[where] = order[np.searchsorted(allowed, values[where], sorter=order)]
+
+    def _entries(self, values: Any, columns: Any) -> Iterator[tuple[Any, bool, Any]]:
+        """The numbers of each list, whether they are categories, and where such values are."""
+        if not self._listed:
+            return
+        places: list[Any] = [(slice(None), columns) for columns in self._listed.values()]
+        if values.ndim == 1:
+            group = np.full(len(self), len(self._listed))
+            for g, chosen in enumerate(self._listed.values()):
+                group[chosen] = g
+            of = group[columns]
+            order = np.argsort(of, kind="stable")
+            places = np.split(order, np.searchsorted(of[order], np.arange(1, len(self._listed) + 1)))[:-1]
+        for (allowed, are_categories), where in zip(self._listed, places, strict=True):
+            yield np.array(allowed), are_categories, where
 
     def widened(self, X: Any) -> Any:
         """Features with one column a category: dense, or CSR where that would fill the memory with zeros."""

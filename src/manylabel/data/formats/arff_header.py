@@ -17,7 +17,7 @@ _NAME = re.compile(rf"\s*+(?:{QUOTED}|([^\s{{}}%,]++))", re.X)
 _VALUE = re.compile(rf"\s*+(?:(?:{QUOTED})\s*+(?=[,}}]|$)|([^,{{}}]*+))([,}}]|$)", re.X)
 _TYPE = re.compile(r"([^\s\[{%]++)\s*+(\[[^\]]*+\])?+")  # KEEL adds a range: real [0.0, 9.0]
 _ESCAPED = re.compile(r"\\(.)")
-_MEKA = re.compile(r"(?:^|[\s:'\"])-C\s++(-?[0-9]{1,9})(?![0-9])")
+_MEKA = re.compile(r"(?:^|[\s:'\"])-C\s++(-?+[0-9]++)(?![.])")
 _NUMERIC = ("numeric", "real", "integer")
 _INSTEAD = {
     "string": "Encode the text as numbers (one column per word), leave the column out, or give texts as JSON lines.",
@@ -67,7 +67,7 @@ class Header:
     def meka_labels(self) -> int | None:
         """MEKA's ``-C n`` in the relation's name: the first n columns are labels, or the last -n."""
         found = _MEKA.search(self.relation)
-        return int(found[1]) if found else None
+        return int(found[1][:10]) if found else None  # ten digits are too many columns already
 
 
 def refusal(

@@ -97,7 +97,7 @@ class Rows:
             hint = "Fill it in, or leave the row or the column out."
             self.refuse(line, f"a finite number for {name}", got, hint, j)
         if column.is_label:
-            hint = "A label is 0 or 1: write one 0/1 column for each of several classes."
+            hint = "Write other codes as 0 and 1, and more than two classes as one 0/1 column each."
             self.refuse(line, f"label {name} to be 0 or 1", f"{value:g}", hint, j)
         listed = "{" + ",".join(column.attribute.values or ()) + "}"
         self.refuse(line, f"one of the values {shown(listed)} of {name}", f"{value:g}", column=j)
@@ -148,10 +148,10 @@ def _read_dense(rows: Rows) -> tuple[Any, Any]:
 
 def _quick_row(line: str, columns: Columns) -> list[Any]:
     """The tokens of a plain row, which NumPy turns into numbers; a ValueError for any other."""
-    tokens: list[Any] = line.split(",")
+    tokens: list[Any] = line.split(",") if "," in line else line.split()
     if len(tokens) != len(columns):
         raise ValueError
-    for j, codes in columns.words:
+    for j, codes in columns.words.items():
         tokens[j] = codes.get(tokens[j].strip(), "?")
     if "_" in line or not line.isascii():  # float() would take 1_0 and digits of any script
         numbers = "".join(token for token in tokens if isinstance(token, str))
@@ -166,6 +166,8 @@ def _careful_row(rows: Rows, number: int, line: str, last: bool) -> list[float]:
     tokens = _tokens(body, m)
     if len(tokens) != m:
         hint = "The file may have been cut off." if last and len(tokens) < m else ""
+        if len(tokens) == 1 and ";" in body:
+            hint = "Values stand between commas, tabs or blanks."
         rows.refuse(number, f"{m} values", str(len(tokens)), hint)
     values = [rows.value(number, j, token) for j, token in enumerate(tokens)]
     rows.weigh(number, weight)
@@ -235,7 +237,7 @@ def _sparse_block(rows: Rows, block: list[Line]) -> tuple[Any, Any, Any]:
     for i, (number, line) in enumerate(block):
         try:
             at, row = _quick_sparse_row(line, rows.columns)
-        except ValueError:
+        except (ValueError, KeyError):
             at, row = _careful_sparse_row(rows, number, line, rows.last and i + 1 == len(block))
         lengths.append(len(row))
         columns += at
@@ -254,13 +256,19 @@ def _quick_sparse_row(line: str, columns: Columns) -> tuple[list[int], list[floa
     """Columns and values of a plain row ``{0 1.5,3 1}``; a ValueError for any other."""
     if line == "{}":
         return [], []
-    if columns.words or line[0] != "{" or line[-1] != "}" or "_" in line or not line.isascii():
+    if line[0] != "{" or line[-1] != "}" or "_" in line or not line.isascii():
         raise ValueError
     entries = dict(map(str.split, line[1:-1].split(",")))
     at = list(map(int, entries))
     if min(at) < 0 or max(at) >= len(columns) or len(set(at)) <= line.count(","):
         raise ValueError
-    return at, list(map(float, entries.values()))
+    if not columns.words:
+        return at, list(map(float, entries.values()))
+    words, number = columns.words, float
+    return at, [
+        words[j][value] if j in words else number(value)
+        for j, value in zip(at, entries.values(), strict=True)
+    ]
 
 
 def _careful_sparse_row(rows: Rows, number: int, line: str, last: bool) -> tuple[list[int], list[float]]:

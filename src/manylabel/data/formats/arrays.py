@@ -134,7 +134,7 @@ class Arrays:
         if min(shape, default=0) < 0:
             raise ManyLabelError(where, _PLAIN, f"the shape {shape}", _HINT)
         declared, held = math.prod(shape) * dtype.itemsize, info.file_size - start
-        if declared > held or info.compress_size > self._size:
+        if declared != held or info.compress_size > self._size:
             got = f"a header of shape {shape} ({declared} bytes) before {max(held, 0)} bytes"
             raise ManyLabelError(
                 where, "as many bytes as its header declares", got, "The file is damaged: write it again."
