@@ -138,10 +138,11 @@ def read_copy(entry: Entry, folder: Path, how: str) -> DataSet:
         If the files cannot be read, or hold other rows than the published ones.
     """
     about = About(entry.name, f"{entry.source}, {how}", entry.licence, f"{entry.split} ({entry.reference})")
-    if (folder / "data.npz").exists():
-        dataset = read_npz(folder / "data.npz", about)
-    else:
-        dataset = read_mulan(folder, about, entry.validation_rows)
+    with border(folder, f"a copy of {entry.name} that can be read"):
+        if (folder / "data.npz").exists():
+            dataset = read_npz(folder / "data.npz", about)
+        else:
+            dataset = read_mulan(folder, about, entry.validation_rows)
     if dataset.digest != entry.digest:
         expected = f"the published {entry.name} (digest {entry.digest[:12]}...)"
         hint = f"Give a changed copy another name; without {folder} the published files are downloaded."

@@ -93,7 +93,7 @@ def _from_path(path: Path) -> DataSet:
     from manylabel.data.formats.foreign import refuse_foreign
     from manylabel.data.formats.mulan import is_arff, read_mulan
 
-    with border(path, "an existing file or folder"):
+    with border(path, "a data set that can be read"):
         if not path.exists():
             raise ManyLabelError(str(path), "an existing file or folder", "nothing there")
         if path.is_dir():
