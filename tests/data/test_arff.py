@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from manylabel.data.assembly import About
 from manylabel.data.formats.arff import read_arff, read_label_names
-from manylabel.data.formats.mulan import read_mulan
 from manylabel.errors import ManyLabelError
 
 
@@ -65,7 +63,76 @@ BROKEN = {
     "no type": ("@relation t\n@attribute f\n@data\n", "line 2", "@attribute NAME TYPE"),
     "twice the attribute": (HEADER.replace(" g ", " f "), "line 3", "'f' a second time"),
     "text attribute": (HEADER.replace("g numeric", "g string"), "line 3", "'g' to be numeric"),
-    "nominal attribute": (HEADER.replace("g numeric", "g {red,blue}"), "line 3", "'{red,blue}'"),
+    "date attribute": (HEADER.replace("g numeric", "g date 'yyyy'"), "line 3", "Write it as a number"),
+    "relational attribute": (HEADER.replace("g numeric", "g relational"), "line 3", "'g' to be numeric"),
+    "nominal attribute not closed": (HEADER.replace("g numeric", "g {red,blue"), "line 3", "values of 'g'"),
+    "nominal value missing": (HEADER.replace("g numeric", "g {red,,blue}"), "line 3", "an empty one"),
+    "no nominal values": (HEADER.replace("g numeric", "g {}"), "line 3", "an empty one"),
+    "nominal value twice": (HEADER.replace("g numeric", "g {a,b,a}"), "line 3", "every value of 'g' once"),
+    "nominal number twice": (HEADER.replace("g numeric", "g {1,2,1.0}"), "line 3", "every value of 'g' once"),
+    "word outside its list": (
+        HEADER.replace("g numeric", "g {red,blue}") + "1,red,0\n1,rose,0\n",
+        "line 7, column 2",
+        "one of the values '{red,blue}' of 'g', but got 'rose'",
+    ),
+    "number outside its list": (
+        HEADER.replace("g numeric", "g {3,7,12}") + "1,3,0\n1,4,0\n",
+        "line 7, column 2",
+        "one of the values '{3,7,12}' of 'g', but got 4",
+    ),
+    "sparse number outside its list": (
+        HEADER.replace("g numeric", "g {3,7,12}") + "{0 1}\n{0 1,1 4}\n",
+        "line 7, column 2",
+        "but got 4",
+    ),
+    "2 in a list of 0 and 1": (
+        HEADER.replace("g numeric", "g {0,1}") + "1,2,0\n",
+        "column 2",
+        "'{0,1}' of 'g'",
+    ),
+    "missing word": (
+        HEADER.replace("g numeric", "g {a,b}") + "1,?,0\n",
+        "line 6, column 2",
+        "a missing value",
+    ),
+    "label of three words": (
+        HEADER.replace("{0,1}", "{a,b,c}"),
+        "line 4, column 3",
+        "'a' to have two values",
+    ),
+    "label of one word": (HEADER.replace("{0,1}", "{a}"), "line 4, column 3", "'a' to have two values"),
+    "sparse label whose first word is 1": (
+        HEADER.replace("{0,1}", "{yes,no}") + "{0 1}\n",
+        "line 4, column 3",
+        "'a' to list 0 first",
+    ),
+    "underscore in a number": (HEADER + "1_0,2,0\n", "line 6, column 1", "a number for 'f', but got '1_0'"),
+    "underscore beside words": (
+        HEADER.replace("g numeric", "g {by_chance,x}") + "1_0,by_chance,0\n",
+        "column 1",
+        "'1_0'",
+    ),
+    "digits of another script": (
+        HEADER + "1,\u0663,0\n",
+        "line 6, column 2",
+        "a number for 'g', but got '\u0663'",
+    ),
+    "full-width digits": (HEADER + "1,\uff11,0\n", "line 6, column 2", "a number for 'g'"),
+    "hexadecimal number": (HEADER + "0x10,2,0\n", "line 6, column 1", "a number for 'f', but got '0x10'"),
+    "half an exponent": (HEADER + "1e,2,0\n", "line 6, column 1", "a number for 'f', but got '1e'"),
+    "sparse underscore": (HEADER + "{0 1_0}\n", "line 6, column 1", "a number for 'f', but got '1_0'"),
+    "sparse digits of another script": (
+        HEADER + "{\u0660 1}\n",
+        "line 6",
+        "a column from 0 to 2, but got '\u0660'",
+    ),
+    "sparse column of 5000 digits": (HEADER + "{" + "9" * 5000 + " 1}\n", "line 6", "a column from 0 to 2"),
+    "sparse column below 0": (HEADER + "{-1 1}\n", "line 6", "a column from 0 to 2, but got '-1'"),
+    "column twice, spelt otherwise": (HEADER + "{0 1,00 2}\n", "line 6", "column 0 twice"),
+    "sparse comma missing": (HEADER + "{0 1 1 2}\n", "line 6, column 1", "a number for 'f', but got '1 1 2'"),
+    "weight that is no number": (HEADER + "1,2,0,{x}\n", "line 6", "an instance weight {number}"),
+    "empty value": (HEADER + "1,,0\n", "line 6, column 2", "a number for 'g', but got ''"),
+    "semicolons": (HEADER + "1;2;0\n", "line 6", "between commas, tabs or blanks"),
     "stray header line": ("@relation t\nattribute f numeric\n", "line 2", "attribute f numeric"),
     "no rows": (HEADER, "t.arff", "rows after @data, but got none"),
     "only comments": (HEADER + "% nothing\n\n", "t.arff", "rows after @data"),
@@ -110,6 +177,17 @@ def test_broken_table_is_refused_by_file_and_line(write, kind):
     assert told in str(error.value)
 
 
+def test_only_too_few_values_hint_at_a_cut_off_file(write):
+    xml = write("t.xml", '<labels><label name="a"/></labels>')
+    for rows in ("1,2,0,1\n", "1,2\n1,2,0\n", "1,2,x\n", "{0 1}\n{0 1,1 x}\n", "{0 1}\n1,2,0\n"):
+        with pytest.raises(ManyLabelError) as error:
+            read_arff(write("t.arff", HEADER + rows), xml)
+        assert "cut off" not in str(error.value)
+    for rows in ("1,2,0\n1,2", "{0 1}\n{0 1,"):
+        with pytest.raises(ManyLabelError, match=r"line 7.*cut off"):
+            read_arff(write("t.arff", HEADER + rows), xml)
+
+
 @pytest.mark.parametrize(
     ("xml", "told"),
     [
@@ -125,6 +203,13 @@ def test_broken_table_is_refused_by_file_and_line(write, kind):
             "<labels><label name='a'/><label name='f'/><label name='g'/></labels>",
             "features beside the labels",
         ),
+        ('<?xml version="1.0" encoding="klingon"?><labels><label name="a"/></labels>', "well-formed XML"),
+        ('<?xml version="1.0" encoding="shift_jis"?><labels><label name="a"/></labels>', "Write it in UTF-8"),
+        (
+            '<!DOCTYPE l [<!ENTITY x "a"><!ENTITY y "&x;&x;">]><labels><label name="&y;"/></labels>',
+            "without entities, but got the entity 'x'",
+        ),
+        ("<labels>" * 100_000, "line 1: expected well-formed XML"),
         ("<labels><label name='a'/><label name='a'/></labels>", "'a' twice"),
     ],
 )
@@ -140,43 +225,3 @@ def test_broken_label_list_is_refused(write, xml, told):
 def test_file_that_is_not_there_is_refused(tmp_path, write):
     with pytest.raises(ManyLabelError, match=r"nothing\.arff: expected a readable ARFF file"):
         read_arff(tmp_path / "nothing.arff", write("t.xml", "<labels><label name='a'/></labels>"))
-
-
-@pytest.mark.parametrize("given", ["folder", "training file"])
-def test_training_file_brings_its_test_file(write, forms, small, given):
-    X, Y = small
-    train = write("s/small-train.arff", forms["arff"](X[:8], Y[:8]))
-    write("s/small-test.arff", forms["arff"](X[8:], Y[8:]))
-    write("s/small.xml", forms["xml"]("abc"))
-    dataset = read_mulan(train.parent if given == "folder" else train, About("small"), validation_rows=[1, 5])
-    assert (len(dataset.train), len(dataset.test)) == (8, 4)
-    np.testing.assert_array_equal(dataset.test.X, X[8:])
-    np.testing.assert_array_equal(dataset.test.Y.dense(), Y[8:])
-    assert dataset.validation_rows.tolist() == [1, 5]
-
-
-def test_file_without_a_split_gets_a_test_part(write, forms, small):
-    X, Y = small
-    path = write("small.arff", forms["arff"](X, Y))
-    write("small.xml", forms["xml"]("abc"))
-    dataset = read_mulan(path, About("small"))
-    assert (len(dataset.train), len(dataset.test)) == (9, 3)
-    assert "25% of the rows" in dataset.split
-
-
-def test_test_file_with_other_columns_is_refused(write, forms, small):
-    X, Y = small
-    path = write("small-train.arff", forms["arff"](X, Y))
-    write("small-test.arff", forms["arff"](X, Y, labels_first=True).replace("@attribute f0", "@attribute h0"))
-    write("small.xml", forms["xml"]("abc"))
-    with pytest.raises(
-        ManyLabelError, match=r"small-test\.arff: expected the attributes of small-train\.arff"
-    ):
-        read_mulan(path, About("small"))
-
-
-def test_folder_with_several_tables_is_refused(write, tmp_path):
-    write("one.arff", "")
-    write("two.arff", "")
-    with pytest.raises(ManyLabelError, match=r"but got one\.arff, two\.arff"):
-        read_mulan(tmp_path, About("two"))

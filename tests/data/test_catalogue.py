@@ -195,3 +195,40 @@ def _renamed(text: str, features: tuple[str, ...], labels: tuple[str, ...]) -> s
     for i, label in enumerate(labels):
         lines[start + len(features) + i] = f"@attribute {label} {{0,1}}"
     return "\n".join(lines)
+
+
+ENTRY = """[toy]
+about = "a"
+rows = [1, 2]
+features = 3
+labels = 4
+source = "s"
+licence = "l"
+reference = "r"
+split = "p"
+digest = "d"
+base = "b"
+files = [{name = "toy.xml", bytes = 1, sha256 = "0"}]
+"""
+
+
+def test_entry_is_parsed():
+    entry = parse_catalogue(ENTRY)["toy"]
+    assert (entry.rows, entry.files[0].name, entry.validation_rows) == ((1, 2), "toy.xml", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (ENTRY[:-5], "catalogue: expected TOML"),
+        ("toy = 3", "entry 'toy'"),
+        (ENTRY.replace('base = "b"\n', ""), "entry 'toy'.*base"),
+        (ENTRY + "colour = 3", "entry 'toy'.*colour"),
+        (ENTRY.replace("[1, 2]", "5"), "entry 'toy'"),
+        (ENTRY.replace("bytes = 1", "size = 1"), "entry 'toy'"),
+        ("a = " + "[" * 10000, "catalogue: expected TOML"),
+    ],
+)
+def test_broken_catalogue_is_refused_by_entry(text, told):
+    with pytest.raises(ManyLabelError, match=told):
+        parse_catalogue(text)

@@ -285,6 +285,96 @@ def test_text_file_that_is_cut_off_or_absent_is_refused(write):
         data.load(folder)
 
 
+TEXT = b'{"text": "a", "labels": ["yes"]}\n'
+
+
+def texts_folder(write, names="yes\nno\n", line=b"", part=TEXT):
+    write("t/train.jsonl.gz", gzip.compress(part + line))
+    write("t/test.jsonl.gz", gzip.compress(part))
+    return write("t/labels.txt", names).parent
+
+
+@pytest.mark.parametrize(
+    "names", ["yes\nno", "\ufeffyes\nno\n", "yes\r\nno\r\n", "yes\nno\n\n\n", "\ufeffyes\r\nno\r\n \r\n"]
+)
+def test_label_file_may_start_with_a_byte_order_mark_and_end_with_empty_lines(write, names):
+    assert data.load(texts_folder(write, names)).label_names == ("yes", "no")
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ("yes\n\nno\n", "line 2: expected a label name, but got an empty line"),
+        ("yes\nno\nyes\n", "line 3: expected every label once, but got 'yes' a second time"),
+        ("\n\n", "label names, one a line, but got none"),
+        (b"yes\n\xff\n", "in UTF-8"),
+    ],
+)
+def test_broken_label_file_is_refused_by_line(write, names, told):
+    with pytest.raises(ManyLabelError) as error:
+        data.load(texts_folder(write, names))
+    assert "labels.txt" in str(error.value)
+    assert told in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            b'{"text": "x", "labels": [["yes"]]}',
+            "line 2: expected labels as a list of names, but got \"['yes']\"",
+        ),
+        (b'{"text": "x", "labels": [{}]}', "line 2: expected labels as a list of names"),
+        (b'{"text": "x", "labels": ["yes", 3]}', "line 2: expected labels as a list of names, but got '3'"),
+        (b'{"text": "x", "labels": "yes"}', "line 2: expected {"),
+        (b'{"text": "\\ud800", "labels": ["yes"]}', "line 2: expected text of whole characters"),
+        (b"[" * 100_000, "line 2: expected {"),
+        (b'{"text": "x", "labels": [' + b"1" * 5000 + b"]}", "line 2: expected {"),
+    ],
+)
+def test_odd_line_of_text_is_refused(write, line, told):
+    with pytest.raises(ManyLabelError) as error:
+        data.load(texts_folder(write, line=line))
+    assert told in str(error.value)
+    assert len(str(error.value)) < 500
+
+
+def test_unpacked_texts_byte_order_marks_and_empty_lines_are_read(write):
+    write("t/train.jsonl", b"\xef\xbb\xbf" + TEXT + b"\n" + TEXT + b"\r\n")
+    write("t/test.jsonl", TEXT)
+    dataset = data.load(write("t/labels.txt", "yes\nno\n").parent)
+    assert (dataset.train.X, dataset.train.Y.dense().tolist()) == (["a", "a"], [[1, 0], [1, 0]])
+
+
+def test_repeated_label_of_a_text_counts_once(write):
+    folder = texts_folder(write, line=b'{"text": "b", "labels": ["no", "yes", "no"]}')
+    assert data.load(folder).train.Y.dense().tolist() == [[1, 0], [1, 1]]
+
+
+def test_many_texts_with_many_label_names_take_little_memory(write):
+    names = "".join(f"label {i}\n" for i in range(20_000))
+    line = b'{"text": "a", "labels": ["label 7"]}\n'
+    dataset = data.load(texts_folder(write, names, part=line * 5_000))  # 100 MB as a dense table of bytes
+    assert dataset.train.Y.label_counts()[7] == 5_000
+
+
+@pytest.mark.parametrize(
+    "card", ["[]", "{", '{"name": "\\ud800"}', b"\xff", "[" * 100_000, '{"name": ' + "1" * 5000 + "}"]
+)
+def test_broken_card_is_refused_and_does_not_hide_the_other_names(write, small, card):
+    folder = write("sets/mine/card.json", card).parent
+    np.savez(folder / "data.npz", X=small[0], y=small[1])
+    with pytest.raises(ManyLabelError, match=r"card\.json: expected a JSON object"):
+        data.load(folder)
+    assert "mine" in data.names(folder.parent)
+
+
+def test_card_may_start_with_a_byte_order_mark(write, small):
+    folder = write("mine/card.json", b'\xef\xbb\xbf{"name": "other"}').parent
+    np.savez(folder / "data.npz", X=small[0], y=small[1])
+    assert data.load(folder).name == "other"
+
+
 def test_remarks_tell_what_a_reader_should_know():
     X = np.arange(12.0).reshape(6, 2)
     Y = np.array([[1, 0, 0], [1, 0, 1], [1, 0, 0], [1, 0, 1]])

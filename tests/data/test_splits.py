@@ -7,7 +7,8 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from manylabel.data import DataSet, Rows, split_validation
+from manylabel.data import DataSet, Rows, split_validation, take_fraction
+from manylabel.data.assembly import About, Part, assemble
 from manylabel.data.splits import stratified
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
@@ -136,3 +137,35 @@ def test_few_rows_of_many_labels_still_spare_some():
 
 def test_rows_that_are_the_last_of_a_label_are_not_spared():
     assert not stratified(LabelMatrix.of(torch.eye(6)), 0.2, seed=0).any()
+
+
+def test_split_without_a_row_to_spare_is_refused():
+    rows = Part(np.eye(20), np.eye(20), "whole.npz")
+    told = r"20 rows that each carry the only row of a label\. Give the parts"
+    with pytest.raises(ManyLabelError, match=rf"whole\.npz, test part: .*{told}"):
+        assemble(About("own"), rows)
+    dataset = assemble(About("own"), rows, rows)
+    with pytest.raises(ManyLabelError, match=rf"split: .*{told}"):
+        split_validation(dataset, seed=0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 12])
+@pytest.mark.parametrize("labels", ["own", "shared", "none", "own and shared"])
+@pytest.mark.parametrize("fraction", [0.01, 0.1, 0.5, 0.99])
+def test_both_parts_of_a_split_have_rows_or_it_is_refused(n, labels, fraction):
+    own, shared = np.eye(n, dtype=np.uint8), np.ones((n, 2), dtype=np.uint8)
+    Y = {"own": own, "shared": shared, "none": shared * 0, "own and shared": np.hstack([own, shared])}[labels]
+    rows = Part(np.arange(2.0 * n).reshape(n, 2), Y, "a")
+    dataset = assemble(About("few"), rows, rows)
+    try:
+        train, validation = split_validation(dataset, 0, fraction)
+    except ManyLabelError:
+        assert n < 4 or "own" in labels or round(fraction * n) in (0, n)
+    else:
+        assert min(len(train), len(validation)) > 0
+        assert len(train) + len(validation) == n
+    kept = take_fraction(dataset, fraction, seed=0)
+    assert 0 < len(kept.train) <= n
+    if n < 4:
+        with pytest.raises(ManyLabelError, match="at least 4 rows"):
+            assemble(About("few"), rows)

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from manylabel.data.checks import checked_features, checked_labels, checked_names
 from manylabel.data.dataset import DataSet, Features, Kind, Rows
+from manylabel.data.features import count_rows
 from manylabel.data.remarks import find_remarks
-from manylabel.data.splits import stratified
+from manylabel.data.splits import held_out_rows
 from manylabel.errors import ManyLabelError
 
 Names: TypeAlias = "Sequence[Any] | np.ndarray[Any, Any]"
@@ -33,7 +34,10 @@ class Part:
         """The same rows, or a refusal that says what is wrong with them."""
         X = checked_features(self.X, f"{self.where}, features")
         Y = checked_labels(self.Y, f"{self.where}, labels")
-        n = len(X) if isinstance(X, list) else X.shape[0]
+        n = count_rows(X)
+        if isinstance(X, Tensor) and X.ndim == 4 and 0 in X.shape:
+            got = f"shape {tuple(X.shape)}"
+            raise ManyLabelError(f"{self.where}, features", "pictures with at least one pixel", got)
         if n != len(Y):
             raise ManyLabelError(self.where, f"one label row for each of {n} rows", f"{len(Y)} label rows")
         return Rows(X, Y)
@@ -80,9 +84,11 @@ def assemble(
     """
     assert test is not None or validation_rows is None, "positions in a part that is yet to be drawn"
     kept, held_out = _two_parts(train, test)
+    label_names = _readable(label_names, "label", train.where)
     labels = checked_names(label_names, kept.Y.n_labels, "label", train.where)
     features = None
     if feature_names is not None and not isinstance(kept.X, list):
+        feature_names = _readable(feature_names, "feature", train.where)
         features = checked_names(feature_names, kept.X.shape[1], "feature", train.where)
     rows = None if validation_rows is None else _positions(validation_rows, len(kept), train.where)
     return DataSet(
@@ -101,12 +107,31 @@ def assemble(
     )
 
 
+def _readable(names: Names | None, what: str, where: str) -> list[str] | None:
+    """Names as text; a refusal for anything that cannot be shown or recorded."""
+    if names is None:
+        return None
+    if getattr(names, "ndim", 1) != 1:
+        got = f"an array of shape {np.shape(names)}"
+        raise ManyLabelError(where, f"{what} names as a list", got, f"Pass one name for each {what}.")
+    found = []
+    for i, name in enumerate(names):
+        try:
+            text = name.decode() if isinstance(name, bytes) else str(name)
+            text.encode()
+        except UnicodeError:
+            hint = "Write the names as str, or as bytes in UTF-8."
+            raise ManyLabelError(where, f"{what} names in Unicode", f"{name!r} as name {i}", hint) from None
+        found.append(text)
+    return found
+
+
 def _two_parts(train: Part, test: Part | None) -> tuple[Rows, Rows]:
     kept = train.checked()
     if test is None:
         if len(kept) < 4:
             raise ManyLabelError(train.where, "at least 4 rows to draw a test part from", f"{len(kept)}")
-        drawn = stratified(kept.Y, TEST_SHARE, seed=0)
+        drawn = held_out_rows(kept.Y, TEST_SHARE, 0, f"{train.where}, test part")
         return kept.take(~drawn), kept.take(drawn)
     held_out = test.checked()
     for what, here, there in (
@@ -131,10 +156,11 @@ def _kind(X: Features) -> Kind:
 
 
 def _positions(rows: Any, n: int, where: str) -> np.ndarray[Any, Any]:
-    positions = np.sort(np.asarray(rows))
+    positions = np.asarray(rows)
     if positions.dtype.kind not in "iu" or positions.ndim != 1:
         got = f"{positions.dtype} of shape {positions.shape}"
         raise ManyLabelError(where, "validation rows as a list of positions", got)
+    positions = np.sort(positions)
     if len(np.unique(positions)) != len(positions) or not (0 < len(positions) < n):
         raise ManyLabelError(where, f"from 1 to {n - 1} distinct validation rows", f"{len(positions)}")
     if positions[0] < 0 or positions[-1] >= n:

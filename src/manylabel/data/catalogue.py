@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tomllib
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 from manylabel.data.assembly import About
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.arrays import read_npz
+from manylabel.data.formats.border import border, shown
 from manylabel.data.formats.mulan import read_mulan
 from manylabel.errors import ManyLabelError, missing_extra
 
@@ -76,8 +78,21 @@ class Entry:
 
 
 def parse_catalogue(text: str) -> dict[str, Entry]:
-    """The entries of a catalogue in TOML, by name."""
-    return {name: _entry(name, table) for name, table in tomllib.loads(text).items()}
+    """The entries of a catalogue in TOML, by name.
+
+    Raises
+    ------
+    ManyLabelError
+        If it is no TOML, or an entry lacks a field, has one too many, or one of another type.
+    """
+    with border("catalogue", "TOML with a table for each data set"):
+        tables = tomllib.loads(text)
+    entries = {}
+    for name, table in tables.items():
+        fields = ", ".join(f.name for f in dataclasses.fields(Entry))
+        with border(f"catalogue, entry {shown(name)}", f"a table with {fields}"):
+            entries[name] = _entry(name, table)
+    return entries
 
 
 @cache
@@ -123,10 +138,11 @@ def read_copy(entry: Entry, folder: Path, how: str) -> DataSet:
         If the files cannot be read, or hold other rows than the published ones.
     """
     about = About(entry.name, f"{entry.source}, {how}", entry.licence, f"{entry.split} ({entry.reference})")
-    if (folder / "data.npz").exists():
-        dataset = read_npz(folder / "data.npz", about)
-    else:
-        dataset = read_mulan(folder, about, entry.validation_rows)
+    with border(folder, f"a copy of {entry.name} that can be read"):
+        if (folder / "data.npz").exists():
+            dataset = read_npz(folder / "data.npz", about)
+        else:
+            dataset = read_mulan(folder, about, entry.validation_rows)
     if dataset.digest != entry.digest:
         expected = f"the published {entry.name} (digest {entry.digest[:12]}...)"
         hint = f"Give a changed copy another name; without {folder} the published files are downloaded."

@@ -19,7 +19,8 @@ def load(name_or_path: str | Path, data_dir: str | Path | None = None) -> DataSe
     ----------
     name_or_path : str or Path
         ``"digits"`` (composed in memory), a name of the catalogue, the name of a folder in ``data_dir``, or
-        the path of an npz file, an ARFF file or a folder with a data set.
+        the path of an npz file, an ARFF file of Mulan, MEKA or KEEL (``.arff`` or ``.arff.gz``; one file of a pair
+        brings the other) or a folder with a data set.
     data_dir : str or Path, optional
         Folder of local data sets, one folder each; a set found there is not downloaded. Default: the
         environment variable ``MANYLABEL_DATA``.
@@ -47,7 +48,7 @@ def load(name_or_path: str | Path, data_dir: str | Path | None = None) -> DataSe
         from manylabel.data.scenes import load_scenes
 
         return load_scenes()
-    if isinstance(name_or_path, Path) or Path(name).name != name:
+    if isinstance(name_or_path, os.PathLike) or Path(name).name != name:
         return _from_path(Path(name))
     from manylabel.data.catalogue import cache_folder, catalogue, load_entry, read_copy
     from manylabel.data.formats.folder import read_folder
@@ -87,21 +88,28 @@ def _local_folder(data_dir: str | Path | None) -> Path | None:
 def _from_path(path: Path) -> DataSet:
     from manylabel.data.assembly import About
     from manylabel.data.formats.arrays import read_npz
+    from manylabel.data.formats.border import border
     from manylabel.data.formats.folder import read_folder
-    from manylabel.data.formats.mulan import read_mulan
+    from manylabel.data.formats.foreign import refuse_foreign
+    from manylabel.data.formats.mulan import is_arff, read_mulan
 
-    if not path.exists():
-        raise ManyLabelError(str(path), "an existing file or folder", "nothing there")
-    if path.is_dir():
-        return read_folder(path)
-    about = About(path.stem, str(path))
-    if path.suffix.lower() == ".npz":
-        return read_npz(path, about)
-    if path.suffix.lower() == ".arff":
-        return read_mulan(path, about)
-    raise ManyLabelError(
-        str(path), "a file that ends in .npz or .arff, or a folder", f"{path.suffix or 'no ending'}"
-    )
+    with border(path, "a data set that can be read"):
+        if not path.exists():
+            raise ManyLabelError(str(path), "an existing file or folder", "nothing there")
+        if path.is_dir():
+            return read_folder(path)
+        if not path.is_file():
+            raise ManyLabelError(
+                str(path), "a file or folder", "a device, socket or pipe", "Copy it into a file."
+            )
+        about = About(
+            path.name[: path.name.lower().rindex(".arff")] if is_arff(path) else path.stem, str(path)
+        )
+        if path.suffix.lower() == ".npz":
+            return read_npz(path, about)
+        if is_arff(path):
+            return read_mulan(path, about)
+        raise refuse_foreign(path)
 
 
 def _unknown(name: str, data_dir: str | Path | None) -> ManyLabelError:

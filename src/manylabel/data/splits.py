@@ -30,14 +30,30 @@ def split_validation(dataset: DataSet, seed: int, fraction: float = 0.1) -> tupl
     Raises
     ------
     ManyLabelError
-        If the fraction is not between 0 and 1, or leaves one of the parts without rows.
+        If the fraction is not between 0 and 1, or one of the parts would have no rows.
     """
     held_out = np.zeros(len(dataset.train), dtype=bool)
     if dataset.validation_rows is not None:
         held_out[dataset.validation_rows] = True
     else:
-        held_out = stratified(dataset.train.Y, fraction, seed)
+        held_out = held_out_rows(dataset.train.Y, fraction, seed)
     return dataset.train.take(~held_out), dataset.train.take(held_out)
+
+
+def held_out_rows(Y: LabelMatrix, fraction: float, seed: int, who: str = "split") -> np.ndarray[Any, Any]:
+    """Rows to hold out as :func:`stratified` draws them, or a refusal by ``who`` where it draws none.
+
+    Raises
+    ------
+    ManyLabelError
+        If the fraction is not between 0 and 1, there are too few rows, or no label can spare one.
+    """
+    drawn = stratified(Y, fraction, seed)
+    if drawn.any():
+        return drawn
+    got = f"{len(Y)} rows that each carry the only row of a label"
+    hint = "Give the parts yourself (X_train and X_test, X_val or val_rows), or leave out labels with a single row."
+    raise ManyLabelError(who, "rows to hold out whose labels others carry too", got, hint)
 
 
 def stratified(Y: LabelMatrix, fraction: float, seed: int) -> np.ndarray[Any, Any]:
@@ -53,8 +69,8 @@ def stratified(Y: LabelMatrix, fraction: float, seed: int) -> np.ndarray[Any, An
     Returns
     -------
     (n_rows,) bool array
-        The rows drawn. No label loses its last row to them, and rows without labels are drawn by the same
-        share.
+        The rows drawn: none where every row carries the only row of a label, see :func:`held_out_rows`. No label
+        loses its last row to them, and rows without labels are drawn by the same share.
 
     Notes
     -----

@@ -16,7 +16,7 @@ import numpy as np
 
 from manylabel import data, methods, metrics
 from manylabel.data.dataset import DataSet, Kind
-from manylabel.data.splits import stratified
+from manylabel.data.splits import held_out_rows
 from manylabel.errors import ManyLabelError
 from manylabel.metrics.report import LOWER_IS_BETTER, Protocol
 from manylabel.study.one_run import computing_on
@@ -65,7 +65,7 @@ def without_test_rows(dataset: DataSet, split: int) -> DataSet:
 
     Published validation rows are training rows like the others here.
     """
-    held_out = stratified(dataset.train.Y, DEVELOPMENT, split)
+    held_out = held_out_rows(dataset.train.Y, DEVELOPMENT, split)
     rest, development = dataset.train.take(~held_out), dataset.train.take(held_out)
     return replace(dataset, train=rest, test=development, validation_rows=None)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,19 @@ import numpy as np
 
 from manylabel.data.assembly import About, Part, assemble
 from manylabel.data.dataset import DataSet
+from manylabel.data.formats.border import border, shown
+from manylabel.data.formats.foreign import hint_for_arrays
 from manylabel.errors import ManyLabelError
 
 _CSR = ("data", "indices", "indptr", "shape")
 _FORM = "arrays X_train, y_train, X_test, y_test, or X and y (sparse: X_data, X_indices, X_indptr, X_shape)"
+_PLAIN = "an npz file of plain arrays"
+_HINT = "Write it with numpy.savez_compressed, without object arrays."
+UNFOLDED_BYTES = 1 << 30  # the arrays of a file may always take so much
+UNFOLDED_RATIO = (
+    200  # and beyond it so many times its size: sparse labels pack 50 to 1, crafted zeros 1000 to 1
+)
+_MOST_COLUMNS = {"X": 2**31 - 1, "Y": 2**22}  # what SciPy indexes; more labels than any public data set has
 
 
 def read_npz(path: Path, about: About) -> DataSet:
@@ -25,33 +36,115 @@ def read_npz(path: Path, about: About) -> DataSet:
         ``X_train``, ``y_train``, ``X_test``, ``y_test``, or ``X`` and ``y`` without a split; besides, where
         known, ``X_val`` and ``y_val`` (kept as validation rows of the training part), ``val_rows``,
         ``label_names`` and ``feature_names``. A sparse array ``A`` is stored as ``A_data``, ``A_indices``,
-        ``A_indptr``, ``A_shape``.
+        ``A_indptr``, ``A_shape``. Other arrays are not read.
     about : About
 
     Raises
     ------
     ManyLabelError
-        If the file cannot be read, lacks one of the arrays, or holds what a data set cannot.
+        If the file cannot be read, lacks one of the arrays, unfolds to more than 1 GiB and more than 200 times its
+        size, or holds what a data set cannot.
     """
-    arrays = _read(path)
-    test, validation = None, None
-    if _has(arrays, "X_train"):
-        train, test = _part(arrays, "_train", path), _part(arrays, "_test", path)
-        validation = arrays.get("val_rows")
-        if _has(arrays, "X_val"):
-            train, validation = joined(train, _part(arrays, "_val", path))
-    elif _has(arrays, "X"):
-        train = _part(arrays, "", path)
-    else:
-        raise _without_features(path, arrays)
-    return assemble(
-        about,
-        train,
-        test,
-        label_names=arrays.get("label_names"),
-        feature_names=arrays.get("feature_names"),
-        validation_rows=validation,
-    )
+    with border(path, _PLAIN, _HINT), Arrays(path) as arrays:
+        test, validation = None, None
+        if "X_train" in arrays:
+            train, test = _part(arrays, "_train"), _part(arrays, "_test")
+            validation = arrays.get("val_rows")
+            if "X_val" in arrays:
+                train, validation = joined(train, _part(arrays, "_val"))
+        elif "X" in arrays:
+            train = _part(arrays, "")
+        else:
+            raise ManyLabelError(str(path), _FORM, arrays.told(), hint_for_arrays(arrays.names))
+        return assemble(
+            about,
+            train,
+            test,
+            label_names=arrays.get("label_names"),
+            feature_names=arrays.get("feature_names"),
+            validation_rows=validation,
+        )
+
+
+class Arrays:
+    """The arrays of an npz file, each checked against the file before memory is asked for.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with path.open("rb") as file:
+                magic = file.read(6)
+            self._size = path.stat().st_size
+        except OSError as error:
+            raise ManyLabelError(str(path), "a readable file", error.strerror or str(error)) from None
+        if magic == b"\x93NUMPY":
+            hint = "This is one array of numpy.save: write it with its labels by numpy.savez_compressed(X=..., y=...)."
+            raise ManyLabelError(str(path), _PLAIN, "an npy file by another name", hint)
+        self._archive = zipfile.ZipFile(path)
+        members = self._archive.infolist()
+        self._members = {info.filename.removesuffix(".npy"): info for info in members}
+        self._left = max(UNFOLDED_BYTES, UNFOLDED_RATIO * self._size)
+
+    def __enter__(self) -> Arrays:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._archive.close()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._members or f"{name}_data" in self._members
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(self._members)
+
+    def told(self) -> str:
+        """The names, for a message."""
+        return (
+            ", ".join(shown(n)[1:-1] for n in self.names[:12]) + (", ..." if self.names[12:] else "")
+            or "no arrays"
+        )
+
+    def get(self, name: str) -> np.ndarray[Any, Any] | None:
+        """An array, or None where the file has none of that name."""
+        info = self._members.get(name)
+        if info is None:
+            return None
+        with border(f"{self.path}, array {name}", _PLAIN, _HINT), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2, or nobody, wrote
+            self._check(name, info)
+            with self._archive.open(info) as file:
+                return np.lib.format.read_array(file, allow_pickle=False)
+
+    def _check(self, name: str, info: zipfile.ZipInfo) -> None:
+        """Refuse an array that its header makes larger than what the file can hold."""
+        where = f"{self.path}, array {name}"
+        with self._archive.open(info) as file:
+            version = np.lib.format.read_magic(file)
+            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+            shape, _, dtype = read[version](file)
+            start = file.tell()
+        if dtype.hasobject:
+            raise ManyLabelError(where, _PLAIN, "an object array, which only pickle could load", _HINT)
+        if min(shape, default=0) < 0:
+            raise ManyLabelError(where, _PLAIN, f"the shape {shape}", _HINT)
+        declared, held = math.prod(shape) * dtype.itemsize, info.file_size - start
+        if declared != held or info.compress_size > self._size:
+            got = f"a header of shape {shape} ({declared} bytes) before {max(held, 0)} bytes"
+            raise ManyLabelError(
+                where, "as many bytes as its header declares", got, "The file is damaged: write it again."
+            )
+        self._left -= declared
+        if self._left < 0:
+            mib = UNFOLDED_BYTES >> 20
+            expected = f"arrays of at most {mib} MiB or {UNFOLDED_RATIO} times the packed size together"
+            hint = "If you trust the file, write it again with numpy.savez, which does not pack."
+            raise ManyLabelError(where, expected, "more when unpacked", hint)
 
 
 def joined(train: Part, validation: Part) -> tuple[Part, np.ndarray[Any, Any]]:
@@ -74,52 +167,54 @@ def _stack(first: Any, second: Any) -> Any:
     return np.concatenate([first, second])
 
 
-def _without_features(path: Path, arrays: dict[str, Any]) -> ManyLabelError:
-    hint = "These are labels without features, which nothing can be trained on: add X_train and X_test."
-    got = ", ".join(sorted(arrays)) or "no arrays"
-    return ManyLabelError(str(path), _FORM, got, hint if "y_train" in arrays else "")
+def _part(arrays: Arrays, suffix: str) -> Part:
+    X = _matrix(arrays, f"X{suffix}")
+    Y = _matrix(arrays, f"y{suffix}", f"Y{suffix}")
+    return Part(X, Y, f"{arrays.path}, X{suffix} and y{suffix}")
 
 
-def _read(path: Path) -> dict[str, np.ndarray[Any, Any]]:
-    try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except OSError as error:
-        if error.errno is not None:
-            raise ManyLabelError(str(path), "a readable file", error.strerror or str(error)) from None
-        got = str(error)
-    except (ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        got = str(error) or type(error).__name__
-    hint = "Write it with numpy.savez_compressed, without object arrays."
-    raise ManyLabelError(str(path), "an npz file of plain arrays", got.splitlines()[0], hint)
-
-
-def _has(arrays: dict[str, Any], name: str) -> bool:
-    return name in arrays or f"{name}_data" in arrays
-
-
-def _part(arrays: dict[str, Any], suffix: str, path: Path) -> Part:
-    X = _matrix(arrays, (f"X{suffix}",), path)
-    Y = _matrix(arrays, (f"y{suffix}", f"Y{suffix}"), path)
-    return Part(X, Y, f"{path}, X{suffix} and y{suffix}")
-
-
-def _matrix(arrays: dict[str, Any], names: tuple[str, ...], path: Path) -> Any:
+def _matrix(arrays: Arrays, *names: str) -> Any:
     for name in names:
+        dense = arrays.get(name)
+        if dense is not None and dense.ndim == 0:
+            hint = "Store one row for each example."
+            raise ManyLabelError(
+                f"{arrays.path}, array {name}", "an array with at least one row", "one number", hint
+            )
+        if dense is not None:
+            return dense
         if name in arrays:
-            return arrays[name]
-        if f"{name}_data" in arrays:
-            return _csr(arrays, name, path)
-    raise ManyLabelError(str(path), _FORM, f"no array {names[0]}")
+            return _csr(arrays, name)
+    raise ManyLabelError(str(arrays.path), _FORM, f"no array {names[0]}")
 
 
-def _csr(arrays: dict[str, Any], name: str, path: Path) -> Any:
+def _csr(arrays: Arrays, name: str) -> Any:
     import scipy.sparse as sp
 
-    try:
-        data, indices, indptr, shape = (arrays[f"{name}_{part}"] for part in _CSR)
-        matrix = sp.csr_matrix((data, indices, indptr), shape=tuple(int(n) for n in shape))
+    expected = f"the CSR parts of {name}: {', '.join(_CSR)}"
+    with border(
+        arrays.path, expected, "Store the attributes data, indices, indptr and shape of a SciPy CSR matrix."
+    ):
+        data, indices, indptr, shape = (_csr_array(arrays, f"{name}_{part}") for part in _CSR)
+        rows, columns = (int(n) for n in shape)
+        most = _MOST_COLUMNS[name[0].upper()]
+        if (rows, columns) != tuple(shape) or not 0 <= columns <= most or rows != len(indptr) - 1:
+            got = f"a shape {shape.tolist()} beside {len(indptr)} offsets"
+            raise ManyLabelError(str(arrays.path), f"{expected}, of at most {most} columns", got)
+        if data.dtype.kind not in "biuf" or {indices.dtype.kind, indptr.dtype.kind} - set("iu"):
+            raise ManyLabelError(
+                str(arrays.path), expected, f"types {data.dtype}, {indices.dtype}, {indptr.dtype}"
+            )
+        matrix = sp.csr_matrix((data, indices, indptr), shape=(rows, columns))
         matrix.check_format()
-    except (KeyError, ValueError, TypeError) as error:
-        raise ManyLabelError(str(path), f"the CSR parts of {name}: {', '.join(_CSR)}", str(error)) from None
-    return matrix
+        return matrix
+
+
+def _csr_array(arrays: Arrays, name: str) -> np.ndarray[Any, Any]:
+    array = arrays.get(name)
+    if array is None or array.ndim != 1:
+        got = f"no array {name}" if array is None else f"{name} of shape {array.shape}"
+        raise ManyLabelError(
+            str(arrays.path), f"the CSR parts of {name.rpartition('_')[0]}: {', '.join(_CSR)}", got
+        )
+    return array

@@ -9,16 +9,23 @@ from typing import Any
 from manylabel.data.assembly import About
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.arrays import read_npz
-from manylabel.data.formats.mulan import read_mulan
-from manylabel.data.formats.texts import read_texts
+from manylabel.data.formats.border import border, shown
+from manylabel.data.formats.foreign import hint_for_folder
+from manylabel.data.formats.mulan import arff_files, read_mulan
+from manylabel.data.formats.texts import part_file, read_texts
 from manylabel.errors import ManyLabelError
 
 
 def is_data_folder(path: Path) -> bool:
     """Whether a folder holds features to read, not labels alone."""
-    if (path / "data.npz").exists():
-        return str(_card(path).get("kind")) != "labels only"
-    return (path / "train.jsonl.gz").exists() or any(path.glob("*.arff"))
+    try:
+        if (path / "data.npz").exists():
+            return str(_card(path).get("kind")) != "labels only"
+        return path.is_dir() and (part_file(path, "train") is not None or bool(arff_files(path)))
+    except ManyLabelError:
+        return True  # a broken card is told when the folder is read
+    except OSError:
+        return False
 
 
 def read_folder(path: Path) -> DataSet:
@@ -35,25 +42,30 @@ def read_folder(path: Path) -> DataSet:
     ManyLabelError
         If there is nothing to read, or the files are not as they should be.
     """
-    about = _about(path)
-    if (path / "data.npz").exists():
-        return read_npz(path / "data.npz", about)
-    if (path / "train.jsonl.gz").exists():
-        return read_texts(path, about)
-    if any(path.glob("*.arff")):
-        return read_mulan(path, about)
-    got = ", ".join(sorted(child.name for child in path.iterdir())[:5]) or "an empty folder"
-    raise ManyLabelError(str(path), "data.npz, train.jsonl.gz or ARFF files", got)
+    with border(path, "a folder that can be read"):
+        about = _about(path)
+        if (path / "data.npz").exists():
+            return read_npz(path / "data.npz", about)
+        if part_file(path, "train") is not None:
+            return read_texts(path, about)
+        if arff_files(path):
+            return read_mulan(path, about)
+        got = ", ".join(sorted(child.name for child in path.iterdir())[:5]) or "an empty folder"
+        hint = hint_for_folder(path)
+    raise ManyLabelError(str(path), "data.npz, train.jsonl.gz or ARFF files", got, hint)
 
 
 def _card(path: Path) -> dict[str, Any]:
-    try:
-        card = json.loads((path / "card.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    file = path / "card.json"
+    if not file.exists():
         return {}
-    except (OSError, ValueError) as error:
-        raise ManyLabelError(str(path / "card.json"), "a JSON object", str(error)) from None
-    return card if isinstance(card, dict) else {}
+    with border(file, "a JSON object", "Correct it, or remove it: the data are read without."):
+        content = file.read_text(encoding="utf-8-sig")
+        card = json.loads(content)
+        json.dumps(card, ensure_ascii=False).encode()  # a lone surrogate could be neither shown nor recorded
+        if not isinstance(card, dict):
+            raise ManyLabelError(str(file), "a JSON object", shown(content))
+    return card
 
 
 def _about(path: Path) -> About:
