@@ -75,8 +75,8 @@ def test_differences_count_won_tied_and_lost_seeds() -> None:
     table = comparison_table(results(**SCORES))
     assert table is not None
     assert [[cell.text for cell in row] for row in table.rows] == [
-        ["mulsupcon over bce", "mAP", "+0.200", "+0.200 to +0.200", "2 / 0 / 0"],
-        ["mulsupcon over bce", "macro-F1", "-0.100", "-0.100 to -0.100", "0 / 0 / 2"],
+        ["mulsupcon minus bce", "mAP", "+0.200", "+0.200 to +0.200", "2 / 0 / 0"],
+        ["mulsupcon minus bce", "macro-F1", "-0.100", "-0.100 to -0.100", "0 / 0 / 2"],
     ]
     assert comparison_table(results(bce=[(0.5, 0.4)])) is None
 

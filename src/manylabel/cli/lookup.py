@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from manylabel.cli.options import DataDir
-from manylabel.cli.output import make_console, print_rows
+from manylabel.cli.output import make_console, print_rows, say
 
 data_app = typer.Typer(no_args_is_help=True, help="Data sets: list them, fetch them, look into them.")
 methods_app = typer.Typer(no_args_is_help=True, help="Methods: list them, see their recipes.")
@@ -50,8 +50,8 @@ def data_get(
     if entry is not None and not (data_dir and (data_dir / name).is_dir()):
         download(entry, data_dir or cache_folder())
     dataset = data.load(name, data_dir)
-    typer.echo(f"{dataset.name}: {len(dataset.train)} training and {len(dataset.test)} test rows")
-    typer.echo(dataset.source)
+    say(f"{dataset.name}: {len(dataset.train)} training and {len(dataset.test)} test rows")
+    say(dataset.source)
 
 
 @data_app.command("describe")

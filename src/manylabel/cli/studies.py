@@ -19,7 +19,7 @@ from manylabel.cli.options import (
     Settings,
     Threads,
 )
-from manylabel.cli.output import make_console, print_rows, report_failures, show_report
+from manylabel.cli.output import make_console, print_rows, print_table, report_failures, say, show_report
 from manylabel.errors import ManyLabelError
 
 if TYPE_CHECKING:
@@ -262,10 +262,10 @@ def reproduce(
 
 
 def _run(plan: Plan) -> None:
-    from manylabel.study import execution, plots, report
+    from manylabel.study import drawing, execution, report
     from manylabel.study.display import Display
 
-    plots.require_matplotlib()
+    drawing.require_matplotlib()
     try:
         with Display(make_console(stderr=True), plan.weights, plan.protocol) as display:
             failed = execution.run(plan, display)
@@ -274,7 +274,7 @@ def _run(plan: Plan) -> None:
                 written = report.write(plan.out, plan.protocol)
             show_report(written)
     except KeyboardInterrupt:
-        typer.echo(f"\nStopped. Go on where it stopped with:\n  {plan.command}", err=True)
+        say(f"\nStopped. Go on where it stopped with:\n  {plan.command}", err=True)
         raise typer.Exit(130) from None
     if failed:
         report_failures(failed)
@@ -282,37 +282,38 @@ def _run(plan: Plan) -> None:
 
 def _tune(search: Search) -> None:
     from manylabel.study import tune, tune_report
-    from manylabel.study.plots import require_matplotlib
+    from manylabel.study.drawing import require_matplotlib
 
     require_matplotlib()
     try:
-        study = tune.run(search, lambda line: typer.echo(line, err=True))
+        study = tune.run(search, lambda line: say(line, err=True))
     except KeyboardInterrupt:
-        typer.echo(f"\nStopped. Go on where it stopped with:\n  {search.command}", err=True)
+        say(f"\nStopped. Go on where it stopped with:\n  {search.command}", err=True)
         raise typer.Exit(130) from None
-    found, console = tune_report.write(search, study), make_console()
-    console.print(found.table.rich(console.width))
-    for line in (found.sentence, f"recipe: {found.recipe}", f"picture: {found.picture}", found.command):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    found = tune_report.write(search, study)
+    print_table(found.table)
+    for line in (found.sentence, f"recipe: {found.recipe}", f"picture: {found.picture}"):
+        say(line)
+    say(f"Compare it with the recipe as it was on the test rows:\n  {found.command}")
 
 
 def _reproduce(request: Request) -> None:
-    from manylabel.study import plots, reproduction
+    from manylabel.study import drawing, reproduction
 
-    plots.require_matplotlib()
+    drawing.require_matplotlib()
     try:
         failed = reproduction.carry_out(request, make_console(stderr=True))
     except KeyboardInterrupt:
-        typer.echo(f"\nStopped. Go on where it stopped with:\n  {request.command}", err=True)
+        say(f"\nStopped. Go on where it stopped with:\n  {request.command}", err=True)
         raise typer.Exit(130) from None
     if failed and request.findings.is_empty:
         report_failures(failed)
-    page, console = reproduction.write(request), make_console()
+    page = reproduction.write(request)
     for section in page.sections:
         for table in section.tables:
-            console.print(table.rich(console.width))
+            print_table(table)
         for sentence in section.sentences:
-            console.print(f"{sentence}\n", highlight=False, soft_wrap=True, markup=False)
-    console.print(f"page: {page.path}", highlight=False, soft_wrap=True, markup=False)
+            say(f"{sentence}\n")
+    say(f"page: {page.path}")
     if failed:
         report_failures(failed)

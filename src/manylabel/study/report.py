@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from manylabel.errors import ManyLabelError
+from manylabel.printable import printable
 from manylabel.study import embedding_plots, plots
+from manylabel.study.drawing import Picture, require_matplotlib
 from manylabel.study.heat_map import class_heat_map, mean_heat_map
 from manylabel.study.one_run import PROTOCOLS
-from manylabel.study.plots import Picture
 from manylabel.study.records import RunRecord, StudyFolder, StudyRecord, flattened, write_atomic
 from manylabel.study.statistics import Results, verdict
 from manylabel.study.tables import MEANING, Table, comparison_table, results_table
@@ -43,7 +44,7 @@ def write(out: Path, protocol: str | None = None, temperature: float = 1.0) -> R
     ManyLabelError
         If the folder is not that of a study, or none of its runs is finished.
     """
-    plots.require_matplotlib()
+    require_matplotlib()
     folder = StudyFolder(out)
     record, runs = folder.record(), folder.finished_runs()
     protocol = protocol or record.protocol
@@ -90,7 +91,7 @@ def _page(record: StudyRecord, results: Results, table: Table, sentence: str, pi
 
     source = resources.files("manylabel.study").joinpath("report.html.jinja").read_text(encoding="utf-8")
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
     )
     return environment.from_string(source).render(
         record=record,
@@ -107,6 +108,13 @@ def _page(record: StudyRecord, results: Results, table: Table, sentence: str, pi
         without_positives=_without_positives(record, results),
         missing=_missing(record, results),
     )
+
+
+def _shown(value: Any) -> Any:
+    """A value of the page without what a reader would not see; what the page itself wrote stays."""
+    from markupsafe import Markup
+
+    return printable(value, keep="\n") if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _recipes(record: StudyRecord, results: Results) -> dict[str, dict[str, Any]]:

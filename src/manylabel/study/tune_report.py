@@ -16,7 +16,16 @@ import numpy as np
 
 from manylabel import methods
 from manylabel.errors import ManyLabelError
-from manylabel.study.plots import FAINT, INK, PALETTE, new_figure, require_matplotlib, short, styled
+from manylabel.study.drawing import (
+    FAINT,
+    INK,
+    PALETTE,
+    new_figure,
+    require_matplotlib,
+    short,
+    styled,
+    wrapped,
+)
 from manylabel.study.records import write_atomic
 from manylabel.study.search import Search
 from manylabel.study.search_space import Choice
@@ -29,6 +38,7 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 COLUMNS = 4
+PANEL = 2.6  # inches
 FEWEST_FOR_IMPORTANCE = 10
 
 
@@ -145,7 +155,7 @@ def _picture(search: Search, study: optuna.Study, trials: Sequence[Any]) -> byte
     names = sorted(search.choices, key=lambda name: -weights.get(name, 0.0))
     bands = -(-len(names) // COLUMNS)
     with styled():
-        figure = new_figure(2.6 * COLUMNS, 2.6 + 2.3 * bands)
+        figure = new_figure(PANEL * COLUMNS, 2.6 + 2.3 * bands)
         grid = figure.add_gridspec(1 + bands, COLUMNS, height_ratios=[1.2, *[1.0] * bands])
         _history(figure.add_subplot(grid[0, :]), search, trials)
         for i, name in enumerate(names):
@@ -166,10 +176,8 @@ def _history(axes: Axes, search: Search, trials: Sequence[Any]) -> None:
     axes.plot(numbers, best, color=PALETTE[0], linewidth=1.8, drawstyle="steps-post", label="best so far")
     for trial in filter(_is_recipe, trials):
         axes.axhline(trial.value, color=INK, linewidth=0.8, linestyle="--", label="the recipe as it was")
-    axes.set_title(
-        f"{methods.short_name(search.method)} on {', '.join(search.data)}, development rows",
-        fontweight="bold",
-    )
+    title = f"{methods.short_name(search.method)} on {', '.join(search.data)}, development rows"
+    axes.set_title(wrapped(title, 0.5 * COLUMNS * PANEL), fontweight="bold")
     axes.set_xlabel("trial")
     axes.set_ylabel(fill(search.objective, 24))
     axes.grid(axis="y", color=FAINT)

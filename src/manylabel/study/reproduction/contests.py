@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from manylabel.metrics import DISPLAY_NAMES
+from manylabel.printable import count
 from manylabel.study.curves import Pair, paired_dots
 from manylabel.study.reproduction.definition import Point, Section
 from manylabel.study.reproduction.findings import Findings
-from manylabel.study.statistics import WinTieLoss
+from manylabel.study.statistics import WinTieLoss, lead
 from manylabel.study.tables import Cell, Table, heading, signed
 
 METRICS = ("macro_f1", "map")
@@ -35,11 +37,11 @@ def _contest(found: Findings, baseline: Point, challenger: Point) -> Section:
 
 
 def _pairs(found: Findings, baseline: Point, challenger: Point, metric: str) -> dict[str, Pair]:
-    """Data set -> both summaries, where both have runs."""
+    """Data set -> both summaries, where both have runs and the metric is defined."""
     pairs = {}
     for data in found.sets:
         ours, theirs = (found.summary(data, point, metric, PROTOCOL) for point in (challenger, baseline))
-        if ours is not None and theirs is not None:
+        if ours is not None and theirs is not None and not math.isnan(ours.mean + theirs.mean):
             pairs[data] = (ours, theirs)
     return pairs
 
@@ -49,25 +51,25 @@ def _sentence(baseline: Point, challenger: Point, metric: str, pairs: dict[str, 
         return f"{DISPLAY_NAMES[metric]}: no data set has runs of both methods yet."
     result = WinTieLoss.of([o.mean for o, _ in pairs.values()], [t.mean for _, t in pairs.values()])
     few = " (too few sets for any significance)" if len(pairs) < FEWEST_SETS else ""
+    counts = f"{result.wins} won, {result.ties} tied, {result.losses} lost"
     return (
-        f"{DISPLAY_NAMES[metric]}: {challenger.line} against {baseline.line} over {len(pairs)} data sets: "
-        f"{result.wins} won, {result.ties} tied, {result.losses} lost; mean difference {result.mean:+.4f}; two-sided "
-        f"Wilcoxon signed-rank p = {result.p_value:.3g}{few}."
+        f"{DISPLAY_NAMES[metric]}: {challenger.line} against {baseline.line} over {count(len(pairs), 'data set')}: "
+        f"{counts}; mean difference {signed(result.mean, 4)}; two-sided Wilcoxon signed-rank "
+        f"p = {result.p_value:.3g}{few}."
     )
 
 
 def _table(title: str, baseline: Point, challenger: Point, pairs: dict[str, dict[str, Pair]]) -> Table:
     rows = []
-    for data in pairs[METRICS[0]]:
+    for data in dict.fromkeys(data for of in pairs.values() for data in of):
         cells = [Cell(data)]
         for metric in METRICS:
+            if data not in pairs[metric]:
+                cells += [Cell("n/a")] * 3
+                continue
             ours, theirs = pairs[metric][data]
-            by = ours.mean - theirs.mean
-            cells += [
-                Cell(str(theirs), round(by, 3) < 0),
-                Cell(str(ours), round(by, 3) > 0),
-                Cell(signed(by)),
-            ]
+            by = lead(ours.mean, theirs.mean)
+            cells += [Cell(str(theirs), by < 0), Cell(str(ours), by > 0), Cell(signed(by))]
         rows.append(tuple(cells))
     headings = ["set"]
     for metric in METRICS:

@@ -7,9 +7,10 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from manylabel.printable import count
 from manylabel.study.records import RunRecord, StudyFolder
 from manylabel.study.reproduction.definition import Point, Reproduction
-from manylabel.study.statistics import Summary
+from manylabel.study.statistics import Summary, defined
 from manylabel.study.variants import Variant
 
 COLUMNS = ("set", "line", "method", "x", "fraction", "seed", "protocol", "metric", "value", "seconds")
@@ -51,9 +52,9 @@ class Findings:
         return self._runs[data, point]
 
     def by_seed(self, data: str, point: Point, metric: str, protocol: str) -> dict[int, float]:
-        """Seed -> value of a metric on the test rows."""
+        """Seed -> value of a metric on the test rows; NaN where it is not defined."""
         runs = self.runs(data, point)
-        return {run.seed: run.evaluations[protocol]["values"][metric] for run in runs}
+        return {run.seed: defined(run.evaluations[protocol]["values"][metric]) for run in runs}
 
     def summary(self, data: str, point: Point, metric: str, protocol: str) -> Summary | None:
         """Mean and spread over the seeds that are there; None without any."""
@@ -77,9 +78,8 @@ class Findings:
 
     def heading(self, text: str) -> str:
         """A heading with the number of seeds and the budget."""
-        n = len(self.seeds)
         budget = f", {self.budget}" if self.budget else ""
-        return f"{text}, {n} seed{'s' * (n != 1)}{budget}"
+        return f"{text}, {count(len(self.seeds), 'seed')}{budget}"
 
     def csv(self) -> str:
         """Every value of every run, a line each."""
