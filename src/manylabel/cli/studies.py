@@ -67,6 +67,7 @@ def run(
     Ends with a table, the path of the report, and one sentence that says which method won and by how much.
     Ctrl-C is safe: the same command goes on where it stopped.
     """
+    from manylabel.study.folder_names import name_of_data
     from manylabel.study.plan import Plan
 
     names = option_values.methods(methods)
@@ -74,7 +75,7 @@ def run(
         data=data,
         methods=names,
         seeds=option_values.seeds(seeds),
-        out=out or Path("runs") / Path(data).stem,
+        out=out or Path("runs") / name_of_data(data),
         settings=option_values.settings(settings or [], names),
         protocol=protocol.value,
         jobs=jobs,

@@ -221,7 +221,7 @@ def verdict(results: Results, data: str, headline: Sequence[str] = HEADLINE) -> 
 def _clause(results: Results, metric: str, before: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """What is said of a metric, and of whom; where that was said of the same just before, it is not repeated."""
     name = DISPLAY_NAMES[metric]
-    best, second, *_ = ranking = results.ranking(metric)
+    best, second, *_ = results.ranking(metric)
     ours, theirs = results.summary(best, metric), results.summary(second, metric)
     if math.isnan(ours.mean):
         return f"{name} is not defined", ()
@@ -229,7 +229,7 @@ def _clause(results: Results, metric: str, before: tuple[str, ...]) -> tuple[str
         return f"{name} is defined for {best} alone ({score(ours.mean)})", ()
     by = lead(ours.mean, theirs.mean)
     if by == 0:
-        even = [m for m in ranking if lead(ours.mean, results.summary(m, metric).mean) == 0]
+        even = [m for m in results.methods if lead(ours.mean, results.summary(m, metric).mean) == 0]
         reached = dict.fromkeys(score(results.summary(m, metric).mean) for m in even)
         said = f"on {name} ({' against '.join(reached)})"
         who = ("tied", *even)

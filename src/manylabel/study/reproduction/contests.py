@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
+from collections.abc import Sequence
 
 from manylabel.metrics import DISPLAY_NAMES
 from manylabel.printable import count
 from manylabel.study.curves import Pair, paired_dots
+from manylabel.study.folder_names import file_name
 from manylabel.study.reproduction.definition import Point, Section
 from manylabel.study.reproduction.findings import Findings
 from manylabel.study.statistics import WinTieLoss, lead
@@ -21,14 +22,18 @@ FEWEST_SETS = 6  # with fewer, no signed-rank test can reach a p-value below 0.0
 def contests(found: Findings) -> list[Section]:
     """A section per method, each against the first."""
     baseline, *challengers = found.reproduction.points
-    return [_contest(found, baseline, challenger) for challenger in challengers]
+    sections: list[Section] = []
+    for challenger in challengers:
+        taken = [name for section in sections for name in section.pictures]
+        sections.append(_contest(found, baseline, challenger, taken))
+    return sections
 
 
-def _contest(found: Findings, baseline: Point, challenger: Point) -> Section:
+def _contest(found: Findings, baseline: Point, challenger: Point, taken: Sequence[str]) -> Section:
     pairs = {metric: _pairs(found, baseline, challenger, metric) for metric in METRICS}
     sentences = [_sentence(baseline, challenger, metric, pairs[metric]) for metric in METRICS]
     title = found.heading(f"{challenger.line} against {baseline.line}, {PROTOCOL} protocol")
-    name = re.sub(r"[^\w.]+", "-", f"{challenger.line} against {baseline.line}")
+    name = file_name(f"{challenger.line} against {baseline.line}", taken)
     picture = paired_dots(
         {DISPLAY_NAMES[metric]: of for metric, of in pairs.items()}, (challenger.line, baseline.line), title
     )
