@@ -19,7 +19,7 @@ Curve: TypeAlias = dict[float, Summary]
 Pair: TypeAlias = tuple[Summary, Summary]
 
 MOST_COLUMNS = 3
-PANEL = 3.0  # inches
+PANEL, AXES = 3.0, 2.4  # inches
 MARKERS = "osD^vPX*"
 
 
@@ -54,7 +54,7 @@ def curves(
         for i, (axes, (data, panel)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
             for line, curve in panel.items():
                 drawn[line] = _draw(axes, curve, colour[line], MARKERS[lines.index(line) % len(MARKERS)])
-            axes.set_title(wrapped(data, PANEL), fontweight="bold")
+            axes.set_title(wrapped(data, AXES), fontweight="bold")
             axes.grid(axis="y")
             _ticks(axes, sorted({x for curve in panel.values() for x in curve}), logarithmic, names or {})
             if i + columns >= len(panels):

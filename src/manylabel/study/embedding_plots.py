@@ -64,10 +64,12 @@ class Groups:
         sets = labels.groups()[0].numpy()
         kept = _most_frequent(sets, len(PALETTE))
         titles = [_set_name(labels, int(np.flatnonzero(sets == g)[0]), names) for g in kept]
-        note = (
-            f"Only {share:.1%} of them carry a single label, so the {len(kept)} most frequent label sets are "
-            "coloured; the others are grey."
+        shown = (
+            f"the {len(kept)} most frequent label sets are"
+            if len(kept) > 1
+            else "the most frequent label set is"
         )
+        note = f"Only {share:.1%} of them carry a single label, so {shown} coloured; the others are grey."
         return cls(_places(sets, kept), titles, "other label sets", note)
 
 

@@ -19,7 +19,7 @@ History: TypeAlias = "Sequence[Mapping[str, Any]]"
 
 MOST_LABELS = 40
 MOST_COLUMNS = 4
-PANEL = 2.7  # inches
+PANEL, AXES = 2.7, 2.1  # inches
 
 
 def learning_curves(histories: Mapping[str, Mapping[int, History]]) -> Picture:
@@ -28,6 +28,7 @@ def learning_curves(histories: Mapping[str, Mapping[int, History]]) -> Picture:
     Parameters
     ----------
     histories : method -> seed -> entries of history.jsonl
+        Without entries for methods that have no epochs; they keep their colours for the other pictures.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -37,7 +38,7 @@ def learning_curves(histories: Mapping[str, Mapping[int, History]]) -> Picture:
         figure, pairs = _panels(len(panels))
         for i, ((method, stage), (top, bottom)) in enumerate(zip(panels, pairs, strict=True)):
             runs = [[e for e in history if e["stage"] == stage] for history in histories[method].values()]
-            top.set_title(wrapped(f"{method}: {stage}", PANEL), color=colour[method], fontweight="bold")
+            top.set_title(wrapped(f"{method}: {stage}", AXES), color=colour[method], fontweight="bold")
             _curves(top, runs, lambda e: e["monitor"].get("map"), colour[method])
             _curves(bottom, runs, lambda e: e["loss"], colour[method])
             _curves(bottom, runs, lambda e: e["monitor"].get("loss"), colour[method], dashed=True)
@@ -46,13 +47,16 @@ def learning_curves(histories: Mapping[str, Mapping[int, History]]) -> Picture:
                 bottom.set_ylabel("loss")
             bottom.set_xlabel("epoch")
             bottom.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+            if len(epochs := {entry["epoch"] for run in runs for entry in run}) == 1:
+                bottom.set_xticks(list(epochs))
         _share_heights([top for top, _ in pairs])
         _legend_of_losses(figure)
     caption = (
         "Thin lines are seeds, thick lines their mean. Losses of different stages are different functions: "
         "compare their course, not their height."
     )
-    alt = f"Learning curves of {', '.join(histories)}: validation mAP and loss against epoch for each stage."
+    drawn = dict.fromkeys(method for method, _ in panels)
+    alt = f"Learning curves of {', '.join(drawn)}: validation mAP and loss against epoch for each stage."
     return Picture(figure, "Learning curves", caption, alt)
 
 

@@ -71,12 +71,13 @@ def _pictures(
         for m, each in embeddings.items()
     }
     positives = labels.label_counts().int().tolist()
-    curves = {method: runs for method, runs in histories.items() if any(runs.values())}
-    pictures = [plots.learning_curves(curves)] if curves else []
-    pictures += [
-        plots.label_bars(results, names, positives),
-        embedding_plots.embedding_maps({m: each[0] for m, each in embeddings.items()}, labels, names),
-    ]
+    pictures = []
+    if any(any(runs.values()) for runs in histories.values()):
+        pictures.append(plots.learning_curves(histories))
+    if any(positives):
+        pictures.append(plots.label_bars(results, names, positives))
+    first = {method: each[0] for method, each in embeddings.items()}
+    pictures.append(embedding_plots.embedding_maps(first, labels, names))
     if len(next(iter(heat.values())).classes) > 1:
         pictures.append(embedding_plots.heat_maps(heat, names, temperature))
     return pictures
