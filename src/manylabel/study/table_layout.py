@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from manylabel.study.tables import Table
 
 GAP = 2
+INDENT = 2
 PROSE = 24  # columns from which on a text goes over several lines
 LEAST_PROSE = 20
 MOST_TABLES = 3
@@ -91,7 +92,7 @@ def layout(table: Table, width: int) -> Group:
         bands = list(_bands(stacked, n, width))
         if len(bands) <= MOST_TABLES:
             return _tables(table, bands, width)
-    return _row_by_row(table, columns)
+    return _row_by_row(table, columns, width)
 
 
 def _columns(table: Table) -> list[Column]:
@@ -167,29 +168,33 @@ def _shrunk(columns: Sequence[Column], width: int) -> list[int]:
     return widths
 
 
-def _row_by_row(table: Table, columns: Sequence[Column]) -> Group:
-    """Every row under its names, a line a value."""
-    shown: list[RenderableType] = _title(table)
+def _row_by_row(table: Table, columns: Sequence[Column], width: int) -> Group:
+    """Every row under its names, a line a value; where that is too wide too, a value below its heading."""
+    shown = _title(table)
+    others = [column for column in columns if not column.is_name]
+    headings = max((cell_len(column.heading) for column in others), default=0)
+    room = width - INDENT - headings - GAP
     for i in range(len(table.rows)):
-        shown.append(
-            Text("\n" + " ".join(c.cells[i] for c in columns if c.is_name), style="bold", overflow="fold")
-        )
-        values = [column for column in columns if not column.is_name and column.cells[i]]
-        if len(table.headings) - table.names == 1:
-            shown += [
-                Padding(_cell(column.cells[i], column.best[i]), (0, 0, 0, 2), expand=False)
-                for column in values
-            ]
-        elif values:
-            shown.append(Padding(_values(values, i), (0, 0, 0, 2), expand=False))
+        names = " ".join(column.cells[i] for column in columns if column.is_name)
+        shown.append(Text(f"\n{names}", style="bold", overflow="fold"))
+        for column in others:
+            value = _cell(column.cells[i], column.best[i])
+            if len(others) == 1:
+                shown.append(_indented(value, INDENT))
+            elif room >= min(LEAST_PROSE, column.width):
+                shown.append(_beside(column.heading, value, headings, room))
+            else:
+                shown += [_indented(Text(column.heading), INDENT), _indented(value, 2 * INDENT)]
     return Group(*shown)
 
 
-def _values(columns: Sequence[Column], row: int) -> RichTable:
-    grid = RichTable.grid(padding=(0, GAP, 0, 0))
-    grid.add_column(overflow="fold")
-    widest = max(cell_len(column.cells[row]) for column in columns)
-    grid.add_column(overflow="fold", min_width=min(widest, PROSE))
-    for column in columns:
-        grid.add_row(Text(column.heading), _cell(column.cells[row], column.best[row]))
-    return grid
+def _indented(text: Text, by: int) -> Padding:
+    return Padding(text, (0, 0, 0, by), expand=False)
+
+
+def _beside(heading: str, value: Text, headings: int, room: int) -> Padding:
+    grid = RichTable.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+    grid.add_column(width=headings)
+    grid.add_column(max_width=room, overflow="fold")
+    grid.add_row(Text(heading), value)
+    return Padding(grid, (0, 0, 0, INDENT), expand=False)
