@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         warnings.showwarning = _show_warning
         accept_any_text()
         try:
-            words = None if arguments is None else list(arguments)
+            words = list(sys.argv[1:] if arguments is None else arguments)
+            _check_encoding(words)
             code = app(words, prog_name="manylabel", standalone_mode=False)
         except ManyLabelError as error:
             _stop(str(error))
@@ -78,6 +79,14 @@ def _top(
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     if issubclass(category, UserWarning):
         say(f"warning: {message}", err=True)
+
+
+def _check_encoding(words: Sequence[str]) -> None:
+    """Refuse words that no record and no page could hold."""
+    for word in words:
+        if any("\ud800" <= character <= "\udfff" for character in word):
+            hint = "Rename the file, or set a locale of UTF-8."
+            raise ManyLabelError("manylabel", "arguments in the encoding of the system", repr(word), hint)
 
 
 def _stop_at(error: Any) -> NoReturn:

@@ -52,7 +52,7 @@ def data_get(
     if entry is not None and not (data_dir and (data_dir / name).is_dir()):
         download(entry, data_dir or cache_folder())
     dataset = data.load(name, data_dir)
-    say(f"{dataset.name}: {len(dataset.train)} training and {len(dataset.test)} test rows")
+    say(f"{dataset.name}: {len(dataset.train)} training and {count(len(dataset.test), 'test row')}")
     say(dataset.source)
 
 

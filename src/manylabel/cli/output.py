@@ -10,6 +10,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
@@ -32,9 +33,14 @@ def say(text: str, err: bool = False) -> None:
     typer.echo(printable(text, keep="\n\t"), err=err)
 
 
+def say_path(what: str, path: Path) -> None:
+    """Print where something is, on one line."""
+    say(printable(f"{what}: {path}"))
+
+
 def show_report(written: Report) -> None:
     print_table(written.table)
-    say(f"report: {written.path}")
+    say_path("report", written.path)
     say(written.verdict)
 
 

@@ -19,7 +19,15 @@ from manylabel.cli.options import (
     Settings,
     Threads,
 )
-from manylabel.cli.output import make_console, print_rows, print_table, report_failures, say, show_report
+from manylabel.cli.output import (
+    make_console,
+    print_rows,
+    print_table,
+    report_failures,
+    say,
+    say_path,
+    show_report,
+)
 from manylabel.errors import ManyLabelError
 
 if TYPE_CHECKING:
@@ -112,7 +120,7 @@ SpaceFile = Annotated[
 RaisedMetric = Annotated[
     str,
     typer.Option(
-        "--metric", help="What to raise on the rows held out; of several with commas between, their mean."
+        "--metric", help="Metric to maximise on the rows held out, or several, comma-separated: their mean."
     ),
 ]
 SearchProtocol = Annotated[
@@ -293,8 +301,9 @@ def _tune(search: Search) -> None:
         raise typer.Exit(130) from None
     found = tune_report.write(search, study)
     print_table(found.table)
-    for line in (found.sentence, f"recipe: {found.recipe}", f"picture: {found.picture}"):
-        say(line)
+    say(found.sentence)
+    say_path("recipe", found.recipe)
+    say_path("picture", found.picture)
     say(f"Compare it with the recipe as it was on the test rows:\n  {found.command}")
 
 
@@ -315,6 +324,6 @@ def _reproduce(request: Request) -> None:
             print_table(table)
         for sentence in section.sentences:
             say(f"{sentence}\n")
-    say(f"page: {page.path}")
+    say_path("page", page.path)
     if failed:
         report_failures(failed)

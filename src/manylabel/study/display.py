@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from manylabel.metrics import DISPLAY_NAMES
-from manylabel.printable import count
+from manylabel.printable import count, printable
 from manylabel.study.one_run import RunKey
 from manylabel.study.processes import Advanced, Event, Failed, Finished, Loaded
 from manylabel.study.records import DataCard
@@ -138,7 +138,7 @@ class Display:
             f"{card.name}: {rows} ({card.features}), {sizes}",
             *(f"note: {remark}" for remark in card.remarks),
         ):
-            self.console.print(line, highlight=False, soft_wrap=True, markup=False)
+            self.console.print(printable(line), highlight=False, soft_wrap=True, markup=False)
 
     def _outcome(self, event: Finished | Failed) -> str:
         from rich.markup import escape

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -54,7 +56,8 @@ def write(out: Path, protocol: str | None = None, temperature: float = 1.0) -> R
         hint = f"Finish them with: {record.command}"
         raise ManyLabelError(str(out), "a study with finished runs", "none", hint)
     results = Results(runs, protocol)
-    table, sentence = results_table(results, record.title), verdict(results, record.title)
+    title = printable(record.title)
+    table, sentence = results_table(results, title), verdict(results, title)
     page = _page(record, results, table, sentence, _pictures(folder, record, results, temperature))
     write_atomic(folder.report_file, page.encode())
     return Report(folder.report_file, table, sentence)
@@ -94,8 +97,10 @@ def _page(record: StudyRecord, results: Results, table: Table, sentence: str, pi
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
     )
+    environment.filters["tojson_text"] = partial(json.dumps, ensure_ascii=False)
     return environment.from_string(source).render(
         record=record,
+        compared=results.methods,
         card=record.card,
         runs=results.runs,
         protocol=results.protocol,
