@@ -30,7 +30,7 @@ IN_ASCII = {"±": "+-", "…": "...", "≥": ">=", "≤": "<="}
 
 def say(text: str, err: bool = False) -> None:
     """Print a text, line by line as it is; what a terminal would obey is shown instead."""
-    typer.echo(printable(text, keep="\n\t"), err=err)
+    print(printable(text, keep="\n\t"), file=sys.stderr if err else sys.stdout, flush=True)
 
 
 def say_path(what: str, path: Path) -> None:
