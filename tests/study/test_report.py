@@ -14,7 +14,7 @@ from tests.study.test_statistics import results
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
-from manylabel.study import Report, StudyFolder, embedding_plots, plots, write_report
+from manylabel.study import Report, StudyFolder, drawing, embedding_plots, plots, write_report
 from manylabel.study.heat_map import class_heat_map
 
 
@@ -118,9 +118,9 @@ def test_a_study_without_finished_runs_has_no_report(study: StudyFolder, tmp_pat
 
 
 def test_a_method_has_one_colour_in_all_pictures() -> None:
-    chosen = plots.colours(["bce", "mulsupcon", "zlpr"])
+    chosen = drawing.colours(["bce", "mulsupcon", "zlpr"])
     assert len(set(chosen.values())) == 3
-    assert plots.colours(["bce", "mulsupcon"])["mulsupcon"] == chosen["mulsupcon"]
+    assert drawing.colours(["bce", "mulsupcon"])["mulsupcon"] == chosen["mulsupcon"]
 
 
 def test_label_bars_choose_among_many_labels_and_name_their_support() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from manylabel.study.records import RunRecord
-from manylabel.study.statistics import Difference, Results, Summary, WinTieLoss, per_label, verdict
+from manylabel.study.statistics import Difference, Results, Summary, WinTieLoss, lead, per_label, verdict
 
 
 def results(protocol: str = "tuned", **scores: list[tuple[float, float]]) -> Results:
@@ -109,7 +110,63 @@ def test_verdict_of_one_seed_admits_that_the_spread_is_unknown() -> None:
 def test_verdict_of_equal_methods_is_a_tie() -> None:
     equal = [(0.5, 0.4), (0.6, 0.5)]
     sentence = verdict(results(a=equal, b=equal), "digits")
-    assert sentence == "On digits, a and b tied on mAP (0.550) and a and b tied on macro-F1 (0.450)."
+    assert sentence == "On digits, a and b tied on mAP (0.550) and on macro-F1 (0.450)."
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "by"),
+    [
+        (0.5, 0.5, 0.0),
+        (0.5004, 0.4996, 0.0),  # look alike
+        (0.5006, 0.5004, 0.0),  # 0.501 and 0.500, but 0.0002 apart
+        (0.5, 0.4994, 0.0006),
+        (0.4994, 0.5, -0.0006),
+        (0.501, 0.5, 0.001),
+    ],
+)
+def test_a_lead_is_none_where_three_decimals_show_none(ours: float, theirs: float, by: float) -> None:
+    assert lead(ours, theirs) == pytest.approx(by, abs=1e-9)
+    assert (lead(ours, theirs) == 0) == (by == 0)
+    assert WinTieLoss.of([ours], [theirs]).ties == Difference.of([ours], [theirs]).ties == (by == 0)
+    sentence = verdict(results(a=[(ours, 0.1)], b=[(theirs, 0.3)]), "digits")
+    assert ("tied on mAP" in sentence) == (by == 0)
+    assert "by 0.000" not in sentence
+
+
+def test_no_verdict_claims_what_it_does_not_show() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        ours, theirs = 0.5 + rng.normal(size=(2, 2, 2)) * 10.0 ** -rng.integers(2, 6)
+        sentence = verdict(results(a=[tuple(x) for x in ours], b=[tuple(x) for x in theirs]), "digits")
+        for by, first, second in re.findall(r"by (\S+).*?\((\S+) against ([\d.]+),", sentence):
+            assert by != "0.000"
+            assert float(first) > float(second)
+
+
+def test_a_verdict_names_all_that_tie_and_repeats_no_one() -> None:
+    shown = results(a=[(0.5, 0.3)], b=[(0.4996, 0.5)], c=[(0.5004, 0.2)])
+    assert verdict(shown, "digits") == (
+        "On digits, a, b and c tied on mAP (0.500) and b won on macro-F1 by 0.200 over a (0.500 against 0.300, one "
+        "seed, so the spread is unknown)."
+    )
+    shown = results(a=[(0.5, 0.3)], b=[(0.5, 0.2)])
+    assert " and a won on macro-F1 by 0.100 over b" in verdict(shown, "digits")
+
+
+def test_a_verdict_weighs_by_what_is_shown() -> None:
+    sentence = verdict(results(a=[(0.5, 0.4), (0.52, 0.4)], b=[(0.496, 0.4), (0.4957, 0.4)]), "digits")
+    assert "by 0.014 over b (0.510 against 0.496, as large as the spread of 0.014 over 2 seeds)" in sentence
+
+
+def test_metrics_that_are_not_defined_win_nothing() -> None:
+    none: list[tuple[float, float]] = [(None, 0.4)]  # type: ignore[list-item]
+    assert "mAP is not defined and b won on macro-F1" in verdict(results(a=none, b=[(None, 0.5)]), "digits")
+    shown = results(a=none, b=[(0.2, 0.3)])
+    assert "mAP is defined for b alone (0.200)" in verdict(shown, "digits")
+    assert shown.ranking("map") == ["b", "a"]
+    assert shown.difference("b", "a", "map") is None
+    assert str(shown.summary("a", "map")) == "n/a"
+    assert "a reached mAP n/a and macro-F1 0.400 over 1 seed" in verdict(results(a=none), "digits")
 
 
 def test_verdict_of_one_method_claims_no_win() -> None:

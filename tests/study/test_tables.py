@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from rich.console import Console
 from tests.study.test_statistics import results
 
@@ -9,7 +10,15 @@ from manylabel import methods
 from manylabel.methods.recipe import Expected
 from manylabel.study.records import StudyFolder
 from manylabel.study.statistics import Results
-from manylabel.study.tables import Cell, Table, comparison_table, expectation, results_table, signed
+from manylabel.study.tables import (
+    Cell,
+    Table,
+    comparison_table,
+    expectation,
+    in_markdown,
+    results_table,
+    signed,
+)
 
 SCORES = {"bce": [(0.5, 0.4), (0.6, 0.4)], "mulsupcon": [(0.7, 0.3), (0.8, 0.3)]}
 
@@ -75,8 +84,8 @@ def test_differences_count_won_tied_and_lost_seeds() -> None:
     table = comparison_table(results(**SCORES))
     assert table is not None
     assert [[cell.text for cell in row] for row in table.rows] == [
-        ["mulsupcon over bce", "mAP", "+0.200", "+0.200 to +0.200", "2 / 0 / 0"],
-        ["mulsupcon over bce", "macro-F1", "-0.100", "-0.100 to -0.100", "0 / 0 / 2"],
+        ["mulsupcon minus bce", "mAP", "+0.200", "+0.200 to +0.200", "2 / 0 / 0"],
+        ["mulsupcon minus bce", "macro-F1", "-0.100", "-0.100 to -0.100", "0 / 0 / 2"],
     ]
     assert comparison_table(results(bce=[(0.5, 0.4)])) is None
 
@@ -102,6 +111,39 @@ def test_a_table_in_markdown_marks_the_best_and_aligns_numbers() -> None:
         "| --- | --- | ---: |",
         "| a\\|b | x | **0.5** |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("mulsupcon[pretrain.temperature=0.2]", "mulsupcon[pretrain.temperature=0.2]"),
+        ("my_data", "my_data"),
+        ("_x_", "\\_x\\_"),
+        ("<b>*a* `c` $5|", "\\<b>\\*a\\* \\`c\\` \\$5\\|"),
+        ("a\nb", "a\\\\nb"),
+    ],
+)
+def test_names_mean_nothing_to_markdown(text: str, shown: str) -> None:
+    assert in_markdown(text).replace("\\\\n", "\\\\n") == shown
+    assert Table("", (text,), ((Cell(text, best=True),),)).markdown().splitlines() == [
+        f"| {in_markdown(text)} |",
+        "| --- |",
+        f"| **{in_markdown(text)}** |",
+    ]
+
+
+def test_what_is_not_defined_is_neither_best_nor_a_number() -> None:
+    none: list[tuple[float, float]] = [(None, 0.4)]  # type: ignore[list-item]
+    table = results_table(results(a=none, b=none), "digits")
+    assert [(cell.text, cell.best) for cell in (row[1] for row in table.rows)] == [("n/a", False)] * 2
+    table = results_table(results(a=none, b=[(0.1, 0.4)]), "digits")
+    assert [row[1].best for row in table.rows] == [False, True]
+    assert signed(float("nan")) == "n/a"
+
+
+def test_means_that_look_alike_are_both_best() -> None:
+    table = results_table(results(a=[(0.5004, 0.4)], b=[(0.4996, 0.3)]), "digits")
+    assert [row[1].best for row in table.rows] == [True, True]
 
 
 def test_differences_have_a_sign_but_no_negative_zero() -> None:

@@ -8,23 +8,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
 
 from manylabel.benchmarking.losses import Row
 
 HEADINGS = ("case", "threads", "what", "measured", "goal", "met", "of which")
-
-
-def show(rows: Iterable[Row], console: Console) -> None:
-    """Print rows as they are measured."""
-    console.print(machine(), highlight=False)
-    table = Table(*HEADINGS)
-    with Live(table, console=console, auto_refresh=False) as live:
-        for row in rows:
-            table.add_row(*cells(row), style="" if row.met else "yellow")
-            live.refresh()
 
 
 def markdown(rows: Iterable[Row]) -> Iterator[str]:

@@ -14,7 +14,12 @@ import typer
 
 from manylabel import __version__
 from manylabel.cli import bench, lookup, studies
+from manylabel.cli.output import accept_any_text, say
 from manylabel.errors import ManyLabelError
+
+UsageError: type[Exception] = typer.BadParameter.__mro__[
+    1
+]  # click's, or the copy of it that typer brings along
 
 app = typer.Typer(
     name="manylabel",
@@ -38,19 +43,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; input that cannot be used ends with a message and exit code 2."""
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
+        accept_any_text()
         try:
-            app(None if arguments is None else list(arguments), prog_name="manylabel")
+            words = list(sys.argv[1:] if arguments is None else arguments)
+            _check_encoding(words)
+            code = app(words, prog_name="manylabel", standalone_mode=False)
         except ManyLabelError as error:
             _stop(str(error))
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             hint = "Check that the place exists, can be read and written, and has room."
             _stop(f"{where}{error.strerror or error}. {hint}")
+        except UsageError as error:
+            _stop_at(error)
+        except typer.Abort:
+            code = 1
+    sys.exit(code)
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"manylabel {__version__}")
+        say(f"manylabel {__version__}")
         raise typer.Exit
 
 
@@ -65,9 +78,26 @@ def _top(
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     if issubclass(category, UserWarning):
-        typer.echo(f"warning: {message}", err=True)
+        say(f"warning: {message}", err=True)
+
+
+def _check_encoding(words: Sequence[str]) -> None:
+    """Refuse words that no record and no page could hold."""
+    for word in words:
+        if any("\ud800" <= character <= "\udfff" for character in word):
+            hint = "Rename the file, or set a locale of UTF-8."
+            raise ManyLabelError("manylabel", "arguments in the encoding of the system", repr(word), hint)
+
+
+def _stop_at(error: Any) -> NoReturn:
+    """Say which word of a command line cannot be used; a command without its words has shown its help by now."""
+    if type(error).__name__ != "NoArgsIsHelpError":
+        command = error.ctx.command_path if error.ctx else "manylabel"
+        message = error.format_message().replace("Value error, ", "").replace("Input should be", "expected")
+        say(f"error: {message.removesuffix('.')}. See: {command} --help", err=True)
+    sys.exit(error.exit_code)
 
 
 def _stop(message: str) -> NoReturn:
-    typer.echo(f"error: {message}", err=True)
+    say(f"error: {message}", err=True)
     sys.exit(2)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from manylabel.cli.option_values import threads as thread_counts
-from manylabel.cli.output import make_console
+from manylabel.cli.output import make_console, say
+
+if TYPE_CHECKING:
+    from manylabel.benchmarking.losses import Row
 
 bench_app = typer.Typer(no_args_is_help=True, help="Benchmarks: what the losses cost on this machine.")
 
@@ -19,7 +23,7 @@ def bench_losses(
         typer.Argument(help="Cases by name; all of them take some minutes.", show_default="all"),
     ] = None,
     threads: Annotated[
-        str, typer.Option("--threads", help="Numbers of threads to measure with, comma between.")
+        str, typer.Option("--threads", help="Numbers of threads to measure with, comma-separated.")
     ] = "1",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
 ) -> None:
@@ -32,6 +36,24 @@ def bench_losses(
     rows = losses.rows(cases or (), thread_counts(threads))
     if markdown:
         for line in table.markdown(rows):
-            typer.echo(line)
+            say(line)
     else:
-        table.show(rows, make_console())
+        _show(rows)
+
+
+def _show(rows: Iterable[Row]) -> None:
+    """Print rows as they are measured."""
+    from rich.live import Live
+
+    from manylabel.benchmarking import table
+    from manylabel.study.tables import Cell, Table
+
+    say(table.machine())
+    console = make_console()
+    shown: list[tuple[Cell, ...]] = []
+    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+        for row in rows:
+            shown.append(tuple(Cell(text, not row.met) for text in table.cells(row)))
+            live.update(
+                Table("", table.HEADINGS, tuple(shown), numbers=False).rich(console.width), refresh=True
+            )

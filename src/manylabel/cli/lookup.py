@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
 import typer
 
 from manylabel.cli.options import DataDir
-from manylabel.cli.output import make_console, print_rows
+from manylabel.cli.output import print_rows, say
+from manylabel.printable import count
 
 data_app = typer.Typer(no_args_is_help=True, help="Data sets: list them, fetch them, look into them.")
 methods_app = typer.Typer(no_args_is_help=True, help="Methods: list them, see their recipes.")
@@ -50,8 +52,8 @@ def data_get(
     if entry is not None and not (data_dir and (data_dir / name).is_dir()):
         download(entry, data_dir or cache_folder())
     dataset = data.load(name, data_dir)
-    typer.echo(f"{dataset.name}: {len(dataset.train)} training and {len(dataset.test)} test rows")
-    typer.echo(dataset.source)
+    say(f"{dataset.name}: {len(dataset.train)} training and {count(len(dataset.test), 'test row')}")
+    say(dataset.source)
 
 
 @data_app.command("describe")
@@ -60,12 +62,24 @@ def data_describe(
 ) -> None:
     """A data set in numbers: rows, labels, how frequent they are, split, source, licence."""
     from manylabel import data
-    from manylabel.study.records import flattened
 
-    facts = flattened(data.describe(data.load(name, data_dir)))
-    remarks = facts.pop("remarks")
-    rows = [(fact, str(value)) for fact, value in facts.items()] + [("remark", text) for text in remarks]
-    print_rows(("fact", "value"), rows)
+    print_rows(("fact", "value"), list(_facts(data.describe(data.load(name, data_dir)))))
+
+
+def _facts(described: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Name and value of each fact, in words."""
+    for name, value in described.items():
+        fact = name.replace("_", " ")
+        if name in ("most_frequent", "least_frequent"):
+            yield from (
+                (f"{fact} label", f"{label}: {count(n, 'training row')}") for label, n in value.items()
+            )
+        elif isinstance(value, Mapping):
+            yield from ((f"{fact}: {part.replace('_', ' ')}", str(number)) for part, number in value.items())
+        elif isinstance(value, list):
+            yield from ((fact.removesuffix("s"), text) for text in value)
+        else:
+            yield fact, "n/a" if value is None else str(value)
 
 
 @methods_app.command("list")
@@ -83,15 +97,12 @@ def methods_describe(
     name: Annotated[str, typer.Argument(help="A method of [cyan]manylabel methods list[/].")],
 ) -> None:
     """The recipe of a method: every setting that --set can replace, and the scores to expect."""
-    from rich.markup import escape
-
     from manylabel import methods
     from manylabel.study.records import flattened
     from manylabel.study.tables import expectation
 
     recipe = methods.get(name).recipe
-    console = make_console()
-    console.print(f"[bold]{name}[/]  {escape(recipe.about)}\n{escape(recipe.source)}", highlight=False)
+    say(f"{recipe.name}: {recipe.about}\n{recipe.source}\n")
     texts = {"name", "family", "about", "source", "expected", "vectors", "images"}
     own = flattened(recipe.model_dump(mode="json", exclude=texts))
     print_rows(("setting", "value"), [(key, json.dumps(value)) for key, value in own.items()])
@@ -101,6 +112,6 @@ def methods_describe(
             rows = [(key, json.dumps(value)) for key, value in settings.items()]
             print_rows((f"setting for {kind}", "value"), rows)
         else:
-            console.print(f"It is not defined for {kind}.", highlight=False)
+            say(f"It is not defined for {kind}.")
     for expected in recipe.expected:
-        console.print(expectation(expected), highlight=False)
+        say(f"Expect on {expectation(expected)}.")

@@ -10,10 +10,10 @@ from manylabel.errors import ManyLabelError
 
 
 def threads(text: str) -> tuple[int, ...]:
-    """Numbers of threads, comma between."""
+    """Numbers of threads, comma-separated."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise ManyLabelError("--threads", "numbers above 0 with commas between", repr(text))
+        raise ManyLabelError("--threads", "numbers above 0, comma-separated", repr(text))
     return tuple(map(int, parts))
 
 
@@ -25,7 +25,7 @@ def seeds(text: str) -> tuple[int, ...]:
         given = []
     if not given or min(given) < 0 or given == [0]:
         hint = "Give a number of seeds such as 3, or the seeds themselves such as 0,7."
-        raise ManyLabelError("--seeds", "a number above 0, or seeds with commas between", repr(text), hint)
+        raise ManyLabelError("--seeds", "a number above 0, or comma-separated seeds", repr(text), hint)
     listed = "," in text
     return tuple(dict.fromkeys(given)) if listed else tuple(range(given[0]))
 
@@ -55,19 +55,19 @@ def methods(text: str) -> tuple[str, ...]:
 
 
 def names(option: str, text: str) -> tuple[str, ...]:
-    """At least one name, comma between."""
+    """At least one name, comma-separated."""
     found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not found:
-        raise ManyLabelError(option, "names with commas between", repr(text))
+        raise ManyLabelError(option, "names, comma-separated", repr(text))
     return found
 
 
 def numbers(option: str, text: str) -> tuple[float, ...]:
-    """Numbers in ascending order, comma between."""
+    """Comma-separated numbers, in ascending order."""
     try:
         found = {float(part) for part in names(option, text)}
     except ValueError:
         found = {math.nan}
     if not all(map(math.isfinite, found)):
-        raise ManyLabelError(option, "numbers with commas between", repr(text))
+        raise ManyLabelError(option, "numbers, comma-separated", repr(text))
     return tuple(sorted(found))

@@ -33,7 +33,7 @@ Methods = Annotated[
     typer.Option(
         "--methods",
         "-m",
-        help="Methods to compare, comma between: names (see [cyan]manylabel methods list[/]), recipe files "
+        help="Methods to compare, comma-separated: names (see [cyan]manylabel methods list[/]), recipe files "
         "(.toml), or scikit-learn classifiers by import path (sklearn.svm.LinearSVC). Brackets hold settings that "
         "differ: 'mulsupcon\\[pretrain.temperature=0.2]'.",
     ),

@@ -1,24 +1,47 @@
-"""What commands print: tables, the result of a study, and the runs that failed."""
+"""What commands print: tables, the result of a study, and the runs that failed.
+
+All goes through :func:`say` or a console of :func:`make_console`: names from outside cannot command the terminal.
+"""
 
 from __future__ import annotations
 
+import codecs
+import io
+import os
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
+
+from manylabel.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from manylabel.study.processes import Failed
     from manylabel.study.report import Report
+    from manylabel.study.tables import Table
+
+WIDE = 160  # columns where nobody's window limits it
+IN_ASCII = {"±": "+-", "…": "...", "≥": ">=", "≤": "<="}
+
+
+def say(text: str, err: bool = False) -> None:
+    """Print a text, line by line as it is; what a terminal would obey is shown instead."""
+    print(printable(text, keep="\n\t"), file=sys.stderr if err else sys.stdout, flush=True)
+
+
+def say_path(what: str, path: Path) -> None:
+    """Print where something is, on one line."""
+    say(printable(f"{what}: {path}"))
 
 
 def show_report(written: Report) -> None:
-    console = make_console()
-    console.print(written.table.rich(console.width))
-    console.print(f"report: {written.path}", highlight=False, soft_wrap=True, markup=False)
-    console.print(written.verdict, highlight=False, soft_wrap=True, markup=False)
+    print_table(written.table)
+    say_path("report", written.path)
+    say(written.verdict)
 
 
 def report_failures(failed: Sequence[Failed]) -> NoReturn:
@@ -27,21 +50,53 @@ def report_failures(failed: Sequence[Failed]) -> NoReturn:
     for failure in failed:
         by_message.setdefault(failure.message, []).append(str(failure.key))
     for message, keys in by_message.items():
-        typer.echo(f"failed: {', '.join(keys)}\n  {message}", err=True)
+        say(f"failed: {', '.join(keys)}\n  {message}", err=True)
     raise typer.Exit(2 if all(failure.by_input for failure in failed) else 1)
 
 
 def make_console(stderr: bool = False) -> Console:
-    """A console; wide where nobody's window limits it."""
-    from rich.console import Console
+    """A console as wide as the window, or as COLUMNS says; wide where there is neither."""
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.segment import Segment
 
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=160)
+    class ShowingConsole(Console):
+        """Shows control characters of what it prints, progress bars too, but not those that it makes itself."""
+
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> RenderResult:  # type: ignore[override]
+            for segment in super().render(renderable, options):
+                text, style, control = segment
+                yield segment if control else Segment(printable(text, keep="\n"), style)
+
+    console = ShowingConsole(stderr=stderr)
+    wanted = os.environ.get("COLUMNS", "")
+    if console.is_terminal or (wanted.isdecimal() and int(wanted) > 0):
+        return console
+    return ShowingConsole(stderr=stderr, width=WIDE)
+
+
+def print_table(table: Table) -> None:
+    console = make_console()
+    console.print(table.rich(console.width))
 
 
 def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from manylabel.study.tables import Cell, Table
 
     cells = tuple(tuple(Cell(text) for text in row) for row in rows)
-    console = make_console()
-    console.print(Table("", tuple(headings), cells, numbers=False).rich(console.width))
+    print_table(Table("", tuple(headings), cells, numbers=False))
+
+
+def accept_any_text() -> None:
+    """Let streams of a narrow encoding take every text: signs of ours in ASCII, the rest as escapes."""
+    codecs.register_error("manylabel", _in_ascii)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="manylabel")
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    character = error.object[error.start]
+    shown = IN_ASCII.get(character) or character.encode("ascii", "backslashreplace").decode()
+    return shown, error.start + 1

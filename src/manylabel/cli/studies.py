@@ -19,7 +19,15 @@ from manylabel.cli.options import (
     Settings,
     Threads,
 )
-from manylabel.cli.output import make_console, print_rows, report_failures, show_report
+from manylabel.cli.output import (
+    make_console,
+    print_rows,
+    print_table,
+    report_failures,
+    say,
+    say_path,
+    show_report,
+)
 from manylabel.errors import ManyLabelError
 
 if TYPE_CHECKING:
@@ -67,6 +75,7 @@ def run(
     Ends with a table, the path of the report, and one sentence that says which method won and by how much.
     Ctrl-C is safe: the same command goes on where it stopped.
     """
+    from manylabel.study.folder_names import name_of_data
     from manylabel.study.plan import Plan
 
     names = option_values.methods(methods)
@@ -74,7 +83,7 @@ def run(
         data=data,
         methods=names,
         seeds=option_values.seeds(seeds),
-        out=out or Path("runs") / Path(data).stem,
+        out=out or Path("runs") / name_of_data(data),
         settings=option_values.settings(settings or [], names),
         protocol=protocol.value,
         jobs=jobs,
@@ -111,7 +120,7 @@ SpaceFile = Annotated[
 RaisedMetric = Annotated[
     str,
     typer.Option(
-        "--metric", help="What to raise on the rows held out; of several with commas between, their mean."
+        "--metric", help="Metric to maximise on the rows held out, or several, comma-separated: their mean."
     ),
 ]
 SearchProtocol = Annotated[
@@ -262,10 +271,10 @@ def reproduce(
 
 
 def _run(plan: Plan) -> None:
-    from manylabel.study import execution, plots, report
+    from manylabel.study import drawing, execution, report
     from manylabel.study.display import Display
 
-    plots.require_matplotlib()
+    drawing.require_matplotlib()
     try:
         with Display(make_console(stderr=True), plan.weights, plan.protocol) as display:
             failed = execution.run(plan, display)
@@ -274,7 +283,7 @@ def _run(plan: Plan) -> None:
                 written = report.write(plan.out, plan.protocol)
             show_report(written)
     except KeyboardInterrupt:
-        typer.echo(f"\nStopped. Go on where it stopped with:\n  {plan.command}", err=True)
+        say(f"\nStopped. Go on where it stopped with:\n  {plan.command}", err=True)
         raise typer.Exit(130) from None
     if failed:
         report_failures(failed)
@@ -282,37 +291,39 @@ def _run(plan: Plan) -> None:
 
 def _tune(search: Search) -> None:
     from manylabel.study import tune, tune_report
-    from manylabel.study.plots import require_matplotlib
+    from manylabel.study.drawing import require_matplotlib
 
     require_matplotlib()
     try:
-        study = tune.run(search, lambda line: typer.echo(line, err=True))
+        study = tune.run(search, lambda line: say(line, err=True))
     except KeyboardInterrupt:
-        typer.echo(f"\nStopped. Go on where it stopped with:\n  {search.command}", err=True)
+        say(f"\nStopped. Go on where it stopped with:\n  {search.command}", err=True)
         raise typer.Exit(130) from None
-    found, console = tune_report.write(search, study), make_console()
-    console.print(found.table.rich(console.width))
-    for line in (found.sentence, f"recipe: {found.recipe}", f"picture: {found.picture}", found.command):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    found = tune_report.write(search, study)
+    print_table(found.table)
+    say(found.sentence)
+    say_path("recipe", found.recipe)
+    say_path("picture", found.picture)
+    say(f"Compare it with the recipe as it was on the test rows:\n  {found.command}")
 
 
 def _reproduce(request: Request) -> None:
-    from manylabel.study import plots, reproduction
+    from manylabel.study import drawing, reproduction
 
-    plots.require_matplotlib()
+    drawing.require_matplotlib()
     try:
         failed = reproduction.carry_out(request, make_console(stderr=True))
     except KeyboardInterrupt:
-        typer.echo(f"\nStopped. Go on where it stopped with:\n  {request.command}", err=True)
+        say(f"\nStopped. Go on where it stopped with:\n  {request.command}", err=True)
         raise typer.Exit(130) from None
     if failed and request.findings.is_empty:
         report_failures(failed)
-    page, console = reproduction.write(request), make_console()
+    page = reproduction.write(request)
     for section in page.sections:
         for table in section.tables:
-            console.print(table.rich(console.width))
+            print_table(table)
         for sentence in section.sentences:
-            console.print(f"{sentence}\n", highlight=False, soft_wrap=True, markup=False)
-    console.print(f"page: {page.path}", highlight=False, soft_wrap=True, markup=False)
+            say(f"{sentence}\n")
+    say_path("page", page.path)
     if failed:
         report_failures(failed)

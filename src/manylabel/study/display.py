@@ -10,9 +10,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from manylabel.metrics import DISPLAY_NAMES
+from manylabel.printable import count, printable
 from manylabel.study.one_run import RunKey
 from manylabel.study.processes import Advanced, Event, Failed, Finished, Loaded
 from manylabel.study.records import DataCard
+from manylabel.study.statistics import defined, score
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -131,12 +133,12 @@ class Display:
     def _show_data(self, card: DataCard) -> None:
         rows = f"{card.rows['train']} training and {card.rows['test']} test rows"
         n_runs = len(self.overview.weights)
-        sizes = f"{len(card.label_names)} labels; {n_runs} run{'s' * (n_runs != 1)}"
+        sizes = f"{count(len(card.label_names), 'label')}; {count(n_runs, 'run')}"
         for line in (
             f"{card.name}: {rows} ({card.features}), {sizes}",
             *(f"note: {remark}" for remark in card.remarks),
         ):
-            self.console.print(line, highlight=False, soft_wrap=True, markup=False)
+            self.console.print(printable(line), highlight=False, soft_wrap=True, markup=False)
 
     def _outcome(self, event: Finished | Failed) -> str:
         from rich.markup import escape
@@ -144,7 +146,7 @@ class Display:
         if isinstance(event, Failed):
             return f"[red]failed[/]  {escape(str(event.key))}: {escape(event.message)}"
         values = event.record.evaluations[self.protocol]["values"]
-        scores = ", ".join(f"{DISPLAY_NAMES[m]} {values[m]:.3f}" for m in ("map", "macro_f1"))
+        scores = ", ".join(f"{DISPLAY_NAMES[m]} {score(defined(values[m]))}" for m in ("map", "macro_f1"))
         when = "by an earlier call" if event.earlier else f"in {clock(event.record.seconds)}"
         return f"[green]done[/]    {escape(str(event.key))} {when}: {scores}"
 

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manylabel.labels import LabelMatrix
+from manylabel.study.drawing import PALETTE, Picture, colours, legend, new_figure, short, styled, wrapped
 from manylabel.study.heat_map import HeatMap, only_label
 from manylabel.study.one_run import computing_on
-from manylabel.study.plots import MOST_LABELS, PALETTE, Picture, colours, new_figure, short, styled
+from manylabel.study.plots import MOST_LABELS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,10 +64,12 @@ class Groups:
         sets = labels.groups()[0].numpy()
         kept = _most_frequent(sets, len(PALETTE))
         titles = [_set_name(labels, int(np.flatnonzero(sets == g)[0]), names) for g in kept]
-        note = (
-            f"Only {share:.1%} of them carry a single label, so the {len(kept)} most frequent label sets are "
-            "coloured; the others are grey."
+        shown = (
+            f"the {len(kept)} most frequent label sets are"
+            if len(kept) > 1
+            else "the most frequent label set is"
         )
+        note = f"Only {share:.1%} of them carry a single label, so {shown} coloured; the others are grey."
         return cls(_places(sets, kept), titles, "other label sets", note)
 
 
@@ -81,9 +84,7 @@ def embedding_maps(embeddings: Mapping[str, Embedding], labels: LabelMatrix, nam
         for axis, embedding in zip(axes, embeddings.values(), strict=True):
             _scatter(axis, _flat(embedding[rows]), groups)
         handles = axes[0].collections
-        figure.legend(
-            handles, texts, loc="outside lower center", ncols=columns, handletextpad=0.2, columnspacing=1.0
-        )
+        legend(figure, handles, texts, "lower center", columns, handletextpad=0.2, columnspacing=1.0)
     caption = (
         f"{len(rows)} test rows, the same for every method, laid out by t-SNE: near neighbours mean "
         f"something, distances between clouds do not. {groups.note}"
@@ -126,7 +127,7 @@ def _grid(
     figure = new_figure(width * columns + 0.4, height * bands + more)
     axes = list(figure.subplots(bands, columns, squeeze=False).flat)
     for axis, method, title in zip(axes, methods, titles or list(methods), strict=False):
-        axis.set_title(title, color=colours(list(methods))[method], fontweight="bold")
+        axis.set_title(wrapped(title, width), color=colours(list(methods))[method], fontweight="bold")
         axis.spines[:].set_visible(False)
     for axis in axes[len(methods) :]:
         axis.remove()
@@ -180,5 +181,5 @@ def _set_name(labels: LabelMatrix, row: int, names: Sequence[str]) -> str:
 
 
 def _listed(labels: Sequence[int], names: Sequence[str], most: int = 12) -> str:
-    text = ", ".join(names[c] for c in labels[:most])
+    text = ", ".join(short(names[c], 60) for c in labels[:most])
     return text if len(labels) <= most else f"{text} and {len(labels) - most} more"

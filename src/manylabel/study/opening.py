@@ -9,6 +9,7 @@ from pathlib import Path
 from manylabel import methods
 from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
+from manylabel.study.folder_names import check_folder_names
 from manylabel.study.one_run import Task
 from manylabel.study.plan import Plan
 from manylabel.study.records import DataCard, RunRecord, StudyRecord, versions
@@ -63,6 +64,7 @@ def _difference(found: RunRecord, asked: RunRecord) -> str:
 
 def open_folder(plan: Plan, dataset: DataSet, card: DataCard) -> None:
     """Make the folder and its study.json, after a probe that it can be written and has room."""
+    check_folder_names("--methods", plan.names)
     made = missing_folders(plan.out)
     folder = plan.folder
     record = StudyRecord(

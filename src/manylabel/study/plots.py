@@ -1,19 +1,14 @@
-"""Pictures of a report: how they look, learning curves, F1 per label."""
+"""Pictures of a report: learning curves, F1 per label."""
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manylabel.errors import missing_extra
+from manylabel.study.drawing import INK, Picture, colours, legend, new_figure, short, styled, wrapped
 from manylabel.study.statistics import Results, per_label
 
 if TYPE_CHECKING:
@@ -22,65 +17,9 @@ if TYPE_CHECKING:
 
 History: TypeAlias = "Sequence[Mapping[str, Any]]"
 
-# Okabe and Ito's palette: told apart by colour-blind readers
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#882255", "#000000")
-INK, FAINT = "#222222", "#E4E4E4"
 MOST_LABELS = 40
 MOST_COLUMNS = 4
-
-STYLE: Any = {
-    "font.size": 9.0,
-    "font.family": "DejaVu Sans",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#888888",
-    "axes.labelcolor": INK,
-    "axes.titlesize": 9.5,
-    "axes.titlelocation": "left",
-    "text.color": INK,
-    "xtick.color": "#555555",
-    "ytick.color": "#555555",
-    "legend.frameon": False,
-    "grid.color": FAINT,
-    "figure.dpi": 130.0,
-    "svg.hashsalt": "manylabel",  # the same study gives the same file
-}
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture and what it shows, in words."""
-
-    figure: Figure
-    title: str
-    caption: str
-    alt: str
-
-    def save(self, path: Path) -> None:
-        """Write it in the format of the ending, png or svg."""
-        metadata = {"Date": None} if path.suffix == ".svg" else {}
-        with styled():
-            self.figure.savefig(path, metadata=metadata)
-
-    def data_uri(self) -> str:
-        """The picture as an SVG that a page can hold."""
-        buffer = io.BytesIO()
-        with styled():
-            self.figure.savefig(buffer, format="svg", metadata={"Date": None})
-        return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def require_matplotlib() -> None:
-    """Raise a ManyLabelError that says how to install it where it is missing."""
-    from importlib.util import find_spec
-
-    if find_spec("matplotlib") is None:
-        raise missing_extra("the report", "matplotlib", "track")
-
-
-def colours(methods: Sequence[str]) -> dict[str, str]:
-    """One colour per method, the same in every picture."""
-    return {method: PALETTE[i % len(PALETTE)] for i, method in enumerate(methods)}
+PANEL, AXES = 2.7, 2.1  # inches
 
 
 def learning_curves(histories: Mapping[str, Mapping[int, History]]) -> Picture:
@@ -89,6 +28,7 @@ def learning_curves(histories: Mapping[str, Mapping[int, History]]) -> Picture:
     Parameters
     ----------
     histories : method -> seed -> entries of history.jsonl
+        Without entries for methods that have no epochs; they keep their colours for the other pictures.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -98,7 +38,7 @@ def learning_curves(histories: Mapping[str, Mapping[int, History]]) -> Picture:
         figure, pairs = _panels(len(panels))
         for i, ((method, stage), (top, bottom)) in enumerate(zip(panels, pairs, strict=True)):
             runs = [[e for e in history if e["stage"] == stage] for history in histories[method].values()]
-            top.set_title(f"{method}: {stage}", color=colour[method], fontweight="bold")
+            top.set_title(wrapped(f"{method}: {stage}", AXES), color=colour[method], fontweight="bold")
             _curves(top, runs, lambda e: e["monitor"].get("map"), colour[method])
             _curves(bottom, runs, lambda e: e["loss"], colour[method])
             _curves(bottom, runs, lambda e: e["monitor"].get("loss"), colour[method], dashed=True)
@@ -107,13 +47,16 @@ def learning_curves(histories: Mapping[str, Mapping[int, History]]) -> Picture:
                 bottom.set_ylabel("loss")
             bottom.set_xlabel("epoch")
             bottom.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+            if len(epochs := {entry["epoch"] for run in runs for entry in run}) == 1:
+                bottom.set_xticks(list(epochs))
         _share_heights([top for top, _ in pairs])
         _legend_of_losses(figure)
     caption = (
         "Thin lines are seeds, thick lines their mean. Losses of different stages are different functions: "
         "compare their course, not their height."
     )
-    alt = f"Learning curves of {', '.join(histories)}: validation mAP and loss against epoch for each stage."
+    drawn = dict.fromkeys(method for method, _ in panels)
+    alt = f"Learning curves of {', '.join(drawn)}: validation mAP and loss against epoch for each stage."
     return Picture(figure, "Learning curves", caption, alt)
 
 
@@ -126,9 +69,11 @@ def label_bars(results: Results, names: Sequence[str], positives: Sequence[int])
         figure = new_figure(7.0, 1.1 + 0.13 * len(shown) * (1 + len(results.methods)))
         axes = figure.subplots()
         places = np.arange(len(shown))
+        handles = []
         for i, (method, (mean, spread)) in enumerate(values.items()):
             y = places + (i - (len(values) - 1) / 2) * height
-            axes.barh(y, mean[shown], height * 0.92, color=colour[method], label=method)
+            bars = axes.barh(y, mean[shown], height * 0.92, color=colour[method])
+            handles.append(bars)
             axes.errorbar(
                 mean[shown],
                 y,
@@ -146,7 +91,7 @@ def label_bars(results: Results, names: Sequence[str], positives: Sequence[int])
         axes.grid(axis="x")
         axes.set_axisbelow(True)
         axes.tick_params(axis="y", length=0)
-        figure.legend(loc="outside upper center", ncols=len(values))
+        legend(figure, handles, results.methods, "upper center")
     chosen = (
         "" if len(shown) == len(names) else f" {len(shown)} of {len(names)} labels, evenly chosen by support."
     )
@@ -158,25 +103,11 @@ def label_bars(results: Results, names: Sequence[str], positives: Sequence[int])
     return Picture(figure, "F1 per label", caption, alt)
 
 
-@contextmanager
-def styled() -> Iterator[None]:
-    import matplotlib
-
-    with matplotlib.rc_context(STYLE):
-        yield
-
-
-def new_figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
 def _panels(n: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
     """Pairs of axes, one above the other, in bands of a few columns."""
     columns = min(n, MOST_COLUMNS)
     bands = -(-n // columns)
-    figure = new_figure(max(3.2, 2.7 * columns), 0.4 + 4.2 * bands)
+    figure = new_figure(max(3.2, PANEL * columns), 0.4 + 4.2 * bands)
     axes = figure.subplots(2 * bands, columns, squeeze=False)
     pairs = [(axes[2 * band, c], axes[2 * band + 1, c]) for band in range(bands) for c in range(columns)]
     for top, bottom in pairs:
@@ -218,7 +149,7 @@ def _legend_of_losses(figure: Figure) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], color=INK, linestyle=s) for s in ("-", "--")]
-    figure.legend(handles, ["training loss", "validation loss"], loc="outside lower center", ncols=2)
+    legend(figure, handles, ["training loss", "validation loss"], "lower center")
 
 
 def _shown_labels(mean: NDArray[np.float64], positives: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -227,7 +158,3 @@ def _shown_labels(mean: NDArray[np.float64], positives: NDArray[np.int64]) -> ND
     if len(by_support) > MOST_LABELS:
         by_support = by_support[np.linspace(0, len(by_support) - 1, MOST_LABELS).round().astype(int)]
     return by_support[np.argsort(-mean[by_support], kind="stable")]
-
-
-def short(name: str, most: int = 28) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"

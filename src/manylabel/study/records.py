@@ -67,7 +67,7 @@ class Record(BaseModel):
     def write(self, path: Path) -> None:
         """Write the record in one step: readers see the old file or the new one."""
         text = json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False)
-        write_atomic(path, text.encode())
+        write_atomic(path, text.encode(errors="replace"))  # a name may hold half of a surrogate pair
 
 
 class DataCard(BaseModel):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from manylabel.errors import ManyLabelError
+from manylabel.printable import printable
 from manylabel.study import embedding_plots, plots
+from manylabel.study.drawing import Picture, require_matplotlib
 from manylabel.study.heat_map import class_heat_map, mean_heat_map
 from manylabel.study.one_run import PROTOCOLS
-from manylabel.study.plots import Picture
 from manylabel.study.records import RunRecord, StudyFolder, StudyRecord, flattened, write_atomic
 from manylabel.study.statistics import Results, verdict
 from manylabel.study.tables import MEANING, Table, comparison_table, results_table
@@ -43,7 +46,7 @@ def write(out: Path, protocol: str | None = None, temperature: float = 1.0) -> R
     ManyLabelError
         If the folder is not that of a study, or none of its runs is finished.
     """
-    plots.require_matplotlib()
+    require_matplotlib()
     folder = StudyFolder(out)
     record, runs = folder.record(), folder.finished_runs()
     protocol = protocol or record.protocol
@@ -53,7 +56,8 @@ def write(out: Path, protocol: str | None = None, temperature: float = 1.0) -> R
         hint = f"Finish them with: {record.command}"
         raise ManyLabelError(str(out), "a study with finished runs", "none", hint)
     results = Results(runs, protocol)
-    table, sentence = results_table(results, record.title), verdict(results, record.title)
+    title = printable(record.title)
+    table, sentence = results_table(results, title), verdict(results, title)
     page = _page(record, results, table, sentence, _pictures(folder, record, results, temperature))
     write_atomic(folder.report_file, page.encode())
     return Report(folder.report_file, table, sentence)
@@ -70,12 +74,13 @@ def _pictures(
         for m, each in embeddings.items()
     }
     positives = labels.label_counts().int().tolist()
-    curves = {method: runs for method, runs in histories.items() if any(runs.values())}
-    pictures = [plots.learning_curves(curves)] if curves else []
-    pictures += [
-        plots.label_bars(results, names, positives),
-        embedding_plots.embedding_maps({m: each[0] for m, each in embeddings.items()}, labels, names),
-    ]
+    pictures = []
+    if any(any(runs.values()) for runs in histories.values()):
+        pictures.append(plots.learning_curves(histories))
+    if any(positives):
+        pictures.append(plots.label_bars(results, names, positives))
+    first = {method: each[0] for method, each in embeddings.items()}
+    pictures.append(embedding_plots.embedding_maps(first, labels, names))
     if len(next(iter(heat.values())).classes) > 1:
         pictures.append(embedding_plots.heat_maps(heat, names, temperature))
     return pictures
@@ -90,10 +95,12 @@ def _page(record: StudyRecord, results: Results, table: Table, sentence: str, pi
 
     source = resources.files("manylabel.study").joinpath("report.html.jinja").read_text(encoding="utf-8")
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
     )
+    environment.filters["tojson_text"] = partial(json.dumps, ensure_ascii=False)
     return environment.from_string(source).render(
         record=record,
+        compared=results.methods,
         card=record.card,
         runs=results.runs,
         protocol=results.protocol,
@@ -107,6 +114,13 @@ def _page(record: StudyRecord, results: Results, table: Table, sentence: str, pi
         without_positives=_without_positives(record, results),
         missing=_missing(record, results),
     )
+
+
+def _shown(value: Any) -> Any:
+    """A value of the page without what a reader would not see; what the page itself wrote stays."""
+    from markupsafe import Markup
+
+    return printable(value, keep="\n") if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _recipes(record: StudyRecord, results: Results) -> dict[str, dict[str, Any]]:

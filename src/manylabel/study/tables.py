@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from manylabel.metrics import DISPLAY_NAMES
+from manylabel.printable import count, printable
 from manylabel.study.display import clock
-from manylabel.study.statistics import HIGHER_IS_BETTER_BY, Difference, Results, Summary
+from manylabel.study.statistics import Difference, Results, Summary, lead
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
+    from rich.console import Group
 
     from manylabel.methods.recipe import Expected
 
@@ -42,50 +44,36 @@ class Table:
     numbers: bool = True
     names: int = 1
 
-    def rich(self, width: int) -> RichTable:
-        """For a terminal of so many columns; where it is narrow, spreads go below their means."""
-        from rich import box
-        from rich.table import Table as RichTable
-        from rich.text import Text
+    def rich(self, width: int) -> Group:
+        """For a terminal of so many columns; see :mod:`manylabel.study.table_layout`."""
+        from manylabel.study.table_layout import layout
 
-        stacked = self.numbers and self._width() > width
-        table = RichTable(
-            title=Text(self.title, style="table.title") if self.title else None,
-            title_justify="left",
-            box=box.SIMPLE_HEAD,
-            pad_edge=False,
-            padding=(0, 0) if stacked else (0, 1, 0, 0),
-        )
-        for i, heading in enumerate(self.headings):
-            number = self.numbers and i >= self.names
-            text = heading.replace(" ", "\n") if number else heading
-            table.add_column(
-                Text(text), justify="right" if number else "left", no_wrap=i < self.names or number
-            )
-        for row in self.rows:
-            texts = [cell.text.replace(" ± ", " ±\n") if stacked else cell.text for cell in row]
-            styles = ["bold" if cell.best else "" for cell in row]
-            table.add_row(*map(Text, texts, styles))
-        return table
+        return layout(self, width)
 
     def markdown(self) -> str:
         """For a README; the best cells are bold."""
         rule = ["---:" if self.numbers and i >= self.names else "---" for i in range(len(self.headings))]
-        bold = [[f"**{cell.text}**" if cell.best else cell.text for cell in row] for row in self.rows]
-        lines = [[text.replace("|", "\\|") for text in row] for row in ([*self.headings], rule, *bold)]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        headings = [in_markdown(text) for text in self.headings]
+        rows = [
+            [f"**{text}**" if best else text for text, best in map(_in_markdown, row)] for row in self.rows
+        ]
+        return "\n".join(f"| {' | '.join(line)} |" for line in (headings, rule, *rows))
 
-    def _width(self) -> int:
-        """Columns of a terminal that the table needs where no cell is broken."""
-        columns = zip(self.headings, *([cell.text for cell in row] for row in self.rows), strict=True)
-        return sum(2 + max(map(len, (*texts[0].split(), *texts[1:])), default=0) for texts in columns)
+
+def in_markdown(text: str) -> str:
+    """A text of one line whose characters mean nothing to Markdown."""
+    return re.sub(r"[\\|<*`$]|(?<!\w)_|_(?!\w)", r"\\\g<0>", printable(text))
+
+
+def _in_markdown(cell: Cell) -> tuple[str, bool]:
+    return in_markdown(cell.text), cell.best
 
 
 def results_table(results: Results, data: str) -> Table:
     """Mean ± spread of every metric, and training time, per method."""
     headings = ("method", *(heading(metric, results.protocol) for metric in results.metrics), "training time")
     seeds = sorted({run.seed for run in results.runs})
-    title = f"{data}, {len(seeds)} seed{'s' * (len(seeds) != 1)}, {results.protocol} protocol"
+    title = f"{data}, {count(len(seeds), 'seed')}, {results.protocol} protocol"
     rows = tuple(_row(results, method) for method in results.methods)
     return Table(title, headings, rows)
 
@@ -101,7 +89,7 @@ def comparison_table(results: Results) -> Table | None:
             difference = results.difference(best, other, metric)
             if difference is not None:
                 rows.append(
-                    _difference_row(f"{best} over {other}", heading(metric, results.protocol), difference)
+                    _difference_row(f"{best} minus {other}", heading(metric, results.protocol), difference)
                 )
     return Table(
         "Differences, seed by seed",
@@ -116,17 +104,17 @@ def heading(metric: str, protocol: str) -> str:
     return f"{DISPLAY_NAMES[metric]} (oracle)" if oracle else DISPLAY_NAMES[metric]
 
 
-def signed(difference: float) -> str:
-    """A difference in three decimals; one that rounds to 0 is +0.000."""
-    return f"{round(difference, 3) + 0.0:+.3f}"
+def signed(difference: float, decimals: int = 3) -> str:
+    """A difference in so many decimals; one that rounds to 0 is +0.000, one that is not defined n/a."""
+    return "n/a" if math.isnan(difference) else f"{round(difference, decimals) + 0.0:+.{decimals}f}"
 
 
 def _row(results: Results, method: str) -> tuple[Cell, ...]:
     cells = [Cell(method)]
     for metric in results.metrics:
         summary = results.summary(method, metric)
-        highest = max(results.summary(other, metric).mean for other in results.methods)
-        best = len(results.methods) > 1 and summary.mean >= highest - HIGHER_IS_BETTER_BY
+        highest = results.summary(results.ranking(metric)[0], metric).mean
+        best = len(results.methods) > 1 and lead(summary.mean, highest) == 0 and not math.isnan(highest)
         cells.append(Cell(str(summary), best))
     return (*cells, Cell(_time(results.seconds(method))))
 

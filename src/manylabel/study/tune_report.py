@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,17 @@ import numpy as np
 
 from manylabel import methods
 from manylabel.errors import ManyLabelError
-from manylabel.study.plots import FAINT, INK, PALETTE, new_figure, require_matplotlib, short, styled
+from manylabel.printable import count, printable
+from manylabel.study.drawing import (
+    FAINT,
+    INK,
+    PALETTE,
+    new_figure,
+    require_matplotlib,
+    short,
+    styled,
+    wrapped,
+)
 from manylabel.study.records import write_atomic
 from manylabel.study.search import Search
 from manylabel.study.search_space import Choice
@@ -29,6 +40,7 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 COLUMNS = 4
+PANEL = 2.6  # inches
 FEWEST_FOR_IMPORTANCE = 10
 
 
@@ -70,13 +82,22 @@ def write(search: Search, study: optuna.Study) -> Found:
     recipe, picture = search.out / "best.toml", search.out / "search.png"
     write_atomic(recipe, _recipe_text(search, best, len(trials)).encode())
     write_atomic(picture, _picture(search, study, trials))
-    over = "" if first is None else f", against {first.value:.4f} of the recipe as it was"
-    sentence = (
-        f"Best of {len(trials)} trials: {search.objective} {best.value:.4f} in trial {best.number}{over}."
-    )
+    reached = f"{search.objective} {best.value:.4f} in trial {best.number}"
+    sentence = f"Best of {count(len(trials), 'trial')}: {reached}{_beside_the_recipe(best, first)}."
     asked = ["manylabel", "run", search.data[0], "--methods", f"{recipe},{search.method}"]
     asked += [] if search.data_dir is None else ["--data-dir", str(search.data_dir)]
     return Found(best_table(search, trials), sentence, recipe, picture, shlex.join(asked))
+
+
+def _beside_the_recipe(best: Any, first: Any) -> str:
+    """How the best trial compares with the recipe as it was; no better where four decimals show no difference."""
+    if first is None:
+        return ""
+    if first.number == best.number:
+        return ", which is the recipe as it was"
+    if f"{first.value:.4f}" == f"{best.value:.4f}":
+        return ", no better than the recipe as it was"
+    return f", against {first.value:.4f} of the recipe as it was"
 
 
 def best_table(search: Search, trials: Sequence[Any]) -> Table:
@@ -116,18 +137,18 @@ def _recipe_text(search: Search, best: Any, n_trials: int) -> str:
     settings = {**search.settings, **settings_of(search, best)}
     recipe = methods.get(search.method, **settings).recipe
     table = recipe.model_dump(mode="json", exclude={"name", "expected"}, exclude_none=True)
-    sets = ", ".join(dict.fromkeys(problem.data for problem in search.problems))
+    sets = ", ".join(dict.fromkeys(printable(problem.data) for problem in search.problems))
     table["about"] = (
         f"{methods.short_name(search.method)} with settings found on rows of the training part of {sets}: "
-        f"{search.objective} {best.value:.4f} on development rows, the best of {n_trials} trials."
+        f"{search.objective} {best.value:.4f} on development rows, the best of {count(n_trials, 'trial')}."
     )
-    return f"# Found by: {search.command}\n" + toml(table)
+    return f"# Found by: {printable(search.command)}\n" + toml(table)
 
 
 def toml(table: Mapping[str, Any], prefix: str = "") -> str:
     """A nested table of numbers, texts, lists and tables as TOML."""
     plain = {name: value for name, value in table.items() if not isinstance(value, dict)}
-    text = "".join(f"{_key(name)} = {json.dumps(value)}\n" for name, value in plain.items())
+    text = "".join(f"{_key(name)} = {_value(value)}\n" for name, value in plain.items())
     for name, value in table.items():
         if isinstance(value, dict):
             place = f"{prefix}{_key(name)}"
@@ -136,7 +157,16 @@ def toml(table: Mapping[str, Any], prefix: str = "") -> str:
 
 
 def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _value(name)
+
+
+def _value(value: Any) -> str:
+    """As JSON, but for what TOML writes in another way: infinity, and signs beyond 16 bits."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _picture(search: Search, study: optuna.Study, trials: Sequence[Any]) -> bytes:
@@ -145,7 +175,7 @@ def _picture(search: Search, study: optuna.Study, trials: Sequence[Any]) -> byte
     names = sorted(search.choices, key=lambda name: -weights.get(name, 0.0))
     bands = -(-len(names) // COLUMNS)
     with styled():
-        figure = new_figure(2.6 * COLUMNS, 2.6 + 2.3 * bands)
+        figure = new_figure(PANEL * COLUMNS, 2.6 + 2.3 * bands)
         grid = figure.add_gridspec(1 + bands, COLUMNS, height_ratios=[1.2, *[1.0] * bands])
         _history(figure.add_subplot(grid[0, :]), search, trials)
         for i, name in enumerate(names):
@@ -166,10 +196,8 @@ def _history(axes: Axes, search: Search, trials: Sequence[Any]) -> None:
     axes.plot(numbers, best, color=PALETTE[0], linewidth=1.8, drawstyle="steps-post", label="best so far")
     for trial in filter(_is_recipe, trials):
         axes.axhline(trial.value, color=INK, linewidth=0.8, linestyle="--", label="the recipe as it was")
-    axes.set_title(
-        f"{methods.short_name(search.method)} on {', '.join(search.data)}, development rows",
-        fontweight="bold",
-    )
+    title = f"{methods.short_name(search.method)} on {', '.join(search.data)}, development rows"
+    axes.set_title(wrapped(title, 0.5 * COLUMNS * PANEL), fontweight="bold")
     axes.set_xlabel("trial")
     axes.set_ylabel(fill(search.objective, 24))
     axes.grid(axis="y", color=FAINT)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import re
+import math
+from collections.abc import Sequence
 
 from manylabel.metrics import DISPLAY_NAMES
+from manylabel.printable import count
 from manylabel.study.curves import Pair, paired_dots
+from manylabel.study.folder_names import file_name
 from manylabel.study.reproduction.definition import Point, Section
 from manylabel.study.reproduction.findings import Findings
-from manylabel.study.statistics import WinTieLoss
+from manylabel.study.statistics import WinTieLoss, lead
 from manylabel.study.tables import Cell, Table, heading, signed
 
 METRICS = ("macro_f1", "map")
@@ -19,14 +22,18 @@ FEWEST_SETS = 6  # with fewer, no signed-rank test can reach a p-value below 0.0
 def contests(found: Findings) -> list[Section]:
     """A section per method, each against the first."""
     baseline, *challengers = found.reproduction.points
-    return [_contest(found, baseline, challenger) for challenger in challengers]
+    sections: list[Section] = []
+    for challenger in challengers:
+        taken = [name for section in sections for name in section.pictures]
+        sections.append(_contest(found, baseline, challenger, taken))
+    return sections
 
 
-def _contest(found: Findings, baseline: Point, challenger: Point) -> Section:
+def _contest(found: Findings, baseline: Point, challenger: Point, taken: Sequence[str]) -> Section:
     pairs = {metric: _pairs(found, baseline, challenger, metric) for metric in METRICS}
     sentences = [_sentence(baseline, challenger, metric, pairs[metric]) for metric in METRICS]
     title = found.heading(f"{challenger.line} against {baseline.line}, {PROTOCOL} protocol")
-    name = re.sub(r"[^\w.]+", "-", f"{challenger.line} against {baseline.line}")
+    name = file_name(f"{challenger.line} against {baseline.line}", taken)
     picture = paired_dots(
         {DISPLAY_NAMES[metric]: of for metric, of in pairs.items()}, (challenger.line, baseline.line), title
     )
@@ -35,11 +42,11 @@ def _contest(found: Findings, baseline: Point, challenger: Point) -> Section:
 
 
 def _pairs(found: Findings, baseline: Point, challenger: Point, metric: str) -> dict[str, Pair]:
-    """Data set -> both summaries, where both have runs."""
+    """Data set -> both summaries, where both have runs and the metric is defined."""
     pairs = {}
     for data in found.sets:
         ours, theirs = (found.summary(data, point, metric, PROTOCOL) for point in (challenger, baseline))
-        if ours is not None and theirs is not None:
+        if ours is not None and theirs is not None and not math.isnan(ours.mean + theirs.mean):
             pairs[data] = (ours, theirs)
     return pairs
 
@@ -49,25 +56,25 @@ def _sentence(baseline: Point, challenger: Point, metric: str, pairs: dict[str, 
         return f"{DISPLAY_NAMES[metric]}: no data set has runs of both methods yet."
     result = WinTieLoss.of([o.mean for o, _ in pairs.values()], [t.mean for _, t in pairs.values()])
     few = " (too few sets for any significance)" if len(pairs) < FEWEST_SETS else ""
+    counts = f"{result.wins} won, {result.ties} tied, {result.losses} lost"
     return (
-        f"{DISPLAY_NAMES[metric]}: {challenger.line} against {baseline.line} over {len(pairs)} data sets: "
-        f"{result.wins} won, {result.ties} tied, {result.losses} lost; mean difference {result.mean:+.4f}; two-sided "
-        f"Wilcoxon signed-rank p = {result.p_value:.3g}{few}."
+        f"{DISPLAY_NAMES[metric]}: {challenger.line} against {baseline.line} over {count(len(pairs), 'data set')}: "
+        f"{counts}; mean difference {signed(result.mean, 4)}; two-sided Wilcoxon signed-rank "
+        f"p = {result.p_value:.3g}{few}."
     )
 
 
 def _table(title: str, baseline: Point, challenger: Point, pairs: dict[str, dict[str, Pair]]) -> Table:
     rows = []
-    for data in pairs[METRICS[0]]:
+    for data in dict.fromkeys(data for of in pairs.values() for data in of):
         cells = [Cell(data)]
         for metric in METRICS:
+            if data not in pairs[metric]:
+                cells += [Cell("n/a")] * 3
+                continue
             ours, theirs = pairs[metric][data]
-            by = ours.mean - theirs.mean
-            cells += [
-                Cell(str(theirs), round(by, 3) < 0),
-                Cell(str(ours), round(by, 3) > 0),
-                Cell(signed(by)),
-            ]
+            by = lead(ours.mean, theirs.mean)
+            cells += [Cell(str(theirs), by < 0), Cell(str(ours), by > 0), Cell(signed(by))]
         rows.append(tuple(cells))
     headings = ["set"]
     for metric in METRICS:

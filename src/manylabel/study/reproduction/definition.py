@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from manylabel.study.plots import Picture
+from manylabel.study.drawing import Picture
 from manylabel.study.tables import Table
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from manylabel.metrics import DISPLAY_NAMES
 from manylabel.study.reproduction import published
 from manylabel.study.reproduction.definition import Section, Show
 from manylabel.study.reproduction.findings import Findings
-from manylabel.study.statistics import Summary
+from manylabel.study.statistics import Summary, lead
 from manylabel.study.tables import Cell, Table, signed
 from manylabel.study.variants import Variant
 
@@ -47,7 +47,7 @@ class Entry:
     @property
     def difference(self) -> float:
         assert self.published is not None
-        return self.ours.mean - self.published
+        return lead(self.ours.mean, self.published)
 
     @property
     def is_within(self) -> bool:
@@ -135,7 +135,7 @@ def _highest(found: Findings, entries: list[Entry], figures: published.Figures, 
 
 def _compared(ours: Mapping[str, float], theirs: Mapping[str, float]) -> tuple[Cell, ...]:
     highest, our_highest = (max(values, key=lambda name: values[name]) for values in (theirs, ours))
-    by = ours[our_highest] - theirs[highest]
+    by = lead(ours[our_highest], theirs[highest])
     cells = (
         Cell(f"{theirs[highest]:.3f} ({highest})"),
         Cell(f"{ours[our_highest]:.3f} ({our_highest})", round(by, 3) >= 0),
@@ -144,5 +144,5 @@ def _compared(ours: Mapping[str, float], theirs: Mapping[str, float]) -> tuple[C
     best = ours.get("best")
     if best is None:
         return (*cells, Cell("-"), Cell(""))
-    by = best - theirs[highest]
+    by = lead(best, theirs[highest])
     return (*cells, Cell(f"{best:.3f}", round(by, 3) >= 0), Cell(signed(by)))

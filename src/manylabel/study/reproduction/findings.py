@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from manylabel.printable import count
+from manylabel.study.folder_names import name_of_data
 from manylabel.study.records import RunRecord, StudyFolder
 from manylabel.study.reproduction.definition import Point, Reproduction
-from manylabel.study.statistics import Summary
+from manylabel.study.spreadsheet import csv_text
+from manylabel.study.statistics import Summary, defined
 from manylabel.study.variants import Variant
 
 COLUMNS = ("set", "line", "method", "x", "fraction", "seed", "protocol", "metric", "value", "seconds")
@@ -39,7 +40,7 @@ class Findings:
         budget: str = "",
     ) -> None:
         self.reproduction, self.budget = reproduction, budget
-        self.sets, self.seeds = tuple(Path(data).stem for data in sets), tuple(seeds)
+        self.sets, self.seeds = tuple(map(name_of_data, sets)), tuple(seeds)
         self._runs = {
             (data, point): list(_finished(study_folder(folder, data, point.fraction), point.method, seeds))
             for data in self.sets
@@ -51,9 +52,9 @@ class Findings:
         return self._runs[data, point]
 
     def by_seed(self, data: str, point: Point, metric: str, protocol: str) -> dict[int, float]:
-        """Seed -> value of a metric on the test rows."""
+        """Seed -> value of a metric on the test rows; NaN where it is not defined."""
         runs = self.runs(data, point)
-        return {run.seed: run.evaluations[protocol]["values"][metric] for run in runs}
+        return {run.seed: defined(run.evaluations[protocol]["values"][metric]) for run in runs}
 
     def summary(self, data: str, point: Point, metric: str, protocol: str) -> Summary | None:
         """Mean and spread over the seeds that are there; None without any."""
@@ -77,17 +78,12 @@ class Findings:
 
     def heading(self, text: str) -> str:
         """A heading with the number of seeds and the budget."""
-        n = len(self.seeds)
         budget = f", {self.budget}" if self.budget else ""
-        return f"{text}, {n} seed{'s' * (n != 1)}{budget}"
+        return f"{text}, {count(len(self.seeds), 'seed')}{budget}"
 
     def csv(self) -> str:
         """Every value of every run, a line each."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow((*COLUMNS, "budget"))
-        writer.writerows((*row, self.budget) for row in self._rows())
-        return text.getvalue()
+        return csv_text([(*COLUMNS, "budget"), *((*row, self.budget) for row in self._rows())])
 
     def _rows(self) -> Iterator[tuple[object, ...]]:
         for (data, point), runs in self._runs.items():
@@ -100,7 +96,7 @@ class Findings:
 
 def study_folder(folder: Path, data: str, fraction: float) -> StudyFolder:
     """Where the runs on a data set, or on a share of it, are kept."""
-    name = Path(data).stem
+    name = name_of_data(data)
     return StudyFolder(folder / (name if fraction == 1 else f"{name}-{100 * fraction:g}-percent"))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from manylabel.study.reproduction import published
 from manylabel.study.reproduction.definition import Point, Section, Show
 from manylabel.study.reproduction.findings import Findings
+from manylabel.study.statistics import lead
 from manylabel.study.tables import Cell, Table, heading, signed
 
 METRICS = ("map", "hamming_accuracy", "example_f1", "macro_f1", "micro_f1", "precision_at_1")
@@ -44,7 +45,7 @@ def _leads(found: Findings, other: Point, figures: published.Figures) -> Table:
     means = {f"{data}, ours": _means(found, data) for data in found.sets}
     means |= {f"{data}, published": figures[data] for data in figures}
     rows = [
-        (Cell(name), *(_lead(of[first.line][m] - of[other.line][m]) for m in METRICS))
+        (Cell(name), *(_lead(lead(of[first.line][m], of[other.line][m])) for m in METRICS))
         for name, of in means.items()
         if {first.line, other.line} <= of.keys()
     ]

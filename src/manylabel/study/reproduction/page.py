@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from manylabel.errors import ManyLabelError
+from manylabel.printable import printable
 from manylabel.study.display import clock
 from manylabel.study.records import versions, write_atomic
 from manylabel.study.reproduction import published
 from manylabel.study.reproduction.definition import Section
 from manylabel.study.reproduction.execution import Request
 from manylabel.study.reproduction.findings import Findings
-from manylabel.study.tables import MEANING, Cell, Table
+from manylabel.study.tables import MEANING, Cell, Table, in_markdown
 
 
 @dataclass(frozen=True)
@@ -55,22 +57,23 @@ def _lines(request: Request, found: Findings, sections: tuple[Section, ...]) -> 
     if found.budget:
         yield f"**Trained with {found.budget}: not the figures of the full reproduction.**\n"
     if found.missing:
-        yield f"**{found.missing} runs are not finished and not part of this page.**\n"
+        runs = "1 run is" if found.missing == 1 else f"{found.missing} runs are"
+        yield f"**{runs} not finished and not part of this page: the command below goes on with what is missing.**\n"
     for section in sections:
-        yield f"## {section.title}\n"
-        yield from (f"{sentence}\n" for sentence in section.sentences)
+        yield f"## {in_markdown(section.title)}\n"
+        yield from (f"{in_markdown(sentence)}\n" for sentence in section.sentences)
         for name, picture in section.pictures.items():
-            yield f"![{picture.alt}]({name}.svg)\n"
-            yield f"{picture.caption}\n"
+            yield f"![{in_markdown(picture.alt)}]({quote(name)}.svg)\n"
+            yield f"{in_markdown(picture.caption)}\n"
         for table in section.tables:
-            yield f"**{table.title}**\n"
+            yield f"**{in_markdown(table.title)}**\n"
             yield f"{table.markdown()}\n"
     yield "## Protocol\n"
     yield f"{reproduction.protocol}\n"
     yield from (f"- {protocol}: {MEANING[protocol]}." for protocol in ("tuned", "oracle"))
     yield f"\nSeeds: {', '.join(map(str, found.seeds))}. Published figures: {published.source()}\n"
     yield "## Repeat it\n"
-    yield f"```sh\n{request.command}\n```\n"
+    yield f"```sh\n{printable(request.command)}\n```\n"
     yield "Every value of every run is in `values.csv`; `manylabel report` shows each study by itself.\n"
     yield from (f"- {name} {version}" for name, version in versions().items())
 

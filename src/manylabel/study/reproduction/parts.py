@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from manylabel.study.reproduction.definition import Point, Section
 from manylabel.study.reproduction.findings import Findings
-from manylabel.study.statistics import Summary
+from manylabel.study.statistics import Summary, lead
 from manylabel.study.tables import Cell, Table, heading, signed
 
 METRICS = ("example_f1", "micro_f1", "macro_f1", "hamming_accuracy", "map")
@@ -27,8 +27,7 @@ def _table(found: Findings, data: str, protocol: str) -> Table:
     rows = [(Cell(whole.line), *(Cell(str(_reached(found, data, whole, m, protocol))) for m in METRICS))]
     for point in others:
         leads = (
-            _reached(found, data, point, metric, protocol).mean
-            - _reached(found, data, whole, metric, protocol).mean
+            lead(*(_reached(found, data, p, metric, protocol).mean for p in (point, whole)))
             for metric in METRICS
         )
         rows.append((Cell(point.line), *(Cell(signed(by), round(by, 3) > 0) for by in leads)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from manylabel.metrics import DISPLAY_NAMES
 from manylabel.study.curves import Curve, curves
-from manylabel.study.plots import Picture
+from manylabel.study.drawing import Picture
 from manylabel.study.reproduction.definition import Section, Show
 from manylabel.study.reproduction.findings import Findings
 from manylabel.study.tables import Cell, Table, heading

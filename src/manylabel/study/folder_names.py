@@ -1,0 +1,83 @@
+"""Names of folders and files that are made of names from outside: never a path, never another's place."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+from manylabel.errors import ManyLabelError
+from manylabel.printable import printable
+
+MOST_BYTES = 240  # file systems take 255, of which temporary files beside it need some
+TAKEN = {
+    "study.json",
+    "test_labels.npz",
+    "report.html",
+}  # files of a study, beside the folders of its methods
+DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+
+
+def check_folder_names(who: str, names: Iterable[str]) -> None:
+    """Refuse names that cannot each have a folder of their own inside the folder of a study, on any system.
+
+    Parameters
+    ----------
+    who : str
+        The option that they come from.
+    names : iterable of str
+
+    Raises
+    ------
+    ManyLabelError
+        For a name that leads elsewhere, that some file system does not take, that a file of the study has, or that
+        differs from another one in upper and lower case alone.
+    """
+    owners: dict[str, str] = {}
+    for name in names:
+        flaw = _flaw(name)
+        if flaw:
+            raise ManyLabelError(
+                who, "methods whose names can name a folder", f"{name!r}, {flaw}", "Rename it."
+            )
+        other = owners.setdefault(_folded(name), name)
+        if other != name:
+            expected = "methods whose names differ in more than upper and lower case"
+            raise ManyLabelError(who, expected, f"{other!r} and {name!r}", "Rename one of them.")
+
+
+def _flaw(name: str) -> str:
+    """Why a name cannot name a folder; "" if it can."""
+    if not name.strip(". "):
+        return "which has no letter"
+    if set(name) & set("/\\") or printable(name) != name:
+        return "which holds a slash or a character that cannot be seen"
+    if name[0] in ". " or name[-1] in ". ":
+        return "which begins or ends with a dot or a space"
+    if len(name.encode(errors="surrogateescape")) > MOST_BYTES:
+        return f"which takes more than {MOST_BYTES} bytes"
+    if _folded(name) in TAKEN or _folded(name).partition(".")[0] in DEVICES:
+        return "which is the name of a file of a study or of a device"
+    return ""
+
+
+def _folded(name: str) -> str:
+    """The same for names that some file system takes for one."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def name_of_data(data: str) -> str:
+    """What data given by name or path are called in folders: the last part of the path, without its ending."""
+    name = Path(data).stem
+    if not name.strip(". "):  # such as "." and "..", which lead elsewhere
+        name = Path(data).resolve().stem
+    return name if name.strip(". ") else "data"
+
+
+def file_name(text: str, taken: Iterable[str] = ()) -> str:
+    """A text as the name of a file without its ending, unlike all that are taken."""
+    name = re.sub(r"[^\w.]+", "-", text)[:80].strip(".-") or "picture"
+    others = {_folded(other) for other in taken}
+    numbered = (name if n == 1 else f"{name}-{n}" for n in range(1, len(others) + 2))
+    return next(candidate for candidate in numbered if _folded(candidate) not in others)
