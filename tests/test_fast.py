@@ -35,7 +35,10 @@ print(len([w for w in caught if "Numba is installed" in str(w.message)]), versio
 """
 
 
-@pytest.mark.parametrize("how", BROKEN)
+@pytest.mark.parametrize(
+    "how",
+    ["ImportError", *(pytest.param(how, marks=pytest.mark.slow) for how in BROKEN if how != "ImportError")],
+)
 def test_a_broken_numba_is_gone_on_without_after_one_warning(how, tmp_path):
     (tmp_path / "numba").mkdir()
     (tmp_path / "numba" / "__init__.py").write_text(BROKEN[how])

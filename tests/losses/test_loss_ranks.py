@@ -84,6 +84,33 @@ def sharp(shard: slice = slice(None), **settings: object) -> Tensor:
     return loss(z[shard], Y[shard])
 
 
+EMPTY = [
+    (name, way, engine)
+    for name, way in CASES
+    if name != "mulsupcon_inbatch"
+    for engine in ("dense", "streamed")
+]
+
+
+def with_an_empty_rank(
+    name: str, way: str, engine: str, rank: int | None = None, **settings: object
+) -> list[Tensor]:
+    """As :func:`computed` under a learnt temperature, where one rank has all anchors and the other all keys."""
+    tensors, Y, T = inputs(name)
+    if rank == 0:
+        tensors, Y = [tensors[0][:0], *tensors[1:]], Y[:0]
+    if rank == 1:
+        tensors, T = [tensors[0], tensors[1][:0], tensors[2]], T[:0]
+    z, k, P = (t.clone().requires_grad_() for t in tensors)
+    tau = torch.nn.Parameter(torch.tensor(0.2, dtype=torch.float64))
+    base = name.removesuffix("_soft").removesuffix("_alpha")
+    loss = losses.get(base, temperature=tau, engine=engine, **SETTINGS.get(name, {}), **settings)
+    with_prototypes = (P,) if base in ("proto", "msc", "reg", "wrg") else ()
+    value = loss(z, Y, *with_prototypes, *((k, T) if way == "keys" else ()))
+    value.backward()
+    return [value.detach(), tau.grad, torch.zeros_like(P) if P.grad is None else P.grad]
+
+
 def run_rank(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=WORLD)
@@ -92,6 +119,9 @@ def run_rank(rank: int, folder: str) -> None:
         for name, way in CASES
         for variant in VARIANTS
     }
+    for case_of in EMPTY:
+        found = with_an_empty_rank(*case_of, rank, group=dist.group.WORLD)
+        results[f"empty {case_of}"] = found
     results["sharp"] = [sharp(slice(1000) if rank == 0 else slice(1000, None), group=dist.group.WORLD)]
     torch.save(results, Path(folder) / f"rank-{rank}.pt")
     dist.destroy_process_group()
@@ -117,6 +147,16 @@ def test_two_ranks_are_one_process(name, way, variant, ranks):
         torch.testing.assert_close(got, want, rtol=rtol, atol=rtol * float(want.abs().max()))
     mean = (first[4] + second[4]) / WORLD
     torch.testing.assert_close(mean, prototypes, rtol=rtol, atol=rtol * float(prototypes.abs().max()))
+
+
+@pytest.mark.parametrize("case_of", EMPTY, ids=lambda c: "-".join(c))
+def test_a_rank_without_rows_and_a_learnt_temperature(case_of, ranks):
+    value, tau, prototypes = with_an_empty_rank(*case_of)
+    first, second = (results[f"empty {case_of}"] for results in ranks)
+    torch.testing.assert_close(first[0], value)
+    torch.testing.assert_close(second[0], value)
+    torch.testing.assert_close((first[1] + second[1]) / WORLD, tau)
+    torch.testing.assert_close((first[2] + second[2]) / WORLD, prototypes)
 
 
 def test_ranks_agree_on_the_precision(ranks):

@@ -73,7 +73,7 @@ class LabelMatrix(ABC):
             return
         entries = self.entries()
         if entries is not None and entries.dtype != torch.bool and entries.numel():
-            _check_values(entries, binary, who)
+            _check_values(entries.detach(), binary, who)
         self._checked = "binary" if binary else "soft"
 
     @property

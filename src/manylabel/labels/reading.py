@@ -26,9 +26,10 @@ def wrap(Y: Labels, who: str) -> LabelMatrix:
     if isinstance(Y, LabelMatrix):
         return Y
     if isinstance(Y, Tensor):
+        _check_plain(Y, who)
         if Y.layout != torch.strided:
             return _from_sparse_tensor(Y, who)
-        _check_tensor(Y, who)
+        _check_two_axes(tuple(Y.shape), who)
         return DenseLabels(as_tensor(Y, who, "labels"))
     if hasattr(Y, "tocsr"):
         return _from_scipy(Y, who)
@@ -49,7 +50,7 @@ def dense_values(Y: Any, who: str, what: str = "labels") -> Tensor:
         raise ManyLabelError(who, f"{what} as {expected}", error.got, ENCODE) from None
 
 
-def _check_tensor(Y: Tensor, who: str) -> None:
+def _check_plain(Y: Tensor, who: str) -> None:
     if Y.is_nested or Y.is_quantized:
         raise ManyLabelError(
             who, "labels as a plain tensor", "a nested or quantized one", "Pass a dense tensor."
@@ -57,7 +58,6 @@ def _check_tensor(Y: Tensor, who: str) -> None:
     if not torch.compiler.is_compiling() and torch._C._functorch.is_batchedtensor(Y):
         hint = "Let vmap go over the embeddings, and use the labels from outside of the mapped function."
         raise ManyLabelError(who, "labels that vmap does not go over", "labels that it does", hint)
-    _check_two_axes(tuple(Y.shape), who)
 
 
 def _from_scipy(Y: Any, who: str) -> SparseLabels:
