@@ -61,7 +61,10 @@ def test_finished_runs_are_kept_and_new_ones_added(
 
 
 def test_a_run_that_cannot_be_made_does_not_lose_the_others(tiny_data: Path, tmp_path: Path) -> None:
-    settings = {"bce": TINY, "mulsupcon": TINY | TINY_PRETRAINING | {"vectors.encoder.widths": [10**7, 10**7]}}
+    settings = {
+        "bce": TINY,
+        "mulsupcon": TINY | TINY_PRETRAINING | {"vectors.encoder.widths": [10**7, 10**7]},
+    }
     failed = run(plan(tiny_data, tmp_path / "out", seeds=(0,), settings=settings), Told())
     assert [failure.key.method for failure in failed] == ["mulsupcon"]
     assert failed[0].by_input

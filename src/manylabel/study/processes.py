@@ -174,9 +174,7 @@ def _message(error: Exception) -> str:
     if isinstance(error, ManyLabelError) and not isinstance(error.__cause__, OSError):
         return str(error)
     if isinstance(error, OSError | ManyLabelError):
-        return (
-            f"{str(error).rstrip('.')}. Make room or free the place, then run the same command again: finished runs are kept."
-        )
+        return f"{str(error).rstrip('.')}. Make room or free the place, then run the same command again: finished runs are kept."
     return f"{type(error).__name__}: {error}"
 
 
