@@ -130,7 +130,8 @@ def test_trials_that_cannot_be_made_count_unless_none_succeeds(rows: Path, tmp_p
     space = tmp_path / "selections.toml"
     space.write_text('"classify.stage.select" = { choices = ["loss", "accuracy"] }')
     told: list[str] = []
-    study = tune.run(search(rows, tmp_path / "out", space=space, trials=6), told.append)
+    chosen = TINY | {"classify.stage.select": "loss"}
+    study = tune.run(search(rows, tmp_path / "out", space=space, trials=6, settings=chosen), told.append)
     states = [trial.state.name for trial in study.trials]
     assert len(states) == 6
     assert {"COMPLETE", "FAIL"} == set(states)

@@ -174,7 +174,8 @@ def _message(error: Exception) -> str:
     if isinstance(error, ManyLabelError) and not isinstance(error.__cause__, OSError):
         return str(error)
     if isinstance(error, OSError | ManyLabelError):
-        return f"{str(error).rstrip('.')}. Make room or free the place, then run the same command again: finished runs are kept."
+        hint = "Make room or free the place, then run the same command again: finished runs are kept."
+        return f"{str(error).rstrip('.')}. {hint}"
     return f"{type(error).__name__}: {error}"
 
 
