@@ -170,12 +170,12 @@ def test_a_reproduction_ends_with_tables_and_a_page_and_goes_on_where_it_stopped
 def test_failed_runs_are_told_at_the_end_and_the_others_kept(
     rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changed = ["--set", "mulsupcon.pretrain.stage.batch=4000"]
+    changed = ["--set", "mulsupcon.pretrain.dim=100000000000000"]
     assert call(*tiny_run(rows, tmp_path / "out"), *changed) == 2
     output, errors = capsys.readouterr()
     assert "On tiny, bce reached mAP" in output.splitlines()[-1]
     assert "failed: mulsupcon seed 0" in errors
-    assert "mulsupcon seed 1\n  stage pretrain: expected at least 4000 training rows" in errors
+    assert "mulsupcon seed 1\n  method mulsupcon: expected a training that fits in memory" in errors
 
 
 def test_a_classifier_of_scikit_learn_is_a_method(

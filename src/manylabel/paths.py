@@ -45,7 +45,7 @@ def usable_folder(value: Any, who: str) -> Path:
             pass
     except OSError as error:
         hint = "Name a folder in which you may write."
-        raise ManyLabelError(who, "a folder that can be written to", _reason(error, folder), hint) from None
+        raise ManyLabelError(who, "a folder that can be written to", _reason(error, folder), hint) from error
     return folder
 
 
@@ -62,12 +62,13 @@ def writing(value: Any, who: str) -> Iterator[Path]:
     if not path.parent.is_dir():
         raise ManyLabelError(who, "a folder that is there", str(path.parent), "Make the folder first.")
     if path.is_dir():
-        raise ManyLabelError(who, "the path of a file", f"the folder {path}", "Add a name to it.")
+        taken = IsADirectoryError(str(path))
+        raise ManyLabelError(who, "the path of a file", f"the folder {path}", "Add a name to it.") from taken
     try:
         yield path
     except OSError as error:
         hint = "Free some space, or name another place."
-        raise ManyLabelError(who, "a file that can be written", _reason(error, path), hint) from None
+        raise ManyLabelError(who, "a file that can be written", _reason(error, path), hint) from error
 
 
 def _reason(error: OSError, path: Path) -> str:

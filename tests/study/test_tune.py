@@ -127,16 +127,17 @@ def test_a_folder_with_another_search_is_refused(rows: Path, tmp_path: Path) -> 
 
 
 def test_trials_that_cannot_be_made_count_unless_none_succeeds(rows: Path, tmp_path: Path) -> None:
-    space = tmp_path / "batches.toml"
-    space.write_text('"classify.stage.batch" = { choices = [16, 4000] }')
+    space = tmp_path / "selections.toml"
+    space.write_text('"classify.stage.select" = { choices = ["loss", "accuracy"] }')
     told: list[str] = []
-    study = tune.run(search(rows, tmp_path / "out", space=space, trials=6), told.append)
+    chosen = TINY | {"classify.stage.select": "loss"}
+    study = tune.run(search(rows, tmp_path / "out", space=space, trials=6, settings=chosen), told.append)
     states = [trial.state.name for trial in study.trials]
     assert len(states) == 6
     assert {"COMPLETE", "FAIL"} == set(states)
-    assert any("failed: stage train: expected at least 4000" in line for line in told)
-    with pytest.raises(ManyLabelError, match="at least 5000 training rows"):
-        trials(search(rows, tmp_path / "none", settings=TINY | {"classify.stage.batch": 5000}))
+    assert any("failed: stage train: expected select to be one of" in line for line in told)
+    with pytest.raises(ManyLabelError, match="select to be one of"):
+        trials(search(rows, tmp_path / "none", settings=TINY | {"classify.stage.select": "accuracy"}))
 
 
 def test_the_first_trial_is_the_recipe_as_it_is(rows: Path, tmp_path: Path) -> None:

@@ -171,12 +171,11 @@ def _attempt(task: Task, dataset: DataSet, tell: Listener) -> Finished | Failed:
 
 
 def _message(error: Exception) -> str:
-    if isinstance(error, ManyLabelError):
+    if isinstance(error, ManyLabelError) and not isinstance(error.__cause__, OSError):
         return str(error)
-    if isinstance(error, OSError):
-        return (
-            f"{error}. Make room or free the place, then run the same command again: finished runs are kept."
-        )
+    if isinstance(error, OSError | ManyLabelError):
+        hint = "Make room or free the place, then run the same command again: finished runs are kept."
+        return f"{str(error).rstrip('.')}. {hint}"
     return f"{type(error).__name__}: {error}"
 
 
