@@ -90,6 +90,21 @@ BROKEN = {
         "column 2",
         "'{0,1}' of 'g'",
     ),
+    "0 in a list of 1": (
+        HEADER.replace("g numeric", "g {1}") + "1,0,0\n",
+        "column 2",
+        "'{1}' of 'g', but got 0",
+    ),
+    "1 in a label's list of 0": (
+        HEADER.replace("{0,1}", "{0}") + "1,2,1\n",
+        "column 3",
+        "'{0}' of 'a', but got 1",
+    ),
+    "label of 2 and 3": (
+        HEADER.replace("{0,1}", "{2,3}") + "1,2,2\n",
+        "column 3",
+        "'a' to be 0 or 1, but got 2",
+    ),
     "missing word": (
         HEADER.replace("g numeric", "g {a,b}") + "1,?,0\n",
         "line 6, column 2",

@@ -264,3 +264,10 @@ def test_values_with_quotes_percent_signs_and_commas(read):
     table = read(head, rows)
     assert table.feature_names == ("a=it's", "a=50%", "a=a, b", "a=plain", "b")
     assert table.part.X[:, :4].argmax(1).tolist() == [0, 1, 2, 0]
+
+
+def test_many_sparse_labels_stay_sparse(read, monkeypatch):
+    monkeypatch.setattr("manylabel.data.formats.arff_rows._MANY_LABELS", 1)
+    table = read(rows=SPARSE)
+    assert sp.issparse(table.part.Y)
+    np.testing.assert_array_equal(table.part.Y.toarray(), Y)

@@ -13,7 +13,7 @@ from pathlib import Path
 from manylabel.data.assembly import Part
 from manylabel.data.formats.arff_columns import plan_columns
 from manylabel.data.formats.arff_header import Header, read_header, refusal
-from manylabel.data.formats.arff_rows import Rows, read_rows
+from manylabel.data.formats.arff_rows import ArffRows, read_rows
 from manylabel.data.formats.border import border, open_text
 from manylabel.data.formats.label_xml import read_label_names
 
@@ -74,14 +74,15 @@ def read_arff(path: Path, xml: Path, xml_is_a_guess: bool = False) -> ArffTable:
     the number says, in whatever order they are listed.
 
     A nominal feature is one 0/1 column for each of its values, named ``attribute=value``, also where the values are
-    numbers (a site, a class); a list of two numbers stays one column of them. Instance weights are told and ignored.
+    numbers (a site, a class); a list of two numbers stays one column of them. Where
+    categories would make more than 67 million numbers, the features are sparse. Instance weights are told and ignored.
     """
     with border(path, "a readable ARFF file"):
         lines = _lines(path)
         header = read_header(path, lines)
         labels, source = _labels(header, xml, xml_is_a_guess)
         columns = plan_columns(path, header, labels, source)
-        rows = Rows(columns, ((n, line) for n, line in lines if line and not line.startswith("%")))
+        rows = ArffRows(columns, ((n, line) for n, line in lines if line and not line.startswith("%")))
         X, Y = read_rows(rows)
         return ArffTable(
             Part(columns.widened(X), Y, str(path)),
@@ -103,7 +104,7 @@ def _labels(header: Header, xml: Path, guess: bool) -> tuple[tuple[str, ...] | N
     return names, xml.name
 
 
-def _remarks(header: Header, rows: Rows) -> Iterator[str]:
+def _remarks(header: Header, rows: ArffRows) -> Iterator[str]:
     yield from rows.columns.remarks()
     if rows.weights:
         yield f"{rows.weights} rows carry an instance weight, which is ignored."

@@ -42,7 +42,10 @@ class Column:
     @property
     def allowed(self) -> tuple[float, ...] | None:
         """The numbers that may stand in the column, where they are listed."""
-        return (0.0, 1.0) if self.is_label else self.attribute.numbers
+        numbers = self.attribute.numbers
+        if not self.is_label:
+            return numbers
+        return (0.0, 1.0) if numbers is None else tuple(n for n in numbers if n in (0, 1))
 
     @property
     def omitted_is_zero(self) -> bool:
@@ -78,11 +81,11 @@ class Columns:
         self.path, self.columns = path, tuple(columns)
         self.is_label = np.array([c.is_label for c in columns])
         self.words = {j: c.codes for j, c in enumerate(columns) if c.codes is not None}
-        self.binary = np.array([c.codes is None and set(c.allowed or (2,)) <= {0, 1} for c in columns])
+        self.binary = np.array([c.codes is None and set(c.allowed or ()) == {0, 1} for c in columns])
         # Columns with one list are checked together: {numbers, whether they are categories: positions}.
         self._listed: dict[tuple[tuple[float, ...], bool], list[int]] = {}
         for j, c in enumerate(columns):
-            if c.codes is None and c.allowed and not self.binary[j]:
+            if c.codes is None and c.allowed is not None and not self.binary[j]:
                 self._listed.setdefault((c.allowed, bool(c.categories)), []).append(j)
 
     def __len__(self) -> int:
@@ -90,6 +93,7 @@ class Columns:
 
     @property
     def label_names(self) -> tuple[str, ...]:
+        """Names of the label columns, in their order."""
         return tuple(c.attribute.name for c in self.columns if c.is_label)
 
     @property

@@ -29,7 +29,7 @@ Line = tuple[int, str]
 
 
 @dataclass
-class Rows:
+class ArffRows:
     """The lines after ``@data``, and how many of them carried an instance weight."""
 
     columns: Columns
@@ -51,6 +51,7 @@ class Rows:
     def refuse(
         self, line: int, expected: str, got: str, hint: str = "", column: int | None = None
     ) -> NoReturn:
+        """Raise the error for a line and, counted from 0, a column."""
         raise refusal(self.columns.path, line, expected, got, hint, column)
 
     def weigh(self, line: int, weight: str | None) -> None:
@@ -90,20 +91,21 @@ class Rows:
         return "Numbers are written in the digits 0 to 9, without underscores." if token else ""
 
     def bad_value(self, line: int, j: int, value: float) -> NoReturn:
+        """Raise the error for a number that may not stand in its column."""
         column = self.columns.columns[j]
         name = shown(column.attribute.name)
         if not abs(value) <= LARGEST:
             got = "a missing value" if np.isnan(value) else f"{value:g}"
             hint = "Fill it in, or leave the row or the column out."
             self.refuse(line, f"a finite number for {name}", got, hint, j)
-        if column.is_label:
+        if column.is_label and value not in (0, 1):
             hint = "Write other codes as 0 and 1, and more than two classes as one 0/1 column each."
             self.refuse(line, f"label {name} to be 0 or 1", f"{value:g}", hint, j)
         listed = "{" + ",".join(column.attribute.values or ()) + "}"
         self.refuse(line, f"one of the values {shown(listed)} of {name}", f"{value:g}", column=j)
 
 
-def read_rows(rows: Rows) -> tuple[Any, Any]:
+def read_rows(rows: ArffRows) -> tuple[Any, Any]:
     """Read the rows of a table.
 
     Returns
@@ -125,7 +127,7 @@ def read_rows(rows: Rows) -> tuple[Any, Any]:
     return _read_sparse(rows) if first[1].startswith("{") else _read_dense(rows)
 
 
-def _read_dense(rows: Rows) -> tuple[Any, Any]:
+def _read_dense(rows: ArffRows) -> tuple[Any, Any]:
     columns, m = rows.columns, len(rows.columns)
     X, Y, every = [], [], np.arange(m)
     while block := rows.block(
@@ -160,7 +162,7 @@ def _quick_row(line: str, columns: Columns) -> list[Any]:
     return tokens
 
 
-def _careful_row(rows: Rows, number: int, line: str, last: bool) -> list[float]:
+def _careful_row(rows: ArffRows, number: int, line: str, last: bool) -> list[float]:
     m = len(rows.columns)
     body, weight = _weighted(_code(line))
     tokens = _tokens(body, m)
@@ -208,7 +210,7 @@ def _apart(pattern: re.Pattern[str], text: str) -> list[str]:
     return pieces
 
 
-def _read_sparse(rows: Rows) -> tuple[Any, Any]:
+def _read_sparse(rows: ArffRows) -> tuple[Any, Any]:
     import scipy.sparse as sp
 
     columns, m = rows.columns, len(rows.columns)
@@ -229,7 +231,7 @@ def _read_sparse(rows: Rows) -> tuple[Any, Any]:
     return X, Y if Y.shape[0] * Y.shape[1] > _MANY_LABELS else Y.toarray().astype(np.uint8)
 
 
-def _sparse_block(rows: Rows, block: list[Line]) -> tuple[Any, Any, Any]:
+def _sparse_block(rows: ArffRows, block: list[Line]) -> tuple[Any, Any, Any]:
     """Values (float32), their columns, and how many of them each row has."""
     lengths: list[int] = []
     columns: list[int] = []
@@ -271,7 +273,7 @@ def _quick_sparse_row(line: str, columns: Columns) -> tuple[list[int], list[floa
     ]
 
 
-def _careful_sparse_row(rows: Rows, number: int, line: str, last: bool) -> tuple[list[int], list[float]]:
+def _careful_sparse_row(rows: ArffRows, number: int, line: str, last: bool) -> tuple[list[int], list[float]]:
     """Any row ``{column value, column value, ...}``, with a weight or a comment behind it."""
     found = _SPARSE.match(_code(line))
     if found is None:
