@@ -33,7 +33,7 @@ NAMES = [
 
 
 def pictures() -> list[Picture]:
-    methods = NAMES[:4] + NAMES[5:7]
+    methods = [NAMES[0], NAMES[3], NAMES[6]]
     shown = results(**{name: [(0.5, 0.4)] for name in methods})
     for run in shown.runs:
         run.evaluations["tuned"]["per_label"]["f1"] = [0.5] * len(NAMES)
@@ -58,12 +58,11 @@ def texts(picture: Picture) -> list[str]:
     return [text.get_text() for text in picture.figure.findobj(Text)]
 
 
-def test_pictures_show_any_name_as_it_is(tmp_path: Path) -> None:
+def test_pictures_show_any_name_as_it_is() -> None:
     """Warnings are errors here: of missing signs, and of pictures that have no room."""
     for picture in pictures():
         svg = b64decode(picture.data_uri().partition(",")[2])
         ET.fromstring(svg)
-        picture.save(tmp_path / "picture.png")
         drawn = texts(picture)
         assert not any(re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u200b\uffff]", text) for text in drawn)
         assert max(len(line) for text in drawn for line in text.split("\n")) < 120

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -37,6 +38,27 @@ class Page(HTMLParser):
             self.text += data
 
 
+class WellFormed(HTMLParser):
+    """What is wrong with the tags of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.flaws: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        self.flaws += [f"<{tag}> is not closed" for tag in self._open]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if len(dict(attrs)) < len(attrs):
+            self.flaws.append(f"<{tag}> has an attribute twice")
+        if tag not in {"meta", "img"}:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self._open or self._open.pop() != tag:
+            self.flaws.append(f"</{tag}> closes something else")
+
+
 @pytest.fixture(scope="module")
 def report(study: StudyFolder, tmp_path_factory: pytest.TempPathFactory) -> Report:
     out = tmp_path_factory.mktemp("report") / "out"
@@ -47,6 +69,10 @@ def report(study: StudyFolder, tmp_path_factory: pytest.TempPathFactory) -> Repo
 @pytest.fixture(scope="module")
 def page(report: Report) -> Page:
     return Page(report.path.read_text(encoding="utf-8"))
+
+
+def test_page_is_well_formed(report: Report) -> None:
+    assert WellFormed(report.path.read_text(encoding="utf-8")).flaws == []
 
 
 def test_page_needs_nothing_from_outside(page: Page) -> None:
@@ -107,6 +133,35 @@ def test_unfinished_runs_are_named(study: StudyFolder, tmp_path: Path) -> None:
     (tmp_path / "out" / "mulsupcon" / "seed-1" / "run.json").unlink()
     text = Page(write_report(tmp_path / "out").path.read_text(encoding="utf-8")).text
     assert "Not finished, and not part of this page: mulsupcon seed 1." in text
+    assert "The command under “Repeat it” makes what is missing." in text
+
+
+def test_a_page_of_odd_data_and_names_is_well_formed(study: StudyFolder, tmp_path: Path) -> None:
+    """No test row carries a label, so the mAP is not defined; warnings are errors here."""
+    shutil.copytree(study.path, tmp_path / "out")
+    folder = StudyFolder(tmp_path / "out")
+    names = ("$\\frac{", "</p><script>", "{{7*7}}", "\x1b]0;t\x07\u202e\uffff")
+    record = folder.record()
+    card = record.card.model_copy(update={"label_names": names, "name": "<i>\x1b\nx"})
+    record.model_copy(update={"card": card}).write(folder.study_file)
+    folder.write_test_labels(LabelMatrix.of(np.zeros((60, 4), dtype=np.uint8)))
+    for run in folder.finished_runs():
+        evaluations = json.loads(json.dumps(run.evaluations))
+        for evaluation in evaluations.values():
+            evaluation["values"]["map"] = None
+            evaluation["left_out"] = [0, 1, 2, 3]
+            evaluation["per_label"] |= {"f1": [None] * 4, "ap": [None] * 4}
+        changed = run.model_copy(update={"evaluations": evaluations})
+        changed.write(folder.run_folder(run.method, run.seed) / "run.json")
+    written = write_report(folder.path)
+    html = written.path.read_text(encoding="utf-8")
+    assert WellFormed(html).flaws == []
+    assert "mAP is not defined" in written.verdict
+    text = Page(html).text
+    assert "$\\frac{, </p><script>, {{7*7}}, \\x1b]0;t\\x07\\u202e\\uffff" in text
+    assert "<i>\\x1b\\nx" in text
+    assert "choose other test rows" in text
+    assert not re.search("nan|None|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\uffff]", text)
 
 
 def test_a_study_without_finished_runs_has_no_report(study: StudyFolder, tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def test_runs_that_are_not_there_are_told(tiny_data: Path, tmp_path: Path) -> No
         write(asked)
     assert carry_out(asked, Console(file=io.StringIO())) == []
     page = write(request(tiny_data, tmp_path, methods=("bce", "asl", "zlpr")))
-    assert "**1 runs are not finished" in page.path.read_text()
+    assert "**1 run is not finished and not part of this page" in page.path.read_text()
 
 
 def test_input_that_cannot_be_used_is_refused_before_anything_is_trained(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -10,7 +11,9 @@ import sqlite3
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -148,7 +151,7 @@ def test_the_first_trial_is_the_recipe_as_it_is(rows: Path, tmp_path: Path) -> N
     assert study.trials[0].params == {
         "classify.stage.lr": methods.get("bce").recipe.vectors.classify.stage.lr
     }
-    assert "of the recipe as it was" in tune_report.write(asked, study).sentence
+    assert "the recipe as it was" in tune_report.write(asked, study).sentence
 
 
 def test_the_winner_is_a_recipe_that_a_run_takes(
@@ -163,7 +166,7 @@ def test_the_winner_is_a_recipe_that_a_run_takes(
     assert progress.count("trial ") >= 10
     assert "about" in progress
     assert "Best trials" in output
-    assert output.rstrip().splitlines()[-1].startswith("manylabel run")
+    assert output.rstrip().splitlines()[-1].startswith("  manylabel run")
     assert (out / "search.png").read_bytes().startswith(b"\x89PNG")
     best = tune_report.trials_of(tune.open_study(asked))[0]
     recipe = methods.get(str(out / "best.toml")).recipe
@@ -218,6 +221,35 @@ def test_a_space_that_cannot_be_searched_is_refused(
     (tmp_path / "wrong.toml").write_text(space)
     with pytest.raises(ManyLabelError, match=message):
         trials(search(rows, tmp_path / "out", space=tmp_path / "wrong.toml"))
+
+
+@pytest.mark.parametrize(
+    ("best", "first", "words"),
+    [
+        ((1, 0.51234), None, ""),
+        ((0, 0.51234), (0, 0.51234), ", which is the recipe as it was"),
+        ((1, 0.51234), (0, 0.51231), ", no better than the recipe as it was"),
+        ((1, 0.51234), (0, 0.5), ", against 0.5000 of the recipe as it was"),
+    ],
+)
+def test_a_winner_claims_no_more_than_its_decimals_show(
+    best: tuple[int, float], first: tuple[int, float] | None, words: str
+) -> None:
+    number_and_value = [
+        None if t is None else SimpleNamespace(number=t[0], value=t[1]) for t in (best, first)
+    ]
+    assert tune_report.beside_the_recipe(*number_and_value) == words
+
+
+def test_recipes_of_any_value_are_read_back() -> None:
+    table = {
+        "text": 'é "x" \\ 👩\u200d🔬 \x7f\x1b\n',
+        "number": 1e-300,
+        "infinite": [math.inf, -math.inf],
+        "list": [1, "a", True, []],
+        "": {"a.b": {"é\n": False}},
+    }
+    assert tomllib.loads(tune_report.toml(table)) == table
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def _show(rows: Iterable[Row]) -> None:
     with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
         for row in rows:
             shown.append(tuple(Cell(text, not row.met) for text in table.cells(row)))
-            live.update(
-                Table("", table.HEADINGS, tuple(shown), numbers=False).rich(console.width), refresh=True
-            )
+            drawn = Table("", table.HEADINGS, tuple(shown), numbers=False, names=3)
+            live.update(drawn.rich(console.width), refresh=True)
+    if not console.is_terminal:
+        console.line()

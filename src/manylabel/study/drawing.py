@@ -147,6 +147,11 @@ def wrapped(name: str, inches: float) -> str:
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
+def room_for(titles: Sequence[str]) -> float:
+    """Inches that the lines of the longest title take beyond its first."""
+    return 0.16 * max((title.count("\n") for title in titles), default=0)
+
+
 def legend(
     figure: Figure,
     handles: Sequence[Any],

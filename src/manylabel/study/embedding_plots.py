@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manylabel.labels import LabelMatrix
-from manylabel.study.drawing import PALETTE, Picture, colours, legend, new_figure, short, styled, wrapped
+from manylabel.study.drawing import (
+    PALETTE,
+    Picture,
+    colours,
+    legend,
+    new_figure,
+    room_for,
+    short,
+    styled,
+    wrapped,
+)
 from manylabel.study.heat_map import HeatMap, only_label
 from manylabel.study.one_run import computing_on
 from manylabel.study.plots import MOST_LABELS
@@ -124,10 +134,11 @@ def _grid(
     """A square panel per method, titled in its colour."""
     columns = min(len(methods), MOST_COLUMNS)
     bands = -(-len(methods) // columns)
-    figure = new_figure(width * columns + 0.4, height * bands + more)
+    texts = [wrapped(title, width) for title in titles or list(methods)]
+    figure = new_figure(width * columns + 0.4, (height + room_for(texts)) * bands + more)
     axes = list(figure.subplots(bands, columns, squeeze=False).flat)
-    for axis, method, title in zip(axes, methods, titles or list(methods), strict=False):
-        axis.set_title(wrapped(title, width), color=colours(list(methods))[method], fontweight="bold")
+    for axis, method, title in zip(axes, methods, texts, strict=False):
+        axis.set_title(title, color=colours(list(methods))[method], fontweight="bold")
         axis.spines[:].set_visible(False)
     for axis in axes[len(methods) :]:
         axis.remove()

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from manylabel.study.drawing import INK, Picture, colours, legend, new_figure, short, styled, wrapped
+from manylabel.study.drawing import (
+    INK,
+    Picture,
+    colours,
+    legend,
+    new_figure,
+    room_for,
+    short,
+    styled,
+    wrapped,
+)
 from manylabel.study.statistics import Results, per_label
 
 if TYPE_CHECKING:
@@ -34,11 +44,12 @@ def learning_curves(histories: Mapping[str, Mapping[int, History]]) -> Picture:
 
     colour = colours(list(histories))
     panels = [(method, stage) for method, runs in histories.items() for stage in _stages(runs)]
+    titles = [wrapped(f"{method}: {stage}", AXES) for method, stage in panels]
     with styled():
-        figure, pairs = _panels(len(panels))
+        figure, pairs = _panels(len(panels), more=room_for(titles))
         for i, ((method, stage), (top, bottom)) in enumerate(zip(panels, pairs, strict=True)):
             runs = [[e for e in history if e["stage"] == stage] for history in histories[method].values()]
-            top.set_title(wrapped(f"{method}: {stage}", AXES), color=colour[method], fontweight="bold")
+            top.set_title(titles[i], color=colour[method], fontweight="bold")
             _curves(top, runs, lambda e: e["monitor"].get("map"), colour[method])
             _curves(bottom, runs, lambda e: e["loss"], colour[method])
             _curves(bottom, runs, lambda e: e["monitor"].get("loss"), colour[method], dashed=True)
@@ -103,11 +114,11 @@ def label_bars(results: Results, names: Sequence[str], positives: Sequence[int])
     return Picture(figure, "F1 per label", caption, alt)
 
 
-def _panels(n: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
+def _panels(n: int, more: float) -> tuple[Figure, list[tuple[Axes, Axes]]]:
     """Pairs of axes, one above the other, in bands of a few columns."""
     columns = min(n, MOST_COLUMNS)
     bands = -(-n // columns)
-    figure = new_figure(max(3.2, PANEL * columns), 0.4 + 4.2 * bands)
+    figure = new_figure(max(3.2, PANEL * columns), 0.4 + (4.2 + more) * bands)
     axes = figure.subplots(2 * bands, columns, squeeze=False)
     pairs = [(axes[2 * band, c], axes[2 * band + 1, c]) for band in range(bands) for c in range(columns)]
     for top, bottom in pairs:

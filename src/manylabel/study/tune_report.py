@@ -83,13 +83,13 @@ def write(search: Search, study: optuna.Study) -> Found:
     write_atomic(recipe, _recipe_text(search, best, len(trials)).encode())
     write_atomic(picture, _picture(search, study, trials))
     reached = f"{search.objective} {best.value:.4f} in trial {best.number}"
-    sentence = f"Best of {count(len(trials), 'trial')}: {reached}{_beside_the_recipe(best, first)}."
+    sentence = f"Best of {count(len(trials), 'trial')}: {reached}{beside_the_recipe(best, first)}."
     asked = ["manylabel", "run", search.data[0], "--methods", f"{recipe},{search.method}"]
     asked += [] if search.data_dir is None else ["--data-dir", str(search.data_dir)]
     return Found(best_table(search, trials), sentence, recipe, picture, shlex.join(asked))
 
 
-def _beside_the_recipe(best: Any, first: Any) -> str:
+def beside_the_recipe(best: Any, first: Any) -> str:
     """How the best trial compares with the recipe as it was; no better where four decimals show no difference."""
     if first is None:
         return ""
