@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from manylabel import files
 from manylabel.errors import missing_extra
 from manylabel.study.statistics import Results, per_label
 
@@ -58,9 +59,10 @@ class Picture:
 
     def save(self, path: Path) -> None:
         """Write it in the format of the ending, png or svg."""
-        metadata = {"Date": None} if path.suffix == ".svg" else {}
+        metadata, buffer = {"Date": None} if path.suffix == ".svg" else {}, io.BytesIO()
         with styled():
-            self.figure.savefig(path, metadata=metadata)
+            self.figure.savefig(buffer, format=path.suffix[1:], metadata=metadata)
+        files.write(path, buffer.getvalue())
 
     def data_uri(self) -> str:
         """The picture as an SVG that a page can hold."""

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from manylabel import methods
+from manylabel import files, methods
 from manylabel.errors import ManyLabelError
 from manylabel.study.plots import FAINT, INK, PALETTE, new_figure, require_matplotlib, short, styled
-from manylabel.study.records import write_atomic
 from manylabel.study.search import Search
 from manylabel.study.search_space import Choice
 from manylabel.study.tables import Cell, Table
-from manylabel.study.tune import PARTS, RECIPE, settings_of, trials_of
+from manylabel.study.trials import PARTS, RECIPE
+from manylabel.study.tune import settings_of, trials_of
 
 if TYPE_CHECKING:
     import optuna
@@ -63,13 +63,13 @@ def write(search: Search, study: optuna.Study) -> Found:
         If no trial has succeeded.
     """
     require_matplotlib()
-    trials = trials_of(study)
+    trials = trials_of(search, study)
     if not trials:
         raise ManyLabelError(str(search.out), "a search with a trial that succeeded", "none")
     best, first = trials[0], next((t for t in trials if _is_recipe(t)), None)
     recipe, picture = search.out / "best.toml", search.out / "search.png"
-    write_atomic(recipe, _recipe_text(search, best, len(trials)).encode())
-    write_atomic(picture, _picture(search, study, trials))
+    files.write(recipe, _recipe_text(search, best, len(trials)).encode())
+    files.write(picture, _picture(search, study, trials))
     over = "" if first is None else f", against {first.value:.4f} of the recipe as it was"
     sentence = (
         f"Best of {len(trials)} trials: {search.objective} {best.value:.4f} in trial {best.number}{over}."
