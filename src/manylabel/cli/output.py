@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from manylabel.cli.streams import silence
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -32,11 +34,15 @@ def report_failures(failed: Sequence[Failed]) -> NoReturn:
 
 
 def make_console(stderr: bool = False) -> Console:
-    """A console; wide where nobody's window limits it."""
+    """A console; wide where nobody's window limits it, silent once its reader is gone."""
     from rich.console import Console
 
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=160)
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            silence(self.file)
+
+    console = Output(stderr=stderr)
+    return console if console.is_terminal else Output(stderr=stderr, width=160)
 
 
 def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -4,7 +4,7 @@
 :class:`Lock` keeps two processes from working in one folder.
 """
 
-from manylabel.files.digests import DIGESTS, Damaged, read_checked, write_checked
+from manylabel.files.digests import DIGESTS, Damaged, read_checked, sealed, unsealed, write_checked
 from manylabel.files.locking import Lock
 from manylabel.files.processes import host, is_alive
 from manylabel.files.writing import is_own, remove_leftovers, write
@@ -18,6 +18,8 @@ __all__ = [
     "is_own",
     "read_checked",
     "remove_leftovers",
+    "sealed",
+    "unsealed",
     "write",
     "write_checked",
 ]

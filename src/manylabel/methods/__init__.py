@@ -102,7 +102,19 @@ def load_scorer(path: Path, encoder: nn.Module | None = None, *, trusted: bool =
             raise ManyLabelError(str(path), "a file without code", "a pickled comparator", hint)
         return load_trusted(path)
     tensors, meta = checkpoint.load(path)
+    try:
+        return _restored(path, tensors, meta, encoder, trusted)
+    except ManyLabelError:
+        raise
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        got = f"one of another version ({type(error).__name__}: {str(error)[:100]})"
+        hint = "Read it with the version that wrote it, or train again."
+        raise ManyLabelError(str(path), "a scorer of this version", got, hint) from error
 
+
+def _restored(
+    path: Path, tensors: checkpoint.Tensors, meta: dict[str, Any], encoder: nn.Module | None, trusted: bool
+) -> Scorer:
     def part(file: Path) -> Scorer:
         pickled = file.with_suffix(".joblib")
         return load_scorer(pickled if pickled.exists() else file, encoder, trusted=trusted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import os
+import io
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from manylabel import files
 from manylabel.data.dataset import Features, Kind, Rows
 from manylabel.errors import ManyLabelError, missing_extra
 from manylabel.methods.base import check_validation
@@ -24,6 +25,7 @@ Array = np.ndarray[Any, Any]
 
 EXTRAS = {"lightgbm": "boosting"}
 _MOST_DIMENSIONS = 256
+_ZLIB = b"x"  # how compressed joblib files begin
 _ROWS = 1024
 
 
@@ -112,18 +114,30 @@ class ComparatorScorer:
         """
         import joblib
 
-        partial = path.with_suffix(".joblib.partial")
-        joblib.dump(self, partial, compress=3)
-        os.replace(partial, path.with_suffix(".joblib"))
+        buffer = io.BytesIO()
+        joblib.dump(self, buffer, compress=3)
+        files.write(Path(path).with_suffix(".joblib"), files.sealed(buffer.getvalue()))
 
 
 def load_trusted(path: Path) -> ComparatorScorer:
-    """Read what :meth:`ComparatorScorer.save` wrote; this can run any code that the file holds."""
+    """Read what :meth:`ComparatorScorer.save` wrote; this can run any code that the file holds.
+
+    Raises
+    ------
+    ManyLabelError
+        If the file is damaged, or no such file.
+    """
     import joblib
 
-    scorer = joblib.load(path)
+    what = "a saved comparator"
+    content = files.unsealed(Path(path), what, _ZLIB)
+    try:
+        scorer = joblib.load(io.BytesIO(content))
+    except Exception as error:  # of other versions of the packages that wrote it
+        hint = "Read it with the versions of the packages that wrote it."
+        raise ManyLabelError(str(path), what, f"{type(error).__name__}: {error}", hint) from error
     if not isinstance(scorer, ComparatorScorer):
-        raise ManyLabelError(str(path), "a saved comparator", type(scorer).__name__)
+        raise ManyLabelError(str(path), what, type(scorer).__name__)
     return scorer
 
 

@@ -144,8 +144,8 @@ def _settles(trial: Any) -> bool:
 def _values(trials: list[Any]) -> dict[str, Any]:
     """The values to try again: those that were asked for, or else those that had been drawn."""
     asked = [trial.user_attrs[VALUES] for trial in trials if trial.user_attrs.get(VALUES)]
-    drawn = [trial.params for trial in trials]
-    return dict(max([*asked, *drawn], key=len))
+    tried: list[dict[str, Any]] = [*asked, *(trial.params for trial in trials)]
+    return dict(max(tried, key=lambda values: len(values)))
 
 
 def _enqueue(study: optuna.Study, root: Root, values: Mapping[str, Any]) -> None:
