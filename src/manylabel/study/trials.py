@@ -143,9 +143,11 @@ def _settles(trial: Any) -> bool:
 
 def _values(trials: list[Any]) -> dict[str, Any]:
     """The values to try again: those that were asked for, or else those that had been drawn."""
-    asked = [trial.user_attrs[VALUES] for trial in trials if trial.user_attrs.get(VALUES)]
-    tried: list[dict[str, Any]] = [*asked, *(trial.params for trial in trials)]
-    return dict(max(tried, key=lambda values: len(values)))
+    found: dict[str, Any] = {}
+    for trial in trials:
+        for tried in (trial.user_attrs.get(VALUES, {}), trial.params):
+            found = tried if len(tried) > len(found) else found
+    return dict(found)
 
 
 def _enqueue(study: optuna.Study, root: Root, values: Mapping[str, Any]) -> None:
