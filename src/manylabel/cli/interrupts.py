@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import os
 import signal
 import sys
 import threading
@@ -32,6 +33,8 @@ class Interrupts:
         return self.last is not None
 
     def __call__(self, signal_number: int, frame: FrameType | None) -> None:
+        if _importing(frame):
+            os._exit(INTERRUPTED)  # half a module breaks whoever uses it; what is on disk survives any end
         now = time.monotonic()
         if self.last is None or now - self.last > _PAUSE:
             self.last = now
@@ -44,6 +47,15 @@ class Interrupts:
             threading.Timer(0.05, _thread.interrupt_main).start()
         else:
             sys.__unraisablehook__(problem)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    """Whether a module is being loaded."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager
