@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import itertools
+import time
 
 import pytest
 from rich.console import Console
@@ -85,3 +87,20 @@ def test_time_left_of_all_runs_weighs_them_and_leaves_out_what_was_there(study: 
 )
 def test_clock_reads_naturally(seconds: float, text: str) -> None:
     assert clock(seconds) == text
+
+
+@pytest.mark.parametrize("booted", [0.0, 0.5, 999.0])
+def test_a_machine_that_just_booted_shows_the_same(
+    study: StudyFolder, monkeypatch: pytest.MonkeyPatch, booted: float
+) -> None:
+    now = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: booted + next(now))
+    assert show(study, terminal=False, every=1000.0).count("running") == 1
+
+
+def test_the_time_left_counts_from_the_first_progress_whatever_the_clock_says() -> None:
+    for start in (0.0, 0.5, 1e6):
+        overview = Overview({A: 1.0})
+        overview.advance(Advanced(A, progress(0)), now=start)
+        overview.advance(Advanced(A, progress(100)), now=start + 10.0)
+        assert overview.left(start + 10.0) == pytest.approx(10.0)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from manylabel import files
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
 from manylabel.study.records import (
@@ -17,8 +17,8 @@ from manylabel.study.records import (
     StudyRecord,
     flattened,
     read_history,
-    write_atomic,
 )
+from manylabel.training.progress import write_history
 
 
 def record(**changes: object) -> RunRecord:
@@ -32,7 +32,7 @@ def test_a_record_reads_back_as_it_was_written(tmp_path: Path) -> None:
     )
     ours.write(tmp_path / "run.json")
     assert RunRecord.read(tmp_path / "run.json") == ours
-    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["digests.json", "run.json"]
 
 
 def test_undefined_numbers_are_written_as_json(tmp_path: Path) -> None:
@@ -40,15 +40,6 @@ def test_undefined_numbers_are_written_as_json(tmp_path: Path) -> None:
     text = (tmp_path / "run.json").read_text()
     assert "NaN" not in text
     assert json.loads(text)["evaluations"]["tuned"]["per_label"]["ap"] == [0.5, None]
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
-    target = tmp_path / "file"
-    target.write_text("old")
-    with pytest.raises(TypeError):
-        write_atomic(target, "text is not bytes")  # type: ignore[arg-type]
-    assert target.read_text() == "old"
-    assert os.listdir(tmp_path) == ["file"]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +53,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 )
 def test_a_damaged_record_is_refused(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "run.json"
-    path.write_text(content)
+    files.write_checked(path, content.encode())
     with pytest.raises(ManyLabelError, match=message) as caught:
         RunRecord.read(path)
     assert str(path) in str(caught.value)
@@ -70,7 +61,7 @@ def test_a_damaged_record_is_refused(tmp_path: Path, content: str, message: str)
 
 def test_a_record_of_a_later_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
-    path.write_text(json.dumps(record().model_dump(mode="json") | {"format": 2}))
+    files.write_checked(path, json.dumps(record().model_dump(mode="json") | {"format": 2}).encode())
     with pytest.raises(ManyLabelError, match="at format"):
         RunRecord.read(path)
 
@@ -93,12 +84,26 @@ def test_flattened_names_nested_settings_with_dots() -> None:
     assert flattened({"a": {"b": {"c": 1}, "d": [2]}, "e": None}) == {"a.b.c": 1, "a.d": [2], "e": None}
 
 
-def test_history_survives_a_cut_last_line_and_repeated_epochs(tmp_path: Path) -> None:
-    lines = [{"stage": "train", "epoch": 1, "loss": 3.0}, {"stage": "train", "epoch": 1, "loss": 2.0}]
+def test_a_history_reads_back_and_refuses_damage(tmp_path: Path) -> None:
+    lines = [{"stage": "train", "epoch": 1, "loss": 3.0}, {"stage": "train", "epoch": 2, "loss": 2.0}]
     path = tmp_path / "history.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"stage": "tr')
-    assert read_history(path) == [lines[1]]
+    write_history(path, lines)
+    assert read_history(path) == lines
     assert read_history(tmp_path / "missing") == []
+    content = path.read_bytes()
+    for damaged in (content[:-1], content[: content.index(b"\n") + 1], b"", content.replace(b"3.0", b"4.0")):
+        path.write_bytes(damaged)
+        with pytest.raises(
+            ManyLabelError, match=r"history\.jsonl: expected the history of a run, but got a dam"
+        ):
+            read_history(path)
+
+
+def test_files_of_earlier_versions_are_read_with_a_warning(tmp_path: Path) -> None:
+    record().write(tmp_path / "run.json")
+    (tmp_path / "digests.json").unlink()
+    with pytest.warns(UserWarning, match="damage would go unnoticed"):
+        assert RunRecord.read(tmp_path / "run.json") == record()
 
 
 def test_test_labels_read_back(tmp_path: Path) -> None:
@@ -108,7 +113,7 @@ def test_test_labels_read_back(tmp_path: Path) -> None:
 
 
 def test_damaged_arrays_name_the_file(tmp_path: Path) -> None:
-    (tmp_path / "test_labels.npz").write_bytes(b"PK\x03\x04 cut short")
+    files.write_checked(tmp_path / "test_labels.npz", b"PK\x03\x04 cut short")
     with pytest.raises(ManyLabelError, match=r"test_labels\.npz"):
         StudyFolder(tmp_path).test_labels()
 

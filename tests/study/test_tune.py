@@ -168,7 +168,7 @@ def test_the_winner_is_a_recipe_that_a_run_takes(
     assert "Best trials" in output
     assert output.rstrip().splitlines()[-1].startswith("  manylabel run")
     assert (out / "search.png").read_bytes().startswith(b"\x89PNG")
-    best = tune_report.trials_of(tune.open_study(asked))[0]
+    best = tune_report.trials_of(asked, tune.open_study(asked))[0]
     recipe = methods.get(str(out / "best.toml")).recipe
     assert recipe.name == "best"
     settings = {**TINY, **tune.settings_of(asked, best)}

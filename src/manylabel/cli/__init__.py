@@ -14,12 +14,14 @@ import typer
 
 from manylabel import __version__
 from manylabel.cli import bench, lookup, studies
-from manylabel.cli.output import accept_any_text, say
+from manylabel.cli.interrupts import INTERRUPTED, interrupts
+from manylabel.cli.output import say
+from manylabel.cli.streams import flush, forgiving_streams
 from manylabel.errors import ManyLabelError
 
-UsageError: type[Exception] = typer.BadParameter.__mro__[
-    1
-]  # click's, or the copy of it that typer brings along
+# click's, or the copy of it that typer brings along
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+PIPE_CLOSED = 141  # as a shell tells of a program whose reader went away
 
 app = typer.Typer(
     name="manylabel",
@@ -40,16 +42,36 @@ app.add_typer(bench.bench_app, name="bench")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; input that cannot be used ends with a message and exit code 2."""
+    """Run the command line.
+
+    Input that cannot be used ends with a message and exit code 2, Ctrl-C with code 130. A reader of the output that
+    goes away, and a terminal that lacks some characters, stop nothing.
+    """
+    try:
+        with interrupts() as heard, forgiving_streams():
+            try:
+                _run(arguments)
+            except SystemExit:
+                if heard.seen:
+                    sys.exit(INTERRUPTED)
+                raise
+            finally:
+                flush()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _run(arguments: Sequence[str] | None) -> None:
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
-        accept_any_text()
         try:
             words = list(sys.argv[1:] if arguments is None else arguments)
             _check_encoding(words)
             code = app(words, prog_name="manylabel", standalone_mode=False)
         except ManyLabelError as error:
             _stop(str(error))
+        except BrokenPipeError:
+            sys.exit(PIPE_CLOSED)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             hint = "Check that the place exists, can be read and written, and has room."

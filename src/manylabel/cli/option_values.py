@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,23 +12,36 @@ from manylabel.errors import ManyLabelError
 
 def threads(text: str) -> tuple[int, ...]:
     """Numbers of threads, comma-separated."""
+    from manylabel.study.plan import MOST_THREADS, check_number
+
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+    if not all(map(_is_number, parts)):
         raise ManyLabelError("--threads", "numbers above 0, comma-separated", repr(text))
+    for part in parts:
+        check_number("--threads", int(part), MOST_THREADS)
     return tuple(map(int, parts))
 
 
 def seeds(text: str) -> tuple[int, ...]:
     """How many seeds from 0 on, or the seeds themselves."""
-    try:
-        given = [int(part) for part in text.removesuffix(",").split(",")]
-    except ValueError:
-        given = []
-    if not given or min(given) < 0 or given == [0]:
+    from manylabel.study.plan import MOST_SEEDS, check_number, check_seeds
+
+    parts = [part.strip() for part in text.removesuffix(",").split(",")]
+    if not all(map(_is_number, parts)) or (list(map(int, parts)) == [0] and "," not in text):
         hint = "Give a number of seeds such as 3, or the seeds themselves such as 0,7."
         raise ManyLabelError("--seeds", "a number above 0, or comma-separated seeds", repr(text), hint)
-    listed = "," in text
-    return tuple(dict.fromkeys(given)) if listed else tuple(range(given[0]))
+    given = list(map(int, parts))
+    if "," not in text:
+        check_number("--seeds", given[0], MOST_SEEDS)
+        return tuple(range(given[0]))
+    found = tuple(dict.fromkeys(given))
+    check_seeds("--seeds", found)
+    return found
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text is a whole number of a reasonable length in plain digits."""
+    return re.fullmatch("[0-9]{1,30}", text) is not None
 
 
 def settings(assignments: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -5,8 +5,6 @@ All goes through :func:`say` or a console of :func:`make_console`: names from ou
 
 from __future__ import annotations
 
-import codecs
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from manylabel.cli.streams import silence
 from manylabel.printable import printable
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from manylabel.study.tables import Table
 
 WIDE = 160  # columns where nobody's window limits it
-IN_ASCII = {"±": "+-", "…": "...", "≥": ">=", "≤": "<="}
 
 
 def say(text: str, err: bool = False) -> None:
@@ -55,7 +53,7 @@ def report_failures(failed: Sequence[Failed]) -> NoReturn:
 
 
 def make_console(stderr: bool = False) -> Console:
-    """A console as wide as the window, or as COLUMNS says; wide where there is neither."""
+    """A console as wide as the window or as COLUMNS says, else wide; silent once its reader is gone."""
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.segment import Segment
 
@@ -66,6 +64,9 @@ def make_console(stderr: bool = False) -> Console:
             for segment in super().render(renderable, options):
                 text, style, control = segment
                 yield segment if control else Segment(printable(text, keep="\n"), style)
+
+        def on_broken_pipe(self) -> None:
+            silence(self.file)
 
     console = ShowingConsole(stderr=stderr)
     wanted = os.environ.get("COLUMNS", "")
@@ -84,19 +85,3 @@ def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     cells = tuple(tuple(Cell(text) for text in row) for row in rows)
     print_table(Table("", tuple(headings), cells, numbers=False))
-
-
-def accept_any_text() -> None:
-    """Let streams of a narrow encoding take every text: signs of ours in ASCII, the rest as escapes."""
-    codecs.register_error("manylabel", _in_ascii)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="manylabel")
-
-
-def _in_ascii(error: UnicodeError) -> tuple[str | bytes, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    character = error.object[error.start]
-    shown = IN_ASCII.get(character) or character.encode("ascii", "backslashreplace").decode()
-    return shown, error.start + 1

@@ -185,10 +185,10 @@ def tune(
     same command at the same time in several terminals shares the work.
     """
     from manylabel import methods
+    from manylabel.study.plan import MOST_SEEDS, check_number
     from manylabel.study.search import Search
 
-    if splits < 1:
-        raise ManyLabelError("--splits", "at least 1", str(splits))
+    check_number("--splits", splits, MOST_SEEDS)
     search = Search(
         data=tuple(data),
         method=method,

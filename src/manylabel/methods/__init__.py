@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from manylabel import files
 from manylabel.errors import ManyLabelError
 from manylabel.methods import ensemble, neighbours
 from manylabel.methods.base import Method
@@ -25,7 +26,6 @@ from manylabel.methods.recipe import AnyRecipe, Recipe
 from manylabel.methods.recipe_files import PAPER, check_for, load, names, read, short_name
 from manylabel.methods.scorer import NetworkScorer, Scorer
 from manylabel.methods.vectors import VectorMethod, VectorScorer
-from manylabel.paths import as_path
 from manylabel.training import checkpoint
 
 
@@ -99,7 +99,7 @@ def load_scorer(path: str | Path, encoder: nn.Module | None = None, *, trusted: 
     ManyLabelError
         If the file is not a scorer, if it needs ``encoder`` and none is given, or if it is pickled and not trusted.
     """
-    path = as_path(path, "load_scorer")
+    path = files.as_path(path, "load_scorer")
     check_network("load_scorer", encoder)
     if path.suffix == ".joblib":
         if not trusted:
@@ -107,7 +107,19 @@ def load_scorer(path: str | Path, encoder: nn.Module | None = None, *, trusted: 
             raise ManyLabelError(str(path), "a file without code", "a pickled comparator", hint)
         return load_trusted(path)
     tensors, meta = checkpoint.load(path)
+    try:
+        return _restored(path, tensors, meta, encoder, trusted)
+    except ManyLabelError:
+        raise
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        got = f"one of another version ({type(error).__name__}: {str(error)[:100]})"
+        hint = "Read it with the version that wrote it, or train again."
+        raise ManyLabelError(str(path), "a scorer of this version", got, hint) from error
 
+
+def _restored(
+    path: Path, tensors: checkpoint.Tensors, meta: dict[str, Any], encoder: nn.Module | None, trusted: bool
+) -> Scorer:
     def part(file: Path) -> Scorer:
         pickled = file.with_suffix(".joblib")
         return load_scorer(pickled if pickled.exists() else file, encoder, trusted=trusted)

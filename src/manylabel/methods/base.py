@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from manylabel import files
 from manylabel.data.dataset import Kind, Rows
 from manylabel.data.features import row_shape
 from manylabel.errors import ManyLabelError
@@ -21,7 +22,6 @@ from manylabel.methods.recipe import AnyRecipe, EncoderSettings, Recipe
 from manylabel.methods.scorer import Scorer
 from manylabel.models import Inputs
 from manylabel.models.inputs import check_kind
-from manylabel.paths import usable_folder
 from manylabel.training import Listener, Run
 
 
@@ -207,7 +207,7 @@ def start_run(
     check_rows(who, train, validation, kind, seed)
     if folder is None:
         return Run(stages, int(seed), None, "", progress)
-    place = usable_folder(folder, f"{who}, folder")
+    place = files.usable_folder(folder, f"{who}, folder")
     asked_later = {"neighbours"}
     settings = recipe.settings(kind).model_dump_json(exclude=asked_later)
     rest = {"name", "about", "source", "expected", "vectors", "images"}

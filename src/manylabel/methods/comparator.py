@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import os
+import io
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -13,13 +13,13 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from manylabel import files
 from manylabel.data.dataset import Features, Kind, Rows
 from manylabel.errors import ManyLabelError, missing_extra
 from manylabel.methods.base import check_rows, enough_memory
 from manylabel.methods.recipe import AnyRecipe, KindSettings
 from manylabel.methods.rows import features
 from manylabel.models import Inputs
-from manylabel.paths import usable_folder, writing
 from manylabel.training import Listener, Progress
 
 Array = np.ndarray[Any, Any]
@@ -27,6 +27,7 @@ Array = np.ndarray[Any, Any]
 EXTRAS = {"lightgbm": "boosting"}
 _MOST_DIMENSIONS = 256
 _RARE = 20  # rows: more than any cross-validation within an estimator asks for by default
+_ZLIB = b"x"  # how compressed joblib files begin
 _ROWS = 1024
 
 
@@ -128,23 +129,30 @@ class ComparatorScorer:
         """
         import joblib
 
-        with writing(path, "save") as file:
-            partial = file.with_suffix(".joblib.partial")
-            joblib.dump(self, partial, compress=3)
-            os.replace(partial, file.with_suffix(".joblib"))
+        buffer = io.BytesIO()
+        joblib.dump(self, buffer, compress=3)
+        files.write(files.as_path(path, "save").with_suffix(".joblib"), files.sealed(buffer.getvalue()))
 
 
 def load_trusted(path: Path) -> ComparatorScorer:
-    """Read what :meth:`ComparatorScorer.save` wrote; this can run any code that the file holds."""
+    """Read what :meth:`ComparatorScorer.save` wrote; this can run any code that the file holds.
+
+    Raises
+    ------
+    ManyLabelError
+        If the file is damaged, or no such file.
+    """
     import joblib
 
+    what = "a saved comparator"
+    content = files.unsealed(Path(path), what, _ZLIB)
     try:
-        scorer = joblib.load(path)
-    except Exception as error:  # whatever the code in the file may raise
-        hint = "Check its name, and that the packages are those that wrote it."
-        raise ManyLabelError(str(path), "a saved comparator", _first_line(error), hint) from error
+        scorer = joblib.load(io.BytesIO(content))
+    except Exception as error:  # of other versions of the packages that wrote it
+        hint = "Read it with the versions of the packages that wrote it."
+        raise ManyLabelError(str(path), what, f"{type(error).__name__}: {error}", hint) from error
     if not isinstance(scorer, ComparatorScorer):
-        raise ManyLabelError(str(path), "a saved comparator", type(scorer).__name__)
+        raise ManyLabelError(str(path), what, type(scorer).__name__)
     return scorer
 
 
@@ -182,7 +190,7 @@ class ComparatorMethod:
         who = f"method {self.name}"
         check_rows(who, train, validation, kind, seed)
         if folder is not None:
-            usable_folder(folder, f"{who}, folder")
+            files.usable_folder(folder, f"{who}, folder")
         settings = self.recipe.images if kind == "images" else self.recipe.vectors
         inputs = Inputs.fit(train.X, kind)
         with enough_memory(who):

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from manylabel import files
 from manylabel.data.dataset import Features, Kind, Rows
 from manylabel.methods.base import MOST_SEED, Method, check_seed
 from manylabel.methods.recipe import AnyRecipe
 from manylabel.methods.scorer import Scorer
-from manylabel.paths import as_path, writing
 from manylabel.training import Listener, Progress, checkpoint
 
 type_name = "ensemble"
@@ -48,7 +48,7 @@ class Ensemble:
     ) -> EnsembleScorer:
         members = []
         check_seed(f"method {self.name}", seed, MOST_SEED // 1000 - 1)
-        place = None if folder is None else as_path(folder, f"method {self.name}, folder")
+        place = None if folder is None else files.as_path(folder, f"method {self.name}, folder")
         for k in range(self.recipe.members):
             own = None if place is None else place / f"member-{k}"
             listener = None if progress is None else _numbered(progress, k, self.recipe.members)
@@ -92,8 +92,8 @@ class EnsembleScorer:
 
     def save(self, path: str | Path) -> None:
         """Write one file that names the members, and the file of each member beside it."""
-        with writing(path, "save") as file:
-            checkpoint.save(file, {"members": torch.tensor(len(self.members))}, {"type": type_name})
+        file = files.as_path(path, "save")
+        checkpoint.save(file, {"members": torch.tensor(len(self.members))}, {"type": type_name})
         for k, member in enumerate(self.members):
             member.save(_of_member(file, k))
 

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from manylabel import files
 from manylabel.data.dataset import Features, Kind, Rows
 from manylabel.labels import LabelMatrix
 from manylabel.methods.base import Method
@@ -17,7 +18,6 @@ from manylabel.methods.recipe import AnyRecipe, NeighbourSettings
 from manylabel.methods.rows import features
 from manylabel.methods.scorer import Scorer
 from manylabel.models import Inputs
-from manylabel.paths import writing
 from manylabel.training import Listener, checkpoint
 from manylabel.training.checkpoint import prefixed, under
 
@@ -122,8 +122,8 @@ class NeighbourScorer:
             "shapes": [rows.shape, self.labels.shape],
             "settings": self.settings.model_dump(),
         }
-        with writing(path, "save") as file:
-            checkpoint.save(file, tensors, meta)
+        file = files.as_path(path, "save")
+        checkpoint.save(file, tensors, meta)
         self.scorer.save(_inner(file))
 
     @classmethod

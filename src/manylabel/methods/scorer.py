@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from manylabel import files
 from manylabel.data.features import Features, count_rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.networks import build_encoder
 from manylabel.methods.recipe import EncoderSettings
 from manylabel.models import Inputs
-from manylabel.paths import as_path, writing
 from manylabel.training import checkpoint
 
 type_name = "network scorer"
@@ -99,8 +99,7 @@ class NetworkScorer:
         else:
             built = self.settings.model_dump(mode="json")
         meta = {"type": type_name, "inputs": self.inputs.meta(), "encoder": built}
-        with writing(path, "save") as file:
-            checkpoint.save(file, self.module.state_dict(), meta)
+        checkpoint.save(files.as_path(path, "save"), self.module.state_dict(), meta)
 
     @classmethod
     def load(cls, path: str | Path, encoder: nn.Module | None = None) -> NetworkScorer:
@@ -117,7 +116,7 @@ class NetworkScorer:
         ManyLabelError
             If the file is not a scorer, or if it needs ``encoder`` and none is given.
         """
-        tensors, meta = checkpoint.load(as_path(path, "load"))
+        tensors, meta = checkpoint.load(files.as_path(path, "load"))
         if meta.get("type") != type_name:
             raise ManyLabelError(str(path), "a saved scorer", repr(meta.get("type", "something else")))
         inputs = Inputs.like(meta["inputs"])

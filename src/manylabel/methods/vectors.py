@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from manylabel import files
 from manylabel.data import views
 from manylabel.data.dataset import Features, Kind, Rows
 from manylabel.errors import ManyLabelError
@@ -23,7 +24,6 @@ from manylabel.methods.scorer import in_batches
 from manylabel.models import FlatParameters, Inputs
 from manylabel.models.inputs import warn_of_blurred
 from manylabel.models.label_network import LabelNetwork
-from manylabel.paths import writing
 from manylabel.training import Group, Listener, Run, checkpoint
 
 
@@ -94,8 +94,7 @@ class VectorScorer:
             "n_labels": self.network.n_labels,
             "network": self.settings.model_dump(mode="json"),
         }
-        with writing(path, "save") as file:
-            checkpoint.save(file, self.module.state_dict(), meta)
+        checkpoint.save(files.as_path(path, "save"), self.module.state_dict(), meta)
 
     def _of_rows(self, X: Features, score: Callable[[Tensor], Tensor]) -> np.ndarray[Any, Any]:
         return in_batches(self.module, self.inputs, X, score, self.network.rows_at_once)

@@ -50,16 +50,18 @@ class Overview:
     ----------
     weights : dict of RunKey to float
         Expected minutes of each run.
+    began : float or None
+        When the first run got further, by the monotonic clock.
     """
 
     weights: Mapping[RunKey, float]
-    began: float = 0.0
+    began: float | None = None
     paces: dict[RunKey, Pace] = field(default_factory=dict)
     finished: int = 0
     spared: float = 0.0
 
     def advance(self, event: Advanced, now: float) -> Pace:
-        self.began = self.began or now
+        self.began = now if self.began is None else self.began
         pace = self.paces.setdefault(event.key, Pace())
         pace.update(event.progress, now)
         return pace
@@ -77,6 +79,8 @@ class Overview:
 
     def left(self, now: float) -> float | None:
         """Seconds left by the pace so far; None where nothing is known yet."""
+        if self.began is None:
+            return None
         done = self._done() - self.spared
         to_do = sum(self.weights.values()) - self._done()
         return (now - self.began) * to_do / done if done > 0 else None
@@ -210,7 +214,7 @@ class _Lines:
         return
 
     def advance(self, event: Advanced, pace: Pace, overview: Overview, now: float) -> None:
-        if now - self.last.get(event.key, 0.0) < self.every:
+        if now - self.last.get(event.key, -math.inf) < self.every:
             return
         self.last[event.key] = now
         rest = f"all: {overview.finished} of {self.n_runs} done, {_left(overview.left(now))} left"

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from manylabel import files
 from manylabel.errors import missing_extra
 from manylabel.printable import printable
 
@@ -76,9 +77,10 @@ class Picture:
 
     def save(self, path: Path) -> None:
         """Write it in the format of the ending, png or svg."""
-        metadata = {"Date": None} if path.suffix == ".svg" else {}
+        metadata, buffer = {"Date": None} if path.suffix == ".svg" else {}, io.BytesIO()
         with styled():
-            self.figure.savefig(path, metadata=metadata)
+            self.figure.savefig(buffer, format=path.suffix[1:], metadata=metadata)
+        files.write(path, buffer.getvalue())
 
     def data_uri(self) -> str:
         """The picture as an SVG that a page can hold."""

@@ -7,8 +7,9 @@ import os
 import torch
 
 from manylabel import data
-from manylabel.study.one_run import RunKey
-from manylabel.study.opening import leave_nothing_behind, missing_folders, open_folder, sort_tasks
+from manylabel.data.dataset import DataSet
+from manylabel.study.one_run import RunKey, Task
+from manylabel.study.opening import leave_nothing_behind, occupied, open_folder, sort_tasks
 from manylabel.study.plan import Plan
 from manylabel.study.processes import Failed, Finished, Listener, Loaded, in_processes, in_this_process
 from manylabel.study.records import DataCard
@@ -34,26 +35,31 @@ def run(plan: Plan, listener: Listener) -> list[Failed]:
     Raises
     ------
     ManyLabelError
-        For input that cannot be used; nothing is written then.
+        For input that cannot be used, and a folder in use by another process; nothing is written then.
     KeyboardInterrupt
         After the runs in progress were stopped; the folder can be taken up.
     """
     dataset = data.load(plan.data, plan.data_dir)
-    done, to_do = sort_tasks(plan, dataset)
-    card, made = DataCard.of(dataset), missing_folders(plan.out)
-    fresh = not plan.folder.study_file.exists()
-    open_folder(plan, dataset, card)
-    listener(Loaded(card))
-    for record in done:
-        listener(Finished(RunKey(record.method, record.seed), record, earlier=True))
+    sort_tasks(plan, dataset)  # refuses before anything is written
+    card = DataCard.of(dataset)
+    with occupied(plan):
+        done, to_do = sort_tasks(plan, dataset)  # again: who held the folder until now may have changed it
+        fresh = not plan.folder.study_file.exists()
+        open_folder(plan, dataset, card)
+        listener(Loaded(card))
+        for record in done:
+            listener(Finished(RunKey(record.method, record.seed), record, earlier=True))
+        failed = _make(plan, to_do, dataset, listener)
+        if fresh and len(failed) == len(plan.tasks):
+            leave_nothing_behind(plan)
+    return failed
+
+
+def _make(plan: Plan, to_do: list[Task], dataset: DataSet, listener: Listener) -> list[Failed]:
     jobs = min(plan.jobs or _default_jobs(), len(to_do))
     if jobs > 1:
-        failed = in_processes(to_do, plan.data, plan.data_dir, dataset.digest, jobs, listener)
-    else:
-        failed = in_this_process(to_do, dataset, listener)
-    if fresh and len(failed) == len(plan.tasks):
-        leave_nothing_behind(plan, made)
-    return failed
+        return in_processes(to_do, plan.data, plan.data_dir, dataset.digest, jobs, listener)
+    return in_this_process(to_do, dataset, listener)
 
 
 def _default_jobs() -> int:

@@ -75,8 +75,8 @@ class Task:
 
 def execute(task: Task, dataset: DataSet, tell: Callable[[Progress], None]) -> RunRecord:
     """Make one run and leave its folder finished; what a killed run left there is taken up."""
-    task.folder.mkdir(parents=True, exist_ok=True)
     begun = task.record(dataset)
+    task.folder.mkdir(parents=True, exist_ok=True)
     begun.write(task.folder / "run.json")
     with computing_on(task.threads):
         part = data.take_fraction(dataset, task.fraction, task.key.seed)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from manylabel import methods
+from manylabel import files, methods
 from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
 from manylabel.study.folder_names import check_folder_names
@@ -48,7 +49,7 @@ def _check_folder(plan: Plan, dataset: DataSet) -> None:
             raise ManyLabelError(
                 who, f"a study of {dataset.name} as it is now", f"one of other data ({card.name})", hint
             )
-    elif plan.out.is_dir() and any(plan.out.iterdir()):
+    elif plan.out.is_dir() and not all(files.is_own(path.name) for path in plan.out.iterdir()):
         raise ManyLabelError(
             who, "a new or empty folder, or one of a study", "a folder with other files", hint
         )
@@ -62,11 +63,30 @@ def _difference(found: RunRecord, asked: RunRecord) -> str:
     return ", ".join(f"{name} = {old.get(name)} instead of {new.get(name)}" for name in names[:3])
 
 
-def open_folder(plan: Plan, dataset: DataSet, card: DataCard) -> None:
-    """Make the folder and its study.json, after a probe that it can be written and has room."""
+@contextmanager
+def occupied(plan: Plan) -> Iterator[None]:
+    """The folder of a study made, if it was not there, and kept from other processes.
+
+    Raises
+    ------
+    ManyLabelError
+        If it cannot be made or written, or another process works in it.
+    """
     check_folder_names("--methods", plan.names)
     made = missing_folders(plan.out)
-    folder = plan.folder
+    try:
+        plan.out.mkdir(parents=True, exist_ok=True)
+        with files.Lock(plan.out, f"--out {plan.out}"):
+            yield
+    except OSError as error:
+        raise _cannot_be_written(plan, error.strerror or str(error)) from None
+    finally:
+        _remove_empty(made)
+
+
+def open_folder(plan: Plan, dataset: DataSet, card: DataCard) -> None:
+    """Write study.json and the labels of the test rows, after a probe that the folder can be written and has room."""
+    folder, fresh = plan.folder, not plan.folder.study_file.exists()
     record = StudyRecord(
         card=card,
         methods=plan.names,
@@ -77,40 +97,48 @@ def open_folder(plan: Plan, dataset: DataSet, card: DataCard) -> None:
         versions=versions(),
     )
     try:
-        plan.out.mkdir(parents=True, exist_ok=True)
         _probe(plan.out)
+        # The record comes first: whatever a kill leaves beside it belongs to a study.
+        (record if fresh else folder.record().joined(record)).write(folder.study_file)
         folder.write_test_labels(dataset.test.Y)
-        (folder.record().joined(record) if folder.study_file.exists() else record).write(folder.study_file)
-    except OSError as error:
-        if made:
-            shutil.rmtree(made[-1], ignore_errors=True)
-        reason = error.strerror or str(error)
-        hint = "Name a folder that can be written, on a disk with room, with --out."
-        raise ManyLabelError(f"--out {plan.out}", "a folder that can be written", reason, hint) from None
+    except ManyLabelError as error:
+        if fresh:
+            _remove_files(plan)
+        if isinstance(error.__cause__, OSError):
+            raise _cannot_be_written(plan, error.got) from None
+        raise
+
+
+def _cannot_be_written(plan: Plan, reason: str) -> ManyLabelError:
+    hint = "Name a folder that can be written, on a disk with room, with --out."
+    return ManyLabelError(f"--out {plan.out}", "a folder that can be written", reason, hint)
 
 
 def _probe(folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < SPARE_BYTES:
-        raise OSError(f"a disk with {free / 2**20:.0f} MiB left")
-    probe = folder / f".probe.{os.getpid()}"
-    try:
-        probe.write_bytes(bytes(2**20))  # a quota shows only when bytes are written
-    finally:
-        probe.unlink(missing_ok=True)
+        reason = OSError(f"a disk with {free / 2**20:.0f} MiB left")
+        raise ManyLabelError(str(folder), "a disk with room", str(reason)) from reason
+    probe = folder / ".probe"
+    files.write(probe, bytes(2**20))  # a quota shows only when bytes are written
+    probe.unlink(missing_ok=True)
 
 
-def leave_nothing_behind(plan: Plan, made: list[Path]) -> None:
-    """Remove what a false start wrote: no run got as far as training. ``made`` are folders that it made."""
+def leave_nothing_behind(plan: Plan) -> None:
+    """Remove what a false start wrote, unless a run got as far as training."""
     if any(_is_begun(task.folder) for task in plan.tasks):
         return
     for task in plan.tasks:
-        (task.folder / "run.json").unlink(missing_ok=True)
-    for file in ("study.json", "test_labels.npz"):
-        (plan.out / file).unlink(missing_ok=True)
-    for task in plan.tasks:
+        for file in ("run.json", files.DIGESTS):
+            (task.folder / file).unlink(missing_ok=True)
         _remove_empty([task.folder, task.folder.parent])
-    _remove_empty(made)
+    _remove_files(plan)
+
+
+def _remove_files(plan: Plan) -> None:
+    """The record last: until then, the folder is one of a study."""
+    for file in ("test_labels.npz", "study.json", files.DIGESTS):
+        (plan.out / file).unlink(missing_ok=True)
 
 
 def missing_folders(path: Path) -> list[Path]:

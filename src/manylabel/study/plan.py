@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,10 @@ from manylabel.errors import ManyLabelError
 from manylabel.study.one_run import PROTOCOLS, RunKey, Task
 from manylabel.study.records import StudyFolder
 from manylabel.study.variants import Variant, text_of
+
+MOST_THREADS = 1024  # beyond, threads of OpenMP end the process where the system refuses them
+MOST_SEEDS = 1000
+LARGEST_SEED = 2**32 - 1  # that scikit-learn takes
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,10 @@ class Plan:
 
     def __post_init__(self) -> None:
         _check_choice("--protocol", self.protocol, PROTOCOLS)
-        _check_at_least_one("--methods", len(self.methods))
-        _check_at_least_one("--seeds", len(self.seeds))
-        _check_at_least_one("--jobs", 1 if self.jobs is None else self.jobs)
-        _check_at_least_one("--threads", self.threads)
+        check_number("--methods", len(self.methods), MOST_SEEDS)
+        check_seeds("--seeds", self.seeds)
+        check_number("--jobs", 1 if self.jobs is None else self.jobs, MOST_THREADS)
+        check_number("--threads", self.threads, MOST_THREADS)
         if not 0 < self.fraction <= 1:
             raise ManyLabelError("--fraction", "above 0 and up to 1", f"{self.fraction:g}")
         for method, settings in self.settings.items():
@@ -141,9 +145,19 @@ def seeds_option(seeds: tuple[int, ...]) -> str:
     return ",".join(map(str, seeds)) + "," * (len(seeds) == 1)
 
 
-def _check_at_least_one(option: str, number: int) -> None:
-    if number < 1:
-        raise ManyLabelError(option, "at least 1", str(number))
+def check_number(option: str, number: int, most: int) -> None:
+    """Refuse what is no whole number from 1 to ``most``."""
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= most:
+        expected = "at least 1" if isinstance(number, int) and number < 1 else f"a number from 1 to {most}"
+        raise ManyLabelError(option, expected, str(number))
+
+
+def check_seeds(option: str, seeds: Sequence[int]) -> None:
+    """Refuse no seeds, too many of them, and those that a random generator does not take."""
+    check_number(option, len(seeds), MOST_SEEDS)
+    for seed in seeds:
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
+            raise ManyLabelError(option, f"seeds from 0 to {LARGEST_SEED}", str(seed))
 
 
 def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:

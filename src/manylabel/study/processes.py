@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
 import traceback
@@ -11,12 +12,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext
 from pathlib import Path
 from typing import TypeAlias
 
-from manylabel import data
+from manylabel import data, files
 from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
 from manylabel.study.one_run import RunKey, Task, execute
@@ -143,15 +145,34 @@ class _Worker:
 def _serve(connection: Connection, name: str, data_dir: Path | None, digest: str) -> None:
     """Make the runs that arrive until the other end closes."""
     warnings.simplefilter("ignore")  # the parent has loaded the same data and shown its warnings
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     dataset: DataSet | None = None
     try:
         while True:
             task = connection.recv()
-            dataset = dataset or data.load(name, data_dir)
-            assert dataset.digest == digest, "the data changed while the study ran"
+            try:
+                dataset = dataset or _loaded_again(name, data_dir, digest)
+            except (ManyLabelError, OSError) as error:
+                connection.send(Failed(task.key, _message(error), by_input=True))
+                continue
             connection.send(_attempt(task, dataset, connection.send))
     except (EOFError, ConnectionError):
         return
+
+
+def _end_with_parent() -> None:
+    """End at once when the parent is killed, as the next call may start the same run at once."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _loaded_again(name: str, data_dir: Path | None, digest: str) -> DataSet:
+    dataset = data.load(name, data_dir)
+    if dataset.digest != digest:
+        raise ManyLabelError(name, "the data that the study began with", "other data", "Run again.")
+    return dataset
 
 
 def _attempt(task: Task, dataset: DataSet, tell: Listener) -> Finished | Failed:
@@ -164,9 +185,11 @@ def _attempt(task: Task, dataset: DataSet, tell: Listener) -> Finished | Failed:
     except (ManyLabelError, OSError) as error:
         return Failed(task.key, _message(error), by_input=True)
     except Exception as error:
-        report.write_text(traceback.format_exc())
+        with suppress(ManyLabelError):  # a place that cannot be written any more must not hide the error
+            files.write(report, traceback.format_exc().encode())
         return Failed(task.key, f"{_message(error)} (traceback in {report})", by_input=False)
-    report.unlink(missing_ok=True)
+    with suppress(OSError):
+        report.unlink(missing_ok=True)
     return Finished(task.key, record)
 
 
@@ -181,12 +204,22 @@ def _message(error: Exception) -> str:
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """Processes begun inside never see Ctrl-C: the parent alone decides when they stop."""
+    """Processes begun inside never see Ctrl-C: the parent alone decides when they stop.
+
+    The signal is held back, not dropped: a Ctrl-C that comes meanwhile reaches the parent afterwards.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    elif hasattr(signal, "pthread_sigmask"):
+        resource_tracker.ensure_running()  # it unblocks the signal when it starts
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    else:
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, handler)

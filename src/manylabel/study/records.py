@@ -7,15 +7,16 @@
     OUT/METHOD/seed-S/run.json    one run: recipe, versions, seconds, metrics of the test rows per protocol
     OUT/METHOD/seed-S/...         history.jsonl and checkpoint (training), model.safetensors, scores.npz
     OUT/report.html
+    .../digests.json              SHA-256 of the files beside it that are read back
+
+A process that works in a folder holds its ``.lock``.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import platform
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -27,14 +28,16 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from manylabel import __version__, data
+from manylabel import __version__, data, files
 from manylabel.data.dataset import DataSet, Kind
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, SparseLabels
 
+_AGAIN = "Restore it from a copy, or delete its folder and run again with the same --out."
+
 
 class Record(BaseModel):
-    """A JSON file of a study."""
+    """A JSON file of a study, its digest beside it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,12 +52,12 @@ class Record(BaseModel):
         ManyLabelError
             If the file cannot be read, is not JSON, or is not such a record.
         """
+        if not path.exists():
+            hint = "Name the --out folder of a run."
+            raise ManyLabelError(str(path), "a file of a study", "no such file", hint)
+        content = files.read_checked(path, f"a {cls.__name__} in JSON", _AGAIN)
         try:
-            return cls.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            raise ManyLabelError(
-                str(path), "a file of a study", "no such file", "Name the --out folder of a run."
-            ) from None
+            return cls.model_validate_json(content)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
@@ -67,7 +70,7 @@ class Record(BaseModel):
     def write(self, path: Path) -> None:
         """Write the record in one step: readers see the old file or the new one."""
         text = json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False)
-        write_atomic(path, text.encode(errors="replace"))  # a name may hold half of a surrogate pair
+        files.write_checked(path, text.encode(errors="replace"))  # a name may hold half of a surrogate pair
 
 
 class DataCard(BaseModel):
@@ -199,7 +202,7 @@ class StudyFolder:
         return RunRecord.read(path) if path.exists() else None
 
     def history(self, method: str, seed: int) -> list[dict[str, Any]]:
-        """One entry per epoch; where a resumed run wrote an epoch twice, the later entry counts."""
+        """One entry per epoch."""
         return read_history(self.run_folder(method, seed) / "history.jsonl")
 
     def scores(self, method: str, seed: int) -> dict[str, NDArray[np.floating[Any]]]:
@@ -212,6 +215,13 @@ class StudyFolder:
         write_arrays(self.path / "test_labels.npz", arrays | {"n_labels": np.int64(labels.n_labels)})
 
     def test_labels(self) -> LabelMatrix:
+        """The labels of the test rows.
+
+        Raises
+        ------
+        ManyLabelError
+            If the file is damaged.
+        """
         arrays = _read_arrays(self.path / "test_labels.npz")
         offsets, columns = torch.from_numpy(arrays["offsets"]), torch.from_numpy(arrays["columns"])
         return SparseLabels(offsets, columns, None, int(arrays["n_labels"]))
@@ -232,36 +242,32 @@ def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """Entries of a ``history.jsonl``; a last line that a kill cut short is left out."""
+    """Entries of a ``history.jsonl``, none where there is no such file.
+
+    Raises
+    ------
+    ManyLabelError
+        If the file is damaged.
+    """
+    if not path.exists():
+        return []
+    content = files.read_checked(path, "the history of a run", _AGAIN)
     entries: dict[tuple[str, int], dict[str, Any]] = {}
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        entries[entry["stage"], entry["epoch"]] = entry
-    return list(entries.values())
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a whole file or nothing: a temporary file beside it takes its place once it is on disk."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        for line in content.decode().splitlines():
+            entry = json.loads(line)
+            entries[entry["stage"], entry["epoch"]] = entry
+    except (ValueError, KeyError, TypeError) as error:
+        got = f"a damaged file ({type(error).__name__}: {error})"
+        raise ManyLabelError(str(path), "the history of a run", got, _AGAIN) from None
+    return list(entries.values())
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     """Write arrays as a compressed npz, whole or not at all."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
-    write_atomic(path, buffer.getvalue())
+    files.write_checked(path, buffer.getvalue())
 
 
 def versions() -> dict[str, str]:
@@ -271,18 +277,25 @@ def versions() -> dict[str, str]:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "scikit-learn": metadata.version("scikit-learn"),
+        "numba": _numba(),
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),
         "machine": platform.machine(),
     }
 
 
-def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def _numba() -> str:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return metadata.version("numba")
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    content = files.read_checked(path, "the arrays of a finished run", _AGAIN)
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return dict(arrays)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        hint = "Delete the folder of that run and run again with the same --out."
-        raise ManyLabelError(
-            str(path), "the arrays of a finished run", str(error) or type(error).__name__, hint
-        ) from None
+    except Exception as error:  # whatever a damaged file of an earlier version makes of it
+        got = str(error) or type(error).__name__
+        raise ManyLabelError(str(path), "the arrays of a finished run", got, _AGAIN) from None

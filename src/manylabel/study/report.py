@@ -9,13 +9,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from manylabel import files
 from manylabel.errors import ManyLabelError
 from manylabel.printable import printable
 from manylabel.study import embedding_plots, plots
 from manylabel.study.drawing import Picture, require_matplotlib
 from manylabel.study.heat_map import class_heat_map, mean_heat_map
 from manylabel.study.one_run import PROTOCOLS
-from manylabel.study.records import RunRecord, StudyFolder, StudyRecord, flattened, write_atomic
+from manylabel.study.records import RunRecord, StudyFolder, StudyRecord, flattened
 from manylabel.study.statistics import Results, verdict
 from manylabel.study.tables import MEANING, Table, comparison_table, results_table
 
@@ -59,7 +60,7 @@ def write(out: Path, protocol: str | None = None, temperature: float = 1.0) -> R
     title = printable(record.title)
     table, sentence = results_table(results, title), verdict(results, title)
     page = _page(record, results, table, sentence, _pictures(folder, record, results, temperature))
-    write_atomic(folder.report_file, page.encode())
+    files.write(folder.report_file, page.encode())
     return Report(folder.report_file, table, sentence)
 
 

@@ -20,11 +20,12 @@ from manylabel.data.splits import held_out_rows
 from manylabel.errors import ManyLabelError
 from manylabel.metrics.report import LOWER_IS_BETTER, Protocol
 from manylabel.study.one_run import computing_on
-from manylabel.study.plan import seeds_option
+from manylabel.study.plan import MOST_THREADS, check_number, check_seeds, seeds_option
 from manylabel.study.search_space import Space, default_space, read_space
 from manylabel.training import Progress
 
 DEVELOPMENT = 0.2
+MOST_TRIALS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,10 @@ class Search:
     data_dir: Path | None = None
 
     def __post_init__(self) -> None:
-        for option, number in (("--trials", self.trials), ("--threads", self.threads)):
-            if number < 1:
-                raise ManyLabelError(option, "at least 1", str(number))
+        check_number("--trials", self.trials, MOST_TRIALS)
+        check_number("--threads", self.threads, MOST_THREADS)
+        check_seeds("--seeds", self.seeds)
+        check_seeds("--splits", self.splits)
         known = tuple(name for name in metrics.DISPLAY_NAMES if name not in LOWER_IS_BETTER)
         for metric in self.metrics or ("",):
             if metric not in known:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from manylabel.errors import ManyLabelError, missing_extra
+from manylabel.study import trials
 from manylabel.study.display import clock
 from manylabel.study.search import Problem, Search
 from manylabel.study.search_space import decoded, recipe_values
@@ -18,12 +18,12 @@ from manylabel.training import Progress
 if TYPE_CHECKING:
     import optuna
 
+_ATTEMPTS, _PAUSE = 2, 1.0
 Tell: TypeAlias = Callable[[str], None]
 
 SAMPLER_SEED = 0
 RANDOM_TRIALS = 10  # before the sampler has something to learn from
 EVERY = 10.0  # seconds between two lines of progress
-WORKER, ERROR, RECIPE, PARTS = "worker", "error", "recipe", "parts"
 
 
 def run(search: Search, tell: Tell) -> optuna.Study:
@@ -46,15 +46,12 @@ def run(search: Search, tell: Tell) -> optuna.Study:
         After the trial in progress was given back.
     """
     study = open_study(search)
-    _take_up(study)
-    if not study.trials:
-        values = recipe_values(search.choices, search.recipe, search.kinds)
-        if values is not None:
-            study.enqueue_trial(values, user_attrs={RECIPE: True})
-    there = len(_taken(study))
-    tell(f"{study.study_name}: {there} of {search.trials} trials are there")
-    while len(_taken(study)) < search.trials:
-        _one_trial(search, study, tell)
+    with storage_errors(search):
+        trials.take_up(study, recipe_values(search.choices, search.recipe, search.kinds))
+        there = len(trials.taken(study))
+        tell(f"{study.study_name}: {there} of {search.trials} trials are there")
+        while len(trials.taken(study)) < search.trials:
+            _one_trial(search, study, tell)
     return study
 
 
@@ -66,19 +63,25 @@ def open_study(search: Search) -> optuna.Study:
     ManyLabelError
         See :func:`run`.
     """
-    module = _optuna()
-    storage = _storage(search)
-    names = module.get_all_study_names(storage)
+    module, storage = _optuna(), _storage(search)
+    try:
+        names = module.get_all_study_names(storage)
+    except Exception as error:  # whatever damage makes of a database
+        raise _no_storage(search, error) from None
     if names and search.storage is None and search.name not in names:
         hint = "Give another --out: data, recipe, space and objective are part of a search."
         raise ManyLabelError(f"--out {search.out}", f"trials of {search.name}", ", ".join(names), hint)
-    study: optuna.Study = module.create_study(
-        storage=storage,
-        study_name=search.name,
-        sampler=_sampler(),
-        direction="maximize",
-        load_if_exists=True,
-    )
+    try:
+        study: optuna.Study = module.create_study(
+            storage=storage,
+            study_name=search.name,
+            sampler=_sampler(),
+            direction="maximize",
+            load_if_exists=True,
+        )
+        assert isinstance(study.trials, list)  # reads them all
+    except Exception as error:
+        raise _no_storage(search, error) from None
     return study
 
 
@@ -96,16 +99,45 @@ def _storage(search: Search) -> Any:
     search.out.mkdir(parents=True, exist_ok=True)
     url = search.storage or f"sqlite:///{(search.out / 'trials.db').absolute()}"
     wait = {"connect_args": {"timeout": 100}} if url.startswith("sqlite") else {}
+    for again in range(_ATTEMPTS):
+        try:
+            return optuna.storages.RDBStorage(url, engine_kwargs=wait)
+        except Exception as error:  # of the database, its driver, or the URL
+            if not again and "exist" in str(error):
+                time.sleep(_PAUSE)  # another process makes the same tables
+                continue
+            raise _no_storage(search, error) from None
+    raise AssertionError("the last attempt returns or raises")
+
+
+@contextmanager
+def storage_errors(search: Search) -> Iterator[None]:
+    """Errors of the database as ours."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
-        return optuna.storages.RDBStorage(url, engine_kwargs=wait)
-    except Exception as error:  # of the database, its driver, or the URL
-        hint = "Give a URL such as sqlite:///trials.db or postgresql://user@host/name."
-        got = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ManyLabelError("--storage", "a database that can be used", f"{url}: {got}", hint) from None
+        yield
+    except (StorageInternalError, SQLAlchemyError) as error:
+        raise _no_storage(search, error) from None
+
+
+def _no_storage(search: Search, error: Exception) -> ManyLabelError:
+    url = search.storage or search.out / "trials.db"
+    hint = "Give a URL such as sqlite:///trials.db or postgresql://user@host/name."
+    if search.storage is None:
+        hint = "Make room or restore the file from a copy; if it is damaged, delete it to search anew."
+    lines = str(error.__cause__ or error).strip().splitlines()
+    got = lines[0] if lines else type(error).__name__
+    who = "--storage" if search.storage else f"--out {search.out}"
+    return ManyLabelError(who, "a database that can be used", f"{url}: {got}", hint)
 
 
 def _sampler() -> Any:
-    """Tree-structured Parzen estimator whose draws depend on the number of the trial, not on the calls before it."""
+    """Tree-structured Parzen estimator whose draws depend on the number of the trial, not on the calls before it.
+
+    A trial that is made again draws as it did the first time.
+    """
     optuna = _optuna()
 
     class Numbered(optuna.samplers.BaseSampler):  # type: ignore[misc, name-defined]
@@ -113,16 +145,17 @@ def _sampler() -> Any:
             self.number, self.inner = -1, optuna.samplers.RandomSampler(SAMPLER_SEED)
 
         def of(self, trial: Any) -> Any:
-            if trial.number != self.number:
+            number = trials.drawn_as(trial)
+            if number != self.number:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                     self.inner = optuna.samplers.TPESampler(
-                        seed=SAMPLER_SEED + trial.number,
+                        seed=SAMPLER_SEED + number,
                         n_startup_trials=RANDOM_TRIALS,
                         multivariate=True,
                         constant_liar=True,
                     )
-                self.number = trial.number
+                self.number = number
             return self.inner
 
         def infer_relative_search_space(self, study: Any, trial: Any) -> Any:
@@ -137,67 +170,24 @@ def _sampler() -> Any:
     return Numbered()
 
 
-def _taken(study: optuna.Study) -> list[Any]:
-    """Trials that count: those that succeeded or could not be made, and those that some process is at."""
-    return [
-        trial
-        for trial in study.trials
-        if trial.state.name in ("COMPLETE", "RUNNING") or ERROR in trial.user_attrs
-    ]
-
-
-def _take_up(study: optuna.Study) -> None:
-    """Give back the trials whose process on this machine is gone."""
-    host = socket.gethostname()
-    for trial in study.trials:
-        if trial.state.name == "RUNNING":
-            their_host, _, process = trial.user_attrs.get(WORKER, "").rpartition(":")
-            if their_host == host and not _is_alive(int(process)):
-                _give_back(study, trial)
-
-
-def _is_alive(process: int) -> bool:
-    if process == os.getpid():
-        return False  # one call after another in one process
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _give_back(study: optuna.Study, trial: Any) -> None:
-    """Let the next trial be this one again."""
-    import optuna
-
-    kept = {RECIPE: True} if RECIPE in trial.user_attrs else {}
-    study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-    study.enqueue_trial(trial.params, user_attrs=kept)
-
-
 def _one_trial(search: Search, study: optuna.Study, tell: Tell) -> None:
-    import optuna
-
-    trial = study.ask()
-    trial.set_user_attr(WORKER, f"{socket.gethostname()}:{os.getpid()}")
+    trial = trials.begin(study)
+    if trial is None:
+        return
     watch = _Watch(search, study, trial.number, tell)
     try:
         found = {name: choice.suggest(name, trial) for name, choice in search.choices.items()}
         value, parts = search.evaluate(found, watch.advance)
     except ManyLabelError as error:
-        trial.set_user_attr(ERROR, str(error))
-        study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        if not any(t.state.name == "COMPLETE" for t in study.trials):
+        trials.fail(study, trial, error)
+        if not trials.best_first(study):
             raise  # the first trial already cannot be made
         tell(f"trial {trial.number} failed: {error}")
         return
     except BaseException:
-        _give_back(study, trial)
+        trials.give_back(study, trial.number)
         raise
-    trial.set_user_attr(PARTS, parts)
-    study.tell(trial, value)
+    trials.end(study, trial, value, parts, watch.seconds)
     watch.end(value)
 
 
@@ -207,6 +197,11 @@ class _Watch:
     def __init__(self, search: Search, study: optuna.Study, number: int, tell: Tell) -> None:
         self.search, self.study, self.number, self.tell = search, study, number, tell
         self.began = self.last = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since the trial began."""
+        return time.monotonic() - self.began
 
     def advance(self, place: int, problem: Problem, progress: Progress) -> None:
         now = time.monotonic()
@@ -222,7 +217,7 @@ class _Watch:
 
     def end(self, value: float) -> None:
         best = self.study.best_trial
-        took = clock(time.monotonic() - self.began)
+        took = clock(self.seconds)
         self.tell(
             f"trial {self.number}: {self.search.objective} {value:.4f} in {took} "
             f"(best {best.value:.4f}, trial {best.number}); {self._left(0.0, 0.0)}"
@@ -230,13 +225,13 @@ class _Watch:
 
     def _left(self, elapsed: float, share: float) -> str:
         """Trials and time left by the pace of the finished ones, or of this one."""
-        done = [t.duration.total_seconds() for t in self.study.trials if t.duration and t.value is not None]
+        done = trials.seconds(self.study)
         if not done and not share:
             return f"{self.search.trials} trials left"
         each = sum(done) / len(done) if done else elapsed / share
-        if not share and len(_taken(self.study)) >= self.search.trials:
+        if not share and len(trials.taken(self.study)) >= self.search.trials:
             return "nothing left"
-        number = max(0, self.search.trials - len(_taken(self.study))) + (1 - share) * (share > 0)
+        number = max(0, self.search.trials - len(trials.taken(self.study))) + (1 - share) * (share > 0)
         return f"about {clock(number * each)} left"
 
 
@@ -245,7 +240,17 @@ def settings_of(search: Search, trial: Any) -> dict[str, Any]:
     return decoded(search.choices, trial.params)
 
 
-def trials_of(study: optuna.Study) -> list[Any]:
-    """The trials that succeeded, best first."""
-    done = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
-    return sorted(done, key=lambda trial: (-trial.value, trial.number))
+def trials_of(search: Search, study: optuna.Study) -> list[Any]:
+    """The trials that succeeded, best first.
+
+    Raises
+    ------
+    ManyLabelError
+        If the storage holds other numbers than were written.
+    """
+    with storage_errors(search):
+        found = trials.best_first(study)
+    for trial in found:
+        if not trials.is_as_written(trial):
+            raise _no_storage(search, ValueError(f"trial {trial.number} has other numbers than were written"))
+    return found

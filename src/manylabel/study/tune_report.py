@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from manylabel import methods
+from manylabel import files, methods
 from manylabel.errors import ManyLabelError
 from manylabel.printable import count, printable
 from manylabel.study.drawing import (
@@ -28,11 +28,11 @@ from manylabel.study.drawing import (
     styled,
     wrapped,
 )
-from manylabel.study.records import write_atomic
 from manylabel.study.search import Search
 from manylabel.study.search_space import Choice
 from manylabel.study.tables import Cell, Table
-from manylabel.study.tune import PARTS, RECIPE, settings_of, trials_of
+from manylabel.study.trials import PARTS, RECIPE
+from manylabel.study.tune import settings_of, trials_of
 
 if TYPE_CHECKING:
     import optuna
@@ -75,13 +75,13 @@ def write(search: Search, study: optuna.Study) -> Found:
         If no trial has succeeded.
     """
     require_matplotlib()
-    trials = trials_of(study)
+    trials = trials_of(search, study)
     if not trials:
         raise ManyLabelError(str(search.out), "a search with a trial that succeeded", "none")
     best, first = trials[0], next((t for t in trials if _is_recipe(t)), None)
     recipe, picture = search.out / "best.toml", search.out / "search.png"
-    write_atomic(recipe, _recipe_text(search, best, len(trials)).encode())
-    write_atomic(picture, _picture(search, study, trials))
+    files.write(recipe, _recipe_text(search, best, len(trials)).encode())
+    files.write(picture, _picture(search, study, trials))
     reached = f"{search.objective} {best.value:.4f} in trial {best.number}"
     sentence = f"Best of {count(len(trials), 'trial')}: {reached}{beside_the_recipe(best, first)}."
     asked = ["manylabel", "run", search.data[0], "--methods", f"{recipe},{search.method}"]

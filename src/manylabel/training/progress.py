@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from manylabel import files
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -66,6 +68,5 @@ class Reporter:
 
 def write_history(path: Path, records: list[dict[str, Any]]) -> None:
     """One JSON object a line, one line an epoch; written whole, so that a resumed run leaves no line twice."""
-    partial = path.with_suffix(".partial")
-    partial.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-    partial.replace(path)
+    content = "".join(json.dumps(record) + "\n" for record in records).encode()
+    files.write_checked(path, content)

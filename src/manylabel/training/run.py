@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from manylabel import files
 from manylabel.errors import ManyLabelError
 from manylabel.training import checkpoint
 from manylabel.training.distributed import Ranks
@@ -24,8 +26,9 @@ class Run:
     stages : tuple of str
         Names of the stages, in their order.
     seed : int
-    folder : Path or None
-        Where ``checkpoint.safetensors`` and ``history.jsonl`` are kept; None keeps nothing.
+    folder : str, Path or None
+        Where ``checkpoint.safetensors`` and ``history.jsonl`` are kept, made if it is not there; None keeps nothing.
+        No other process may work there until the last stage has ended.
     fingerprint : str
         Of recipe and data. A checkpoint with another fingerprint is refused rather than continued.
     listener : callable or None
@@ -36,14 +39,15 @@ class Run:
     Raises
     ------
     ManyLabelError
-        If the folder holds a checkpoint that cannot be read or belongs to another recipe or data set.
+        If the folder holds a checkpoint that cannot be read or belongs to another recipe or data set, cannot be
+        written, or is in use by another process.
     """
 
     def __init__(
         self,
         stages: tuple[str, ...],
         seed: int,
-        folder: Path | None = None,
+        folder: str | Path | None = None,
         fingerprint: str = "",
         listener: Listener | None = None,
         checkpoint_seconds: float = 20.0,
@@ -51,8 +55,9 @@ class Run:
         self.stages, self.seed, self.fingerprint = stages, seed, fingerprint
         self.reporter, self.checkpoint_seconds = Reporter(listener), checkpoint_seconds
         self.ranks = Ranks.current()
-        self.folder = folder
+        self.folder = None if folder is None else Path(folder)
         self.history: list[dict[str, Any]] = []
+        self._lock = self._occupy()
         self._resumed = self._read()
         self._saved = time.monotonic()
 
@@ -79,14 +84,25 @@ class Run:
         loop = Loop(name, task, stage, self.seed, self.ranks)
         torch.manual_seed(self.seed * 7919 + index * 101 + self.ranks.rank)
         if self._resumed:
-            tensors, facts = self._resumed
-            loop.load(tensors, facts["loop"])
+            self._take_up(loop, *self._resumed)
             self._resumed = None
         task.module.train()
         for record in loop.run():
             self._after_step(loop, record)
         self.reporter.send(loop.progress(self.stages))
         task.module.eval()
+        if name == self.stages[-1] and self._lock is not None:
+            self._lock.release()
+
+    def _take_up(self, loop: Loop, tensors: checkpoint.Tensors, facts: dict[str, Any]) -> None:
+        try:
+            loop.load(tensors, facts["loop"])
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            got = f"one of another version ({type(error).__name__}: {str(error)[:100]})"
+            hint = "Delete the file to start this run anew."
+            raise ManyLabelError(
+                str(self.checkpoint_path), "a checkpoint of this version", got, hint
+            ) from error
 
     def _after_step(self, loop: Loop, record: dict[str, Any] | None) -> None:
         if record is not None:
@@ -112,6 +128,19 @@ class Run:
             write_history(self.folder / "history.jsonl", self.history)
         self._saved = time.monotonic()
 
+    def _occupy(self) -> files.Lock | None:
+        """Make the folder and keep other processes out of it, before any work is done for nothing."""
+        if self.folder is None or not self.ranks.first:
+            return None
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            got = error.strerror or str(error)
+            raise ManyLabelError(str(self.folder), "a folder that can be written", got) from None
+        lock = files.Lock(self.folder, str(self.folder))
+        weakref.finalize(self, lock.release)  # where an error ends the run
+        return lock
+
     def _read(self) -> tuple[checkpoint.Tensors, dict[str, Any]] | None:
         path = self.checkpoint_path
         if path is None or not path.exists():
@@ -123,4 +152,6 @@ class Run:
                 str(path), "a checkpoint of this recipe and data set", "one of another", hint
             )
         self.history = meta["history"]
+        if self.ranks.first and self.folder is not None:  # a kill may have come between the two files
+            write_history(self.folder / "history.jsonl", self.history)
         return tensors, meta

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from manylabel import data, methods
 from manylabel.errors import ManyLabelError
 from manylabel.study import execution
 from manylabel.study.display import Display, clock
-from manylabel.study.plan import Plan
+from manylabel.study.plan import MOST_THREADS, Plan, check_number, check_seeds
 from manylabel.study.processes import Failed
 from manylabel.study.reproduction import catalogue
 from manylabel.study.reproduction.budget import fitted
@@ -25,6 +24,8 @@ from manylabel.study.variants import Variant
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+MOST_EPOCHS_SCALE = 1000
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,13 @@ class Request:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 < self.epochs_scale < math.inf:
-            raise ManyLabelError("--epochs-scale", "a number above 0", f"{self.epochs_scale:g}")
+        if not 0 < self.epochs_scale <= MOST_EPOCHS_SCALE:
+            expected = f"a number above 0 and up to {MOST_EPOCHS_SCALE}"
+            raise ManyLabelError("--epochs-scale", expected, f"{self.epochs_scale:g}")
+        check_number("--jobs", 1 if self.jobs is None else self.jobs, MOST_THREADS)
+        check_number("--threads", self.threads, MOST_THREADS)
+        if self.seeds is not None:
+            check_seeds("--seeds", self.seeds)
 
     @cached_property
     def reproduction(self) -> Reproduction:

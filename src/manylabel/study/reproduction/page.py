@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from manylabel import files
 from manylabel.errors import ManyLabelError
 from manylabel.printable import printable
 from manylabel.study.display import clock
-from manylabel.study.records import versions, write_atomic
+from manylabel.study.records import versions
 from manylabel.study.reproduction import published
 from manylabel.study.reproduction.definition import Section
 from manylabel.study.reproduction.execution import Request
@@ -44,9 +45,9 @@ def write(request: Request) -> Page:
         for name, picture in section.pictures.items():
             picture.save(request.folder / f"{name}.png")
             picture.save(request.folder / f"{name}.svg")
-    write_atomic(request.folder / "values.csv", found.csv().encode())
+    files.write(request.folder / "values.csv", found.csv().encode())
     page = request.folder / "README.md"
-    write_atomic(page, "\n".join(_lines(request, found, sections)).encode())
+    files.write(page, "\n".join(_lines(request, found, sections)).encode())
     return Page(page, sections)
 
 

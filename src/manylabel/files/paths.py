@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,28 +45,6 @@ def usable_folder(value: Any, who: str) -> Path:
         hint = "Name a folder in which you may write."
         raise ManyLabelError(who, "a folder that can be written to", _reason(error, folder), hint) from error
     return folder
-
-
-@contextmanager
-def writing(value: Any, who: str) -> Iterator[Path]:
-    """The path of a file to be written; what goes wrong with the disk meanwhile becomes one readable error.
-
-    Raises
-    ------
-    ManyLabelError
-        If the folder of the file is not there, or the file cannot be written.
-    """
-    path = as_path(value, who)
-    if not path.parent.is_dir():
-        raise ManyLabelError(who, "a folder that is there", str(path.parent), "Make the folder first.")
-    if path.is_dir():
-        taken = IsADirectoryError(str(path))
-        raise ManyLabelError(who, "the path of a file", f"the folder {path}", "Add a name to it.") from taken
-    try:
-        yield path
-    except OSError as error:
-        hint = "Free some space, or name another place."
-        raise ManyLabelError(who, "a file that can be written", _reason(error, path), hint) from error
 
 
 def _reason(error: OSError, path: Path) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from manylabel import ManyLabelError
-from manylabel.paths import as_path, usable_folder, writing
+from manylabel.files import as_path, usable_folder
 
 
 def test_text_and_paths_are_one():
@@ -22,14 +22,6 @@ def test_a_folder_is_made_with_its_parents_and_left_empty(tmp_path):
 def test_what_is_no_path_is_refused(value):
     with pytest.raises(ManyLabelError, match="test: expected"):
         as_path(value, "test")
-
-
-def test_a_full_disk_is_told_in_our_words(tmp_path):
-    with (
-        pytest.raises(ManyLabelError, match=r"a file that can be written, but got .*No space left"),
-        writing(tmp_path / "file", "test"),
-    ):
-        raise OSError(28, "No space left on device")
 
 
 def test_a_folder_below_a_file_is_refused(tmp_path):
