@@ -94,7 +94,10 @@ def test_the_matrices_of_the_caller_stay_as_they_are():
     matrix = unordered()
     before = copy.deepcopy((matrix.data, matrix.indices, matrix.indptr))
     assert LabelMatrix.of(matrix).dense().tolist() == [[1, 0, 1], [0, 1, 0]]
-    assert all(np.array_equal(a, b) for a, b in zip(before, (matrix.data, matrix.indices, matrix.indptr)))
+    assert all(
+        np.array_equal(a, b)
+        for a, b in zip(before, (matrix.data, matrix.indices, matrix.indptr), strict=True)
+    )
     assert not matrix.has_sorted_indices
 
 
