@@ -156,5 +156,5 @@ def test_views_must_match(encoder, rows):
     x, other, Y = rows
     with pytest.raises(ManyLabelError, match="one or two views of the same rows"):
         losses.cached_step(encoder, losses.get("any"), (x, other[:3]), Y)
-    with pytest.raises(ManyLabelError, match="a chunk of at least one row"):
+    with pytest.raises(ManyLabelError, match="chunk as a whole number of at least 1"):
         losses.cached_step(encoder, losses.get("any"), x, Y, chunk=0)

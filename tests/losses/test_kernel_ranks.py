@@ -15,18 +15,21 @@ from manylabel import losses
 WORLD, CUT = 2, 5
 FORMS = {entry.form: entry for entry in ENTRIES if entry.loss == "kmcl"}
 CASES = [
-    (form, engine, reduction)
+    (form, engine, reduction, cut)
     for form in FORMS
     for engine in ("dense", "streamed")
     for reduction in ("mean", "none")
+    for cut in (CUT, 0)  # anchors of the first rank
 ]
 
 
-def computed(form: str, engine: str, reduction: str, rank: int | None, **settings: object) -> list[Tensor]:
+def computed(
+    form: str, engine: str, reduction: str, cut: int, rank: int | None, **settings: object
+) -> list[Tensor]:
     """Value and gradients of all inputs, of this rank's shard where there are ranks."""
     entry = FORMS[form]
     floats, (Y,), _ = entry.draw(Size(b=12))
-    rows = slice(None) if rank is None else slice(None, CUT) if rank == 0 else slice(CUT, None)
+    rows = slice(None) if rank is None else slice(None, cut) if rank == 0 else slice(cut, None)
     leaves = [t[rows].clone().requires_grad_() for t in floats]
     loss = losses.get("kmcl", engine=engine, reduction=reduction, **entry.settings, **settings)
     value = loss(*leaves, Y[rows])

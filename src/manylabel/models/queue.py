@@ -188,7 +188,7 @@ class LabelQueue(nn.Module):
             hint = f"This queue was made for keys of size {width} and {self.n_labels} labels."
             expected = f"floating keys (B, {width}) and labels (B, {self.n_labels})"
             raise ManyLabelError(f"LabelQueue.{what}", expected, got, hint)
-        if {keys.device, labels.device} != {self.keys.device}:
+        if keys.device != self.keys.device or labels.device != self.keys.device:
             got = f"keys on {keys.device} and labels on {labels.device}"
             hint = "Move all to one device with .to()."
             raise ManyLabelError(f"LabelQueue.{what}", f"rows on {self.keys.device}", got, hint)
