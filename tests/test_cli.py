@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,8 @@ from tests.study.small_study import TINY, TINY_PRETRAINING, write_rows
 
 from manylabel import __version__, methods
 from manylabel.cli import main
+from manylabel.files import Lock
+from manylabel.study import StudyFolder
 
 LAMP = {
     "classify.stage.epochs": 3,
@@ -400,3 +405,92 @@ def test_data_that_cannot_be_used_leave_nothing(
     assert "bad.npz" in errors
     assert message in errors
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "{rows}", "--seeds", "99999999999"], "--seeds: expected a number from 1 to 1000"),
+        (["run", "{rows}", "--seeds", "0,99999999999"], "--seeds: expected seeds from 0 to 4294967295"),
+        (["run", "{rows}", "--seeds", "1_0"], "--seeds: expected a number above 0"),
+        (["run", "{rows}", "--seeds", "9" * 5000], "--seeds: expected a number above 0"),
+        (["run", "{rows}", "--threads", "100000"], "--threads: expected a number from 1 to 1024"),
+        (["run", "{rows}", "--jobs", "100000"], "--jobs: expected a number from 1 to 1024"),
+        (["run", "{rows}", "--fraction", "nan"], "--fraction: expected above 0"),
+        (["tune", "{rows}", "--trials", "99999999999"], "--trials: expected a number from 1 to 1000000"),
+        (["tune", "{rows}", "--splits", "99999999999"], "--splits: expected a number from 1 to 1000"),
+        (["tune", "{rows}", "--threads", "100000"], "--threads: expected a number from 1 to 1024"),
+        (["reproduce", "low-data", "--epochs-scale", "1e300"], "--epochs-scale: expected a number above 0"),
+        (["reproduce", "low-data", "--epochs-scale", "nan"], "--epochs-scale: expected a number above 0"),
+        (["reproduce", "low-data", "--threads", "100000"], "--threads: expected a number from 1 to 1024"),
+        (["bench", "losses", "--threads", "100000"], "--threads: expected a number from 1 to 1024"),
+    ],
+)
+def test_numbers_that_no_machine_can_take_are_refused_at_once(
+    arguments: list[str],
+    message: str,
+    rows: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call(*(argument.format(rows=rows) for argument in arguments)) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
+def test_terminals_that_lack_characters_stop_no_run(
+    rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    printed = io.BytesIO()
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, io.TextIOWrapper(printed, encoding=encoding, write_through=True))
+    assert call("run", rows, "-m", "bce", "-s", "2", "-j", "1", "-o", tmp_path / "±…—µ 表", *small(TINY)) == 0
+    text = printed.getvalue().decode(encoding)
+    assert ("+-" if encoding == "ascii" else "±") in text
+    assert "On tiny, bce reached mAP" in text
+    assert [sys.stdout.errors, sys.stderr.errors] == ["strict", "strict"]
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_reader_that_goes_away_ends_nothing_with_noise(rows: Path, together: bool) -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "manylabel", "methods", "list"]
+    errors = subprocess.STDOUT if together else subprocess.PIPE
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment)
+    assert process.stdout is not None
+    process.stdout.close()
+    if process.stderr is not None:
+        assert process.stderr.read() == b""
+        process.stderr.close()
+    assert process.wait() in (0, 141)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs groups of processes")
+def test_ctrl_c_many_times_ends_without_a_traceback(rows: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "manylabel", "run", str(rows), "-m", "bce", "-s", "2", "-j", "2"]
+    command += ["-o", str(tmp_path / "out"), *small(TINY), "--set", "classify.stage.epochs=200000"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stdout is not None
+    assert any(line.startswith("running") for line in process.stdout)
+    for _ in range(5):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.01)
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert f"--out {tmp_path / 'out'}" in said
+    assert StudyFolder(tmp_path / "out").finished_runs() == []
+    for lock in (tmp_path / "out").rglob(".lock"):
+        Lock(lock.parent, "a test").release()

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.files.test_digests import damaged
 from tests.training.small_run import fit
 
 from manylabel import ManyLabelError
@@ -134,3 +136,55 @@ def test_an_unreadable_checkpoint_is_named_and_kept(tmp_path, damage):
     ):
         fit(tmp_path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("steps", [18, 36, 60, 84])
+def test_a_history_that_a_kill_kept_from_the_disk_is_written_by_the_next_call(
+    whole, tmp_path, monkeypatch, steps
+):
+    from manylabel.training import run
+
+    with monkeypatch.context() as patch:
+        stop_after(patch, steps)
+        patch.setattr(run, "write_history", lambda path, records: None)
+        with pytest.raises(Killed):
+            fit(tmp_path)
+    assert not (tmp_path / "history.jsonl").exists()
+    assert_same(weights(fit(str(tmp_path))), whole[0])
+    assert history(tmp_path) == whole[1]
+
+
+def test_a_folder_is_made_before_training_or_refused(tmp_path):
+    fit(str(tmp_path / "new" / "folder"))
+    assert (tmp_path / "new" / "folder" / "checkpoint.safetensors").exists()
+    (tmp_path / "file").write_text("")
+    seen = []
+    with pytest.raises(ManyLabelError, match="a folder that can be written, but got Not a directory"):
+        fit(tmp_path / "file" / "folder", progress=seen.append)
+    assert seen == []
+
+
+def test_every_damage_to_a_checkpoint_is_told(tmp_path):
+    tensors = {"half": torch.randn(5).bfloat16(), "scalar": torch.tensor(3), "none": torch.zeros(0, 2)}
+    path = tmp_path / "x.safetensors"
+    checkpoint.save(path, tensors, {"note": "what it is", "value": 0.5})
+    content, at, refused = path.read_bytes(), random.Random(0), 0
+    for _ in range(300):
+        path.write_bytes(damaged(content, at))
+        try:
+            again, meta = checkpoint.load(path)
+        except ManyLabelError:
+            refused += 1
+        else:  # blanks of the header
+            assert_same(again, tensors)
+            assert meta == {"note": "what it is", "value": 0.5}
+    assert refused > 250
+
+
+def test_checkpoints_of_earlier_versions_are_read_with_a_warning(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"w": torch.ones(2)}, tmp_path / "old.safetensors", {"manylabel": json.dumps({"type": "x"})})
+    with pytest.warns(UserWarning, match="no digest, as earlier versions left none"):
+        tensors, meta = checkpoint.load(str(tmp_path / "old.safetensors"))
+    assert (tensors["w"].tolist(), meta) == ([1.0, 1.0], {"type": "x"})
