@@ -31,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from manylabel import __version__, data, files
 from manylabel.data.dataset import DataSet, Kind
 from manylabel.errors import ManyLabelError
+from manylabel.fast import numba_version
 from manylabel.labels import LabelMatrix, SparseLabels
 
 _AGAIN = "Restore it from a copy, or delete its folder and run again with the same --out."
@@ -277,18 +278,11 @@ def versions() -> dict[str, str]:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "scikit-learn": metadata.version("scikit-learn"),
-        "numba": _numba(),
+        "numba": numba_version() or "not usable",
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),
         "machine": platform.machine(),
     }
-
-
-def _numba() -> str:
-    try:
-        return metadata.version("numba")
-    except metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
