@@ -110,7 +110,7 @@ def test_unfinished_runs_are_named(study: StudyFolder, tmp_path: Path) -> None:
 
 
 def test_a_study_without_finished_runs_has_no_report(study: StudyFolder, tmp_path: Path) -> None:
-    (tmp_path / "study.json").write_bytes(study.study_file.read_bytes())
+    study.record().write(tmp_path / "study.json")
     with pytest.raises(ManyLabelError, match="Finish them with: manylabel run"):
         write_report(tmp_path)
     with pytest.raises(ManyLabelError, match="'best'"):

@@ -116,7 +116,9 @@ def _written_holder(place: int) -> dict[str, Any] | None:
     """The holder by its own word, where the system keeps no locks: one that is alive, or on another machine."""
     found = _contents(place)
     process, on = found.get("process"), found.get("host")
-    if not isinstance(process, int) or (on in (None, host()) and (process == os.getpid() or not is_alive(process))):
+    if not isinstance(process, int) or (
+        on in (None, host()) and (process == os.getpid() or not is_alive(process))
+    ):
         return None
     return found
 
