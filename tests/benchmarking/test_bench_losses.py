@@ -94,7 +94,7 @@ def test_command_prints_the_table(capsys, monkeypatch):
 def test_unknown_cases_and_threads_are_told(capsys):
     for arguments, message in (
         (["nope"], "cases among mulsupcon-64"),
-        (["--threads", "0"], "numbers above 0"),
+        (["--threads", "0"], "at least 1"),
     ):
         with pytest.raises(SystemExit) as end:
             main(["bench", "losses", *arguments])
