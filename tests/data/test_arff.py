@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from manylabel.data import load
 from manylabel.data.formats.arff import read_arff, read_label_names
 from manylabel.errors import ManyLabelError
 
@@ -240,3 +241,19 @@ def test_broken_label_list_is_refused(write, xml, told):
 def test_file_that_is_not_there_is_refused(tmp_path, write):
     with pytest.raises(ManyLabelError, match=r"nothing\.arff: expected a readable ARFF file"):
         read_arff(tmp_path / "nothing.arff", write("t.xml", "<labels><label name='a'/></labels>"))
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_times_in_seconds_keep_what_tells_them_apart(tmp_path, sparse):
+    times = [1.7e9 + 60.0 * i + 0.5 for i in range(40)]
+    rows = [
+        f"{{0 {t!r},{1 + i % 2} 1}}" if sparse else f"{t!r},{1 - i % 2},{i % 2}" for i, t in enumerate(times)
+    ]
+    path = tmp_path / "times.arff"
+    head = (
+        "@relation 'times: -C -2'\n@attribute time numeric\n@attribute a {0,1}\n@attribute b {0,1}\n@data\n"
+    )
+    path.write_text(head + "\n".join(rows) + "\n")
+    found = load(path)
+    X = [part.X.toarray() if sparse else part.X.numpy() for part in (found.train, found.test)]
+    assert sorted(np.concatenate(X)[:, 0].tolist()) == times

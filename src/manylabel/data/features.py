@@ -156,6 +156,22 @@ def blurred_columns(X: Any) -> Any:
     return np.flatnonzero(blurred)
 
 
+def narrowed(X: Any) -> Any:
+    """Float64 features as float32, or as they are where that might blur a column.
+
+    Parameters
+    ----------
+    X : (n, n_features) float64 array or CSR matrix
+        All rows, or some of them: a number that float32 cannot hold may differ from that of another row.
+    """
+    with np.errstate(over="ignore"):
+        narrow = X.astype(np.float32)
+    wide, short = (M.data if hasattr(M, "tocsr") else M for M in (X, narrow))
+    if len(blurred_columns(X)) or bool(((np.abs(wide) >= 2**24) & (short != wide)).any()):
+        return X
+    return narrow
+
+
 def _as_texts(X: Any, who: str) -> list[str] | None:
     """Texts as a list; None for numbers."""
     if isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind in "UO" and len(X):

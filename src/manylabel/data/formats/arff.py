@@ -60,7 +60,7 @@ def read_arff(path: Path, xml: Path, xml_is_a_guess: bool = False) -> ArffTable:
     Returns
     -------
     ArffTable
-        Features as a float32 array, or CSR where the rows are sparse; labels as a uint8 array (CSR for many).
+        Features as an array, or CSR where the rows are sparse; labels as a uint8 array (CSR for many).
 
     Raises
     ------

@@ -173,7 +173,7 @@ class Columns:
             return _widened_sparse(X, starts, coded, width, self.path)
         if n * width > WIDE:
             return _as_csr(X, starts, coded, width)
-        wide = np.zeros((n, width), dtype=np.float32)
+        wide = np.zeros((n, width), dtype=X.dtype)
         plain = np.setdiff1d(np.arange(len(features)), coded)
         wide[:, starts[plain]] = X[:, plain]
         rows = np.arange(n)
@@ -210,7 +210,7 @@ def _widened_sparse(X: Any, starts: Any, coded: Any, width: int, path: Path) -> 
     is_coded = np.isin(plain.col, coded)
     rows = np.concatenate([plain.row[~is_coded], np.repeat(np.arange(n), len(coded))])
     columns = np.concatenate([starts[plain.col[~is_coded]], (starts[coded] + codes).ravel()])
-    data = np.concatenate([plain.data[~is_coded], np.ones(codes.size, dtype=np.float32)])
+    data = np.concatenate([plain.data[~is_coded], np.ones(codes.size, dtype=X.dtype)])
     return sp.csr_matrix((data, (rows, columns)), shape=(n, width))
 
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from manylabel.data.features import narrowed
 from manylabel.data.formats.arff_columns import LARGEST, Columns
 from manylabel.data.formats.arff_header import as_number, refusal, unescaped
 from manylabel.data.formats.border import shown
@@ -110,8 +111,8 @@ def read_rows(rows: ArffRows) -> tuple[Any, Any]:
 
     Returns
     -------
-    X : float32 array, or CSR where the rows are sparse
-        One column for each feature; categories as their positions.
+    X : array, or CSR where the rows are sparse
+        One column for each feature; categories as their positions. Float32, or float64 where that might blur a column.
     Y : uint8 array
 
     Raises
@@ -143,7 +144,7 @@ def _read_dense(rows: ArffRows) -> tuple[Any, Any]:
         if len(wrong):
             rows.bad_value(block[wrong[0]][0], int(at[0]), values[wrong[0], at[0]])
         columns.recode(values, every)
-        X.append(values[:, ~columns.is_label].astype(np.float32))
+        X.append(narrowed(values[:, ~columns.is_label]))
         Y.append(values[:, columns.is_label].astype(np.uint8))
     return np.concatenate(X), np.concatenate(Y)
 
@@ -228,11 +229,12 @@ def _read_sparse(rows: ArffRows) -> tuple[Any, Any]:
     table.eliminate_zeros()
     table.sort_indices()
     X, Y = table[:, np.flatnonzero(~columns.is_label)], table[:, np.flatnonzero(columns.is_label)]
+    X = narrowed(X)
     return X, Y if Y.shape[0] * Y.shape[1] > _MANY_LABELS else Y.toarray().astype(np.uint8)
 
 
 def _sparse_block(rows: ArffRows, block: list[Line]) -> tuple[Any, Any, Any]:
-    """Values (float32), their columns, and how many of them each row has."""
+    """Values, their columns, and how many of them each row has."""
     lengths: list[int] = []
     columns: list[int] = []
     values: list[float] = []
@@ -251,7 +253,7 @@ def _sparse_block(rows: ArffRows, block: list[Line]) -> tuple[Any, Any, Any]:
         i = int(np.searchsorted(np.cumsum(lengths), first, side="right"))
         rows.bad_value(block[i][0], int(where[first]), float(data[first]))
     rows.columns.recode(data, where)
-    return data.astype(np.float32), where, np.array(lengths, dtype=np.int64)
+    return data, where, np.array(lengths, dtype=np.int64)
 
 
 def _quick_sparse_row(line: str, columns: Columns) -> tuple[list[int], list[float]]:
