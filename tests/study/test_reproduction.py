@@ -12,6 +12,7 @@ from rich.console import Console
 from tests.study.small_findings import findings, reproduction, write_run
 
 from manylabel import methods
+from manylabel.cli import commandline
 from manylabel.errors import ManyLabelError
 from manylabel.study.records import StudyFolder
 from manylabel.study.reproduction import Request, carry_out, catalogue, cost, published, write
@@ -95,12 +96,12 @@ def test_points_of_curves_are_trainings_that_differ_in_the_axis_alone() -> None:
     ("name", "asked", "message"),
     [
         ("win-tie-los", catalogue.Asked(), "Did you mean 'win-tie-loss'?"),
-        ("mulsupcon-table-5", catalogue.Asked(methods=("bce",)), "--methods: expected none"),
-        ("win-tie-loss", catalogue.Asked(at=(0.1,)), "--at: expected none"),
+        ("mulsupcon-table-5", catalogue.Asked(methods=("bce",)), "methods: expected none"),
+        ("win-tie-loss", catalogue.Asked(at=(0.1,)), "at: expected none"),
         (
             "win-tie-loss",
             catalogue.Asked(methods=("bce",)),
-            "--methods: expected a method to set against bce",
+            "methods: expected a method to set against bce",
         ),
     ],
 )
@@ -158,12 +159,12 @@ def test_a_reproduction_is_carried_out_taken_up_and_written_down(tiny_data: Path
     console = Console(file=log, width=200)
     assert carry_out(asked, console) == []
     assert "study 1 of 1: tiny (0.0 s so far)" in log.getvalue()
-    page = write(asked)
+    page = write(asked, commandline.reproduce)
     text = page.path.read_text()
     assert page.path == tmp_path / "mulsupcon-table-2-3-epochs-x0.02" / "README.md"
     assert text.startswith("# mulsupcon-table-2-3, 1 seed, 0.02 x the epochs of the recipes\n")
-    assert "--epochs-scale 0.02" in asked.command
-    assert asked.command in text
+    repeat = f"--methods bce,asl --seeds 1 --epochs-scale 0.02 --out {tmp_path}\n"
+    assert f"```sh\nmanylabel reproduce mulsupcon-table-2-3 --sets {tiny_data} {repeat}```" in text
     runs = StudyFolder(page.path.parent / "tiny").finished_runs()
     assert [run.method for run in runs] == ["bce", "asl"]
     oracle = runs[0].evaluations["oracle"]["values"]
@@ -199,7 +200,7 @@ def test_input_that_cannot_be_used_is_refused_before_anything_is_trained(
         with pytest.raises(ManyLabelError, match=message):
             carry_out(request(tiny_data, tmp_path / "out", **changes), Console(file=io.StringIO()))
     assert not (tmp_path / "out").exists()
-    with pytest.raises(ManyLabelError, match="--epochs-scale: expected a number above 0"):
+    with pytest.raises(ManyLabelError, match="epochs_scale: expected a number above 0"):
         request(tiny_data, tmp_path, epochs_scale=0.0)
 
 

@@ -23,8 +23,10 @@ from tests.study.test_no_test_rows import changed, with_few_rows, with_shuffled_
 from tests.test_cli import call
 
 from manylabel import methods
+from manylabel.cli import commandline
 from manylabel.errors import ManyLabelError
 from manylabel.study import tune, tune_report
+from manylabel.study.parameters import parameters
 from manylabel.study.search import Search
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +91,9 @@ def test_a_killed_search_loses_one_trial_and_makes_it_again(rows: Path, tmp_path
     whole = trials(search(rows, tmp_path / "whole", settings=asked.settings))
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
     script = "import shlex, sys; from manylabel.cli import main; main(shlex.split(sys.argv[1])[1:])"
-    process = subprocess.Popen([sys.executable, "-c", script, asked.command], env=environment)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, commandline.tune(parameters(asked))], env=environment
+    )
     _wait_for_second_trial(tmp_path / "out" / "trials.db")
     process.send_signal(signal.SIGKILL)
     process.wait()

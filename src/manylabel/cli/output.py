@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from manylabel.cli.commandline import in_options
 from manylabel.cli.streams import silence
 from manylabel.printable import printable
 
@@ -48,7 +49,7 @@ def report_failures(failed: Sequence[Failed]) -> NoReturn:
     for failure in failed:
         by_message.setdefault(failure.message, []).append(str(failure.key))
     for message, keys in by_message.items():
-        say(f"failed: {', '.join(keys)}\n  {message}", err=True)
+        say(f"failed: {', '.join(keys)}\n  {in_options(message)}", err=True)
     raise typer.Exit(2 if all(failure.by_input for failure in failed) else 1)
 
 

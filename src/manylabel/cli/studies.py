@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from manylabel.cli import option_values
+from manylabel.cli import commandline, option_values
 from manylabel.cli.options import (
     DataDir,
     Fraction,
@@ -105,7 +105,8 @@ def report(
     """Write the report of a study again, from what its finished runs left in the folder."""
     from manylabel.study import report
 
-    show_report(report.write(folder, None if protocol is None else protocol.value, temperature))
+    wanted = None if protocol is None else protocol.value
+    show_report(report.write(folder, wanted, temperature, commandline.run))
 
 
 SpaceFile = Annotated[
@@ -270,9 +271,15 @@ def reproduce(
     _reproduce(request)
 
 
+def _stopped(command: str) -> NoReturn:
+    say(f"\nStopped. Go on where it stopped with:\n  {command}", err=True)
+    raise typer.Exit(130) from None
+
+
 def _run(plan: Plan) -> None:
     from manylabel.study import drawing, execution, report
     from manylabel.study.display import Display
+    from manylabel.study.parameters import parameters
 
     drawing.require_matplotlib()
     try:
@@ -280,11 +287,10 @@ def _run(plan: Plan) -> None:
             failed = execution.run(plan, display)
         if plan.folder.study_file.exists() and plan.folder.finished_runs():
             with make_console(stderr=True).status("writing the report"):
-                written = report.write(plan.out, plan.protocol)
+                written = report.write(plan.out, plan.protocol, render=commandline.run)
             show_report(written)
     except KeyboardInterrupt:
-        say(f"\nStopped. Go on where it stopped with:\n  {plan.command}", err=True)
-        raise typer.Exit(130) from None
+        _stopped(commandline.run(parameters(plan)))
     if failed:
         report_failures(failed)
 
@@ -292,33 +298,35 @@ def _run(plan: Plan) -> None:
 def _tune(search: Search) -> None:
     from manylabel.study import tune, tune_report
     from manylabel.study.drawing import require_matplotlib
+    from manylabel.study.parameters import parameters
 
     require_matplotlib()
     try:
-        study = tune.run(search, lambda line: say(line, err=True))
+        study = tune.run(search, lambda line: say(commandline.in_options(line), err=True))
     except KeyboardInterrupt:
-        say(f"\nStopped. Go on where it stopped with:\n  {search.command}", err=True)
-        raise typer.Exit(130) from None
-    found = tune_report.write(search, study)
+        _stopped(commandline.tune(parameters(search)))
+    found = tune_report.write(search, study, commandline.tune)
     print_table(found.table)
     say(found.sentence)
     say_path("recipe", found.recipe)
     say_path("picture", found.picture)
-    say(f"Compare it with the recipe as it was on the test rows:\n  {found.command}")
+    compared = {"data": search.data[0], "methods": [str(found.recipe), search.method]}
+    compared |= {} if search.data_dir is None else {"data_dir": str(search.data_dir)}
+    say(f"Compare it with the recipe as it was on the test rows:\n  {commandline.run(compared)}")
 
 
 def _reproduce(request: Request) -> None:
     from manylabel.study import drawing, reproduction
+    from manylabel.study.parameters import parameters
 
     drawing.require_matplotlib()
     try:
         failed = reproduction.carry_out(request, make_console(stderr=True))
     except KeyboardInterrupt:
-        say(f"\nStopped. Go on where it stopped with:\n  {request.command}", err=True)
-        raise typer.Exit(130) from None
+        _stopped(commandline.reproduce(parameters(request)))
     if failed and request.findings.is_empty:
         report_failures(failed)
-    page = reproduction.write(request)
+    page = reproduction.write(request, commandline.reproduce)
     for section in page.sections:
         for table in section.tables:
             print_table(table)

@@ -25,7 +25,7 @@ def check_folder_names(who: str, names: Iterable[str]) -> None:
     Parameters
     ----------
     who : str
-        The option that they come from.
+        The parameter that they come from.
     names : iterable of str
 
     Raises

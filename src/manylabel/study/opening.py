@@ -12,6 +12,7 @@ from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
 from manylabel.study.folder_names import check_folder_names
 from manylabel.study.one_run import Task
+from manylabel.study.parameters import parameters
 from manylabel.study.plan import Plan
 from manylabel.study.records import DataCard, RunRecord, StudyRecord, versions
 
@@ -28,8 +29,8 @@ def sort_tasks(plan: Plan, dataset: DataSet) -> tuple[list[RunRecord], list[Task
         found = plan.folder.run_record(*task.key)
         if found is not None and not found.asks_for_the_same(asked) and _is_begun(task.folder):
             got = f"{task.key} there with {_difference(found, asked)}"
-            hint = "Choose another --out, or delete the folder of that run."
-            raise ManyLabelError(f"--out {plan.out}", "runs of the same recipe", got, hint)
+            hint = "Choose another `out`, or delete the folder of that run."
+            raise ManyLabelError(f"out {plan.out}", "runs of the same recipe", got, hint)
         if found is not None and found.status == "done":
             done.append(found)
         else:
@@ -38,13 +39,13 @@ def sort_tasks(plan: Plan, dataset: DataSet) -> tuple[list[RunRecord], list[Task
 
 
 def _check_folder(plan: Plan, dataset: DataSet) -> None:
-    who, hint = f"--out {plan.out}", "Choose another --out."
+    who, hint = f"out {plan.out}", "Choose another `out`."
     if plan.folder.study_file.exists():
         record = plan.folder.record()
         card = record.card
         if record.fraction != plan.fraction:
             got = f"one of {record.title}"
-            raise ManyLabelError(who, f"a study with --fraction {plan.fraction:g}", got, hint)
+            raise ManyLabelError(who, f"a study with `fraction` {plan.fraction:g}", got, hint)
         if card.digest != dataset.digest:
             raise ManyLabelError(
                 who, f"a study of {dataset.name} as it is now", f"one of other data ({card.name})", hint
@@ -72,11 +73,11 @@ def occupied(plan: Plan) -> Iterator[None]:
     ManyLabelError
         If it cannot be made or written, or another process works in it.
     """
-    check_folder_names("--methods", plan.names)
+    check_folder_names("methods", plan.names)
     made = missing_folders(plan.out)
     try:
         plan.out.mkdir(parents=True, exist_ok=True)
-        with files.Lock(plan.out, f"--out {plan.out}"):
+        with files.Lock(plan.out, f"out {plan.out}"):
             yield
     except OSError as error:
         raise _cannot_be_written(plan, error.strerror or str(error)) from None
@@ -93,7 +94,7 @@ def open_folder(plan: Plan, dataset: DataSet, card: DataCard) -> None:
         seeds=plan.seeds,
         fraction=plan.fraction,
         protocol=plan.protocol,
-        command=plan.command,
+        asked=parameters(plan),
         versions=versions(),
     )
     try:
@@ -110,8 +111,8 @@ def open_folder(plan: Plan, dataset: DataSet, card: DataCard) -> None:
 
 
 def _cannot_be_written(plan: Plan, reason: str) -> ManyLabelError:
-    hint = "Name a folder that can be written, on a disk with room, with --out."
-    return ManyLabelError(f"--out {plan.out}", "a folder that can be written", reason, hint)
+    hint = "Name a folder that can be written, on a disk with room, with `out`."
+    return ManyLabelError(f"out {plan.out}", "a folder that can be written", reason, hint)
 
 
 def _probe(folder: Path) -> None:

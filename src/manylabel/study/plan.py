@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +12,7 @@ from manylabel import methods
 from manylabel.errors import ManyLabelError
 from manylabel.study.one_run import PROTOCOLS, RunKey, Task
 from manylabel.study.records import StudyFolder
-from manylabel.study.variants import Variant, text_of
+from manylabel.study.variants import Variant
 
 MOST_THREADS = 1024  # beyond, threads of OpenMP end the process where the system refuses them
 MOST_SEEDS = 1000
@@ -62,21 +61,21 @@ class Plan:
     fraction: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_choice("--protocol", self.protocol, PROTOCOLS)
-        check_number("--methods", len(self.methods), MOST_SEEDS)
-        check_seeds("--seeds", self.seeds)
-        check_number("--jobs", 1 if self.jobs is None else self.jobs, MOST_THREADS)
-        check_number("--threads", self.threads, MOST_THREADS)
+        _check_choice("protocol", self.protocol, PROTOCOLS)
+        check_number("methods", len(self.methods), MOST_SEEDS)
+        check_seeds("seeds", self.seeds)
+        check_number("jobs", 1 if self.jobs is None else self.jobs, MOST_THREADS)
+        check_number("threads", self.threads, MOST_THREADS)
         if not 0 < self.fraction <= 1:
-            raise ManyLabelError("--fraction", "above 0 and up to 1", f"{self.fraction:g}")
+            raise ManyLabelError("fraction", "above 0 and up to 1", f"{self.fraction:g}")
         for method, settings in self.settings.items():
-            _check_choice("--set", method, self.methods)
+            _check_choice("settings", method, self.methods)
             named = Variant.parse(method).settings.keys() & settings.keys()
             if named:
-                raise ManyLabelError("--set", f"settings that {method} does not name", ", ".join(named))
+                raise ManyLabelError("settings", f"settings that {method} does not name", ", ".join(named))
         if len(set(self.names)) < len(self.methods):
             hint = "Rename one of the files."
-            raise ManyLabelError("--methods", "methods of different names", ", ".join(self.methods), hint)
+            raise ManyLabelError("methods", "methods of different names", ", ".join(self.methods), hint)
 
     @property
     def folder(self) -> StudyFolder:
@@ -105,31 +104,6 @@ class Plan:
         known = all(minutes.values())
         return {task.key: minutes[task.recipe] if known else 1.0 for task in self.tasks}
 
-    @property
-    def command(self) -> str:
-        """The command line that asks for this plan."""
-        words = [
-            "manylabel",
-            "run",
-            self.data,
-            "--methods",
-            ",".join(self.methods),
-            "--seeds",
-            seeds_option(self.seeds),
-        ]
-        for method, settings in self.settings.items():
-            for name, value in settings.items():
-                words += ["--set", f"{method}.{name}={text_of(value)}"]
-        if self.protocol != "tuned":
-            words += ["--protocol", self.protocol]
-        if self.fraction != 1:
-            words += ["--fraction", f"{self.fraction:g}"]
-        if self.threads != 1:
-            words += ["--threads", str(self.threads)]
-        if self.data_dir is not None:
-            words += ["--data-dir", str(self.data_dir)]
-        return shlex.join([*words, "--out", str(self.out)])
-
 
 def _minutes(method: str, name: str) -> float:
     expected = (
@@ -138,28 +112,21 @@ def _minutes(method: str, name: str) -> float:
     return next(expected, 0.0)
 
 
-def seeds_option(seeds: tuple[int, ...]) -> str:
-    """As --seeds takes them: how many, or a list, which for a single seed ends with a comma."""
-    if seeds == tuple(range(len(seeds))):
-        return str(len(seeds))
-    return ",".join(map(str, seeds)) + "," * (len(seeds) == 1)
-
-
-def check_number(option: str, number: int, most: int) -> None:
+def check_number(parameter: str, number: int, most: int) -> None:
     """Refuse what is no whole number from 1 to ``most``."""
     if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= most:
         expected = "at least 1" if isinstance(number, int) and number < 1 else f"a number from 1 to {most}"
-        raise ManyLabelError(option, expected, str(number))
+        raise ManyLabelError(parameter, expected, str(number))
 
 
-def check_seeds(option: str, seeds: Sequence[int]) -> None:
+def check_seeds(parameter: str, seeds: Sequence[int]) -> None:
     """Refuse no seeds, too many of them, and those that a random generator does not take."""
-    check_number(option, len(seeds), MOST_SEEDS)
+    check_number(parameter, len(seeds), MOST_SEEDS)
     for seed in seeds:
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
-            raise ManyLabelError(option, f"seeds from 0 to {LARGEST_SEED}", str(seed))
+            raise ManyLabelError(parameter, f"seeds from 0 to {LARGEST_SEED}", str(seed))
 
 
-def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+def _check_choice(parameter: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise ManyLabelError(option, "one of " + ", ".join(choices), repr(value))
+        raise ManyLabelError(parameter, "one of " + ", ".join(choices), repr(value))

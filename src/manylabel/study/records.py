@@ -33,8 +33,9 @@ from manylabel.data.dataset import DataSet, Kind
 from manylabel.errors import ManyLabelError
 from manylabel.fast import numba_version
 from manylabel.labels import LabelMatrix, SparseLabels
+from manylabel.study.parameters import Render
 
-_AGAIN = "Restore it from a copy, or delete its folder and run again with the same --out."
+_AGAIN = "Restore it from a copy, or delete its folder and run again with the same `out`."
 
 
 class Record(BaseModel):
@@ -54,7 +55,7 @@ class Record(BaseModel):
             If the file cannot be read, is not JSON, or is not such a record.
         """
         if not path.exists():
-            hint = "Name the --out folder of a run."
+            hint = "Name the `out` folder of a run."
             raise ManyLabelError(str(path), "a file of a study", "no such file", hint)
         content = files.read_checked(path, f"a {cls.__name__} in JSON", _AGAIN)
         try:
@@ -113,7 +114,8 @@ class StudyRecord(Record):
     seeds: tuple[int, ...]
     fraction: float = 1.0
     protocol: str
-    command: str
+    asked: dict[str, Any] = {}  # parameters of the last plan
+    command: str = ""  # in place of them, in records of earlier versions
     versions: dict[str, str]
 
     @property
@@ -122,6 +124,10 @@ class StudyRecord(Record):
         if self.fraction == 1:
             return self.card.name
         return f"{self.card.name} with {100 * self.fraction:g} % of the training rows"
+
+    def repeated(self, render: Render) -> str:
+        """What makes the runs of the last call again."""
+        return self.command or render(self.asked)
 
     def joined(self, later: StudyRecord) -> StudyRecord:
         """This record with the methods and seeds of a later call added."""
@@ -186,7 +192,7 @@ class StudyFolder:
             got = "a file" if self.path.is_file() else "no such folder"
             if self.path.is_dir():
                 got = "no study.json in it"
-            hint = "Name the --out folder of a manylabel run."
+            hint = "Name the `out` folder of a manylabel run."
             raise ManyLabelError(str(self.path), "the folder of a study", got, hint)
         return StudyRecord.read(self.study_file)
 

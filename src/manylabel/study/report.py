@@ -16,6 +16,7 @@ from manylabel.study import embedding_plots, plots
 from manylabel.study.drawing import Picture, require_matplotlib
 from manylabel.study.heat_map import class_heat_map, mean_heat_map
 from manylabel.study.one_run import PROTOCOLS
+from manylabel.study.parameters import Render, plan_call
 from manylabel.study.records import RunRecord, StudyFolder, StudyRecord, flattened
 from manylabel.study.statistics import Results, verdict
 from manylabel.study.tables import MEANING, Table, comparison_table, results_table
@@ -30,7 +31,9 @@ class Report:
     verdict: str
 
 
-def write(out: Path, protocol: str | None = None, temperature: float = 1.0) -> Report:
+def write(
+    out: Path, protocol: str | None = None, temperature: float = 1.0, render: Render = plan_call
+) -> Report:
     """Write ``report.html`` into the folder of a study, from what the finished runs left there.
 
     Parameters
@@ -41,6 +44,8 @@ def write(out: Path, protocol: str | None = None, temperature: float = 1.0) -> R
         The one the study asked for by default.
     temperature : float, default 1
         Of the class heat map.
+    render : callable (parameters) -> str
+        Says how to make the runs again; by default in Python.
 
     Raises
     ------
@@ -50,16 +55,17 @@ def write(out: Path, protocol: str | None = None, temperature: float = 1.0) -> R
     require_matplotlib()
     folder = StudyFolder(out)
     record, runs = folder.record(), folder.finished_runs()
+    repeat = record.repeated(render)
     protocol = protocol or record.protocol
     if protocol not in PROTOCOLS:
         raise ManyLabelError("protocol", "one of " + ", ".join(PROTOCOLS), repr(protocol))
     if not runs:
-        hint = f"Finish them with: {record.command}"
+        hint = f"Finish them with: {repeat}"
         raise ManyLabelError(str(out), "a study with finished runs", "none", hint)
     results = Results(runs, protocol)
     title = printable(record.title)
     table, sentence = results_table(results, title), verdict(results, title)
-    page = _page(record, results, table, sentence, _pictures(folder, record, results, temperature))
+    page = _page(record, results, table, sentence, _pictures(folder, record, results, temperature), repeat)
     files.write(folder.report_file, page.encode())
     return Report(folder.report_file, table, sentence)
 
@@ -91,7 +97,9 @@ def _embedding(folder: StudyFolder, run: RunRecord) -> Any:
     return folder.scores(run.method, run.seed)["test_embedding"]
 
 
-def _page(record: StudyRecord, results: Results, table: Table, sentence: str, pictures: list[Picture]) -> str:
+def _page(
+    record: StudyRecord, results: Results, table: Table, sentence: str, pictures: list[Picture], repeat: str
+) -> str:
     from jinja2 import Environment, StrictUndefined
 
     source = resources.files("manylabel.study").joinpath("report.html.jinja").read_text(encoding="utf-8")
@@ -114,6 +122,7 @@ def _page(record: StudyRecord, results: Results, table: Table, sentence: str, pi
         recipes=_recipes(record, results),
         without_positives=_without_positives(record, results),
         missing=_missing(record, results),
+        repeat=repeat,
     )
 
 

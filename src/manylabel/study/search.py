@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,7 +19,7 @@ from manylabel.data.splits import held_out_rows
 from manylabel.errors import ManyLabelError
 from manylabel.metrics.report import LOWER_IS_BETTER, Protocol
 from manylabel.study.one_run import computing_on
-from manylabel.study.plan import MOST_THREADS, check_number, check_seeds, seeds_option
+from manylabel.study.plan import MOST_THREADS, check_number, check_seeds
 from manylabel.study.search_space import Space, default_space, read_space
 from manylabel.training import Progress
 
@@ -116,14 +115,14 @@ class Search:
     data_dir: Path | None = None
 
     def __post_init__(self) -> None:
-        check_number("--trials", self.trials, MOST_TRIALS)
-        check_number("--threads", self.threads, MOST_THREADS)
-        check_seeds("--seeds", self.seeds)
-        check_seeds("--splits", self.splits)
+        check_number("trials", self.trials, MOST_TRIALS)
+        check_number("threads", self.threads, MOST_THREADS)
+        check_seeds("seeds", self.seeds)
+        check_seeds("splits", self.splits)
         known = tuple(name for name in metrics.DISPLAY_NAMES if name not in LOWER_IS_BETTER)
         for metric in self.metrics or ("",):
             if metric not in known:
-                raise ManyLabelError("--metric", f"some of {', '.join(known)}", repr(metric))
+                raise ManyLabelError("metrics", f"some of {', '.join(known)}", repr(metric))
         methods.get(self.method, **self.settings)
 
     @cached_property
@@ -169,19 +168,6 @@ class Search:
         """The objective in words."""
         names = [metrics.DISPLAY_NAMES[metric] for metric in self.metrics]
         return names[0] if len(names) == 1 else f"mean of {', '.join(names)}"
-
-    @property
-    def command(self) -> str:
-        """The command line that goes on with this search."""
-        words = ["manylabel", "tune", *self.data, "--method", self.method, "--trials", str(self.trials)]
-        words += ["--metric", ",".join(self.metrics), "--protocol", self.protocol]
-        words += ["--seeds", seeds_option(self.seeds), "--splits", str(len(self.splits))]
-        for name, value in self.settings.items():
-            words += ["--set", f"{name}={json.dumps(value)}"]
-        for option, given in (("space", self.space), ("storage", self.storage), ("data-dir", self.data_dir)):
-            words += [] if given is None else [f"--{option}", str(given)]
-        words += [] if self.threads == 1 else ["--threads", str(self.threads)]
-        return shlex.join([*words, "--out", str(self.out)])
 
     def evaluate(
         self, found: Mapping[str, Any], tell: Callable[[int, Problem, Progress], None]

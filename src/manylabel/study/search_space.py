@@ -110,7 +110,7 @@ def default_space(method: str, kinds: set[Kind], settings: Mapping[str, Any]) ->
         if name not in settings and _fits(name, choice, method, kinds, settings)
     }
     if not space:
-        hint = "Say what to search with --space FILE.toml."
+        hint = "Say what to search with a TOML file, `space`."
         raise ManyLabelError("manylabel tune", "a method with a search space", method, hint)
     return space
 

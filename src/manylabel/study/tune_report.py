@@ -6,7 +6,6 @@ import io
 import json
 import math
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from manylabel.study.drawing import (
     styled,
     wrapped,
 )
+from manylabel.study.parameters import Render, parameters, search_call
 from manylabel.study.search import Search
 from manylabel.study.search_space import Choice
 from manylabel.study.tables import Cell, Table
@@ -55,19 +55,24 @@ class Found:
     sentence : str
         The winner, beside the recipe as it was.
     recipe, picture : Path
-    command : str
-        Trains the winner beside the recipe as it was.
     """
 
     table: Table
     sentence: str
     recipe: Path
     picture: Path
-    command: str
 
 
-def write(search: Search, study: optuna.Study) -> Found:
+def write(search: Search, study: optuna.Study, render: Render = search_call) -> Found:
     """Write ``best.toml`` and ``search.png`` into the folder of a search.
+
+    Parameters
+    ----------
+    search : Search
+    study : optuna.Study
+        Its trials.
+    render : callable (parameters) -> str
+        Says in ``best.toml`` how to search again; by default in Python.
 
     Raises
     ------
@@ -80,13 +85,11 @@ def write(search: Search, study: optuna.Study) -> Found:
         raise ManyLabelError(str(search.out), "a search with a trial that succeeded", "none")
     best, first = trials[0], next((t for t in trials if _is_recipe(t)), None)
     recipe, picture = search.out / "best.toml", search.out / "search.png"
-    files.write(recipe, _recipe_text(search, best, len(trials)).encode())
+    files.write(recipe, _recipe_text(search, best, len(trials), render).encode())
     files.write(picture, _picture(search, study, trials))
     reached = f"{search.objective} {best.value:.4f} in trial {best.number}"
     sentence = f"Best of {count(len(trials), 'trial')}: {reached}{beside_the_recipe(best, first)}."
-    asked = ["manylabel", "run", search.data[0], "--methods", f"{recipe},{search.method}"]
-    asked += [] if search.data_dir is None else ["--data-dir", str(search.data_dir)]
-    return Found(best_table(search, trials), sentence, recipe, picture, shlex.join(asked))
+    return Found(best_table(search, trials), sentence, recipe, picture)
 
 
 def beside_the_recipe(best: Any, first: Any) -> str:
@@ -132,7 +135,7 @@ def _shown(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else json.dumps(value)
 
 
-def _recipe_text(search: Search, best: Any, n_trials: int) -> str:
+def _recipe_text(search: Search, best: Any, n_trials: int, render: Render) -> str:
     """The winner as a recipe file that stands for itself."""
     settings = {**search.settings, **settings_of(search, best)}
     recipe = methods.get(search.method, **settings).recipe
@@ -142,7 +145,7 @@ def _recipe_text(search: Search, best: Any, n_trials: int) -> str:
         f"{methods.short_name(search.method)} with settings found on rows of the training part of {sets}: "
         f"{search.objective} {best.value:.4f} on development rows, the best of {count(n_trials, 'trial')}."
     )
-    return f"# Found by: {printable(search.command)}\n" + toml(table)
+    return f"# Found by: {printable(render(parameters(search)))}\n" + toml(table)
 
 
 def toml(table: Mapping[str, Any], prefix: str = "") -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -63,11 +62,11 @@ class Request:
     def __post_init__(self) -> None:
         if not 0 < self.epochs_scale <= MOST_EPOCHS_SCALE:
             expected = f"a number above 0 and up to {MOST_EPOCHS_SCALE}"
-            raise ManyLabelError("--epochs-scale", expected, f"{self.epochs_scale:g}")
-        check_number("--jobs", 1 if self.jobs is None else self.jobs, MOST_THREADS)
-        check_number("--threads", self.threads, MOST_THREADS)
+            raise ManyLabelError("epochs_scale", expected, f"{self.epochs_scale:g}")
+        check_number("jobs", 1 if self.jobs is None else self.jobs, MOST_THREADS)
+        check_number("threads", self.threads, MOST_THREADS)
         if self.seeds is not None:
-            check_seeds("--seeds", self.seeds)
+            check_seeds("seeds", self.seeds)
 
     @cached_property
     def reproduction(self) -> Reproduction:
@@ -91,21 +90,6 @@ class Request:
         """What is there by now."""
         budget = "" if self.epochs_scale == 1 else f"{self.epochs_scale:g} x the epochs of the recipes"
         return Findings(self.reproduction, self.folder, self.all_sets, self.all_seeds, budget)
-
-    @property
-    def command(self) -> str:
-        """The command line that asks for it."""
-        options = {
-            "--sets": ",".join(self.sets or ()),
-            "--methods": ",".join(self.methods or ()),
-            "--seeds": ",".join(map(str, self.seeds or ())) + "," * (len(self.seeds or ()) == 1),
-            "--at": ",".join(f"{x:g}" for x in self.at or ()),
-            "--epochs-scale": "" if self.epochs_scale == 1 else f"{self.epochs_scale:g}",
-            "--data-dir": str(self.data_dir or ""),
-            "--out": str(self.out),
-        }
-        words = [word for option, value in options.items() if value for word in (option, value)]
-        return shlex.join(["manylabel", "reproduce", self.name, *words])
 
     def plans(self) -> Iterator[tuple[Plan, float]]:
         """A study for each data set and each share of its rows, with the work in it in comparable units."""

@@ -11,6 +11,7 @@ from manylabel import files
 from manylabel.errors import ManyLabelError
 from manylabel.printable import printable
 from manylabel.study.display import clock
+from manylabel.study.parameters import Render, parameters, request_call
 from manylabel.study.records import versions
 from manylabel.study.reproduction import published
 from manylabel.study.reproduction.definition import Section
@@ -27,19 +28,23 @@ class Page:
     sections: tuple[Section, ...]
 
 
-def write(request: Request) -> Page:
+def write(request: Request, render: Render = request_call) -> Page:
     """Write README.md, values.csv and the pictures, from what the finished runs left in the folder.
+
+    Parameters
+    ----------
+    request : Request
+    render : callable (parameters) -> str
+        Says how to reproduce it again; by default in Python.
 
     Raises
     ------
     ManyLabelError
         If no run is finished.
     """
-    found = request.findings
+    found, repeat = request.findings, render(parameters(request))
     if found.is_empty:
-        raise ManyLabelError(
-            str(request.folder), "finished runs", "none", f"Make them with: {request.command}"
-        )
+        raise ManyLabelError(str(request.folder), "finished runs", "none", f"Make them with: {repeat}")
     sections = (*found.reproduction.show(found), Section("Training time", tables=[_times(found)]))
     for section in sections:
         for name, picture in section.pictures.items():
@@ -47,11 +52,11 @@ def write(request: Request) -> Page:
             picture.save(request.folder / f"{name}.svg")
     files.write(request.folder / "values.csv", found.csv().encode())
     page = request.folder / "README.md"
-    files.write(page, "\n".join(_lines(request, found, sections)).encode())
+    files.write(page, "\n".join(_lines(repeat, found, sections)).encode())
     return Page(page, sections)
 
 
-def _lines(request: Request, found: Findings, sections: tuple[Section, ...]) -> Iterator[str]:
+def _lines(repeat: str, found: Findings, sections: tuple[Section, ...]) -> Iterator[str]:
     reproduction = found.reproduction
     yield f"# {found.heading(reproduction.name)}\n"
     yield f"{reproduction.about}\n"
@@ -74,7 +79,7 @@ def _lines(request: Request, found: Findings, sections: tuple[Section, ...]) -> 
     yield from (f"- {protocol}: {MEANING[protocol]}." for protocol in ("tuned", "oracle"))
     yield f"\nSeeds: {', '.join(map(str, found.seeds))}. Published figures: {published.source()}\n"
     yield "## Repeat it\n"
-    yield f"```sh\n{printable(request.command)}\n```\n"
+    yield f"```sh\n{printable(repeat)}\n```\n"
     yield "Every value of every run is in `values.csv`; `manylabel report` shows each study by itself.\n"
     yield from (f"- {name} {version}" for name, version in versions().items())
 
