@@ -12,9 +12,9 @@ from tests.test_cli import call
 
 from manylabel.cli import commandline, studies
 from manylabel.errors import ManyLabelError
+from manylabel.reproduction import Request
 from manylabel.study import Plan
 from manylabel.study.parameters import parameters, plan_call
-from manylabel.study.reproduction import Request
 from manylabel.study.search import Search
 
 PLAN = Plan(

@@ -31,8 +31,8 @@ from manylabel.cli.output import (
 from manylabel.errors import ManyLabelError
 
 if TYPE_CHECKING:
+    from manylabel.reproduction import Request
     from manylabel.study.plan import Plan
-    from manylabel.study.reproduction import Request
     from manylabel.study.search import Search
 
 studies_app = typer.Typer()
@@ -247,14 +247,14 @@ def reproduce(
 
     Writes README.md, pictures and values.csv into OUT/NAME. Ctrl-C is safe: the same command goes on where it stopped.
     """
-    from manylabel.study import reproduction
-    from manylabel.study.reproduction import cost
+    from manylabel import reproduction
+    from manylabel.reproduction import runtime
 
     if name is None:
         if sets or methods or seeds or at or epochs_scale != 1:
             hint = "The list without options tells what there is."
             raise ManyLabelError("manylabel reproduce", "the name of a reproduction", "options alone", hint)
-        print_rows(cost.HEADINGS, cost.rows())
+        print_rows(runtime.HEADINGS, runtime.rows())
         return
     request = reproduction.Request(
         name=name,
@@ -316,7 +316,8 @@ def _tune(search: Search) -> None:
 
 
 def _reproduce(request: Request) -> None:
-    from manylabel.study import drawing, reproduction
+    from manylabel import reproduction
+    from manylabel.study import drawing
     from manylabel.study.parameters import parameters
 
     drawing.require_matplotlib()

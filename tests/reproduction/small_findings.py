@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from manylabel.reproduction.experiment import Point, Reproduction
+from manylabel.reproduction.findings import Findings, study_folder
 from manylabel.study.records import RunRecord
-from manylabel.study.reproduction.definition import Point, Reproduction
-from manylabel.study.reproduction.findings import Findings, study_folder
 
 METRICS = ("map", "precision_at_1", "macro_f1", "micro_f1", "example_f1", "hamming_accuracy")
 

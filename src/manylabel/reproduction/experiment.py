@@ -10,7 +10,7 @@ from manylabel.study.drawing import Picture
 from manylabel.study.tables import Table
 
 if TYPE_CHECKING:
-    from manylabel.study.reproduction.findings import Findings
+    from manylabel.reproduction.findings import Findings
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from manylabel.metrics import DISPLAY_NAMES
+from manylabel.reproduction.experiment import Section, Show
+from manylabel.reproduction.findings import Findings
 from manylabel.study.curves import Curve, curves
 from manylabel.study.drawing import Picture
-from manylabel.study.reproduction.definition import Section, Show
-from manylabel.study.reproduction.findings import Findings
 from manylabel.study.tables import Cell, Table, heading
 
 METRICS = ("macro_f1", "map", "micro_f1")

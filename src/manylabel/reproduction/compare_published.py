@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from manylabel.metrics import DISPLAY_NAMES
-from manylabel.study.reproduction import published
-from manylabel.study.reproduction.definition import Section, Show
-from manylabel.study.reproduction.findings import Findings
+from manylabel.reproduction import published
+from manylabel.reproduction.experiment import Section, Show
+from manylabel.reproduction.findings import Findings
 from manylabel.study.statistics import Summary, lead
 from manylabel.study.tables import Cell, Table, signed
 from manylabel.study.variants import Variant
@@ -68,7 +68,7 @@ class Entry:
         return (*start, *numbers, Cell("yes" if self.is_within else "no"))
 
 
-def beside(table: str) -> Show:
+def compare_published(table: str) -> Show:
     """Sections that set every entry of a published table beside ours, under the papers' protocol and ours."""
 
     def sections(found: Findings) -> list[Section]:

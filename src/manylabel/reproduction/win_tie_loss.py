@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from manylabel.metrics import DISPLAY_NAMES
 from manylabel.printable import count
+from manylabel.reproduction.experiment import Point, Section
+from manylabel.reproduction.findings import Findings
 from manylabel.study.curves import Pair, paired_dots
 from manylabel.study.folder_names import file_name
-from manylabel.study.reproduction.definition import Point, Section
-from manylabel.study.reproduction.findings import Findings
 from manylabel.study.statistics import WinTieLoss, lead
 from manylabel.study.tables import Cell, Table, heading, signed
 
@@ -19,17 +19,17 @@ PROTOCOL = "tuned"
 FEWEST_SETS = 6  # with fewer, no signed-rank test can reach a p-value below 0.05
 
 
-def contests(found: Findings) -> list[Section]:
+def win_tie_loss(found: Findings) -> list[Section]:
     """A section per method, each against the first."""
     baseline, *challengers = found.reproduction.points
     sections: list[Section] = []
     for challenger in challengers:
         taken = [name for section in sections for name in section.pictures]
-        sections.append(_contest(found, baseline, challenger, taken))
+        sections.append(_against(found, baseline, challenger, taken))
     return sections
 
 
-def _contest(found: Findings, baseline: Point, challenger: Point, taken: Sequence[str]) -> Section:
+def _against(found: Findings, baseline: Point, challenger: Point, taken: Sequence[str]) -> Section:
     pairs = {metric: _pairs(found, baseline, challenger, metric) for metric in METRICS}
     sentences = [_sentence(baseline, challenger, metric, pairs[metric]) for metric in METRICS]
     title = found.heading(f"{challenger.line} against {baseline.line}, {PROTOCOL} protocol")

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from tests.study.small_findings import findings, reproduction, write_run
+from tests.reproduction.small_findings import findings, reproduction, write_run
 
 from manylabel import methods
 from manylabel.cli import commandline
 from manylabel.errors import ManyLabelError
+from manylabel.reproduction import Request, carry_out, catalogue, published, runtime, write
+from manylabel.reproduction.experiment import Point
+from manylabel.reproduction.scaling import fitted
 from manylabel.study.records import StudyFolder
-from manylabel.study.reproduction import Request, carry_out, catalogue, cost, published, write
-from manylabel.study.reproduction.budget import fitted
-from manylabel.study.reproduction.definition import Point
 
 BASE = (
     "vectors.classify.stage.epochs",
@@ -70,9 +70,9 @@ def test_every_reproduction_has_points_that_differ_and_a_cost(name: str) -> None
     assert len({(point.method, point.fraction) for point in asked.points}) == len(asked.points)
     assert len({(point.line, point.x) for point in asked.points}) == len(asked.points)
     assert (asked.axis is None) == all(point.x is None for point in asked.points)
-    assert cost.runs(asked) == len(asked.sets) * len(asked.points) * asked.seeds
-    assert cost.hours(asked) > 0
-    assert name in {row[0] for row in cost.rows()}
+    assert runtime.runs(asked) == len(asked.sets) * len(asked.points) * asked.seeds
+    assert runtime.hours(asked) > 0
+    assert name in {row[0] for row in runtime.rows()}
 
 
 def test_points_of_curves_are_trainings_that_differ_in_the_axis_alone() -> None:

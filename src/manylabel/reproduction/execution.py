@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from manylabel import data, methods
 from manylabel.errors import ManyLabelError
+from manylabel.reproduction import catalogue
+from manylabel.reproduction.experiment import Reproduction
+from manylabel.reproduction.findings import Findings, study_folder
+from manylabel.reproduction.scaling import fitted
 from manylabel.study import execution
 from manylabel.study.display import Display, clock
 from manylabel.study.plan import MOST_THREADS, Plan, check_number, check_seeds
 from manylabel.study.processes import Failed
-from manylabel.study.reproduction import catalogue
-from manylabel.study.reproduction.budget import fitted
-from manylabel.study.reproduction.definition import Reproduction
-from manylabel.study.reproduction.findings import Findings, study_folder
 from manylabel.study.variants import Variant
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from manylabel.printable import count
+from manylabel.reproduction.experiment import Point, Reproduction
 from manylabel.study.folder_names import name_of_data
 from manylabel.study.records import RunRecord, StudyFolder
-from manylabel.study.reproduction.definition import Point, Reproduction
 from manylabel.study.spreadsheet import csv_text
 from manylabel.study.statistics import Summary, defined
 from manylabel.study.variants import Variant

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from manylabel import methods
-from manylabel.study.reproduction import catalogue
-from manylabel.study.reproduction.definition import Point, Reproduction
+from manylabel.reproduction import catalogue
+from manylabel.reproduction.experiment import Point, Reproduction
 from manylabel.study.variants import Variant
 
 HEADINGS = ("name", "what it shows", "data sets", "runs", "core hours, about")

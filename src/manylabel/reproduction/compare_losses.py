@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from manylabel.study.reproduction import published
-from manylabel.study.reproduction.definition import Point, Section, Show
-from manylabel.study.reproduction.findings import Findings
+from manylabel.reproduction import published
+from manylabel.reproduction.experiment import Point, Section, Show
+from manylabel.reproduction.findings import Findings
 from manylabel.study.statistics import lead
 from manylabel.study.tables import Cell, Table, heading, signed
 
 METRICS = ("map", "hamming_accuracy", "example_f1", "macro_f1", "micro_f1", "precision_at_1")
 
 
-def ordering(table: str) -> Show:
+def compare_losses(table: str) -> Show:
     """Sections with the values of all lines and with the last line's lead over each other one."""
 
     def sections(found: Findings) -> list[Section]:

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
-from tests.study.small_findings import findings, reproduction, write_run
+from tests.reproduction.small_findings import findings, reproduction, write_run
 
-from manylabel.study.reproduction.contests import contests
-from manylabel.study.reproduction.definition import Axis, Point, Section
-from manylabel.study.reproduction.entries import beside, published_name
-from manylabel.study.reproduction.orderings import ordering
-from manylabel.study.reproduction.parts import parts
-from manylabel.study.reproduction.sweeps import sweep
+from manylabel.reproduction.ablation import ablation
+from manylabel.reproduction.compare_losses import compare_losses
+from manylabel.reproduction.compare_published import compare_published, published_name
+from manylabel.reproduction.experiment import Axis, Point, Section
+from manylabel.reproduction.sweep import sweep
+from manylabel.reproduction.win_tie_loss import win_tie_loss
 from manylabel.study.tables import Table
 
 
@@ -33,7 +33,7 @@ def test_entries_stand_beside_the_published_ones(tmp_path: Path) -> None:
         write_run(tmp_path, "yeast", points[0], seed, {name: value + change for name, value in ours.items()})
         write_run(tmp_path, "yeast", points[2], seed, {"micro_f1": 0.667, "macro_f1": 0.49 + change})
     asked = reproduction(points, ("yeast",))
-    oracle, tuned = beside("tables 2 and 3")(findings(tmp_path, asked, "half the epochs"))
+    oracle, tuned = compare_published("tables 2 and 3")(findings(tmp_path, asked, "half the epochs"))
     assert [section.title for section in (oracle, tuned)] == ["oracle protocol", "tuned protocol"]
     assert (
         "3 of 4 entries are within 0.01 of the published figure; 3 are within it or above"
@@ -72,7 +72,9 @@ def test_orderings_stand_beside_those_on_other_data(tmp_path: Path) -> None:
     for point, value in zip(points, (0.40, 0.30, 0.45), strict=True):
         for seed in (0, 1):
             write_run(tmp_path, "yeast", point, seed, {"map": value})
-    reached, differences = ordering("table 5")(findings(tmp_path, reproduction(points, ("yeast", "scene"))))
+    reached, differences = compare_losses("table 5")(
+        findings(tmp_path, reproduction(points, ("yeast", "scene")))
+    )
     assert rows(reached.tables[0])[0][:2] == ["ALL", "0.400 ± 0.000"]
     over_all, over_any = differences.tables
     assert over_all.title.startswith("MulSupCon less ALL")
@@ -112,7 +114,7 @@ def contest(tmp_path: Path, differences: list[float]) -> Section:
         for seed, change in enumerate((-0.01, 0.01)):
             write_run(tmp_path, name, points[0], seed, {"macro_f1": 0.5 + change, "map": 0.6})
             write_run(tmp_path, name, points[1], seed, {"macro_f1": 0.5 + difference + change, "map": 0.6})
-    (section,) = contests(findings(tmp_path, reproduction(points, (*names, "absent"), show=contests)))
+    (section,) = win_tie_loss(findings(tmp_path, reproduction(points, (*names, "absent"), show=win_tie_loss)))
     return section
 
 
@@ -145,7 +147,7 @@ def test_parts_are_shown_by_what_they_are_worth(tmp_path: Path) -> None:
         write_run(tmp_path, "yeast", points[0], seed, {"macro_f1": 0.48 + change, "map": 0.6})
         write_run(tmp_path, "yeast", points[1], seed, {"macro_f1": 0.47 + change, "map": 0.62})
     write_run(tmp_path, "scene", points[1], 0, {"macro_f1": 0.7})  # nothing to compare with
-    first, second = parts(findings(tmp_path, reproduction(points, ("yeast", "scene"), show=parts)))
+    first, second = ablation(findings(tmp_path, reproduction(points, ("yeast", "scene"), show=ablation)))
     assert ("oracle" in first.title, "tuned" in second.title) == (True, True)
     (table,) = second.tables
     assert rows(table) == [

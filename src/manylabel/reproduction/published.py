@@ -25,6 +25,6 @@ def source() -> str:
 
 @cache
 def _document() -> dict[str, Any]:
-    text = resources.files("manylabel.study.reproduction").joinpath("published.json").read_text("utf-8")
+    text = resources.files("manylabel.reproduction").joinpath("published.json").read_text("utf-8")
     document: dict[str, Any] = json.loads(text)
     return document

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from manylabel.study.reproduction.definition import Point, Section
-from manylabel.study.reproduction.findings import Findings
+from manylabel.reproduction.experiment import Point, Section
+from manylabel.reproduction.findings import Findings
 from manylabel.study.statistics import Summary, lead
 from manylabel.study.tables import Cell, Table, heading, signed
 
 METRICS = ("example_f1", "micro_f1", "macro_f1", "hamming_accuracy", "map")
 
 
-def parts(found: Findings) -> list[Section]:
+def ablation(found: Findings) -> list[Section]:
     """A table for each protocol and data set: the first line as it is, the others by how much they differ from it."""
     sentences = (
         "The first line is the whole recipe. The others say by how much they are above it (+) or below (-).",

@@ -8,12 +8,12 @@ from typing import NamedTuple
 from manylabel import methods
 from manylabel.errors import ManyLabelError, did_you_mean
 from manylabel.methods.recipe import KINDS
-from manylabel.study.reproduction.contests import contests
-from manylabel.study.reproduction.definition import Axis, Point, Reproduction
-from manylabel.study.reproduction.entries import beside
-from manylabel.study.reproduction.orderings import ordering
-from manylabel.study.reproduction.parts import parts
-from manylabel.study.reproduction.sweeps import sweep
+from manylabel.reproduction.ablation import ablation
+from manylabel.reproduction.compare_losses import compare_losses
+from manylabel.reproduction.compare_published import compare_published
+from manylabel.reproduction.experiment import Axis, Point, Reproduction
+from manylabel.reproduction.sweep import sweep
+from manylabel.reproduction.win_tie_loss import win_tie_loss
 from manylabel.study.variants import Variant
 
 TABLES_2_3 = ("lamp", "mpvae", "asl", "rbcc", "cgmvae", "mulsupcon", "best", "bce")
@@ -78,7 +78,7 @@ def tables_2_3(asked: Asked) -> Reproduction:
         sets=("yeast", "scene", "delicious"),
         seeds=5,
         points=_plain(asked.methods or TABLES_2_3),
-        show=beside("tables 2 and 3"),
+        show=compare_published("tables 2 and 3"),
     )
 
 
@@ -112,7 +112,7 @@ def ablation_best(asked: Asked) -> Reproduction:
         sets=("yeast", "scene"),
         seeds=3,
         points=tuple(Point(method, line) for line, method in WITHOUT.items()),
-        show=parts,
+        show=ablation,
     )
 
 
@@ -204,7 +204,7 @@ def training_length(asked: Asked) -> Reproduction:
     )
 
 
-def win_tie_loss(asked: Asked) -> Reproduction:
+def against_bce(asked: Asked) -> Reproduction:
     named = asked.methods or ("mulsupcon",)
     baseline = next((method for method in named if Variant.parse(method).method == "bce"), "bce")
     challengers = [method for method in named if method != baseline]
@@ -218,7 +218,7 @@ def win_tie_loss(asked: Asked) -> Reproduction:
         sets=WIN_TIE_LOSS_SETS,
         seeds=3,
         points=_plain((baseline, *challengers)),
-        show=contests,
+        show=win_tie_loss,
     )
 
 
@@ -240,7 +240,7 @@ ITEMS = {
     "ablation-queue": Item(ablation_queue, takes_at=True),
     "low-data": Item(low_data, takes_at=True),
     "training-length": Item(training_length, takes_at=True),
-    "win-tie-loss": Item(win_tie_loss),
+    "win-tie-loss": Item(against_bce),
 }
 
 
@@ -305,4 +305,4 @@ def _of_length(method: str, epochs: int) -> str:
 def _probes(name: str, about: str, table: str, losses: dict[str, str]) -> Reproduction:
     points = tuple(Point(f"{method}[classify.encoder_rate=0]", line) for line, method in losses.items())
     sets = ("yeast", "scene", "delicious", "miml_scenes")
-    return Reproduction(name, about, PROBE, sets, 3, points, ordering(table))
+    return Reproduction(name, about, PROBE, sets, 3, points, compare_losses(table))
