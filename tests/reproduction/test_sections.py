@@ -15,7 +15,7 @@ from manylabel.reproduction.compare_published import compare_published, publishe
 from manylabel.reproduction.experiment import Axis, Point, Section
 from manylabel.reproduction.sweep import sweep
 from manylabel.reproduction.win_tie_loss import win_tie_loss
-from manylabel.study.tables import Table
+from manylabel.study.analysis.tables import Table
 
 
 def rows(table: Table) -> list[list[str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from manylabel.study import Plan
-from manylabel.study.processes import Failed, Finished
+from manylabel.study.executors.local import Failed, Finished
 
 TINY = {
     "vectors.encoder.widths": [16],

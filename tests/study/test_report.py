@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.study.test_statistics import results
+from tests.study.analysis.test_statistics import results
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
-from manylabel.study import Report, StudyFolder, drawing, embedding_plots, plots, write_report
-from manylabel.study.heat_map import class_heat_map
+from manylabel.study import Report, StudyFolder, write_report
+from manylabel.study.analysis.figures import drawing, embedding_plots, plots
+from manylabel.study.analysis.figures.heat_map import class_heat_map
 from manylabel.study.parameters import plan_call
 
 

@@ -46,7 +46,7 @@ def _show(rows: Iterable[Row]) -> None:
     from rich.live import Live
 
     from manylabel.benchmarking import table
-    from manylabel.study.tables import Cell, Table
+    from manylabel.study.analysis.tables import Cell, Table
 
     say(table.machine())
     console = make_console()

@@ -20,9 +20,9 @@ from manylabel.printable import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from manylabel.study.processes import Failed
+    from manylabel.study.analysis.tables import Table
+    from manylabel.study.executors.local import Failed
     from manylabel.study.report import Report
-    from manylabel.study.tables import Table
 
 WIDE = 160  # columns where nobody's window limits it
 
@@ -82,7 +82,7 @@ def print_table(table: Table) -> None:
 
 
 def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from manylabel.study.tables import Cell, Table
+    from manylabel.study.analysis.tables import Cell, Table
 
     cells = tuple(tuple(Cell(text) for text in row) for row in rows)
     print_table(Table("", tuple(headings), cells, numbers=False))

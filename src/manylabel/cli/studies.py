@@ -277,14 +277,15 @@ def _stopped(command: str) -> NoReturn:
 
 
 def _run(plan: Plan) -> None:
-    from manylabel.study import drawing, execution, report
-    from manylabel.study.display import Display
+    from manylabel.study import report, runner
+    from manylabel.study.analysis.figures import drawing
     from manylabel.study.parameters import parameters
+    from manylabel.study.progress import Display
 
     drawing.require_matplotlib()
     try:
         with Display(make_console(stderr=True), plan.weights, plan.protocol) as display:
-            failed = execution.run(plan, display)
+            failed = runner.run(plan, display)
         if plan.folder.study_file.exists() and plan.folder.finished_runs():
             with make_console(stderr=True).status("writing the report"):
                 written = report.write(plan.out, plan.protocol, render=commandline.run)
@@ -297,7 +298,7 @@ def _run(plan: Plan) -> None:
 
 def _tune(search: Search) -> None:
     from manylabel.study import tune, tune_report
-    from manylabel.study.drawing import require_matplotlib
+    from manylabel.study.analysis.figures.drawing import require_matplotlib
     from manylabel.study.parameters import parameters
 
     require_matplotlib()
@@ -317,7 +318,7 @@ def _tune(search: Search) -> None:
 
 def _reproduce(request: Request) -> None:
     from manylabel import reproduction
-    from manylabel.study import drawing
+    from manylabel.study.analysis.figures import drawing
     from manylabel.study.parameters import parameters
 
     drawing.require_matplotlib()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from manylabel.reproduction.experiment import Point, Section
 from manylabel.reproduction.findings import Findings
-from manylabel.study.statistics import Summary, lead
-from manylabel.study.tables import Cell, Table, heading, signed
+from manylabel.study.analysis.statistics import Summary, lead
+from manylabel.study.analysis.tables import Cell, Table, heading, signed
 
 METRICS = ("example_f1", "micro_f1", "macro_f1", "hamming_accuracy", "map")
 

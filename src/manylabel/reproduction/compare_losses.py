@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from manylabel.reproduction import published
 from manylabel.reproduction.experiment import Point, Section, Show
 from manylabel.reproduction.findings import Findings
-from manylabel.study.statistics import lead
-from manylabel.study.tables import Cell, Table, heading, signed
+from manylabel.study.analysis.statistics import lead
+from manylabel.study.analysis.tables import Cell, Table, heading, signed
 
 METRICS = ("map", "hamming_accuracy", "example_f1", "macro_f1", "micro_f1", "precision_at_1")
 

@@ -10,8 +10,8 @@ from manylabel.metrics import DISPLAY_NAMES
 from manylabel.reproduction import published
 from manylabel.reproduction.experiment import Section, Show
 from manylabel.reproduction.findings import Findings
-from manylabel.study.statistics import Summary, lead
-from manylabel.study.tables import Cell, Table, signed
+from manylabel.study.analysis.statistics import Summary, lead
+from manylabel.study.analysis.tables import Cell, Table, signed
 from manylabel.study.variants import Variant
 
 TOLERANCE = 0.01

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 from manylabel import data, methods
 from manylabel.errors import ManyLabelError
+from manylabel.printable import clock
 from manylabel.reproduction import catalogue
 from manylabel.reproduction.experiment import Reproduction
 from manylabel.reproduction.findings import Findings, study_folder
 from manylabel.reproduction.scaling import fitted
-from manylabel.study import execution
-from manylabel.study.display import Display, clock
+from manylabel.study import runner
+from manylabel.study.executors.local import Failed
 from manylabel.study.plan import MOST_THREADS, Plan, check_number, check_seeds
-from manylabel.study.processes import Failed
+from manylabel.study.progress import Display
 from manylabel.study.variants import Variant
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def carry_out(request: Request, console: Console) -> list[Failed]:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
         finished = len(plan.folder.finished_runs()) if plan.folder.study_file.exists() else 0
         with Display(console, plan.weights, plan.protocol) as display:
-            failed += execution.run(plan, display)
+            failed += runner.run(plan, display)
         done += work
         spared += work * min(1.0, finished / len(plan.tasks))
     return failed

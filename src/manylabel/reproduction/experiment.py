@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from manylabel.study.drawing import Picture
-from manylabel.study.tables import Table
+from manylabel.study.analysis.figures.drawing import Picture
+from manylabel.study.analysis.tables import Table
 
 if TYPE_CHECKING:
     from manylabel.reproduction.findings import Findings

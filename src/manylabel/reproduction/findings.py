@@ -7,10 +7,10 @@ from pathlib import Path
 
 from manylabel.printable import count
 from manylabel.reproduction.experiment import Point, Reproduction
+from manylabel.study.analysis.spreadsheet import csv_text
+from manylabel.study.analysis.statistics import Summary, defined
 from manylabel.study.folder_names import name_of_data
 from manylabel.study.records import RunRecord, StudyFolder
-from manylabel.study.spreadsheet import csv_text
-from manylabel.study.statistics import Summary, defined
 from manylabel.study.variants import Variant
 
 COLUMNS = ("set", "line", "method", "x", "fraction", "seed", "protocol", "metric", "value", "seconds")

@@ -9,15 +9,14 @@ from urllib.parse import quote
 
 from manylabel import files
 from manylabel.errors import ManyLabelError
-from manylabel.printable import printable
+from manylabel.printable import clock, printable
 from manylabel.reproduction import published
 from manylabel.reproduction.execution import Request
 from manylabel.reproduction.experiment import Section
 from manylabel.reproduction.findings import Findings
-from manylabel.study.display import clock
+from manylabel.study.analysis.tables import MEANING, Cell, Table, in_markdown
 from manylabel.study.parameters import Render, parameters, request_call
 from manylabel.study.records import versions
-from manylabel.study.tables import MEANING, Cell, Table, in_markdown
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from manylabel.metrics import DISPLAY_NAMES
 from manylabel.reproduction.experiment import Section, Show
 from manylabel.reproduction.findings import Findings
-from manylabel.study.curves import Curve, curves
-from manylabel.study.drawing import Picture
-from manylabel.study.tables import Cell, Table, heading
+from manylabel.study.analysis.figures.curves import Curve, curves
+from manylabel.study.analysis.figures.drawing import Picture
+from manylabel.study.analysis.tables import Cell, Table, heading
 
 METRICS = ("macro_f1", "map", "micro_f1")
 PROTOCOL = "tuned"

@@ -9,10 +9,10 @@ from manylabel.metrics import DISPLAY_NAMES
 from manylabel.printable import count
 from manylabel.reproduction.experiment import Point, Section
 from manylabel.reproduction.findings import Findings
-from manylabel.study.curves import Pair, paired_dots
+from manylabel.study.analysis.figures.curves import Pair, paired_dots
+from manylabel.study.analysis.statistics import WinTieLoss, lead
+from manylabel.study.analysis.tables import Cell, Table, heading, signed
 from manylabel.study.folder_names import file_name
-from manylabel.study.statistics import WinTieLoss, lead
-from manylabel.study.tables import Cell, Table, heading, signed
 
 METRICS = ("macro_f1", "map")
 PROTOCOL = "tuned"

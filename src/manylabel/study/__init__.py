@@ -4,10 +4,10 @@
 :func:`write_report` makes its one-page report.
 """
 
-from manylabel.study.execution import run
 from manylabel.study.plan import Plan
 from manylabel.study.records import StudyFolder
 from manylabel.study.report import Report
 from manylabel.study.report import write as write_report
+from manylabel.study.runner import run
 
 __all__ = ["Plan", "Report", "StudyFolder", "run", "write_report"]

@@ -11,10 +11,10 @@ from manylabel import files, methods
 from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
 from manylabel.study.folder_names import check_folder_names
-from manylabel.study.one_run import Task
 from manylabel.study.parameters import parameters
 from manylabel.study.plan import Plan
 from manylabel.study.records import DataCard, RunRecord, StudyRecord, versions
+from manylabel.study.run_cell import Task
 
 SPARE_BYTES = 64 * 2**20
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from manylabel import methods
 from manylabel.errors import ManyLabelError
-from manylabel.study.one_run import PROTOCOLS, RunKey, Task
 from manylabel.study.records import StudyFolder
+from manylabel.study.run_cell import PROTOCOLS, RunKey, Task
 from manylabel.study.variants import Variant
 
 MOST_THREADS = 1024  # beyond, threads of OpenMP end the process where the system refuses them

@@ -12,14 +12,14 @@ from typing import Any
 from manylabel import files
 from manylabel.errors import ManyLabelError
 from manylabel.printable import printable
-from manylabel.study import embedding_plots, plots
-from manylabel.study.drawing import Picture, require_matplotlib
-from manylabel.study.heat_map import class_heat_map, mean_heat_map
-from manylabel.study.one_run import PROTOCOLS
+from manylabel.study.analysis.figures import embedding_plots, plots
+from manylabel.study.analysis.figures.drawing import Picture, require_matplotlib
+from manylabel.study.analysis.figures.heat_map import class_heat_map, mean_heat_map
+from manylabel.study.analysis.statistics import Results, verdict
+from manylabel.study.analysis.tables import MEANING, Table, comparison_table, results_table
 from manylabel.study.parameters import Render, plan_call
 from manylabel.study.records import RunRecord, StudyFolder, StudyRecord, flattened
-from manylabel.study.statistics import Results, verdict
-from manylabel.study.tables import MEANING, Table, comparison_table, results_table
+from manylabel.study.run_cell import PROTOCOLS
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from manylabel.data.dataset import DataSet, Kind
 from manylabel.data.splits import held_out_rows
 from manylabel.errors import ManyLabelError
 from manylabel.metrics.report import LOWER_IS_BETTER, Protocol
-from manylabel.study.one_run import computing_on
 from manylabel.study.plan import MOST_THREADS, check_number, check_seeds
 from manylabel.study.search_space import Space, default_space, read_space
+from manylabel.study.threads import computing_on
 from manylabel.training import Progress
 
 DEVELOPMENT = 0.2

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from manylabel.errors import ManyLabelError, missing_extra
+from manylabel.printable import clock
 from manylabel.study import trials
-from manylabel.study.display import clock
 from manylabel.study.search import Problem, Search
 from manylabel.study.search_space import decoded, recipe_values
 from manylabel.training import Progress

@@ -17,7 +17,7 @@ import numpy as np
 from manylabel import files, methods
 from manylabel.errors import ManyLabelError
 from manylabel.printable import count, printable
-from manylabel.study.drawing import (
+from manylabel.study.analysis.figures.drawing import (
     FAINT,
     INK,
     PALETTE,
@@ -27,10 +27,10 @@ from manylabel.study.drawing import (
     styled,
     wrapped,
 )
+from manylabel.study.analysis.tables import Cell, Table
 from manylabel.study.parameters import Render, parameters, search_call
 from manylabel.study.search import Search
 from manylabel.study.search_space import Choice
-from manylabel.study.tables import Cell, Table
 from manylabel.study.trials import PARTS, RECIPE
 from manylabel.study.tune import settings_of, trials_of
 

@@ -9,7 +9,7 @@ import pytest
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
-from manylabel.study.heat_map import class_heat_map, mean_heat_map, only_label
+from manylabel.study.analysis.figures.heat_map import class_heat_map, mean_heat_map, only_label
 
 Y = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0], [0, 1, 1], [0, 1, 0]])
 

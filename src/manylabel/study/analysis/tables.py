@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from manylabel.metrics import DISPLAY_NAMES
-from manylabel.printable import count, printable
-from manylabel.study.display import clock
-from manylabel.study.statistics import Difference, Results, Summary, lead
+from manylabel.printable import clock, count, printable
+from manylabel.study.analysis.statistics import Difference, Results, Summary, lead
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -45,8 +44,8 @@ class Table:
     names: int = 1
 
     def rich(self, width: int) -> Group:
-        """For a terminal of so many columns; see :mod:`manylabel.study.table_layout`."""
-        from manylabel.study.table_layout import layout
+        """For a terminal of so many columns; see :mod:`manylabel.study.analysis.table_layout`."""
+        from manylabel.study.analysis.table_layout import layout
 
         return layout(self, width)
 

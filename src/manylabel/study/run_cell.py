@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from manylabel import data, methods, metrics
 from manylabel.data.dataset import DataSet, Rows
 from manylabel.methods import Method
 from manylabel.metrics.report import Protocol
 from manylabel.study.records import RunRecord, read_history, versions, write_arrays
+from manylabel.study.threads import computing_on
 from manylabel.study.variants import Variant
 from manylabel.training import Progress
 
@@ -104,20 +103,6 @@ def execute(task: Task, dataset: DataSet, tell: Callable[[Progress], None]) -> R
     )
     finished.write(task.folder / "run.json")
     return finished
-
-
-@contextmanager
-def computing_on(threads: int) -> Iterator[None]:
-    """Fix the number of threads: sums split over other threads round otherwise, and training amplifies it."""
-    from threadpoolctl import threadpool_limits
-
-    before = torch.get_num_threads()
-    with threadpool_limits(limits=threads):
-        torch.set_num_threads(threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
 
 
 def _evaluations(scores: Mapping[str, Any], validation: Rows, test: Rows) -> dict[str, dict[str, Any]]:

@@ -10,11 +10,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from manylabel.metrics import DISPLAY_NAMES
-from manylabel.printable import count, printable
-from manylabel.study.one_run import RunKey
-from manylabel.study.processes import Advanced, Event, Failed, Finished, Loaded
+from manylabel.printable import clock, count, printable
+from manylabel.study.analysis.statistics import defined, score
+from manylabel.study.executors.local import Advanced, Event, Failed, Finished, Loaded
 from manylabel.study.records import DataCard
-from manylabel.study.statistics import defined, score
+from manylabel.study.run_cell import RunKey
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -223,14 +223,6 @@ class _Lines:
 
     def end(self, event: Finished | Failed, overview: Overview, now: float) -> None:
         return
-
-
-def clock(seconds: float) -> str:
-    """Seconds as a person reads them: ``8.3 s``, ``2:05 min``, ``1:02:05 h``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d} h"
 
 
 def _state(progress: Progress) -> str:

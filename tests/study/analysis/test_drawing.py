@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.study.test_statistics import results
+from tests.study.analysis.test_statistics import results
 
 from manylabel.labels import LabelMatrix
-from manylabel.study import embedding_plots, plots
-from manylabel.study.curves import curves, paired_dots
-from manylabel.study.drawing import Picture, legend, new_figure, short, styled, wrapped
-from manylabel.study.heat_map import class_heat_map
-from manylabel.study.statistics import Summary
+from manylabel.study.analysis.figures import embedding_plots, plots
+from manylabel.study.analysis.figures.curves import curves, paired_dots
+from manylabel.study.analysis.figures.drawing import Picture, legend, new_figure, short, styled, wrapped
+from manylabel.study.analysis.figures.heat_map import class_heat_map
+from manylabel.study.analysis.statistics import Summary
 
 NAMES = [
     "$\\frac{",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manylabel.labels import LabelMatrix
-from manylabel.study.drawing import (
+from manylabel.study.analysis.figures.drawing import (
     PALETTE,
     Picture,
     colours,
@@ -21,9 +21,9 @@ from manylabel.study.drawing import (
     styled,
     wrapped,
 )
-from manylabel.study.heat_map import HeatMap, only_label
-from manylabel.study.one_run import computing_on
-from manylabel.study.plots import MOST_LABELS
+from manylabel.study.analysis.figures.heat_map import HeatMap, only_label
+from manylabel.study.analysis.figures.plots import MOST_LABELS
+from manylabel.study.threads import computing_on
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,10 +9,11 @@ import time
 import pytest
 from rich.console import Console
 
-from manylabel.study.display import Display, Overview, Pace, clock
-from manylabel.study.one_run import RunKey
-from manylabel.study.processes import Advanced, Failed, Finished, Loaded
+from manylabel.printable import clock
+from manylabel.study.executors.local import Advanced, Failed, Finished, Loaded
+from manylabel.study.progress import Display, Overview, Pace
 from manylabel.study.records import StudyFolder
+from manylabel.study.run_cell import RunKey
 from manylabel.training import Progress
 
 A, B = RunKey("bce", 0), RunKey("mulsupcon", 1)
@@ -80,13 +81,6 @@ def test_time_left_of_all_runs_weighs_them_and_leaves_out_what_was_there(study: 
     assert overview.share == pytest.approx((4.0 + 1.5) / 8)
     assert overview.left(40.0) == pytest.approx(30.0 * 2.5 / 1.5)
     assert overview.finished == 1
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.04, "0.0 s"), (8.26, "8.3 s"), (125, "2:05 min"), (3725, "1:02:05 h")]
-)
-def test_clock_reads_naturally(seconds: float, text: str) -> None:
-    assert clock(seconds) == text
 
 
 @pytest.mark.parametrize("booted", [0.0, 0.5, 999.0])

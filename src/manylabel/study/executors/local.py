@@ -21,8 +21,8 @@ from typing import TypeAlias
 from manylabel import data, files
 from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
-from manylabel.study.one_run import RunKey, Task, execute
 from manylabel.study.records import DataCard, RunRecord
+from manylabel.study.run_cell import RunKey, Task, execute
 from manylabel.training import Progress
 
 

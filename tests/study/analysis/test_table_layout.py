@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from manylabel.study.tables import Cell, Table
+from manylabel.study.analysis.tables import Cell, Table
 
 VARIANT = "mulsupcon[pretrain.temperature=0.2]"
 SCORES = ("mAP", "precision@1", "macro-F1 (oracle)", "micro-F1", "example-F1", "Hamming accuracy (oracle)")

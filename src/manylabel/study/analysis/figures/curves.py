@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from manylabel.study.drawing import INK, Picture, colours, legend, new_figure, short, styled, wrapped
-from manylabel.study.statistics import Summary
+from manylabel.study.analysis.figures.drawing import (
+    INK,
+    Picture,
+    colours,
+    legend,
+    new_figure,
+    short,
+    styled,
+    wrapped,
+)
+from manylabel.study.analysis.statistics import Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

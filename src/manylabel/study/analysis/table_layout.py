@@ -16,7 +16,7 @@ from rich.text import Text
 from manylabel.printable import printable
 
 if TYPE_CHECKING:
-    from manylabel.study.tables import Table
+    from manylabel.study.analysis.tables import Table
 
 GAP = 2
 INDENT = 2

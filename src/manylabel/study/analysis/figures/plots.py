@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from manylabel.study.drawing import (
+from manylabel.study.analysis.figures.drawing import (
     INK,
     Picture,
     colours,
@@ -19,7 +19,7 @@ from manylabel.study.drawing import (
     styled,
     wrapped,
 )
-from manylabel.study.statistics import Results, per_label
+from manylabel.study.analysis.statistics import Results, per_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

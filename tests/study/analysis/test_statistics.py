@@ -9,8 +9,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from manylabel.study.analysis.statistics import (
+    Difference,
+    Results,
+    Summary,
+    WinTieLoss,
+    lead,
+    per_label,
+    verdict,
+)
 from manylabel.study.records import RunRecord
-from manylabel.study.statistics import Difference, Results, Summary, WinTieLoss, lead, per_label, verdict
 
 
 def results(protocol: str = "tuned", **scores: list[tuple[float, float]]) -> Results:

@@ -8,11 +8,11 @@ import torch
 
 from manylabel import data
 from manylabel.data.dataset import DataSet
-from manylabel.study.one_run import RunKey, Task
+from manylabel.study.executors.local import Failed, Finished, Listener, Loaded, in_processes, in_this_process
 from manylabel.study.opening import leave_nothing_behind, occupied, open_folder, sort_tasks
 from manylabel.study.plan import Plan
-from manylabel.study.processes import Failed, Finished, Listener, Loaded, in_processes, in_this_process
 from manylabel.study.records import DataCard
+from manylabel.study.run_cell import RunKey, Task
 
 
 def run(plan: Plan, listener: Listener) -> list[Failed]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 from rich.console import Console
-from tests.study.test_statistics import results
+from tests.study.analysis.test_statistics import results
 
 from manylabel import methods
 from manylabel.methods.recipe import Expected
-from manylabel.study.records import StudyFolder
-from manylabel.study.statistics import Results
-from manylabel.study.tables import (
+from manylabel.study.analysis.statistics import Results
+from manylabel.study.analysis.tables import (
     Cell,
     Table,
     comparison_table,
@@ -19,6 +18,7 @@ from manylabel.study.tables import (
     results_table,
     signed,
 )
+from manylabel.study.records import StudyFolder
 
 SCORES = {"bce": [(0.5, 0.4), (0.6, 0.4)], "mulsupcon": [(0.7, 0.3), (0.8, 0.3)]}
 
