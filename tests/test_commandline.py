@@ -17,37 +17,41 @@ from manylabel.study import Plan
 from manylabel.study.parameters import parameters, plan_call
 from manylabel.study.search import Search
 
-PLAN = Plan(
-    data="my data.npz",
-    methods=("bce", "mulsupcon"),
-    seeds=(0, 1, 2),
-    out=Path("runs/x"),
-    settings={"mulsupcon": {"pretrain.temperature": 0.2}},
-    protocol="oracle",
-    data_dir=Path("here"),
-)
+ASKED: dict[str, Any] = {
+    "data": "my data.npz",
+    "methods": ("bce", "mulsupcon"),
+    "seeds": (0, 1, 2),
+    "out": Path("runs/x"),
+    "settings": {"mulsupcon": {"pretrain.temperature": 0.2}},
+    "protocol": "oracle",
+    "data_dir": Path("here"),
+}
 SEARCH = Search(("a", "b c"), "bce", 7, Path("out"), {"classify.stage.select": "loss"}, ("map", "macro_f1"))
 
 
-def line(plan: Plan, **changes: Any) -> str:
-    return commandline.run(parameters(dataclasses.replace(plan, **changes)))
+def plan(**changes: Any) -> Plan:
+    return Plan.grid(**(ASKED | changes))
+
+
+def line(**changes: Any) -> str:
+    return commandline.run(plan(**changes).asked)
 
 
 def test_the_command_of_a_plan_asks_for_it_again() -> None:
-    assert line(PLAN) == (
+    assert line() == (
         "manylabel run 'my data.npz' --methods bce,mulsupcon --seeds 3 "
         "--set mulsupcon.pretrain.temperature=0.2 --protocol oracle --data-dir here --out runs/x"
     )
-    assert "--seeds 7, " in line(PLAN, seeds=(7,))
-    assert "--seeds 1,0 " in line(PLAN, seeds=(1, 0))
+    assert "--seeds 7, " in line(seeds=(7,))
+    assert "--seeds 1,0 " in line(seeds=(1, 0))
 
 
 @pytest.mark.parametrize(
     "asked",
     [
-        PLAN,
-        dataclasses.replace(PLAN, seeds=(7,), fraction=0.123456789, threads=2, protocol="tuned"),
-        dataclasses.replace(PLAN, settings={"bce": {"a": "1", "b": "x", "c": [1, None], "d": {"e": 2}}}),
+        plan(),
+        plan(seeds=(7,), fraction=0.123456789, threads=2, protocol="tuned"),
+        plan(settings={"bce": {"a": "1", "b": "x", "c": [1, None], "d": {"e": 2}}}),
         SEARCH,
         dataclasses.replace(SEARCH, seeds=(0, 1), splits=(0, 1), protocol="fixed", threads=3),
         dataclasses.replace(SEARCH, space=Path("s.toml"), storage="sqlite:///x.db", data_dir=Path("d")),
@@ -60,14 +64,16 @@ def test_commands_read_back_as_what_they_were_rendered_from(
     heard: list[object] = []
     command = {Plan: "run", Search: "tune", Request: "reproduce"}[type(asked)]
     monkeypatch.setattr(studies, f"_{command}", heard.append)
-    assert call(*shlex.split(commandline.command_line(command, parameters(asked)))[1:]) == 0
+    given = asked.asked if isinstance(asked, Plan) else parameters(asked)
+    assert call(*shlex.split(commandline.command_line(command, given))[1:]) == 0
     assert heard == [asked]
 
 
 def test_calls_and_commands_name_what_differs_from_the_defaults() -> None:
-    plan = Plan("yeast", ("bce",), (0,), Path("o"), jobs=4)
-    assert parameters(plan) == {"data": "yeast", "methods": ["bce"], "seeds": [0], "out": "o"}
-    assert plan_call(parameters(plan)) == "Plan(data='yeast', methods=['bce'], seeds=[0], out='o')"
+    asked = Plan.grid("yeast", ("bce",), (0,), Path("o"), jobs=4).asked
+    assert asked == {"data": "yeast", "methods": ["bce"], "seeds": [0], "out": "o"}
+    assert plan_call(asked) == "Plan.grid(data='yeast', methods=['bce'], seeds=[0], out='o')"
+    assert parameters(Request("low-data", Path("o"), jobs=4)) == {"name": "low-data", "out": "o"}
 
 
 def test_errors_name_options_in_place_of_parameters() -> None:

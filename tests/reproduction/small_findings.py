@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from manylabel.reproduction.experiment import Point, Reproduction
-from manylabel.reproduction.findings import Findings, study_folder
+from manylabel.reproduction.experiment import Place, Point, Reproduction
+from manylabel.study.analysis.results import Results
+from manylabel.study.folder import StudyFolder
+from manylabel.study.folder_names import name_of_share
 from manylabel.study.records import RunRecord
 
 METRICS = ("map", "precision_at_1", "macro_f1", "micro_f1", "example_f1", "hamming_accuracy")
@@ -18,16 +21,16 @@ def reproduction(points: Sequence[Point], sets: Sequence[str], **changes: object
         "about": "A small one.",
         "protocol": "None.",
         "sets": tuple(sets),
-        "seeds": 2,
+        "seeds": (0, 1),
         "points": tuple(points),
-        "show": lambda found: [],
+        "show": lambda asked, found: [],
     }
     return Reproduction(**(asked | changes))  # type: ignore[arg-type]
 
 
 def write_run(folder: Path, data: str, point: Point, seed: int, values: Mapping[str, float]) -> None:
     """A finished run; metrics without a value are 0.5."""
-    path = study_folder(folder, data, point.fraction).run_folder(point.method, seed)
+    path = run_folder(folder, (data, point), seed)
     path.mkdir(parents=True)
     evaluation = {"values": dict.fromkeys(METRICS, 0.5) | dict(values)}
     RunRecord(
@@ -43,5 +46,13 @@ def write_run(folder: Path, data: str, point: Point, seed: int, values: Mapping[
     ).write(path / "run.json")
 
 
-def findings(folder: Path, asked: Reproduction, budget: str = "") -> Findings:
-    return Findings(asked, folder, asked.sets, range(asked.seeds), budget)
+def run_folder(folder: Path, place: Place, seed: int) -> Path:
+    data, point = place
+    return StudyFolder(folder / name_of_share(data, point.fraction)).run_folder(point.method, seed)
+
+
+def findings(folder: Path, asked: Reproduction, budget: str = "") -> tuple[Reproduction, Results[Place]]:
+    """What sections are made of."""
+    places = [(data, point) for data in asked.sets for point in asked.points]
+    found = {place: {seed: run_folder(folder, place, seed) for seed in asked.seeds} for place in places}
+    return replace(asked, budget=budget), Results.read(found)

@@ -14,10 +14,12 @@ from tests.reproduction.small_findings import findings, reproduction, write_run
 from manylabel import methods
 from manylabel.cli import commandline
 from manylabel.errors import ManyLabelError
-from manylabel.reproduction import Request, carry_out, catalogue, published, runtime, write
+from manylabel.reproduction import Request, catalogue, published, runtime, write
 from manylabel.reproduction.experiment import Point
 from manylabel.reproduction.scaling import fitted
-from manylabel.study.records import StudyFolder
+from manylabel.study import StudyFolder, runner
+from manylabel.study.executors.base import Failed
+from manylabel.study.progress import Display
 
 BASE = (
     "vectors.classify.stage.epochs",
@@ -70,7 +72,7 @@ def test_every_reproduction_has_points_that_differ_and_a_cost(name: str) -> None
     assert len({(point.method, point.fraction) for point in asked.points}) == len(asked.points)
     assert len({(point.line, point.x) for point in asked.points}) == len(asked.points)
     assert (asked.axis is None) == all(point.x is None for point in asked.points)
-    assert runtime.runs(asked) == len(asked.sets) * len(asked.points) * asked.seeds
+    assert runtime.runs(asked) == len(asked.sets) * len(asked.points) * len(asked.seeds)
     assert runtime.hours(asked) > 0
     assert name in {row[0] for row in runtime.rows()}
 
@@ -154,6 +156,13 @@ def request(tiny_data: Path, out: Path, **changes: object) -> Request:
     return Request("mulsupcon-table-2-3", out, **(asked | changes))  # type: ignore[arg-type]
 
 
+def carry_out(asked: Request, console: Console | None = None) -> list[Failed]:
+    """Run the cells of a reproduction as the command does."""
+    plan = asked.plan
+    with Display(console or Console(file=io.StringIO()), plan.weights, plan.protocol) as display:
+        return runner.run(plan, display)
+
+
 def test_a_reproduction_is_carried_out_taken_up_and_written_down(tiny_data: Path, tmp_path: Path) -> None:
     asked, log = request(tiny_data, tmp_path), io.StringIO()
     console = Console(file=log, width=200)
@@ -185,7 +194,7 @@ def test_runs_that_are_not_there_are_told(tiny_data: Path, tmp_path: Path) -> No
     asked = request(tiny_data, tmp_path)
     with pytest.raises(ManyLabelError, match="expected finished runs, but got none"):
         write(asked)
-    assert carry_out(asked, Console(file=io.StringIO())) == []
+    assert carry_out(asked) == []
     page = write(request(tiny_data, tmp_path, methods=("bce", "asl", "zlpr")))
     assert "**1 run is not finished and not part of this page" in page.path.read_text()
 
@@ -198,7 +207,7 @@ def test_input_that_cannot_be_used_is_refused_before_anything_is_trained(
         ({"sets": (str(tiny_data), "no_such_set")}, "'no_such_set'"),
     ):
         with pytest.raises(ManyLabelError, match=message):
-            carry_out(request(tiny_data, tmp_path / "out", **changes), Console(file=io.StringIO()))
+            carry_out(request(tiny_data, tmp_path / "out", **changes))
     assert not (tmp_path / "out").exists()
     with pytest.raises(ManyLabelError, match="epochs_scale: expected a number above 0"):
         request(tiny_data, tmp_path, epochs_scale=0.0)
@@ -208,15 +217,12 @@ def test_findings_are_means_over_the_seeds_that_are_there(tmp_path: Path) -> Non
     points = Point("bce", "bce"), Point("asl", "asl")
     for seed, value in enumerate((0.4, 0.6)):
         write_run(tmp_path, "a", points[0], seed, {"map": value})
-    found = findings(tmp_path, reproduction(points, ("a", "b")))
-    summary = found.summary("a", points[0], "map", "tuned")
-    assert summary is not None
+    _, found = findings(tmp_path, reproduction(points, ("a", "b")))
+    summary = found.summary(("a", points[0]), "map", "tuned")
     assert (summary.mean, summary.n) == (0.5, 2)
-    assert found.summary("b", points[0], "map", "tuned") is None
-    seconds = found.seconds("a", points)
-    assert seconds is not None
-    assert seconds.mean == 90
-    assert (found.missing, found.is_empty) == (6, False)
+    assert found.summary(("b", points[0]), "map", "tuned").n == 0
+    assert found.seconds(*(("a", point) for point in points)).mean == 90
+    assert (len(found.missing), found.is_empty) == (6, False)
 
 
 def test_a_contest_is_against_bce_or_the_variant_of_it_that_is_named() -> None:

@@ -33,7 +33,7 @@ def test_entries_stand_beside_the_published_ones(tmp_path: Path) -> None:
         write_run(tmp_path, "yeast", points[0], seed, {name: value + change for name, value in ours.items()})
         write_run(tmp_path, "yeast", points[2], seed, {"micro_f1": 0.667, "macro_f1": 0.49 + change})
     asked = reproduction(points, ("yeast",))
-    oracle, tuned = compare_published("tables 2 and 3")(findings(tmp_path, asked, "half the epochs"))
+    oracle, tuned = compare_published("tables 2 and 3")(*findings(tmp_path, asked, "half the epochs"))
     assert [section.title for section in (oracle, tuned)] == ["oracle protocol", "tuned protocol"]
     assert (
         "3 of 4 entries are within 0.01 of the published figure; 3 are within it or above"
@@ -73,7 +73,7 @@ def test_orderings_stand_beside_those_on_other_data(tmp_path: Path) -> None:
         for seed in (0, 1):
             write_run(tmp_path, "yeast", point, seed, {"map": value})
     reached, differences = compare_losses("table 5")(
-        findings(tmp_path, reproduction(points, ("yeast", "scene")))
+        *findings(tmp_path, reproduction(points, ("yeast", "scene")))
     )
     assert rows(reached.tables[0])[0][:2] == ["ALL", "0.400 ± 0.000"]
     over_all, over_any = differences.tables
@@ -95,7 +95,7 @@ def test_curves_are_drawn_through_the_means(tmp_path: Path) -> None:
         for seed, change in enumerate((-0.1, 0.1)):
             write_run(tmp_path, "a", point, seed, {"macro_f1": means[point.x or 0] + change})
     asked = reproduction(points, ("a", "b"), axis=Axis("share", logarithmic=True, names={1.0: "least"}))
-    pictured, numbers = sweep("macro_f1")(findings(tmp_path, asked))
+    pictured, numbers = sweep("macro_f1")(*findings(tmp_path, asked))
     figure = pictured.pictures["macro-f1"].figure
     axes = figure.axes[0]
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["a", "b"]
@@ -114,7 +114,9 @@ def contest(tmp_path: Path, differences: list[float]) -> Section:
         for seed, change in enumerate((-0.01, 0.01)):
             write_run(tmp_path, name, points[0], seed, {"macro_f1": 0.5 + change, "map": 0.6})
             write_run(tmp_path, name, points[1], seed, {"macro_f1": 0.5 + difference + change, "map": 0.6})
-    (section,) = win_tie_loss(findings(tmp_path, reproduction(points, (*names, "absent"), show=win_tie_loss)))
+    (section,) = win_tie_loss(
+        *findings(tmp_path, reproduction(points, (*names, "absent"), show=win_tie_loss))
+    )
     return section
 
 
@@ -147,7 +149,7 @@ def test_parts_are_shown_by_what_they_are_worth(tmp_path: Path) -> None:
         write_run(tmp_path, "yeast", points[0], seed, {"macro_f1": 0.48 + change, "map": 0.6})
         write_run(tmp_path, "yeast", points[1], seed, {"macro_f1": 0.47 + change, "map": 0.62})
     write_run(tmp_path, "scene", points[1], 0, {"macro_f1": 0.7})  # nothing to compare with
-    first, second = ablation(findings(tmp_path, reproduction(points, ("yeast", "scene"), show=ablation)))
+    first, second = ablation(*findings(tmp_path, reproduction(points, ("yeast", "scene"), show=ablation)))
     assert ("oracle" in first.title, "tuned" in second.title) == (True, True)
     (table,) = second.tables
     assert rows(table) == [

@@ -10,13 +10,13 @@ import pytest
 from rich.console import Console
 
 from manylabel.printable import clock
-from manylabel.study.executors.local import Advanced, Failed, Finished, Loaded
+from manylabel.study.cell import Cell
+from manylabel.study.executors.base import Advanced, Failed, Finished, Loaded
+from manylabel.study.folder import StudyFolder
 from manylabel.study.progress import Display, Overview, Pace
-from manylabel.study.records import StudyFolder
-from manylabel.study.run_cell import RunKey
 from manylabel.training import Progress
 
-A, B = RunKey("bce", 0), RunKey("mulsupcon", 1)
+A, B, C = (Cell("tiny", method, seed).key for method, seed in (("bce", 0), ("mulsupcon", 1), ("bce", 2)))
 
 
 def progress(step: int, stage: str = "pretrain", loss: float = 1.25) -> Progress:
@@ -26,7 +26,7 @@ def progress(step: int, stage: str = "pretrain", loss: float = 1.25) -> Progress
 def show(study: StudyFolder, terminal: bool, every: float = 0.0) -> str:
     console = Console(file=io.StringIO(), width=100, force_terminal=terminal, color_system=None)
     with Display(console, {A: 1.0, B: 1.0}, "tuned", every) as display:
-        display(Loaded(study.record().card))
+        display(Loaded(study.record().card, 2))
         for step in (0, 10, 20):
             display(Advanced(B, progress(step)))
         if terminal:
@@ -73,8 +73,8 @@ def test_time_left_of_a_stage_is_timed_from_where_it_was_taken_up() -> None:
 
 
 def test_time_left_of_all_runs_weighs_them_and_leaves_out_what_was_there(study: StudyFolder) -> None:
-    overview = Overview({A: 3.0, B: 1.0, RunKey("bce", 2): 4.0})
-    overview.end(Finished(RunKey("bce", 2), study.finished_runs()[0], earlier=True))
+    overview = Overview({A: 3.0, B: 1.0, C: 4.0})
+    overview.end(Finished(C, study.finished_runs()[0], earlier=True))
     assert overview.left(5.0) is None
     overview.advance(Advanced(A, progress(0)), now=10.0)
     overview.advance(Advanced(A, progress(100)), now=40.0)  # half of run A in 30 seconds

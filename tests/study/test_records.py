@@ -11,10 +11,10 @@ import pytest
 from manylabel import files
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
+from manylabel.study.folder import StudyFolder
 from manylabel.study.parameters import plan_call
 from manylabel.study.records import (
     RunRecord,
-    StudyFolder,
     StudyRecord,
     flattened,
     read_history,

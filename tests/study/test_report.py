@@ -168,7 +168,7 @@ def test_a_page_of_odd_data_and_names_is_well_formed(study: StudyFolder, tmp_pat
 
 def test_a_study_without_finished_runs_has_no_report(study: StudyFolder, tmp_path: Path) -> None:
     study.record().write(tmp_path / "study.json")
-    with pytest.raises(ManyLabelError, match=r"Finish them with: Plan\(data="):
+    with pytest.raises(ManyLabelError, match=r"Finish them with: Plan\.grid\(data="):
         write_report(tmp_path)
     with pytest.raises(ManyLabelError, match="'best'"):
         write_report(study.path, "best")

@@ -20,8 +20,8 @@ from tests.study.small_study import TINY, TINY_PRETRAINING, Told, plan, write_ro
 
 from manylabel import metrics
 from manylabel.errors import ManyLabelError
-from manylabel.study import StudyFolder, run
-from manylabel.study.executors.local import Advanced, Failed, Finished
+from manylabel.study import Cell, StudyFolder, run
+from manylabel.study.executors.base import Advanced, Failed, Finished
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
@@ -273,7 +273,5 @@ def test_unknown_method_and_setting_leave_nothing(tiny_data: Path, tmp_path: Pat
 def test_failures_travel_between_processes() -> None:
     import pickle
 
-    from manylabel.study.run_cell import RunKey
-
-    failure = Failed(RunKey("bce", 1), "message", by_input=True)
+    failure = Failed(Cell("tiny", "bce", 1).key, "message", by_input=True)
     assert pickle.loads(pickle.dumps(failure)) == failure

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from manylabel.study.analysis.tables import Table
-    from manylabel.study.executors.local import Failed
+    from manylabel.study.executors.base import Failed
     from manylabel.study.report import Report
 
 WIDE = 160  # columns where nobody's window limits it

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,6 +34,7 @@ from manylabel.errors import ManyLabelError
 
 if TYPE_CHECKING:
     from manylabel.reproduction import Request
+    from manylabel.study.executors.base import Failed
     from manylabel.study.plan import Plan
     from manylabel.study.search import Search
 
@@ -79,7 +82,7 @@ def run(
     from manylabel.study.plan import Plan
 
     names = option_values.methods(methods)
-    plan = Plan(
+    plan = Plan.grid(
         data=data,
         methods=names,
         seeds=option_values.seeds(seeds),
@@ -271,29 +274,38 @@ def reproduce(
     _reproduce(request)
 
 
-def _stopped(command: str) -> NoReturn:
-    say(f"\nStopped. Go on where it stopped with:\n  {command}", err=True)
-    raise typer.Exit(130) from None
+@contextmanager
+def _resumable(command: str) -> Iterator[None]:
+    """Say after Ctrl-C which command goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"\nStopped. Go on where it stopped with:\n  {command}", err=True)
+        raise typer.Exit(130) from None
 
 
 def _run(plan: Plan) -> None:
-    from manylabel.study import report, runner
-    from manylabel.study.analysis.figures import drawing
-    from manylabel.study.parameters import parameters
-    from manylabel.study.progress import Display
+    from manylabel.study import report
 
-    drawing.require_matplotlib()
-    try:
-        with Display(make_console(stderr=True), plan.weights, plan.protocol) as display:
-            failed = runner.run(plan, display)
+    with _resumable(commandline.run(plan.asked)):
+        failed = _execute(plan)
         if plan.folder.study_file.exists() and plan.folder.finished_runs():
             with make_console(stderr=True).status("writing the report"):
                 written = report.write(plan.out, plan.protocol, render=commandline.run)
             show_report(written)
-    except KeyboardInterrupt:
-        _stopped(commandline.run(parameters(plan)))
     if failed:
         report_failures(failed)
+
+
+def _execute(plan: Plan) -> list[Failed]:
+    """Run the cells of a plan and show how far they are."""
+    from manylabel.study import runner
+    from manylabel.study.analysis.figures.drawing import require_matplotlib
+    from manylabel.study.progress import Display
+
+    require_matplotlib()
+    with Display(make_console(stderr=True), plan.weights, plan.protocol) as display:
+        return runner.run(plan, display)
 
 
 def _tune(search: Search) -> None:
@@ -302,10 +314,8 @@ def _tune(search: Search) -> None:
     from manylabel.study.parameters import parameters
 
     require_matplotlib()
-    try:
+    with _resumable(commandline.tune(parameters(search))):
         study = tune.run(search, lambda line: say(commandline.in_options(line), err=True))
-    except KeyboardInterrupt:
-        _stopped(commandline.tune(parameters(search)))
     found = tune_report.write(search, study, commandline.tune)
     print_table(found.table)
     say(found.sentence)
@@ -318,15 +328,11 @@ def _tune(search: Search) -> None:
 
 def _reproduce(request: Request) -> None:
     from manylabel import reproduction
-    from manylabel.study.analysis.figures import drawing
     from manylabel.study.parameters import parameters
 
-    drawing.require_matplotlib()
-    try:
-        failed = reproduction.carry_out(request, make_console(stderr=True))
-    except KeyboardInterrupt:
-        _stopped(commandline.reproduce(parameters(request)))
-    if failed and request.findings.is_empty:
+    with _resumable(commandline.reproduce(parameters(request))):
+        failed = _execute(request.plan)
+    if failed and request.results.is_empty:
         report_failures(failed)
     page = reproduction.write(request, commandline.reproduce)
     for section in page.sections:

@@ -76,7 +76,7 @@ def tables_2_3(asked: Asked) -> Reproduction:
         "method, entry by entry beside the published figures.",
         protocol=ONE_RECIPE,
         sets=("yeast", "scene", "delicious"),
-        seeds=5,
+        seeds=range(5),
         points=_plain(asked.methods or TABLES_2_3),
         show=compare_published("tables 2 and 3"),
     )
@@ -110,7 +110,7 @@ def ablation_best(asked: Asked) -> Reproduction:
         protocol=f"{ONE_RECIPE} Everything but the part named is that of the recipe best; without "
         "contrast it is the recipe bce, which trains as long as the two stages of best.",
         sets=("yeast", "scene"),
-        seeds=3,
+        seeds=range(3),
         points=tuple(Point(method, line) for line, method in WITHOUT.items()),
         show=ablation,
     )
@@ -129,7 +129,7 @@ def ablation_reg(asked: Asked) -> Reproduction:
         "less.",
         protocol=f"{ONE_RECIPE} Everything but the regulariser and alpha is that of the recipe.",
         sets=SMALL_SETS,
-        seeds=3,
+        seeds=range(3),
         points=tuple(points),
         show=sweep("macro_f1", "map"),
         axis=Axis("alpha", names={-1.0: "subsets only"}),
@@ -142,7 +142,7 @@ def ablation_temperature(asked: Asked) -> Reproduction:
         about="The temperature of the contrastive loss.",
         protocol=f"{ONE_RECIPE} Everything but the temperature is that of the recipe.",
         sets=SMALL_SETS,
-        seeds=3,
+        seeds=range(3),
         points=_grid(asked, ("mulsupcon", "reg"), "pretrain.temperature", TEMPERATURES),
         show=sweep("macro_f1", "map"),
         axis=Axis("temperature", logarithmic=True),
@@ -155,7 +155,7 @@ def ablation_queue(asked: Asked) -> Reproduction:
         about="The number of keys in the queue of the contrastive loss.",
         protocol=f"{ONE_RECIPE} Everything but the queue is that of the recipe.",
         sets=SMALL_SETS,
-        seeds=3,
+        seeds=range(3),
         points=_grid(asked, ("mulsupcon",), "pretrain.queue", QUEUES),
         show=sweep("macro_f1", "map"),
         axis=Axis("keys in the queue"),
@@ -176,7 +176,7 @@ def low_data(asked: Asked) -> Reproduction:
         "share lies inside a larger one. Validation rows are taken out of the share. The number of training steps is "
         "that of all rows, and a batch is at most the largest power of two that the share holds.",
         sets=("yeast", "scene"),
-        seeds=3,
+        seeds=range(3),
         points=tuple(points),
         show=sweep("macro_f1", "map"),
         axis=Axis("% of the training rows", logarithmic=True),
@@ -197,7 +197,7 @@ def training_length(asked: Asked) -> Reproduction:
         "pretraining the epochs are those of the pretraining, and a linear classifier on the frozen encoder is scored; "
         "of the others they are all there is, and no average of the parameters is kept.",
         sets=SMALL_SETS,
-        seeds=3,
+        seeds=range(3),
         points=tuple(points),
         show=sweep("macro_f1", "map"),
         axis=Axis("epochs", logarithmic=True),
@@ -216,7 +216,7 @@ def against_bce(asked: Asked) -> Reproduction:
         protocol="Thresholds are learnt on validation rows. A data set is won or lost where the means over seeds "
         "differ by 0.0005 or more; the Wilcoxon signed-rank test takes one mean difference for each data set.",
         sets=WIN_TIE_LOSS_SETS,
-        seeds=3,
+        seeds=range(3),
         points=_plain((baseline, *challengers)),
         show=win_tie_loss,
     )
@@ -305,4 +305,4 @@ def _of_length(method: str, epochs: int) -> str:
 def _probes(name: str, about: str, table: str, losses: dict[str, str]) -> Reproduction:
     points = tuple(Point(f"{method}[classify.encoder_rate=0]", line) for line, method in losses.items())
     sets = ("yeast", "scene", "delicious", "miml_scenes")
-    return Reproduction(name, about, PROBE, sets, 3, points, compare_losses(table))
+    return Reproduction(name, about, PROBE, sets, range(3), points, compare_losses(table))

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from manylabel.metrics import DISPLAY_NAMES
 from manylabel.reproduction import published
-from manylabel.reproduction.experiment import Section, Show
-from manylabel.reproduction.findings import Findings
+from manylabel.reproduction.experiment import Place, Reproduction, Section, Show
+from manylabel.study.analysis.results import Results
 from manylabel.study.analysis.statistics import Summary, lead
 from manylabel.study.analysis.tables import Cell, Table, signed
 from manylabel.study.variants import Variant
@@ -71,9 +71,9 @@ class Entry:
 def compare_published(table: str) -> Show:
     """Sections that set every entry of a published table beside ours, under the papers' protocol and ours."""
 
-    def sections(found: Findings) -> list[Section]:
+    def sections(asked: Reproduction, found: Results[Place]) -> list[Section]:
         figures = published.figures(table)
-        return [_under(protocol, found, figures) for protocol in ("oracle", "tuned")]
+        return [_under(protocol, asked, found, figures) for protocol in ("oracle", "tuned")]
 
     return sections
 
@@ -83,8 +83,8 @@ def published_name(method: str) -> str:
     return PUBLISHED_AS.get(Variant.parse(method).method.removeprefix("paper-"), "")
 
 
-def _under(protocol: str, found: Findings, figures: published.Figures) -> Section:
-    entries = list(_entries(found, figures, protocol))
+def _under(protocol: str, asked: Reproduction, found: Results[Place], figures: published.Figures) -> Section:
+    entries = list(_entries(asked, found, figures, protocol))
     compared = [entry for entry in entries if entry.published is not None]
     within = sum(entry.is_within for entry in compared)
     reached = sum(round(entry.difference, 3) >= -TOLERANCE for entry in compared)
@@ -95,38 +95,45 @@ def _under(protocol: str, found: Findings, figures: published.Figures) -> Sectio
     )
     tables = [
         Table(
-            found.heading(f"{data}, {protocol} protocol"),
+            asked.heading(f"{data}, {protocol} protocol"),
             ("method", "metric", "ours", "published", "difference", "within 0.01"),
             tuple(entry.cells() for entry in group),
             names=2,
         )
         for data, group in itertools.groupby(entries, key=lambda entry: entry.data)
     ]
-    return Section(f"{protocol} protocol", sentences, [*tables, _highest(found, entries, figures, protocol)])
+    return Section(f"{protocol} protocol", sentences, [*tables, _highest(asked, entries, figures, protocol)])
 
 
-def _entries(found: Findings, figures: published.Figures, protocol: str) -> Iterator[Entry]:
-    for data in found.sets:
-        for point in found.reproduction.points:
+def _entries(
+    asked: Reproduction, found: Results[Place], figures: published.Figures, protocol: str
+) -> Iterator[Entry]:
+    for data in asked.sets:
+        for point in asked.points:
             for metric in METRICS:
-                ours = found.summary(data, point, metric, protocol)
+                ours = found.summary((data, point), metric, protocol)
                 figure = figures.get(data, {}).get(published_name(point.method), {}).get(metric)
-                if ours is not None:
+                if ours.n:
                     yield Entry(data, point.line, metric, ours, figure)
 
 
-def _highest(found: Findings, entries: list[Entry], figures: published.Figures, protocol: str) -> Table:
+def _highest(
+    asked: Reproduction,
+    entries: list[Entry],
+    figures: published.Figures,
+    protocol: str,
+) -> Table:
     """For each column of the published table its best entry, our best entry, and those of the recipe ``best``."""
     rows = []
-    for data, metric in itertools.product(found.sets, METRICS):
+    for data, metric in itertools.product(asked.sets, METRICS):
         ours = {e.line: e.ours.mean for e in entries if (e.data, e.metric) == (data, metric)}
         theirs = {method: values[metric] for method, values in figures.get(data, {}).items()}
         if ours and theirs:
             rows.append((Cell(data), Cell(DISPLAY_NAMES[metric]), *_compared(ours, theirs)))
-    has_best = "best" in found.reproduction.lines
+    has_best = "best" in asked.lines
     headings = ("set", "metric", "highest published", "our highest", "difference")
     return Table(
-        found.heading(f"Highest entry of each column, {protocol} protocol"),
+        asked.heading(f"Highest entry of each column, {protocol} protocol"),
         (*headings, "best", "best less published") if has_best else headings,
         tuple(row if has_best else row[: len(headings)] for row in rows),
         names=2,

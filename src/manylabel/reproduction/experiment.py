@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from manylabel.printable import count
 from manylabel.study.analysis.figures.drawing import Picture
+from manylabel.study.analysis.results import Results
 from manylabel.study.analysis.tables import Table
-
-if TYPE_CHECKING:
-    from manylabel.reproduction.findings import Findings
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,10 @@ class Section:
     pictures: Mapping[str, Picture] = field(default_factory=dict)
 
 
-Show: TypeAlias = "Callable[[Findings], list[Section]]"
+Place: TypeAlias = tuple[str, Point]
+"""A data set, as folders call it, and what was trained on it."""
+
+Show: TypeAlias = "Callable[[Reproduction, Results[Place]], list[Section]]"
 
 
 @dataclass(frozen=True)
@@ -81,26 +83,33 @@ class Reproduction:
         How the numbers come about, in a few sentences.
     sets : tuple of str
         Data sets by name.
-    seeds : int
-        How many, from 0.
+    seeds : sequence of int
     points : tuple of Point
-    show : callable (Findings) -> list of Section
+    show : callable (Reproduction, Results by Place) -> list of Section
     axis : Axis or None
         Where the points form curves.
+    budget : str, default ""
+        What headings say of training that was cut short.
     """
 
     name: str
     about: str
     protocol: str
     sets: tuple[str, ...]
-    seeds: int
+    seeds: Sequence[int]
     points: tuple[Point, ...]
     show: Show
     axis: Axis | None = None
+    budget: str = ""
 
     @property
     def lines(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(point.line for point in self.points))
+
+    def heading(self, text: str) -> str:
+        """A heading with the number of seeds and the budget."""
+        budget = f", {self.budget}" if self.budget else ""
+        return f"{text}, {count(len(self.seeds), 'seed')}{budget}"
 
     def of(self, line: str) -> list[Point]:
         """The points of a line, in the order of the axis."""

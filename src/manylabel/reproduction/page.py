@@ -11,9 +11,9 @@ from manylabel import files
 from manylabel.errors import ManyLabelError
 from manylabel.printable import clock, printable
 from manylabel.reproduction import published
-from manylabel.reproduction.execution import Request
-from manylabel.reproduction.experiment import Section
-from manylabel.reproduction.findings import Findings
+from manylabel.reproduction.experiment import Place, Reproduction, Section
+from manylabel.reproduction.request import Request
+from manylabel.study.analysis.results import Results
 from manylabel.study.analysis.tables import MEANING, Cell, Table, in_markdown
 from manylabel.study.parameters import Render, parameters, request_call
 from manylabel.study.records import versions
@@ -41,28 +41,27 @@ def write(request: Request, render: Render = request_call) -> Page:
     ManyLabelError
         If no run is finished.
     """
-    found, repeat = request.findings, render(parameters(request))
+    asked, found, repeat = request.reproduction, request.results, render(parameters(request))
     if found.is_empty:
         raise ManyLabelError(str(request.folder), "finished runs", "none", f"Make them with: {repeat}")
-    sections = (*found.reproduction.show(found), Section("Training time", tables=[_times(found)]))
+    sections = (*asked.show(asked, found), Section("Training time", tables=[_times(asked, found)]))
     for section in sections:
         for name, picture in section.pictures.items():
             picture.save(request.folder / f"{name}.png")
             picture.save(request.folder / f"{name}.svg")
-    files.write(request.folder / "values.csv", found.csv().encode())
+    files.write(request.folder / "values.csv", _values(asked, found).encode())
     page = request.folder / "README.md"
-    files.write(page, "\n".join(_lines(repeat, found, sections)).encode())
+    files.write(page, "\n".join(_lines(repeat, asked, len(found.missing), sections)).encode())
     return Page(page, sections)
 
 
-def _lines(repeat: str, found: Findings, sections: tuple[Section, ...]) -> Iterator[str]:
-    reproduction = found.reproduction
-    yield f"# {found.heading(reproduction.name)}\n"
-    yield f"{reproduction.about}\n"
-    if found.budget:
-        yield f"**Trained with {found.budget}: not the figures of the full reproduction.**\n"
-    if found.missing:
-        runs = "1 run is" if found.missing == 1 else f"{found.missing} runs are"
+def _lines(repeat: str, asked: Reproduction, missing: int, sections: tuple[Section, ...]) -> Iterator[str]:
+    yield f"# {asked.heading(asked.name)}\n"
+    yield f"{asked.about}\n"
+    if asked.budget:
+        yield f"**Trained with {asked.budget}: not the figures of the full reproduction.**\n"
+    if missing:
+        runs = "1 run is" if missing == 1 else f"{missing} runs are"
         yield f"**{runs} not finished and not part of this page: the command below goes on with what is missing.**\n"
     for section in sections:
         yield f"## {in_markdown(section.title)}\n"
@@ -74,23 +73,34 @@ def _lines(repeat: str, found: Findings, sections: tuple[Section, ...]) -> Itera
             yield f"**{in_markdown(table.title)}**\n"
             yield f"{table.markdown()}\n"
     yield "## Protocol\n"
-    yield f"{reproduction.protocol}\n"
+    yield f"{asked.protocol}\n"
     yield from (f"- {protocol}: {MEANING[protocol]}." for protocol in ("tuned", "oracle"))
-    yield f"\nSeeds: {', '.join(map(str, found.seeds))}. Published figures: {published.source()}\n"
+    yield f"\nSeeds: {', '.join(map(str, asked.seeds))}. Published figures: {published.source()}\n"
     yield "## Repeat it\n"
     yield f"```sh\n{printable(repeat)}\n```\n"
     yield "Every value of every run is in `values.csv`; `manylabel report` shows each study by itself.\n"
     yield from (f"- {name} {version}" for name, version in versions().items())
 
 
-def _times(found: Findings) -> Table:
+def _values(asked: Reproduction, found: Results[Place]) -> str:
+    """Every value of every run as CSV."""
+    before = {
+        "set": lambda place: place[0],
+        "line": lambda place: place[1].line,
+        "method": lambda place: place[1].method,
+        "x": lambda place: place[1].x,
+        "fraction": lambda place: place[1].fraction,
+    }
+    return found.csv(before, {"budget": lambda _: asked.budget})
+
+
+def _times(asked: Reproduction, found: Results[Place]) -> Table:
     """Mean training time of a run, and of all runs together."""
     rows = []
-    for line in found.reproduction.lines:
-        points = found.reproduction.of(line)
-        each = [found.seconds(data, points) for data in found.sets]
-        cells = [Cell("-" if time is None else clock(time.mean)) for time in each]
-        whole = sum(time.mean * time.n for time in each if time is not None)
+    for line in asked.lines:
+        each = [found.seconds(*((data, point) for point in asked.of(line))) for data in asked.sets]
+        cells = [Cell(clock(time.mean) if time.n else "-") for time in each]
+        whole = sum(time.mean * time.n for time in each if time.n)
         rows.append((Cell(line), *cells, Cell(clock(whole))))
-    title = found.heading("Training time of a run, wall clock")
-    return Table(title, ("method", *found.sets, "all runs together"), tuple(rows))
+    title = asked.heading("Training time of a run, wall clock")
+    return Table(title, ("method", *asked.sets, "all runs together"), tuple(rows))

@@ -41,13 +41,13 @@ def _rounded(number: float) -> str:
 
 def runs(reproduction: Reproduction) -> int:
     """How many trainings it takes."""
-    return len(reproduction.sets) * len(reproduction.points) * reproduction.seeds
+    return len(reproduction.sets) * len(reproduction.points) * len(reproduction.seeds)
 
 
 def hours(reproduction: Reproduction) -> float:
     """Of training on one core, with the usual seeds; a rough estimate where a method or a set was not measured."""
     minutes = sum(_minutes(point, data) for data in reproduction.sets for point in reproduction.points)
-    return reproduction.seeds * minutes / 60
+    return len(reproduction.seeds) * minutes / 60
 
 
 def _minutes(point: Point, data: str) -> float:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from manylabel.metrics import DISPLAY_NAMES
 from manylabel.printable import count
-from manylabel.reproduction.experiment import Point, Section
-from manylabel.reproduction.findings import Findings
+from manylabel.reproduction.experiment import Place, Point, Reproduction, Section
 from manylabel.study.analysis.figures.curves import Pair, paired_dots
+from manylabel.study.analysis.results import Results
 from manylabel.study.analysis.statistics import WinTieLoss, lead
 from manylabel.study.analysis.tables import Cell, Table, heading, signed
 from manylabel.study.folder_names import file_name
@@ -19,20 +19,22 @@ PROTOCOL = "tuned"
 FEWEST_SETS = 6  # with fewer, no signed-rank test can reach a p-value below 0.05
 
 
-def win_tie_loss(found: Findings) -> list[Section]:
+def win_tie_loss(asked: Reproduction, found: Results[Place]) -> list[Section]:
     """A section per method, each against the first."""
-    baseline, *challengers = found.reproduction.points
+    baseline, *challengers = asked.points
     sections: list[Section] = []
     for challenger in challengers:
         taken = [name for section in sections for name in section.pictures]
-        sections.append(_against(found, baseline, challenger, taken))
+        sections.append(_against(asked, found, baseline, challenger, taken))
     return sections
 
 
-def _against(found: Findings, baseline: Point, challenger: Point, taken: Sequence[str]) -> Section:
-    pairs = {metric: _pairs(found, baseline, challenger, metric) for metric in METRICS}
+def _against(
+    asked: Reproduction, found: Results[Place], baseline: Point, challenger: Point, taken: Sequence[str]
+) -> Section:
+    pairs = {metric: _pairs(asked.sets, found, baseline, challenger, metric) for metric in METRICS}
     sentences = [_sentence(baseline, challenger, metric, pairs[metric]) for metric in METRICS]
-    title = found.heading(f"{challenger.line} against {baseline.line}, {PROTOCOL} protocol")
+    title = asked.heading(f"{challenger.line} against {baseline.line}, {PROTOCOL} protocol")
     name = file_name(f"{challenger.line} against {baseline.line}", taken)
     picture = paired_dots(
         {DISPLAY_NAMES[metric]: of for metric, of in pairs.items()}, (challenger.line, baseline.line), title
@@ -41,12 +43,14 @@ def _against(found: Findings, baseline: Point, challenger: Point, taken: Sequenc
     return Section(f"{challenger.line} against {baseline.line}", sentences, [table], {name: picture})
 
 
-def _pairs(found: Findings, baseline: Point, challenger: Point, metric: str) -> dict[str, Pair]:
+def _pairs(
+    sets: Sequence[str], found: Results[Place], baseline: Point, challenger: Point, metric: str
+) -> dict[str, Pair]:
     """Data set -> both summaries, where both have runs and the metric is defined."""
     pairs = {}
-    for data in found.sets:
-        ours, theirs = (found.summary(data, point, metric, PROTOCOL) for point in (challenger, baseline))
-        if ours is not None and theirs is not None and not math.isnan(ours.mean + theirs.mean):
+    for data in sets:
+        ours, theirs = (found.summary((data, point), metric, PROTOCOL) for point in (challenger, baseline))
+        if not math.isnan(ours.mean + theirs.mean):
             pairs[data] = (ours, theirs)
     return pairs
 

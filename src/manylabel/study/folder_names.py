@@ -75,6 +75,12 @@ def name_of_data(data: str) -> str:
     return name if name.strip(". ") else "data"
 
 
+def name_of_share(data: str, fraction: float) -> str:
+    """What a share of data given by name or path is called in folders."""
+    name = name_of_data(data)
+    return name if fraction == 1 else f"{name}-{100 * fraction:g}-percent"
+
+
 def file_name(text: str, taken: Iterable[str] = ()) -> str:
     """A text as the name of a file without its ending, unlike all that are taken."""
     name = re.sub(r"[^\w.]+", "-", text)[:80].strip(".-") or "picture"

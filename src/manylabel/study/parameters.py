@@ -42,6 +42,6 @@ def as_call(name: str, given: Mapping[str, Any]) -> str:
     return f"{name}({', '.join(f'{key}={value!r}' for key, value in given.items())})"
 
 
-plan_call = partial(as_call, "Plan")
+plan_call = partial(as_call, "Plan.grid")
 search_call = partial(as_call, "Search")
 request_call = partial(as_call, "Request")

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from manylabel.metrics import DISPLAY_NAMES
 from manylabel.printable import clock, count, printable
 from manylabel.study.analysis.statistics import defined, score
-from manylabel.study.executors.local import Advanced, Event, Failed, Finished, Loaded
-from manylabel.study.records import DataCard
-from manylabel.study.run_cell import RunKey
+from manylabel.study.cell import CellKey
+from manylabel.study.executors.base import Advanced, Event, Failed, Finished, Loaded, Started
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,15 +47,15 @@ class Overview:
 
     Attributes
     ----------
-    weights : dict of RunKey to float
-        Expected minutes of each run.
+    weights : dict of CellKey to float
+        Work in each cell, in comparable units.
     began : float or None
         When the first run got further, by the monotonic clock.
     """
 
-    weights: Mapping[RunKey, float]
+    weights: Mapping[CellKey, float]
     began: float | None = None
-    paces: dict[RunKey, Pace] = field(default_factory=dict)
+    paces: dict[CellKey, Pace] = field(default_factory=dict)
     finished: int = 0
     spared: float = 0.0
 
@@ -90,14 +89,14 @@ class Overview:
 
 
 class Display:
-    """A listener of a study that shows it; use as a context manager.
+    """A listener of a plan that shows how far its cells are; use as a context manager.
 
     Parameters
     ----------
     console : rich.console.Console
         Bars where it is a terminal, plain lines otherwise.
-    weights : dict of RunKey to float
-        All runs, with expected minutes.
+    weights : dict of CellKey to float
+        All cells of a plan, with the work in each.
     protocol : str
         Of the results shown.
     every : float, default 5
@@ -105,10 +104,10 @@ class Display:
     """
 
     def __init__(
-        self, console: Console, weights: Mapping[RunKey, float], protocol: str, every: float = 5.0
+        self, console: Console, weights: Mapping[CellKey, float], protocol: str, every: float = 5.0
     ) -> None:
         self.console, self.protocol = console, protocol
-        self.overview = Overview(weights)
+        self.overview, self.began = Overview(weights), time.monotonic()
         lines: type[_Bars | _Lines] = _Bars if console.is_terminal else _Lines
         self._lines = lines(console, len(weights), every)
 
@@ -123,8 +122,11 @@ class Display:
 
     def __call__(self, event: Event) -> None:
         now = time.monotonic()
+        if isinstance(event, Started):
+            self._show_study(event, now)
+            return
         if isinstance(event, Loaded):
-            self._show_data(event.card)
+            self._show_data(event)
             return
         if isinstance(event, Advanced):
             pace = self.overview.advance(event, now)
@@ -134,10 +136,16 @@ class Display:
         self._lines.end(event, self.overview, now)
         self.console.print(self._outcome(event), highlight=False, soft_wrap=True)
 
-    def _show_data(self, card: DataCard) -> None:
+    def _show_study(self, event: Started, now: float) -> None:
+        left = self.overview.left(now)
+        rest = "" if left is None else f", about {clock(left)} left"
+        line = f"study {event.place} of {event.of}: {event.name} ({clock(now - self.began)} so far{rest})"
+        self.console.print(printable(line), highlight=False, soft_wrap=True, markup=False)
+
+    def _show_data(self, event: Loaded) -> None:
+        card = event.card
         rows = f"{card.rows['train']} training and {card.rows['test']} test rows"
-        n_runs = len(self.overview.weights)
-        sizes = f"{count(len(card.label_names), 'label')}; {count(n_runs, 'run')}"
+        sizes = f"{count(len(card.label_names), 'label')}; {count(event.runs, 'run')}"
         for line in (
             f"{card.name}: {rows} ({card.features}), {sizes}",
             *(f"note: {remark}" for remark in card.remarks),
@@ -169,7 +177,7 @@ class _Bars:
             TextColumn("{task.fields[left]}"),
         )
         self.bars = Progress(*columns, console=console, transient=True)
-        self.lines: dict[RunKey, Any] = {}
+        self.lines: dict[CellKey, Any] = {}
 
     def start(self) -> None:
         self.all = self.bars.add_task("all runs", total=1.0, state=f"0 of {self.n_runs} done", left="")
@@ -205,7 +213,7 @@ class _Lines:
 
     def __init__(self, console: Console, n_runs: int, every: float) -> None:
         self.console, self.n_runs, self.every = console, n_runs, every
-        self.last: dict[RunKey, float] = {}
+        self.last: dict[CellKey, float] = {}
 
     def start(self) -> None:
         return

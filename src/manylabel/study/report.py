@@ -15,10 +15,12 @@ from manylabel.printable import printable
 from manylabel.study.analysis.figures import embedding_plots, plots
 from manylabel.study.analysis.figures.drawing import Picture, require_matplotlib
 from manylabel.study.analysis.figures.heat_map import class_heat_map, mean_heat_map
-from manylabel.study.analysis.statistics import Results, verdict
+from manylabel.study.analysis.results import Results, read_study
 from manylabel.study.analysis.tables import MEANING, Table, comparison_table, results_table
+from manylabel.study.analysis.verdict import verdict
+from manylabel.study.folder import StudyFolder
 from manylabel.study.parameters import Render, plan_call
-from manylabel.study.records import RunRecord, StudyFolder, StudyRecord, flattened
+from manylabel.study.records import RunRecord, StudyRecord, flattened
 from manylabel.study.run_cell import PROTOCOLS
 
 
@@ -54,15 +56,13 @@ def write(
     """
     require_matplotlib()
     folder = StudyFolder(out)
-    record, runs = folder.record(), folder.finished_runs()
+    record, results = folder.record(), read_study(folder, protocol)
     repeat = record.repeated(render)
-    protocol = protocol or record.protocol
-    if protocol not in PROTOCOLS:
+    if results.protocol not in PROTOCOLS:
         raise ManyLabelError("protocol", "one of " + ", ".join(PROTOCOLS), repr(protocol))
-    if not runs:
+    if results.is_empty:
         hint = f"Finish them with: {repeat}"
         raise ManyLabelError(str(out), "a study with finished runs", "none", hint)
-    results = Results(runs, protocol)
     title = printable(record.title)
     table, sentence = results_table(results, title), verdict(results, title)
     page = _page(record, results, table, sentence, _pictures(folder, record, results, temperature), repeat)
@@ -71,11 +71,11 @@ def write(
 
 
 def _pictures(
-    folder: StudyFolder, record: StudyRecord, results: Results, temperature: float
+    folder: StudyFolder, record: StudyRecord, results: Results[str], temperature: float
 ) -> list[Picture]:
     names, labels = record.card.label_names, folder.test_labels()
-    histories = {m: {run.seed: folder.history(m, run.seed) for run in results.of(m)} for m in results.methods}
-    embeddings = {m: [_embedding(folder, run) for run in results.of(m)] for m in results.methods}
+    histories = {m: {run.seed: folder.history(m, run.seed) for run in results.of(m)} for m in results.groups}
+    embeddings = {m: [_embedding(folder, run) for run in results.of(m)] for m in results.groups}
     heat = {
         m: mean_heat_map([class_heat_map(e, labels, temperature) for e in each])
         for m, each in embeddings.items()
@@ -98,7 +98,12 @@ def _embedding(folder: StudyFolder, run: RunRecord) -> Any:
 
 
 def _page(
-    record: StudyRecord, results: Results, table: Table, sentence: str, pictures: list[Picture], repeat: str
+    record: StudyRecord,
+    results: Results[str],
+    table: Table,
+    sentence: str,
+    pictures: list[Picture],
+    repeat: str,
 ) -> str:
     from jinja2 import Environment, StrictUndefined
 
@@ -109,7 +114,7 @@ def _page(
     environment.filters["tojson_text"] = partial(json.dumps, ensure_ascii=False)
     return environment.from_string(source).render(
         record=record,
-        compared=results.methods,
+        compared=results.groups,
         card=record.card,
         runs=results.runs,
         protocol=results.protocol,
@@ -121,7 +126,7 @@ def _page(
         has_heat_map=any(picture.title == embedding_plots.HEAT_MAP for picture in pictures),
         recipes=_recipes(record, results),
         without_positives=_without_positives(record, results),
-        missing=_missing(record, results),
+        missing=[f"{method} seed {seed}" for method, seed in results.missing],
         repeat=repeat,
     )
 
@@ -133,9 +138,9 @@ def _shown(value: Any) -> Any:
     return printable(value, keep="\n") if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _recipes(record: StudyRecord, results: Results) -> dict[str, dict[str, Any]]:
+def _recipes(record: StudyRecord, results: Results[str]) -> dict[str, dict[str, Any]]:
     """Method -> what describes it, and its settings for this kind of data."""
-    return {method: _for_kind(results.of(method)[0].recipe, record.card.kind) for method in results.methods}
+    return {method: _for_kind(results.of(method)[0].recipe, record.card.kind) for method in results.groups}
 
 
 def _for_kind(recipe: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -143,12 +148,6 @@ def _for_kind(recipe: dict[str, Any], kind: str) -> dict[str, Any]:
     return general | flattened(recipe.get("images" if kind == "images" else "vectors", {}))
 
 
-def _without_positives(record: StudyRecord, results: Results) -> list[str]:
+def _without_positives(record: StudyRecord, results: Results[str]) -> list[str]:
     left_out = results.runs[0].evaluations[results.protocol]["left_out"]
     return [record.card.label_names[c] for c in left_out]
-
-
-def _missing(record: StudyRecord, results: Results) -> list[str]:
-    """Runs that were asked for and are not finished."""
-    there = {(run.method, run.seed) for run in results.runs}
-    return [f"{m} seed {s}" for m in record.methods for s in record.seeds if (m, s) not in there]

@@ -1,4 +1,4 @@
-"""One run of a study: train a method with one seed, score the test rows, put it on disk."""
+"""Run one cell of a study: train a method with one seed, score the test rows, put it on disk."""
 
 from __future__ import annotations
 
@@ -6,83 +6,63 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from manylabel import data, methods, metrics
 from manylabel.data.dataset import DataSet, Rows
-from manylabel.methods import Method
 from manylabel.metrics.report import Protocol
+from manylabel.study.cell import Cell
 from manylabel.study.records import RunRecord, read_history, versions, write_arrays
 from manylabel.study.threads import computing_on
-from manylabel.study.variants import Variant
 from manylabel.training import Progress
 
 PROTOCOLS: tuple[Protocol, ...] = ("tuned", "fixed", "oracle")
 
 
-class RunKey(NamedTuple):
-    """Names one run of a study; ``method`` is a recipe or a variant of one."""
-
-    method: str
-    seed: int
-
-    def __str__(self) -> str:
-        return f"{self.method} seed {self.seed}"
-
-
 @dataclass(frozen=True)
-class Task:
-    """A run to be made: everything it needs but the data; ``recipe`` is what :func:`manylabel.methods.get` takes."""
+class Job:
+    """A cell to run: everything it needs but the data."""
 
-    key: RunKey
-    recipe: str
-    settings: Mapping[str, Any]
+    cell: Cell
     folder: Path
     threads: int
-    fraction: float = 1.0
-
-    @property
-    def method(self) -> Method:
-        """The method to train."""
-        return methods.get(Variant.parse(self.recipe).method, **self.changed)
-
-    @property
-    def changed(self) -> dict[str, Any]:
-        """What differs from the recipe; ``settings`` go over those in the brackets of a variant."""
-        return {**Variant.parse(self.recipe).settings, **self.settings}
-
-    def record(self, dataset: DataSet) -> RunRecord:
-        """The record of this run before it begins.
-
-        Raises
-        ------
-        ManyLabelError
-            If the method or one of its settings is unknown.
-        """
-        return RunRecord(
-            method=self.key.method,
-            recipe=self.method.recipe.model_dump(mode="json", exclude={"expected"}, exclude_none=True),
-            seed=self.key.seed,
-            digest=dataset.digest,
-            fraction=self.fraction,
-            threads=self.threads,
-            versions=versions(),
-        )
 
 
-def execute(task: Task, dataset: DataSet, tell: Callable[[Progress], None]) -> RunRecord:
-    """Make one run and leave its folder finished; what a killed run left there is taken up."""
-    begun = task.record(dataset)
-    task.folder.mkdir(parents=True, exist_ok=True)
-    begun.write(task.folder / "run.json")
-    with computing_on(task.threads):
-        part = data.take_fraction(dataset, task.fraction, task.key.seed)
-        train, validation = data.split_validation(part, task.key.seed)
+def begun(cell: Cell, threads: int, dataset: DataSet) -> RunRecord:
+    """The record of a cell before it runs.
+
+    Raises
+    ------
+    ManyLabelError
+        If the method or one of its settings is unknown, or of no use for these data.
+    """
+    recipe = methods.get(cell.recipe, **cell.changed).recipe
+    methods.check_for(recipe, dataset.kind, cell.changed)
+    return RunRecord(
+        method=cell.name,
+        recipe=recipe.model_dump(mode="json", exclude={"expected"}, exclude_none=True),
+        seed=cell.seed,
+        digest=dataset.digest,
+        fraction=cell.fraction,
+        threads=threads,
+        versions=versions(),
+    )
+
+
+def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> RunRecord:
+    """Run a cell and leave its folder finished; what a killed run left there is taken up."""
+    cell, folder = job.cell, job.folder
+    record = begun(cell, job.threads, dataset)
+    folder.mkdir(parents=True, exist_ok=True)
+    record.write(folder / "run.json")
+    with computing_on(job.threads):
+        part = data.take_fraction(dataset, cell.fraction, cell.seed)
+        train, validation = data.split_validation(part, cell.seed)
         started = time.perf_counter()
-        scorer = task.method.fit(
-            train, validation, kind=dataset.kind, seed=task.key.seed, folder=task.folder, progress=tell
+        scorer = methods.get(cell.recipe, **cell.changed).fit(
+            train, validation, kind=dataset.kind, seed=cell.seed, folder=folder, progress=tell
         )
         seconds = time.perf_counter() - started
         scores = {
@@ -91,17 +71,17 @@ def execute(task: Task, dataset: DataSet, tell: Callable[[Progress], None]) -> R
         }
         largest = np.finfo(np.float16).max
         embedding = np.clip(scorer.embed(dataset.test.X), -largest, largest).astype(np.float16)
-        scorer.save(task.folder / "model.safetensors")
-        write_arrays(task.folder / "scores.npz", scores | {"test_embedding": embedding})
+        scorer.save(folder / "model.safetensors")
+        write_arrays(folder / "scores.npz", scores | {"test_embedding": embedding})
         evaluations = _evaluations(scores, validation, dataset.test)
-    monitor = _stages(task.folder)
+    monitor = _stages(folder)
     trained = max(
         seconds, sum(stage["seconds"] for stage in monitor.values())
     )  # a resumed run counts all its parts
-    finished = begun.model_copy(
+    finished = record.model_copy(
         update={"status": "done", "seconds": trained, "evaluations": evaluations, "monitor": monitor}
     )
-    finished.write(task.folder / "run.json")
+    finished.write(folder / "run.json")
     return finished
 
 

@@ -9,40 +9,36 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from manylabel.study.analysis.statistics import (
-    Difference,
-    Results,
-    Summary,
-    WinTieLoss,
-    lead,
-    per_label,
-    verdict,
-)
+from manylabel.study.analysis.results import Results
+from manylabel.study.analysis.statistics import Difference, Summary, WinTieLoss, lead
+from manylabel.study.analysis.verdict import verdict
 from manylabel.study.records import RunRecord
 
 
-def results(protocol: str = "tuned", **scores: list[tuple[float, float]]) -> Results:
+def results(protocol: str = "tuned", **scores: list[tuple[float, float]]) -> Results[str]:
     """Runs with the given (mAP, macro-F1), one per seed."""
-    runs = [
-        RunRecord(
-            method=method,
-            recipe={},
-            seed=seed,
-            digest="",
-            threads=1,
-            versions={},
-            status="done",
-            seconds=10.0 + seed,
-            evaluations={
-                protocol: {
-                    "values": {"map": ap, "macro_f1": f1},
-                    "per_label": {"f1": [f1, None], "ap": [ap, None]},
-                }
-            },
-        )
+    runs = {
+        method: [
+            RunRecord(
+                method=method,
+                recipe={},
+                seed=seed,
+                digest="",
+                threads=1,
+                versions={},
+                status="done",
+                seconds=10.0 + seed,
+                evaluations={
+                    protocol: {
+                        "values": {"map": ap, "macro_f1": f1},
+                        "per_label": {"f1": [f1, None], "ap": [ap, None]},
+                    }
+                },
+            )
+            for seed, (ap, f1) in enumerate(values)
+        ]
         for method, values in scores.items()
-        for seed, (ap, f1) in enumerate(values)
-    ]
+    }
     return Results(runs, protocol)
 
 
@@ -78,7 +74,7 @@ def test_difference_pairs_common_seeds_only() -> None:
 
 
 def test_per_label_values_are_undefined_where_a_seed_has_none() -> None:
-    mean, spread = per_label(results(a=[(0.5, 0.2), (0.5, 0.4)]), "a", "f1")
+    mean, spread = results(a=[(0.5, 0.2), (0.5, 0.4)]).per_label("a", "f1")
     assert mean[0] == pytest.approx(0.3)
     assert spread[0] == pytest.approx(np.std([0.2, 0.4], ddof=1))
     assert np.isnan(mean[1])

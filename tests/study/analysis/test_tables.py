@@ -8,7 +8,7 @@ from tests.study.analysis.test_statistics import results
 
 from manylabel import methods
 from manylabel.methods.recipe import Expected
-from manylabel.study.analysis.statistics import Results
+from manylabel.study.analysis.results import read_study
 from manylabel.study.analysis.tables import (
     Cell,
     Table,
@@ -18,7 +18,7 @@ from manylabel.study.analysis.tables import (
     results_table,
     signed,
 )
-from manylabel.study.records import StudyFolder
+from manylabel.study.folder import StudyFolder
 
 SCORES = {"bce": [(0.5, 0.4), (0.6, 0.4)], "mulsupcon": [(0.7, 0.3), (0.8, 0.3)]}
 
@@ -63,14 +63,14 @@ def test_the_oracle_is_marked_wherever_it_chose_a_threshold() -> None:
 
 
 def test_terminal_table_shows_every_cell(study: StudyFolder) -> None:
-    table = results_table(Results(study.finished_runs(), "tuned"), "tiny")
+    table = results_table(read_study(study, "tuned"), "tiny")
     text = text_of(table)
     assert "tiny, 2 seeds, tuned protocol" in text
     assert all(cell.text in text for row in table.rows for cell in row)
 
 
 def test_narrow_terminals_cut_no_heading_and_no_number(study: StudyFolder) -> None:
-    table = results_table(Results(study.finished_runs(), "tuned"), "tiny")
+    table = results_table(read_study(study, "tuned"), "tiny")
     text = text_of(table, width=80)
     assert "…" not in text
     assert all(len(line) <= 80 for line in text.splitlines())

@@ -1,4 +1,4 @@
-"""Comparing methods over seeds and over data sets: means, spreads, differences, the one-sentence verdict."""
+"""Statistics over seeds and over data sets: means, spreads, paired differences, wins and the signed-rank test."""
 
 from __future__ import annotations
 
@@ -10,13 +10,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from manylabel.metrics import DISPLAY_NAMES
-from manylabel.printable import count
-from manylabel.study.records import RunRecord
-
 Array: TypeAlias = NDArray[np.float64]
 
-HEADLINE = ("map", "macro_f1")
 ROUNDING = 1e-12  # values closer than this differ by rounding alone
 DECIMALS = 3  # of every value that is shown
 
@@ -48,7 +43,7 @@ class Summary:
     Attributes
     ----------
     mean : float
-        NaN where the metric is not defined for some seed.
+        NaN where the metric is not defined for some seed, or without seeds.
     spread : float
         Standard deviation with divisor n - 1; NaN for one seed.
     n : int
@@ -61,6 +56,8 @@ class Summary:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Summary:
+        if not len(values):
+            return cls(math.nan, math.nan, 0)
         array = np.asarray(values, dtype=np.float64)
         spread = float(array.std(ddof=1)) if len(array) > 1 else math.nan
         return cls(float(array.mean()), spread, len(array))
@@ -149,115 +146,3 @@ def _half_width(d: Array, level: float = 0.95) -> float:
     if len(d) < 2:
         return math.nan
     return float(t.ppf((1 + level) / 2, len(d) - 1) * d.std(ddof=1) / math.sqrt(len(d)))
-
-
-class Results:
-    """The finished runs of a study under one protocol.
-
-    Parameters
-    ----------
-    runs : sequence of RunRecord
-        In the order in which methods are shown.
-    protocol : str
-    """
-
-    def __init__(self, runs: Sequence[RunRecord], protocol: str) -> None:
-        self.runs, self.protocol = tuple(runs), protocol
-        self.methods = tuple(dict.fromkeys(run.method for run in runs))
-        first = runs[0].evaluations[protocol]["values"] if runs else {}
-        self.metrics = tuple(first)
-
-    def of(self, method: str) -> list[RunRecord]:
-        """The runs of one method, by seed."""
-        return [run for run in self.runs if run.method == method]
-
-    def by_seed(self, method: str, metric: str) -> dict[int, float]:
-        """Seed -> value of a metric; NaN where it is not defined."""
-        return {
-            run.seed: defined(run.evaluations[self.protocol]["values"][metric]) for run in self.of(method)
-        }
-
-    def summary(self, method: str, metric: str) -> Summary:
-        return Summary.of(list(self.by_seed(method, metric).values()))
-
-    def seconds(self, method: str) -> Summary:
-        """Training time."""
-        return Summary.of([run.seconds for run in self.of(method)])
-
-    def ranking(self, metric: str) -> list[str]:
-        """Methods from the highest mean to the lowest, then those without; of equal ones the earlier goes first."""
-        means = {method: self.summary(method, metric).mean for method in self.methods}
-        return sorted(self.methods, key=lambda method: (math.isnan(means[method]), -means[method]))
-
-    def difference(self, ours: str, theirs: str, metric: str) -> Difference | None:
-        """Paired over the seeds for which both are defined; None where there is none."""
-        a, b = self.by_seed(ours, metric), self.by_seed(theirs, metric)
-        seeds = [seed for seed in sorted(a.keys() & b.keys()) if not math.isnan(a[seed] + b[seed])]
-        return Difference.of([a[s] for s in seeds], [b[s] for s in seeds]) if seeds else None
-
-
-def verdict(results: Results, data: str, headline: Sequence[str] = HEADLINE) -> str:
-    """One sentence: which method won on which metric, by how much, and whether that exceeds the spread.
-
-    The spread is the larger of the two methods' standard deviations over seeds. With several methods the
-    best is compared with the next best; all that tie with the best are named.
-    """
-    metrics = [metric for metric in headline if metric in results.metrics]
-    oracle = " with oracle thresholds (chosen on the test rows)" if results.protocol == "oracle" else ""
-    start = f"On {data}{oracle}, "
-    if len(results.methods) == 1:
-        method = results.methods[0]
-        parts = [f"{DISPLAY_NAMES[m]} {results.summary(method, m)}" for m in metrics]
-        number = count(len(results.of(method)), "seed")
-        return f"{start}{method} reached {_and(parts)} over {number}; name a second method to compare."
-    clauses: list[str] = []
-    before: tuple[str, ...] = ()
-    for metric in metrics:
-        clause, before = _clause(results, metric, before)
-        clauses.append(clause)
-    return f"{start}{_and(clauses)}."
-
-
-def _clause(results: Results, metric: str, before: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """What is said of a metric, and of whom; where that was said of the same just before, it is not repeated."""
-    name = DISPLAY_NAMES[metric]
-    best, second, *_ = results.ranking(metric)
-    ours, theirs = results.summary(best, metric), results.summary(second, metric)
-    if math.isnan(ours.mean):
-        return f"{name} is not defined", ()
-    if math.isnan(theirs.mean):
-        return f"{name} is defined for {best} alone ({score(ours.mean)})", ()
-    by = lead(ours.mean, theirs.mean)
-    if by == 0:
-        even = [m for m in results.methods if lead(ours.mean, results.summary(m, metric).mean) == 0]
-        reached = dict.fromkeys(score(results.summary(m, metric).mean) for m in even)
-        said = f"on {name} ({' against '.join(reached)})"
-        who = ("tied", *even)
-        return said if who == before else f"{_and(even)} tied {said}", who
-    who = ("won", best, second)
-    start = (
-        f"on {name} by {score(by)}" if who == before else f"{best} won on {name} by {score(by)} over {second}"
-    )
-    return f"{start} ({score(ours.mean)} against {score(theirs.mean)}, {_weight(by, ours, theirs)})", who
-
-
-def _weight(by: float, ours: Summary, theirs: Summary) -> str:
-    spread = max(ours.spread, theirs.spread)
-    if math.isnan(ours.spread) or math.isnan(theirs.spread):
-        return "one seed, so the spread is unknown"
-    over = count(ours.n, "seed") if ours.n == theirs.n else f"{ours.n} and {theirs.n} seeds"
-    exceeds = lead(by, spread)
-    size = "as large as" if exceeds == 0 else "more than" if exceeds > 0 else "within"
-    return f"{size} the spread of {score(spread)} over {over}"
-
-
-def _and(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
-
-
-def per_label(results: Results, method: str, key: str) -> tuple[Array, Array]:
-    """Mean and spread over seeds of a value per label ("f1", "ap"), each (C,), NaN where undefined."""
-    rows = [run.evaluations[results.protocol]["per_label"][key] for run in results.of(method)]
-    values = np.array(rows, dtype=np.float64)  # (seeds, C); None becomes NaN
-    spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.full(values.shape[1], np.nan)
-    return values.mean(axis=0), spread

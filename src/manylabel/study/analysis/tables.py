@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from manylabel.metrics import DISPLAY_NAMES
 from manylabel.printable import clock, count, printable
-from manylabel.study.analysis.statistics import Difference, Results, Summary, lead
+from manylabel.study.analysis.results import Results
+from manylabel.study.analysis.statistics import Difference, Summary, lead
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -68,18 +69,18 @@ def _in_markdown(cell: Cell) -> tuple[str, bool]:
     return in_markdown(cell.text), cell.best
 
 
-def results_table(results: Results, data: str) -> Table:
+def results_table(results: Results[str], data: str) -> Table:
     """Mean ± spread of every metric, and training time, per method."""
     headings = ("method", *(heading(metric, results.protocol) for metric in results.metrics), "training time")
     seeds = sorted({run.seed for run in results.runs})
     title = f"{data}, {count(len(seeds), 'seed')}, {results.protocol} protocol"
-    rows = tuple(_row(results, method) for method in results.methods)
+    rows = tuple(_row(results, method) for method in results.groups)
     return Table(title, headings, rows)
 
 
-def comparison_table(results: Results) -> Table | None:
+def comparison_table(results: Results[str]) -> Table | None:
     """The best method by the first metric against each other, seed by seed; None for a single method."""
-    if len(results.methods) < 2:
+    if len(results.groups) < 2:
         return None
     best, *others = results.ranking(results.metrics[0])
     rows = []
@@ -108,12 +109,12 @@ def signed(difference: float, decimals: int = 3) -> str:
     return "n/a" if math.isnan(difference) else f"{round(difference, decimals) + 0.0:+.{decimals}f}"
 
 
-def _row(results: Results, method: str) -> tuple[Cell, ...]:
+def _row(results: Results[str], method: str) -> tuple[Cell, ...]:
     cells = [Cell(method)]
     for metric in results.metrics:
         summary = results.summary(method, metric)
         highest = results.summary(results.ranking(metric)[0], metric).mean
-        best = len(results.methods) > 1 and lead(summary.mean, highest) == 0 and not math.isnan(highest)
+        best = len(results.groups) > 1 and lead(summary.mean, highest) == 0 and not math.isnan(highest)
         cells.append(Cell(str(summary), best))
     return (*cells, Cell(_time(results.seconds(method))))
 

@@ -1,4 +1,4 @@
-"""Runs side by side in processes, and what is told of them while they go."""
+"""The local executor: cells one after another in this process, or side by side in several."""
 
 from __future__ import annotations
 
@@ -6,88 +6,68 @@ import multiprocessing
 import os
 import signal
 import threading
-import traceback
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext
 from pathlib import Path
-from typing import TypeAlias
 
-from manylabel import data, files
+import torch
+
+from manylabel import data
 from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
-from manylabel.study.records import DataCard, RunRecord
-from manylabel.study.run_cell import RunKey, Task, execute
-from manylabel.training import Progress
+from manylabel.study.executors.base import Advanced, Failed, Finished, Listener, Source, attempt, message
+from manylabel.study.run_cell import Job
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """The data are there, the runs begin."""
+class Local:
+    """Runs cells on this machine, in ``jobs`` processes (None: as many as cores, or 1 where there is a GPU)."""
 
-    card: DataCard
+    jobs: int | None = None
 
-
-@dataclass(frozen=True)
-class Advanced:
-    """A run got further."""
-
-    key: RunKey
-    progress: Progress
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A run is done, now or by an earlier call."""
-
-    key: RunKey
-    record: RunRecord
-    earlier: bool = False
+    def run(self, jobs: Sequence[Job], source: Source, listener: Listener) -> list[Failed]:
+        """Run cells; see :class:`manylabel.study.executors.base.Executor`."""
+        side_by_side = min(self.jobs or _default_jobs(), len(jobs))
+        if side_by_side > 1:
+            return in_processes(jobs, source, side_by_side, listener)
+        return in_this_process(jobs, source.dataset, listener)
 
 
-@dataclass(frozen=True)
-class Failed:
-    """A run stopped with an error; ``by_input``: the input or the machine is to blame, not the program."""
-
-    key: RunKey
-    message: str
-    by_input: bool
+def _default_jobs() -> int:
+    if torch.cuda.is_available():  # runs train on the first one
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-Event: TypeAlias = Loaded | Advanced | Finished | Failed
-Listener: TypeAlias = Callable[[Event], None]
-
-
-def in_this_process(tasks: Sequence[Task], dataset: DataSet, listener: Listener) -> list[Failed]:
+def in_this_process(jobs: Sequence[Job], dataset: DataSet, listener: Listener) -> list[Failed]:
     """Make the runs one after another."""
     failed = []
-    for task in tasks:
-        outcome = _attempt(task, dataset, listener)
+    for job in jobs:
+        outcome = attempt(job, dataset, listener)
         listener(outcome)
         if isinstance(outcome, Failed):
             failed.append(outcome)
     return failed
 
 
-def in_processes(
-    tasks: Sequence[Task], name: str, data_dir: Path | None, digest: str, jobs: int, listener: Listener
-) -> list[Failed]:
-    """Make the runs in ``jobs`` processes, each of which loads the data once.
+def in_processes(jobs: Sequence[Job], source: Source, number: int, listener: Listener) -> list[Failed]:
+    """Make the runs in a number of processes, each of which loads the data once.
 
     A process that dies takes one run with it; a new one carries on with the next.
     """
     context = multiprocessing.get_context("spawn")
-    waiting, failed = deque(tasks), []
-    workers = [_Worker(context, name, data_dir, digest) for _ in range(jobs)]
+    waiting, failed = deque(jobs), []
+    workers = [_Worker(context, source) for _ in range(number)]
     try:
         for worker in workers:
             worker.take_next(waiting)
-        while busy := {worker.connection: worker for worker in workers if worker.task is not None}:
+        while busy := {worker.connection: worker for worker in workers if worker.job is not None}:
             for connection in wait(list(busy)):
                 worker = busy[connection]  # type: ignore[index]
                 event = worker.hear()
@@ -103,11 +83,11 @@ def in_processes(
 
 
 class _Worker:
-    """A process that makes one run at a time, and the task it is at."""
+    """A process that makes one run at a time, and the job it is at."""
 
-    def __init__(self, context: SpawnContext, name: str, data_dir: Path | None, digest: str) -> None:
-        self.context, self.source = context, (name, data_dir, digest)
-        self.task: Task | None = None
+    def __init__(self, context: SpawnContext, source: Source) -> None:
+        self.context, self.source = context, (source.data, source.data_dir, source.dataset.digest)
+        self.job: Job | None = None
         self._start()
 
     def _start(self) -> None:
@@ -117,22 +97,22 @@ class _Worker:
             self.process.start()
         theirs.close()
 
-    def take_next(self, waiting: deque[Task]) -> None:
-        self.task = waiting.popleft() if waiting else None
-        if self.task is not None:
+    def take_next(self, waiting: deque[Job]) -> None:
+        self.job = waiting.popleft() if waiting else None
+        if self.job is not None:
             with suppress(ConnectionError):  # a process that is gone is noticed by hear
-                self.connection.send(self.task)
+                self.connection.send(self.job)
 
     def hear(self) -> Advanced | Finished | Failed:
         """The next event; a process that died is replaced and its run counted as failed."""
-        assert self.task is not None
+        assert self.job is not None
         try:
             event: Advanced | Finished | Failed = self.connection.recv()
         except (EOFError, ConnectionError):
             self.process.join()
             code = self.process.exitcode
-            message = f"its process ended with exit code {code} (-9: killed, often for want of memory)"
-            event = Failed(self.task.key, message, by_input=False)
+            text = f"its process ended with exit code {code} (-9: killed, often for want of memory)"
+            event = Failed(self.job.cell.key, text, by_input=False)
             self._start()
         return event
 
@@ -149,13 +129,13 @@ def _serve(connection: Connection, name: str, data_dir: Path | None, digest: str
     dataset: DataSet | None = None
     try:
         while True:
-            task = connection.recv()
+            job = connection.recv()
             try:
                 dataset = dataset or _loaded_again(name, data_dir, digest)
             except (ManyLabelError, OSError) as error:
-                connection.send(Failed(task.key, _message(error), by_input=True))
+                connection.send(Failed(job.cell.key, message(error), by_input=True))
                 continue
-            connection.send(_attempt(task, dataset, connection.send))
+            connection.send(attempt(job, dataset, connection.send))
     except (EOFError, ConnectionError):
         return
 
@@ -173,33 +153,6 @@ def _loaded_again(name: str, data_dir: Path | None, digest: str) -> DataSet:
     if dataset.digest != digest:
         raise ManyLabelError(name, "the data that the study began with", "other data", "Run again.")
     return dataset
-
-
-def _attempt(task: Task, dataset: DataSet, tell: Listener) -> Finished | Failed:
-    """One run; an error of it is put into its folder and handed back."""
-    report = task.folder / "error.txt"
-    try:
-        record = execute(task, dataset, lambda progress: tell(Advanced(task.key, progress)))
-    except ConnectionError:
-        raise  # nobody listens any more
-    except (ManyLabelError, OSError) as error:
-        return Failed(task.key, _message(error), by_input=True)
-    except Exception as error:
-        with suppress(ManyLabelError):  # a place that cannot be written any more must not hide the error
-            files.write(report, traceback.format_exc().encode())
-        return Failed(task.key, f"{_message(error)} (traceback in {report})", by_input=False)
-    with suppress(OSError):
-        report.unlink(missing_ok=True)
-    return Finished(task.key, record)
-
-
-def _message(error: Exception) -> str:
-    if isinstance(error, ManyLabelError) and not isinstance(error.__cause__, OSError):
-        return str(error)
-    if isinstance(error, OSError | ManyLabelError):
-        hint = "Make room or free the place, then run the same command again: finished runs are kept."
-        return f"{str(error).rstrip('.')}. {hint}"
-    return f"{type(error).__name__}: {error}"
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from manylabel.study.analysis.figures.drawing import (
     styled,
     wrapped,
 )
-from manylabel.study.analysis.statistics import Results, per_label
+from manylabel.study.analysis.results import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,13 +71,13 @@ def learning_curves(histories: Mapping[str, Mapping[int, History]]) -> Picture:
     return Picture(figure, "Learning curves", caption, alt)
 
 
-def label_bars(results: Results, names: Sequence[str], positives: Sequence[int]) -> Picture:
+def label_bars(results: Results[str], names: Sequence[str], positives: Sequence[int]) -> Picture:
     """F1 per label, methods side by side, best label on top; of many labels an even choice by support."""
-    values = {method: per_label(results, method, "f1") for method in results.methods}
+    values = {method: results.per_label(method, "f1") for method in results.groups}
     shown = _shown_labels(np.mean([mean for mean, _ in values.values()], axis=0), np.asarray(positives))
-    colour, height = colours(results.methods), 0.8 / len(results.methods)
+    colour, height = colours(results.groups), 0.8 / len(results.groups)
     with styled():
-        figure = new_figure(7.0, 1.1 + 0.13 * len(shown) * (1 + len(results.methods)))
+        figure = new_figure(7.0, 1.1 + 0.13 * len(shown) * (1 + len(results.groups)))
         axes = figure.subplots()
         places = np.arange(len(shown))
         handles = []
@@ -102,7 +102,7 @@ def label_bars(results: Results, names: Sequence[str], positives: Sequence[int])
         axes.grid(axis="x")
         axes.set_axisbelow(True)
         axes.tick_params(axis="y", length=0)
-        legend(figure, handles, results.methods, "upper center")
+        legend(figure, handles, results.groups, "upper center")
     chosen = (
         "" if len(shown) == len(names) else f" {len(shown)} of {len(names)} labels, evenly chosen by support."
     )
@@ -110,7 +110,7 @@ def label_bars(results: Results, names: Sequence[str], positives: Sequence[int])
         "Labels from the highest mean F1 to the lowest, with the number of test rows that carry them."
         f"{chosen} Whiskers are the spread over seeds."
     )
-    alt = f"Bars of F1 per label for {', '.join(results.methods)}."
+    alt = f"Bars of F1 per label for {', '.join(results.groups)}."
     return Picture(figure, "F1 per label", caption, alt)
 
 
