@@ -77,8 +77,10 @@ def make_console(stderr: bool = False) -> Console:
 
 
 def print_table(table: Table) -> None:
+    from manylabel.study.analysis.table_layout import layout
+
     console = make_console()
-    console.print(table.rich(console.width))
+    console.print(layout(table, console.width))
 
 
 def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from manylabel.study.analysis.table_layout import layout
 from manylabel.study.analysis.tables import Cell, Table
 
 VARIANT = "mulsupcon[pretrain.temperature=0.2]"
@@ -49,7 +50,7 @@ TRIALS = Table(
 def text_of(table: Table, width: int) -> str:
     console = Console(width=width, force_terminal=True, color_system=None)
     with console.capture() as capture:
-        console.print(table.rich(width))
+        console.print(layout(table, width))
     return capture.get()
 
 

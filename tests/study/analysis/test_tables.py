@@ -9,6 +9,7 @@ from tests.study.analysis.test_statistics import results
 from manylabel import methods
 from manylabel.methods.recipe import Expected
 from manylabel.study.analysis.results import read_study
+from manylabel.study.analysis.table_layout import layout
 from manylabel.study.analysis.tables import (
     Cell,
     Table,
@@ -26,7 +27,7 @@ SCORES = {"bce": [(0.5, 0.4), (0.6, 0.4)], "mulsupcon": [(0.7, 0.3), (0.8, 0.3)]
 def text_of(table: Table, width: int = 160) -> str:
     console = Console(width=width, force_terminal=True, color_system=None)
     with console.capture() as capture:
-        console.print(table.rich(width))
+        console.print(layout(table, width))
     return capture.get()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rich import box
 from rich.cells import cell_len
@@ -14,9 +13,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from manylabel.printable import printable
-
-if TYPE_CHECKING:
-    from manylabel.study.analysis.tables import Table
+from manylabel.study.analysis.tables import Table
 
 GAP = 2
 INDENT = 2

@@ -13,8 +13,6 @@ from manylabel.study.analysis.results import Results
 from manylabel.study.analysis.statistics import Difference, Summary, lead
 
 if TYPE_CHECKING:
-    from rich.console import Group
-
     from manylabel.methods.recipe import Expected
 
 MEANING = {
@@ -43,12 +41,6 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     numbers: bool = True
     names: int = 1
-
-    def rich(self, width: int) -> Group:
-        """For a terminal of so many columns; see :mod:`manylabel.study.analysis.table_layout`."""
-        from manylabel.study.analysis.table_layout import layout
-
-        return layout(self, width)
 
     def markdown(self) -> str:
         """For a README; the best cells are bold."""
