@@ -62,8 +62,9 @@ def test_commands_read_back_as_what_they_were_rendered_from(
     asked: Plan | Search | Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[object] = []
-    command = {Plan: "run", Search: "tune", Request: "reproduce"}[type(asked)]
-    monkeypatch.setattr(studies, f"_{command}", heard.append)
+    names = {Plan: ("run", "plan"), Search: ("tune", "search"), Request: ("reproduce", "request")}
+    command, what = names[type(asked)]
+    monkeypatch.setattr(studies, f"run_{what}", heard.append)
     given = asked.asked if isinstance(asked, Plan) else parameters(asked)
     assert call(*shlex.split(commandline.command_line(command, given))[1:]) == 0
     assert heard == [asked]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+import statistics
 from pathlib import Path
 
 import pytest
@@ -72,9 +74,17 @@ def test_every_reproduction_has_points_that_differ_and_a_cost(name: str) -> None
     assert len({(point.method, point.fraction) for point in asked.points}) == len(asked.points)
     assert len({(point.line, point.x) for point in asked.points}) == len(asked.points)
     assert (asked.axis is None) == all(point.x is None for point in asked.points)
-    assert runtime.runs(asked) == len(asked.sets) * len(asked.points) * len(asked.seeds)
     assert runtime.hours(asked) > 0
     assert name in {row[0] for row in runtime.rows()}
+
+
+@pytest.mark.parametrize("name", catalogue.ITEMS)
+def test_a_plan_has_as_many_cells_as_the_list_says(name: str, tiny_data: Path, tmp_path: Path) -> None:
+    plan = Request(name, tmp_path, sets=(str(tiny_data),)).plan
+    assert len({cell.key for cell in plan.cells}) == len(plan.cells)
+    assert len(plan.cells) * len(catalogue.get(name).sets) == runtime.runs(catalogue.get(name))
+    assert plan.weights.keys() == {cell.key for cell in plan.cells}
+    assert len({study.out for study in plan.studies}) == len(plan.studies)
 
 
 def test_points_of_curves_are_trainings_that_differ_in_the_axis_alone() -> None:
@@ -147,13 +157,14 @@ def test_published_figures_are_those_of_the_paper(shared_data: Path) -> None:
 
 def request(tiny_data: Path, out: Path, **changes: object) -> Request:
     asked = {
+        "name": "mulsupcon-table-2-3",
         "sets": (str(tiny_data),),
         "methods": ("bce", "asl"),
         "seeds": (0,),
         "epochs_scale": 0.02,
         "jobs": 1,
     }
-    return Request("mulsupcon-table-2-3", out, **(asked | changes))  # type: ignore[arg-type]
+    return Request(out=out, **(asked | changes))  # type: ignore[arg-type]
 
 
 def carry_out(asked: Request, console: Console | None = None) -> list[Failed]:
@@ -188,6 +199,36 @@ def test_a_reproduction_is_carried_out_taken_up_and_written_down(tiny_data: Path
     assert carry_out(more, console) == []
     assert log.getvalue().count("by an earlier call") == 2
     assert len(StudyFolder(page.path.parent / "tiny").finished_runs()) == 4
+
+
+def test_trainings_on_a_share_take_the_steps_of_all_rows(tiny_data: Path, tmp_path: Path) -> None:
+    """Counted in what the runs recorded: epochs, batches and rows of a quarter beside those of all 120 rows."""
+    asked = request(tiny_data, tmp_path, methods=("bce",), epochs_scale=0.1, at=(0.25, 1.0), name="low-data")
+    assert carry_out(asked) == []
+    steps = {}
+    for study in asked.plan.studies:
+        (run,) = study.folder.finished_runs()
+        recipe = run.recipe["vectors"]["classify"]["stage"]
+        seen = 120 * run.fraction * 0.9  # a tenth are validation rows
+        assert recipe["batch"] <= seen
+        steps[run.fraction] = run.monitor["train"]["epochs"] * math.ceil(seen / recipe["batch"])
+        assert run.monitor["train"]["epochs"] == recipe["epochs"]
+    assert steps[0.25] == pytest.approx(steps[1.0], rel=0.35)
+
+
+def test_values_and_tables_are_those_of_the_runs(tiny_data: Path, tmp_path: Path) -> None:
+    asked = request(tiny_data, tmp_path, seeds=(0, 1))
+    assert carry_out(asked) == []
+    (study,) = asked.plan.studies
+    runs = [run for run in study.folder.finished_runs() if run.method == "asl"]
+    values = [run.evaluations["tuned"]["values"]["micro_f1"] for run in runs]
+    mean, spread = statistics.mean(values), statistics.stdev(values)
+    page = write(asked)
+    assert f"| asl | micro-F1 | {mean:.3f} ± {spread:.3f} | - |" in page.path.read_text()
+    lines = list(csv.DictReader((page.path.parent / "values.csv").read_text().splitlines()))
+    kept = {(line["method"], line["seed"], line["protocol"], line["metric"]): line["value"] for line in lines}
+    assert [float(kept["asl", str(run.seed), "tuned", "micro_f1"]) for run in runs] == values
+    assert len(lines) == 4 * 3 * len(runs[0].evaluations["tuned"]["values"])
 
 
 def test_runs_that_are_not_there_are_told(tiny_data: Path, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def run(
         data_dir=data_dir,
         fraction=fraction,
     )
-    _run(plan)
+    run_plan(plan)
 
 
 @studies_app.command()
@@ -208,7 +208,7 @@ def tune(
         threads=threads,
         data_dir=data_dir,
     )
-    _tune(search)
+    run_search(search)
 
 
 @studies_app.command(
@@ -271,7 +271,7 @@ def reproduce(
         jobs=jobs,
         threads=threads,
     )
-    _reproduce(request)
+    run_request(request)
 
 
 @contextmanager
@@ -284,7 +284,8 @@ def _resumable(command: str) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def _run(plan: Plan) -> None:
+def run_plan(plan: Plan) -> None:
+    """Run a study and print what it found."""
     from manylabel.study import report
 
     with _resumable(commandline.run(plan.asked)):
@@ -308,7 +309,8 @@ def _execute(plan: Plan) -> list[Failed]:
         return runner.run(plan, display)
 
 
-def _tune(search: Search) -> None:
+def run_search(search: Search) -> None:
+    """Carry out a search and print what it found."""
     from manylabel.study import tune, tune_report
     from manylabel.study.analysis.figures.drawing import require_matplotlib
     from manylabel.study.parameters import parameters
@@ -326,7 +328,8 @@ def _tune(search: Search) -> None:
     say(f"Compare it with the recipe as it was on the test rows:\n  {commandline.run(compared)}")
 
 
-def _reproduce(request: Request) -> None:
+def run_request(request: Request) -> None:
+    """Run a reproduction and print its page."""
     from manylabel import reproduction
     from manylabel.study.parameters import parameters
 
