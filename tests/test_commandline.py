@@ -15,7 +15,7 @@ from manylabel.errors import ManyLabelError
 from manylabel.reproduction import Request
 from manylabel.study import Plan
 from manylabel.study.parameters import parameters, plan_call
-from manylabel.study.search import Search
+from manylabel.study.search.search import Search
 
 ASKED: dict[str, Any] = {
     "data": "my data.npz",

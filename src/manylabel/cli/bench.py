@@ -1,4 +1,4 @@
-"""Commands that measure what the losses cost."""
+"""Benchmark commands: time, memory and error of the losses."""
 
 from __future__ import annotations
 

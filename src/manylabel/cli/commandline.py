@@ -1,4 +1,4 @@
-"""The command line's words for parameters: command lines are rendered, and errors translated, here alone."""
+"""Options and parameters: the one renderer of command lines, and errors in the words of the command line."""
 
 from __future__ import annotations
 

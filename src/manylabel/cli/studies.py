@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from manylabel.reproduction import Request
     from manylabel.study.executors.base import Failed
     from manylabel.study.plan import Plan
-    from manylabel.study.search import Search
+    from manylabel.study.search.search import Search
 
 studies_app = typer.Typer()
 
@@ -106,10 +106,10 @@ def report(
     ] = 1.0,
 ) -> None:
     """Write the report of a study again, from what its finished runs left in the folder."""
-    from manylabel.study import report
+    from manylabel.study.report import page
 
     wanted = None if protocol is None else protocol.value
-    show_report(report.write(folder, wanted, temperature, commandline.run))
+    show_report(page.write(folder, wanted, temperature, commandline.run))
 
 
 SpaceFile = Annotated[
@@ -190,7 +190,7 @@ def tune(
     """
     from manylabel import methods
     from manylabel.study.plan import MOST_SEEDS, check_number
-    from manylabel.study.search import Search
+    from manylabel.study.search.search import Search
 
     check_number("--splits", splits, MOST_SEEDS)
     search = Search(
@@ -286,13 +286,13 @@ def _resumable(command: str) -> Iterator[None]:
 
 def run_plan(plan: Plan) -> None:
     """Run a study and print what it found."""
-    from manylabel.study import report
+    from manylabel.study.report import page
 
     with _resumable(commandline.run(plan.asked)):
         failed = _execute(plan)
         if plan.folder.study_file.exists() and plan.folder.finished_runs():
             with make_console(stderr=True).status("writing the report"):
-                written = report.write(plan.out, plan.protocol, render=commandline.run)
+                written = page.write(plan.out, plan.protocol, render=commandline.run)
             show_report(written)
     if failed:
         report_failures(failed)
@@ -311,14 +311,14 @@ def _execute(plan: Plan) -> list[Failed]:
 
 def run_search(search: Search) -> None:
     """Carry out a search and print what it found."""
-    from manylabel.study import tune, tune_report
     from manylabel.study.analysis.figures.drawing import require_matplotlib
     from manylabel.study.parameters import parameters
+    from manylabel.study.search import report, tune
 
     require_matplotlib()
     with _resumable(commandline.tune(parameters(search))):
         study = tune.run(search, lambda line: say(commandline.in_options(line), err=True))
-    found = tune_report.write(search, study, commandline.tune)
+    found = report.write(search, study, commandline.tune)
     print_table(found.table)
     say(found.sentence)
     say_path("recipe", found.recipe)

@@ -1,4 +1,4 @@
-"""A recipe beside itself without each of its parts."""
+"""Ablation tables: a recipe beside itself without each of its parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be reproduced: published tables and figures, and the questions beside them."""
+"""Catalogue of reproductions: published tables and figures, ablations, curves, wins over many data sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses compared among each other, beside the same comparison as published for data that are not at hand."""
+"""Comparison of losses with each other, beside the same comparison as published for other data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ours beside the published figure, entry by entry."""
+"""Comparison with published tables: ours beside the published figure, entry by entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reproduction is: trainings to make on some data sets, and how what they reached is shown."""
+"""Reproductions as data: trainings, data sets, seeds, and the sections that show the results."""
 
 from __future__ import annotations
 

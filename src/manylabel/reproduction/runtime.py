@@ -1,4 +1,4 @@
-"""What reproductions cost: runs, and hours by the time that such runs took on the same data."""
+"""Cost of reproductions: number of runs, and hours estimated from the time of such runs on the same data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that fit a training to its rows: shorter ones, and ones on a share of the rows."""
+"""Scaled trainings: fewer epochs, or as many steps on a share of the rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics against what is varied: a table and a picture for each."""
+"""Sweeps: metrics against a varied setting, as tables and figures."""
 
 from __future__ import annotations
 

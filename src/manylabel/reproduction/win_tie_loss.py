@@ -1,4 +1,4 @@
-"""Methods against a baseline over many data sets: wins, ties, losses, mean difference, signed-rank test."""
+"""Wins, ties and losses of methods against a baseline over many data sets, with the signed-rank test."""
 
 from __future__ import annotations
 

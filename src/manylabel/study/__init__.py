@@ -7,8 +7,8 @@
 from manylabel.study.cell import Cell
 from manylabel.study.folder import StudyFolder
 from manylabel.study.plan import Plan
-from manylabel.study.report import Report
-from manylabel.study.report import write as write_report
+from manylabel.study.report.page import Report
+from manylabel.study.report.page import write as write_report
 from manylabel.study.runner import run
 
 __all__ = ["Cell", "Plan", "Report", "StudyFolder", "run", "write_report"]

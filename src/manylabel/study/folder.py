@@ -1,4 +1,4 @@
-"""The folder of a study: what is in it, kept from other processes, begun, and left as it was after a false start."""
+"""The folder of a study: its files, its lock, and how a false start is undone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of folders and files that are made of names from outside: never a path, never another's place."""
+"""Names of folders and files, made safe: a name from outside is never a path and never takes the place of another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters of what was asked for, as records keep them; calls and command lines are rendered from them."""
+"""Parameters of plans, searches and requests, as records keep them and as calls show them."""
 
 from __future__ import annotations
 

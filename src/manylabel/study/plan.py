@@ -1,4 +1,4 @@
-"""What a study is asked to do: a list of cells, and where and how to run them."""
+"""Plans: the cells to run, and where and how to run them."""
 
 from __future__ import annotations
 

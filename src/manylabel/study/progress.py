@@ -1,4 +1,4 @@
-"""Progress of a study: live bars on a terminal, a line now and then where there is none."""
+"""Progress of a plan: live bars on a terminal, plain lines in a log."""
 
 from __future__ import annotations
 

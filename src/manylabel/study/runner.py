@@ -1,4 +1,4 @@
-"""Run the cells of a plan: finished ones are kept, the others given to an executor; resumable at any moment."""
+"""The runner of plans: finished cells are kept, an executor runs the others, a kill at any moment loses nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of a study: methods by metrics, for the terminal and for the report."""
+"""Tables of results: methods by metrics, differences, expectations; for terminals, reports and Markdown."""
 
 from __future__ import annotations
 

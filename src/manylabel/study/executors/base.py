@@ -1,4 +1,4 @@
-"""What executors have in common: the events that they tell, and one attempt at a cell."""
+"""Executors in general: progress events, and one attempt at a cell."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ class Source:
 
 
 class Executor(Protocol):
-    """What runs cells."""
+    """Runs cells, here or elsewhere."""
 
     def run(self, jobs: Sequence[Job], source: Source, listener: Listener) -> list[Failed]:
-        """Run cells, tell their events as they happen, and return the failed ones."""
+        """Run cells, hand their events to the listener as they happen, and return the failed ones."""
         ...
 
 

@@ -46,7 +46,7 @@ def _default_jobs() -> int:
 
 
 def in_this_process(jobs: Sequence[Job], dataset: DataSet, listener: Listener) -> list[Failed]:
-    """Make the runs one after another."""
+    """Run cells one after another."""
     failed = []
     for job in jobs:
         outcome = attempt(job, dataset, listener)
@@ -57,7 +57,7 @@ def in_this_process(jobs: Sequence[Job], dataset: DataSet, listener: Listener) -
 
 
 def in_processes(jobs: Sequence[Job], source: Source, number: int, listener: Listener) -> list[Failed]:
-    """Make the runs in a number of processes, each of which loads the data once.
+    """Run cells in a number of processes, each of which loads the data once.
 
     A process that dies takes one run with it; a new one carries on with the next.
     """
@@ -83,7 +83,7 @@ def in_processes(jobs: Sequence[Job], source: Source, number: int, listener: Lis
 
 
 class _Worker:
-    """A process that makes one run at a time, and the job it is at."""
+    """A worker process, which runs one cell at a time, and the cell that it is running."""
 
     def __init__(self, context: SpawnContext, source: Source) -> None:
         self.context, self.source = context, (source.data, source.data_dir, source.dataset.digest)
@@ -123,7 +123,7 @@ class _Worker:
 
 
 def _serve(connection: Connection, name: str, data_dir: Path | None, digest: str) -> None:
-    """Make the runs that arrive until the other end closes."""
+    """Run the cells that arrive until the other end closes."""
     warnings.simplefilter("ignore")  # the parent has loaded the same data and shown its warnings
     threading.Thread(target=_end_with_parent, daemon=True).start()
     dataset: DataSet | None = None

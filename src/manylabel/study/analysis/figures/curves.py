@@ -1,4 +1,4 @@
-"""Pictures that compare methods over settings and over data sets: curves with spreads, paired dots."""
+"""Figures that compare methods over settings and data sets: curves with spreads, paired dots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all pictures share: colours, fonts, and names from outside shown as they are.
+"""Style of all figures: colours, fonts, and names from outside shown as they are.
 
 Every name goes through :func:`short` or :func:`wrapped`, every legend through :func:`legend`; formulas are off.
 """

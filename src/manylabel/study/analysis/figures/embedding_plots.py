@@ -1,4 +1,4 @@
-"""Pictures of the embeddings: the test rows laid out in the plane, and the class heat maps."""
+"""Figures of embeddings: test rows laid out in the plane, class heat maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of a report: learning curves, F1 per label."""
+"""Figures of training and of labels: learning curves, F1 per label."""
 
 from __future__ import annotations
 

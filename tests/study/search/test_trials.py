@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 import pytest
 
-from manylabel.study import trials
+from manylabel.study.search import trials
 
 GONE = "no-such-host-but-ours:999999999"
 VALUES = {"x": 0.25}

@@ -25,11 +25,11 @@ from tests.test_cli import call
 from manylabel import methods
 from manylabel.cli import commandline
 from manylabel.errors import ManyLabelError
-from manylabel.study import tune, tune_report
 from manylabel.study.parameters import parameters
-from manylabel.study.search import Search
+from manylabel.study.search import report, tune
+from manylabel.study.search.search import Search
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SPACE = """
 "classify.stage.lr" = { low = 1e-3, high = 1e-1, log = true }
 "vectors.encoder.dropout" = { low = 0.0, high = 0.5, step = 0.1 }
@@ -155,7 +155,7 @@ def test_the_first_trial_is_the_recipe_as_it_is(rows: Path, tmp_path: Path) -> N
     assert study.trials[0].params == {
         "classify.stage.lr": methods.get("bce").recipe.vectors.classify.stage.lr
     }
-    assert "the recipe as it was" in tune_report.write(asked, study).sentence
+    assert "the recipe as it was" in report.write(asked, study).sentence
 
 
 def test_the_winner_is_a_recipe_that_a_run_takes(
@@ -172,7 +172,7 @@ def test_the_winner_is_a_recipe_that_a_run_takes(
     assert "Best trials" in output
     assert output.rstrip().splitlines()[-1].startswith("  manylabel run")
     assert (out / "search.png").read_bytes().startswith(b"\x89PNG")
-    best = tune_report.trials_of(asked, tune.open_study(asked))[0]
+    best = report.trials_of(asked, tune.open_study(asked))[0]
     recipe = methods.get(str(out / "best.toml")).recipe
     assert recipe.name == "best"
     settings = {**TINY, **tune.settings_of(asked, best)}
@@ -192,7 +192,7 @@ def test_the_winner_is_a_recipe_that_a_run_takes(
     "method", ["bce", "mulsupcon", "best", "kmcl", "lamp", "mpvae", "rbcc", "cgmvae", "asl"]
 )
 def test_every_family_has_a_space_that_holds_its_recipe(method: str) -> None:
-    from manylabel.study.search_space import default_space, recipe_values
+    from manylabel.study.search.space import default_space, recipe_values
 
     recipe = methods.get(method).recipe.model_dump(mode="json")
     space = default_space(method, {"vectors"}, {})
@@ -242,7 +242,7 @@ def test_a_winner_claims_no_more_than_its_decimals_show(
     number_and_value = [
         None if t is None else SimpleNamespace(number=t[0], value=t[1]) for t in (best, first)
     ]
-    assert tune_report.beside_the_recipe(*number_and_value) == words
+    assert report.beside_the_recipe(*number_and_value) == words
 
 
 def test_recipes_of_any_value_are_read_back() -> None:
@@ -253,7 +253,7 @@ def test_recipes_of_any_value_are_read_back() -> None:
         "list": [1, "a", True, []],
         "": {"a.b": {"é\n": False}},
     }
-    assert tomllib.loads(tune_report.toml(table)) == table
+    assert tomllib.loads(report.toml(table)) == table
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_methods_of_the_same_name_are_refused(rows: Path, tmp_path: Path) -> Non
 
 
 def test_a_space_holds_the_sections_that_a_recipe_has_for_the_data() -> None:
-    from manylabel.study.search_space import default_space
+    from manylabel.study.search.space import default_space
 
     of_best = default_space("best", {"vectors"}, {})
     assert {"pretrain.temperature", "classify.encoder_rate", "neighbours.weight"} <= of_best.keys()

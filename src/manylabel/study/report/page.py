@@ -107,7 +107,7 @@ def _page(
 ) -> str:
     from jinja2 import Environment, StrictUndefined
 
-    source = resources.files("manylabel.study").joinpath("report.html.jinja").read_text(encoding="utf-8")
+    source = resources.files("manylabel.study.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
     )

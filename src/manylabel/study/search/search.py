@@ -1,4 +1,4 @@
-"""A search of hyperparameters on rows of the training part: what it asks, what a trial is, what it found."""
+"""A search of hyperparameters on rows of the training part: its parameters, its objective, its trials' values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from manylabel.data.splits import held_out_rows
 from manylabel.errors import ManyLabelError
 from manylabel.metrics.report import LOWER_IS_BETTER, Protocol
 from manylabel.study.plan import MOST_THREADS, check_number, check_seeds
-from manylabel.study.search_space import Space, default_space, read_space
+from manylabel.study.search.space import Space, default_space, read_space
 from manylabel.study.threads import computing_on
 from manylabel.training import Progress
 

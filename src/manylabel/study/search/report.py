@@ -1,4 +1,4 @@
-"""What a search found: the best trials as a table, a picture, and the winner as a recipe file."""
+"""The report of a search: the best trials as a table, a picture, and the winner as a recipe file."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from manylabel.study.analysis.figures.drawing import (
 )
 from manylabel.study.analysis.tables import Cell, Table
 from manylabel.study.parameters import Render, parameters, search_call
-from manylabel.study.search import Search
-from manylabel.study.search_space import Choice
-from manylabel.study.trials import PARTS, RECIPE
-from manylabel.study.tune import settings_of, trials_of
+from manylabel.study.search.search import Search
+from manylabel.study.search.space import Choice
+from manylabel.study.search.trials import PARTS, RECIPE
+from manylabel.study.search.tune import settings_of, trials_of
 
 if TYPE_CHECKING:
     import optuna

@@ -1,4 +1,4 @@
-"""Carry out a search with Optuna: resumable at any moment, shared by several processes or machines."""
+"""Hyperparameter search with Optuna: resumable at any moment, shared by several processes or machines."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from manylabel.errors import ManyLabelError, missing_extra
 from manylabel.printable import clock
-from manylabel.study import trials
-from manylabel.study.search import Problem, Search
-from manylabel.study.search_space import decoded, recipe_values
+from manylabel.study.search import trials
+from manylabel.study.search.search import Problem, Search
+from manylabel.study.search.space import decoded, recipe_values
 from manylabel.training import Progress
 
 if TYPE_CHECKING:

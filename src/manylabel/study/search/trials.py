@@ -29,7 +29,7 @@ UNSIGNED = datetime.timedelta(minutes=1)  # a trial is signed within moments of 
 
 
 def taken(study: optuna.Study) -> list[Any]:
-    """Trials that count: those that succeeded or could not be made, and those that a process is at."""
+    """Trials that count: those that succeeded or could not be made, and those that a worker is running."""
     return [
         trial
         for trial in study.trials

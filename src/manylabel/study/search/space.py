@@ -1,4 +1,4 @@
-"""What a search of hyperparameters may choose from, as data."""
+"""Search spaces of hyperparameters, as data."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def default_space(method: str, kinds: set[Kind], settings: Mapping[str, Any]) ->
     ManyLabelError
         If none is known.
     """
-    source = resources.files("manylabel.study").joinpath("search_spaces.toml").read_text(encoding="utf-8")
+    source = resources.files("manylabel.study.search").joinpath("spaces.toml").read_text(encoding="utf-8")
     tables = tomllib.loads(source)
     recipe = methods.get(method, **settings).recipe
     named: dict[str, Any] = {}
@@ -106,7 +106,7 @@ def default_space(method: str, kinds: set[Kind], settings: Mapping[str, Any]) ->
         named |= tables.get(table, {})
     space = {
         name: choice
-        for name, choice in _checked("search_spaces.toml", named).items()
+        for name, choice in _checked("spaces.toml", named).items()
         if name not in settings and _fits(name, choice, method, kinds, settings)
     }
     if not space:
