@@ -17,7 +17,7 @@ from tests.test_cli import call, small
 
 from manylabel.cli import output
 from manylabel.cli.streams import forgiving_streams
-from manylabel.study.tables import Cell, Table
+from manylabel.study.analysis.tables import Cell, Table
 
 ESCAPE = "\x1b]0;title\x07"
 COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u200b\udc80-\udcff]")

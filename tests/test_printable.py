@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from manylabel.printable import printable
+from manylabel.printable import clock, printable
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,10 @@ def test_what_would_not_be_seen_is_written_as_its_escape(text: str, shown: str) 
 
 def test_lines_are_kept_where_asked() -> None:
     assert printable("a\n\x1bb", keep="\n") == "a\n\\x1bb"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.04, "0.0 s"), (8.26, "8.3 s"), (125, "2:05 min"), (3725, "1:02:05 h")]
+)
+def test_clock_reads_naturally(seconds: float, text: str) -> None:
+    assert clock(seconds) == text

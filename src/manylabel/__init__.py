@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from manylabel import data, losses, methods, metrics, models, study, training
+    from manylabel import data, losses, methods, metrics, models, reproduction, study, training
     from manylabel.errors import ManyLabelError
     from manylabel.labels import LabelMatrix
 
@@ -21,6 +21,7 @@ __all__ = [
     "methods",
     "metrics",
     "models",
+    "reproduction",
     "study",
     "training",
 ]

@@ -52,4 +52,4 @@ def _warn(reason: str) -> None:
         text = (
             f"Numba is installed but cannot be imported ({reason.splitlines()[0]}): going on without, slower."
         )
-        warnings.warn(f"{text} Install it anew: pip install --force-reinstall numba", stacklevel=3)
+        warnings.warn(f"{text} Uninstall it and install it anew.", stacklevel=3)

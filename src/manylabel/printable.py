@@ -41,6 +41,14 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def clock(seconds: float) -> str:
+    """Seconds as a person reads them: ``8.3 s``, ``2:05 min``, ``1:02:05 h``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d} h"
+
+
 def _is_hidden(character: str) -> bool:
     if character.isprintable() or character in JOINERS:
         return False

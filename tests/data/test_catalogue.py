@@ -106,7 +106,7 @@ def test_no_connection_says_what_to_do(tmp_path, entry, monkeypatch):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    with pytest.raises(ManyLabelError, match=r"no answer \(ConnectionError\).*--data-dir or MANYLABEL_DATA"):
+    with pytest.raises(ManyLabelError, match=r"no answer \(ConnectionError\).*`data_dir` or MANYLABEL_DATA"):
         load_entry(replace(entry, base=f"http://127.0.0.1:{port}/"), tmp_path)
 
 

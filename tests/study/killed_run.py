@@ -46,7 +46,7 @@ def _make(data: Path, out: Path, at: int, steps_apart: bool, with_report: bool) 
     if steps_apart:  # a checkpoint after every step
         defaults = Run.__init__.__defaults__ or ()
         Run.__init__.__defaults__ = (*defaults[:-1], 0.0)  # type: ignore[misc]
-    asked = Plan(str(data), ("bce",), (0,), out, {"bce": SETTINGS}, jobs=1)
+    asked = Plan.grid(str(data), ("bce",), (0,), out, {"bce": SETTINGS}, jobs=1)
     try:
         failed = run(asked, lambda event: None)
     except ManyLabelError as error:

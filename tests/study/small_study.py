@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from manylabel.study import Plan
-from manylabel.study.processes import Failed, Finished
+from manylabel.study.executors.base import Failed, Finished
 
 TINY = {
     "vectors.encoder.widths": [16],
@@ -47,7 +47,7 @@ def plan(data: Path, out: Path, **changes: object) -> Plan:
         "settings": {"bce": TINY, "mulsupcon": TINY | TINY_PRETRAINING},
         "jobs": 1,
     }
-    return Plan(data=str(data), out=out, **(asked | changes))  # type: ignore[arg-type]
+    return Plan.grid(str(data), out=out, **(asked | changes))  # type: ignore[arg-type]
 
 
 class Told(list):  # type: ignore[type-arg]

@@ -17,7 +17,7 @@ from manylabel import methods
 from manylabel.errors import ManyLabelError
 from manylabel.files import digests
 from manylabel.study import StudyFolder, run, write_report
-from manylabel.study.processes import Advanced
+from manylabel.study.executors.base import Advanced
 from manylabel.training import Run
 
 RUN = "bce/seed-0/"

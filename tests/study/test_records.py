@@ -11,9 +11,10 @@ import pytest
 from manylabel import files
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
+from manylabel.study.folder import StudyFolder
+from manylabel.study.parameters import plan_call
 from manylabel.study.records import (
     RunRecord,
-    StudyFolder,
     StudyRecord,
     flattened,
     read_history,
@@ -120,11 +121,11 @@ def test_damaged_arrays_name_the_file(tmp_path: Path) -> None:
 
 def test_a_study_remembers_what_earlier_calls_asked_for(study: StudyFolder) -> None:
     first = study.record()
-    later = first.model_copy(update={"methods": ("zlpr", "bce"), "seeds": (5,), "command": "later"})
+    later = first.model_copy(update={"methods": ("zlpr", "bce"), "seeds": (5,), "asked": {"data": "later"}})
     joined = first.joined(later)
     assert joined.methods == ("bce", "mulsupcon", "zlpr")
     assert joined.seeds == (0, 1, 5)
-    assert joined.command == "later"
+    assert joined.asked == {"data": "later"}
 
 
 def test_a_finished_study_is_complete(study: StudyFolder) -> None:
@@ -159,3 +160,13 @@ def test_study_json_holds_the_data_card(study: StudyFolder) -> None:
     assert card.rows == {"train": 120, "test": 60}
     assert card.label_names[-1] == "<b>last & least</b>"
     assert len(card.digest) == 64
+
+
+def test_records_of_earlier_versions_hold_the_command_itself(study: StudyFolder, tmp_path: Path) -> None:
+    record = study.record()
+    assert (record.command, record.repeated(plan_call)) == ("", plan_call(record.asked))
+    earlier = record.model_dump(mode="json", exclude={"asked"}) | {"command": "manylabel run tiny"}
+    files.write_checked(tmp_path / "study.json", json.dumps(earlier).encode())
+    read = StudyFolder(tmp_path).record()
+    assert read.repeated(plan_call) == "manylabel run tiny"
+    assert read.joined(record).repeated(plan_call) == plan_call(record.asked)

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.study.test_statistics import results
+from tests.study.analysis.test_statistics import results
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
-from manylabel.study import Report, StudyFolder, drawing, embedding_plots, plots, write_report
-from manylabel.study.heat_map import class_heat_map
+from manylabel.study import Report, StudyFolder, write_report
+from manylabel.study.analysis.figures import drawing, embedding_plots, plots
+from manylabel.study.analysis.figures.heat_map import class_heat_map
+from manylabel.study.parameters import plan_call
 
 
 class Page(HTMLParser):
@@ -92,7 +94,7 @@ def test_page_says_what_was_found_on_what_and_how_to_repeat_it(
         assert all(cell.text in page.text for cell in row)
     assert "learnt on validation rows" in page.text
     assert record.card.digest in page.text
-    assert record.command in page.text
+    assert record.repeated(plan_call) in page.text
     assert record.versions["torch"] in page.text
     assert "classify.stage.epochs" in page.text
     assert "Seeds: 0, 1." in page.text
@@ -166,7 +168,7 @@ def test_a_page_of_odd_data_and_names_is_well_formed(study: StudyFolder, tmp_pat
 
 def test_a_study_without_finished_runs_has_no_report(study: StudyFolder, tmp_path: Path) -> None:
     study.record().write(tmp_path / "study.json")
-    with pytest.raises(ManyLabelError, match="Finish them with: manylabel run"):
+    with pytest.raises(ManyLabelError, match=r"Finish them with: Plan\.grid\(data="):
         write_report(tmp_path)
     with pytest.raises(ManyLabelError, match="'best'"):
         write_report(study.path, "best")

@@ -14,6 +14,7 @@ import typer
 
 from manylabel import __version__
 from manylabel.cli import bench, lookup, studies
+from manylabel.cli.commandline import explained
 from manylabel.cli.interrupts import INTERRUPTED, interrupts
 from manylabel.cli.output import say
 from manylabel.cli.streams import flush, forgiving_streams
@@ -69,7 +70,7 @@ def _run(arguments: Sequence[str] | None) -> None:
             _check_encoding(words)
             code = app(words, prog_name="manylabel", standalone_mode=False)
         except ManyLabelError as error:
-            _stop(str(error))
+            _stop(explained(error))
         except BrokenPipeError:
             sys.exit(PIPE_CLOSED)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Commands that measure what the losses cost."""
+"""Benchmark commands: time, memory and error of the losses."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def _show(rows: Iterable[Row]) -> None:
     from rich.live import Live
 
     from manylabel.benchmarking import table
-    from manylabel.study.tables import Cell, Table
+    from manylabel.study.analysis.table_layout import layout
+    from manylabel.study.analysis.tables import Cell, Table
 
     say(table.machine())
     console = make_console()
@@ -55,6 +56,6 @@ def _show(rows: Iterable[Row]) -> None:
         for row in rows:
             shown.append(tuple(Cell(text, not row.met) for text in table.cells(row)))
             drawn = Table("", table.HEADINGS, tuple(shown), numbers=False, names=3)
-            live.update(drawn.rich(console.width), refresh=True)
+            live.update(layout(drawn, console.width), refresh=True)
     if not console.is_terminal:
         console.line()

@@ -98,8 +98,8 @@ def methods_describe(
 ) -> None:
     """The recipe of a method: every setting that --set can replace, and the scores to expect."""
     from manylabel import methods
+    from manylabel.study.analysis.tables import expectation
     from manylabel.study.records import flattened
-    from manylabel.study.tables import expectation
 
     recipe = methods.get(name).recipe
     say(f"{recipe.name}: {recipe.about}\n{recipe.source}\n")

@@ -1,4 +1,4 @@
-"""What options of the command line hold: lists of numbers, names and methods, and settings as NAME=VALUE."""
+"""Values of options: lists of numbers, names and methods, and settings as NAME=VALUE."""
 
 from __future__ import annotations
 

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from manylabel.cli.commandline import in_options
 from manylabel.cli.streams import silence
 from manylabel.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from manylabel.study.processes import Failed
-    from manylabel.study.report import Report
-    from manylabel.study.tables import Table
+    from manylabel.study.analysis.tables import Table
+    from manylabel.study.executors.base import Failed
+    from manylabel.study.report.page import Report
 
 WIDE = 160  # columns where nobody's window limits it
 
@@ -48,7 +49,7 @@ def report_failures(failed: Sequence[Failed]) -> NoReturn:
     for failure in failed:
         by_message.setdefault(failure.message, []).append(str(failure.key))
     for message, keys in by_message.items():
-        say(f"failed: {', '.join(keys)}\n  {message}", err=True)
+        say(f"failed: {', '.join(keys)}\n  {in_options(message)}", err=True)
     raise typer.Exit(2 if all(failure.by_input for failure in failed) else 1)
 
 
@@ -76,12 +77,14 @@ def make_console(stderr: bool = False) -> Console:
 
 
 def print_table(table: Table) -> None:
+    from manylabel.study.analysis.table_layout import layout
+
     console = make_console()
-    console.print(table.rich(console.width))
+    console.print(layout(table, console.width))
 
 
 def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from manylabel.study.tables import Cell, Table
+    from manylabel.study.analysis.tables import Cell, Table
 
     cells = tuple(tuple(Cell(text) for text in row) for row in rows)
     print_table(Table("", tuple(headings), cells, numbers=False))

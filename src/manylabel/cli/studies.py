@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from manylabel.cli import option_values
+from manylabel.cli import commandline, option_values
 from manylabel.cli.options import (
     DataDir,
     Fraction,
@@ -31,9 +33,10 @@ from manylabel.cli.output import (
 from manylabel.errors import ManyLabelError
 
 if TYPE_CHECKING:
+    from manylabel.reproduction import Request
+    from manylabel.study.executors.base import Failed
     from manylabel.study.plan import Plan
-    from manylabel.study.reproduction import Request
-    from manylabel.study.search import Search
+    from manylabel.study.search.search import Search
 
 studies_app = typer.Typer()
 
@@ -79,7 +82,7 @@ def run(
     from manylabel.study.plan import Plan
 
     names = option_values.methods(methods)
-    plan = Plan(
+    plan = Plan.grid(
         data=data,
         methods=names,
         seeds=option_values.seeds(seeds),
@@ -91,7 +94,7 @@ def run(
         data_dir=data_dir,
         fraction=fraction,
     )
-    _run(plan)
+    run_plan(plan)
 
 
 @studies_app.command()
@@ -103,9 +106,10 @@ def report(
     ] = 1.0,
 ) -> None:
     """Write the report of a study again, from what its finished runs left in the folder."""
-    from manylabel.study import report
+    from manylabel.study.report import page
 
-    show_report(report.write(folder, None if protocol is None else protocol.value, temperature))
+    wanted = None if protocol is None else protocol.value
+    show_report(page.write(folder, wanted, temperature, commandline.run))
 
 
 SpaceFile = Annotated[
@@ -186,7 +190,7 @@ def tune(
     """
     from manylabel import methods
     from manylabel.study.plan import MOST_SEEDS, check_number
-    from manylabel.study.search import Search
+    from manylabel.study.search.search import Search
 
     check_number("--splits", splits, MOST_SEEDS)
     search = Search(
@@ -204,7 +208,7 @@ def tune(
         threads=threads,
         data_dir=data_dir,
     )
-    _tune(search)
+    run_search(search)
 
 
 @studies_app.command(
@@ -246,14 +250,14 @@ def reproduce(
 
     Writes README.md, pictures and values.csv into OUT/NAME. Ctrl-C is safe: the same command goes on where it stopped.
     """
-    from manylabel.study import reproduction
-    from manylabel.study.reproduction import cost
+    from manylabel import reproduction
+    from manylabel.reproduction import runtime
 
     if name is None:
         if sets or methods or seeds or at or epochs_scale != 1:
             hint = "The list without options tells what there is."
             raise ManyLabelError("manylabel reproduce", "the name of a reproduction", "options alone", hint)
-        print_rows(cost.HEADINGS, cost.rows())
+        print_rows(runtime.HEADINGS, runtime.rows())
         return
     request = reproduction.Request(
         name=name,
@@ -267,58 +271,73 @@ def reproduce(
         jobs=jobs,
         threads=threads,
     )
-    _reproduce(request)
+    run_request(request)
 
 
-def _run(plan: Plan) -> None:
-    from manylabel.study import drawing, execution, report
-    from manylabel.study.display import Display
-
-    drawing.require_matplotlib()
+@contextmanager
+def _resumable(command: str) -> Iterator[None]:
+    """Say after Ctrl-C which command goes on."""
     try:
-        with Display(make_console(stderr=True), plan.weights, plan.protocol) as display:
-            failed = execution.run(plan, display)
+        yield
+    except KeyboardInterrupt:
+        say(f"\nStopped. Go on where it stopped with:\n  {command}", err=True)
+        raise typer.Exit(130) from None
+
+
+def run_plan(plan: Plan) -> None:
+    """Run a study and print what it found."""
+    from manylabel.study.report import page
+
+    with _resumable(commandline.run(plan.asked)):
+        failed = _execute(plan)
         if plan.folder.study_file.exists() and plan.folder.finished_runs():
             with make_console(stderr=True).status("writing the report"):
-                written = report.write(plan.out, plan.protocol)
+                written = page.write(plan.out, plan.protocol, render=commandline.run)
             show_report(written)
-    except KeyboardInterrupt:
-        say(f"\nStopped. Go on where it stopped with:\n  {plan.command}", err=True)
-        raise typer.Exit(130) from None
     if failed:
         report_failures(failed)
 
 
-def _tune(search: Search) -> None:
-    from manylabel.study import tune, tune_report
-    from manylabel.study.drawing import require_matplotlib
+def _execute(plan: Plan) -> list[Failed]:
+    """Run the cells of a plan and show how far they are."""
+    from manylabel.study import runner
+    from manylabel.study.analysis.figures.drawing import require_matplotlib
+    from manylabel.study.progress import Display
 
     require_matplotlib()
-    try:
-        study = tune.run(search, lambda line: say(line, err=True))
-    except KeyboardInterrupt:
-        say(f"\nStopped. Go on where it stopped with:\n  {search.command}", err=True)
-        raise typer.Exit(130) from None
-    found = tune_report.write(search, study)
+    with Display(make_console(stderr=True), plan.weights, plan.protocol) as display:
+        return runner.run(plan, display)
+
+
+def run_search(search: Search) -> None:
+    """Carry out a search and print what it found."""
+    from manylabel.study.analysis.figures.drawing import require_matplotlib
+    from manylabel.study.parameters import parameters
+    from manylabel.study.search import report, tune
+
+    require_matplotlib()
+    with _resumable(commandline.tune(parameters(search))):
+        study = tune.run(search, lambda line: say(commandline.in_options(line), err=True))
+    found = report.write(search, study, commandline.tune)
     print_table(found.table)
     say(found.sentence)
     say_path("recipe", found.recipe)
     say_path("picture", found.picture)
-    say(f"Compare it with the recipe as it was on the test rows:\n  {found.command}")
+    compared = {"data": search.data[0], "methods": [str(found.recipe), search.method]}
+    compared |= {} if search.data_dir is None else {"data_dir": str(search.data_dir)}
+    say(f"Compare it with the recipe as it was on the test rows:\n  {commandline.run(compared)}")
 
 
-def _reproduce(request: Request) -> None:
-    from manylabel.study import drawing, reproduction
+def run_request(request: Request) -> None:
+    """Run a reproduction and print its page."""
+    from manylabel import reproduction
+    from manylabel.study.parameters import parameters
 
-    drawing.require_matplotlib()
-    try:
-        failed = reproduction.carry_out(request, make_console(stderr=True))
-    except KeyboardInterrupt:
-        say(f"\nStopped. Go on where it stopped with:\n  {request.command}", err=True)
-        raise typer.Exit(130) from None
-    if failed and request.findings.is_empty:
+    with _resumable(commandline.reproduce(parameters(request))):
+        failed = _execute(request.plan)
+    if failed and request.results.is_empty:
         report_failures(failed)
-    page = reproduction.write(request)
+    page = reproduction.write(request, commandline.reproduce)
     for section in page.sections:
         for table in section.tables:
             print_table(table)

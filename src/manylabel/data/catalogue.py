@@ -171,7 +171,7 @@ def _fetch(entry: Entry, file: RemoteFile, target: Path) -> None:
     from requests import RequestException  # comes with pooch
 
     url, who = entry.base + file.name, f"data set {entry.name}"
-    hint = "Check the connection, or name a folder that holds a copy with --data-dir or MANYLABEL_DATA."
+    hint = "Check the connection, or name a folder that holds a copy with `data_dir` or MANYLABEL_DATA."
     try:
         pooch.retrieve(url, f"sha256:{file.sha256}", fname=file.name, path=target)
     except RequestException as error:

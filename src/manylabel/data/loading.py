@@ -80,7 +80,7 @@ def _local_folder(data_dir: str | Path | None) -> Path | None:
         return None
     if not Path(given).is_dir():
         raise ManyLabelError(
-            "data_dir", "an existing folder", str(given), f"Correct --data-dir or {DATA_VARIABLE}."
+            "data_dir", "an existing folder", str(given), f"Correct `data_dir` or {DATA_VARIABLE}."
         )
     return Path(given)
 
@@ -115,7 +115,7 @@ def _from_path(path: Path) -> DataSet:
 def _unknown(name: str, data_dir: str | Path | None) -> ManyLabelError:
     known = names(data_dir)
     otherwise = (
-        f"Name the folder that holds its folder with --data-dir or {DATA_VARIABLE}, or give the path of an npz file, "
+        f"Name the folder that holds its folder with `data_dir` or {DATA_VARIABLE}, or give the path of an npz file, "
         "an ARFF file or a folder."
     )
     hint = did_you_mean(name, known, otherwise)

@@ -1,4 +1,4 @@
-"""Names of folders and files that are made of names from outside: never a path, never another's place."""
+"""Names of folders and files, made safe: a name from outside is never a path and never takes the place of another."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check_folder_names(who: str, names: Iterable[str]) -> None:
     Parameters
     ----------
     who : str
-        The option that they come from.
+        The parameter that they come from.
     names : iterable of str
 
     Raises
@@ -73,6 +73,12 @@ def name_of_data(data: str) -> str:
     if not name.strip(". "):  # such as "." and "..", which lead elsewhere
         name = Path(data).resolve().stem
     return name if name.strip(". ") else "data"
+
+
+def name_of_share(data: str, fraction: float) -> str:
+    """What a share of data given by name or path is called in folders."""
+    name = name_of_data(data)
+    return name if fraction == 1 else f"{name}-{100 * fraction:g}-percent"
 
 
 def file_name(text: str, taken: Iterable[str] = ()) -> str:

@@ -1,19 +1,20 @@
-"""What a study is asked to do."""
+"""Plans: the cells to run, and where and how to run them."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from manylabel import methods
 from manylabel.errors import ManyLabelError
-from manylabel.study.one_run import PROTOCOLS, RunKey, Task
-from manylabel.study.records import StudyFolder
-from manylabel.study.variants import Variant, text_of
+from manylabel.study.cell import Cell, CellKey
+from manylabel.study.folder import StudyFolder
+from manylabel.study.folder_names import name_of_share
+from manylabel.study.run_cell import PROTOCOLS
+from manylabel.study.variants import Variant
 
 MOST_THREADS = 1024  # beyond, threads of OpenMP end the process where the system refuses them
 MOST_SEEDS = 1000
@@ -26,16 +27,10 @@ class Plan:
 
     Attributes
     ----------
-    data : str
-        Name of a catalogue data set, or a path.
-    methods : tuple of str
-        Names, recipe files or import paths, as :func:`manylabel.methods.get` takes them, or variants of them such as
-        ``mulsupcon[pretrain.temperature=0.2]``.
-    seeds : tuple of int
-        A seed drives the validation split, initialisation, the order of rows and augmentation.
+    cells : tuple of Cell
+        In the order in which they are run.
     out : Path
         Folder of the study. Runs finished there are kept, unfinished ones are taken up.
-    settings : mapping from method to settings that replace those of its recipe
     protocol : {"tuned", "fixed", "oracle"}
         How thresholds are chosen in what is shown; all three are recorded.
     jobs : int or None
@@ -45,121 +40,164 @@ class Plan:
         Threads of each run.
     data_dir : Path or None
         Folder with local copies of data sets.
-    fraction : float, default 1
-        Share of the training rows that a run sees, validation rows included; see
-        :func:`manylabel.data.take_fraction`.
+    nested : bool, default False
+        Whether each data set and each fraction of it has a folder of its own below ``out``; else all cells share them.
+    rows : mapping of data set to number of training rows, where known
+        Weigh the data sets in the time left.
     """
 
-    data: str
-    methods: tuple[str, ...]
-    seeds: tuple[int, ...]
+    cells: tuple[Cell, ...]
     out: Path
-    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     protocol: str = "tuned"
     jobs: int | None = None
     threads: int = 1
     data_dir: Path | None = None
-    fraction: float = 1.0
+    nested: bool = False
+    rows: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def grid(
+        cls,
+        data: str,
+        methods: Sequence[str],
+        seeds: Sequence[int],
+        out: Path,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        fraction: float = 1.0,
+        **how: Any,
+    ) -> Plan:
+        """Every method with the first seed on one data set, then with the second, and so on.
+
+        Parameters
+        ----------
+        data, methods, seeds, fraction
+            As in :class:`Cell`.
+        out : Path
+        settings : mapping from method to settings that replace those of its recipe
+        **how
+            The other attributes of a plan.
+
+        Raises
+        ------
+        ManyLabelError
+            For what cannot be meant.
+        """
+        settings = settings or {}
+        check_number("methods", len(methods), MOST_SEEDS)
+        check_seeds("seeds", seeds)
+        for method in settings:
+            _check_choice("settings", method, tuple(methods))
+        cells = [Cell(data, m, seed, settings.get(m, {}), fraction) for seed in seeds for m in methods]
+        return cls(tuple(cells), out, **how)
 
     def __post_init__(self) -> None:
-        _check_choice("--protocol", self.protocol, PROTOCOLS)
-        check_number("--methods", len(self.methods), MOST_SEEDS)
-        check_seeds("--seeds", self.seeds)
-        check_number("--jobs", 1 if self.jobs is None else self.jobs, MOST_THREADS)
-        check_number("--threads", self.threads, MOST_THREADS)
-        if not 0 < self.fraction <= 1:
-            raise ManyLabelError("--fraction", "above 0 and up to 1", f"{self.fraction:g}")
-        for method, settings in self.settings.items():
-            _check_choice("--set", method, self.methods)
-            named = Variant.parse(method).settings.keys() & settings.keys()
+        _check_choice("protocol", self.protocol, PROTOCOLS)
+        check_number("jobs", 1 if self.jobs is None else self.jobs, MOST_THREADS)
+        check_number("threads", self.threads, MOST_THREADS)
+        for cell in self.cells:
+            if not 0 < cell.fraction <= 1:
+                raise ManyLabelError("fraction", "above 0 and up to 1", f"{cell.fraction:g}")
+            named = Variant.parse(cell.method).settings.keys() & cell.settings.keys()
             if named:
-                raise ManyLabelError("--set", f"settings that {method} does not name", ", ".join(named))
+                expected = f"settings that {cell.method} does not name"
+                raise ManyLabelError("settings", expected, ", ".join(named))
         if len(set(self.names)) < len(self.methods):
             hint = "Rename one of the files."
-            raise ManyLabelError("--methods", "methods of different names", ", ".join(self.methods), hint)
+            raise ManyLabelError("methods", "methods of different names", ", ".join(self.methods), hint)
 
     @property
-    def folder(self) -> StudyFolder:
-        return StudyFolder(self.out)
+    def data(self) -> str:
+        """The data set of a study, as its cells name it."""
+        return self.cells[0].data
+
+    @property
+    def fraction(self) -> float:
+        """The share of the training rows in a study."""
+        return self.cells[0].fraction
+
+    @cached_property
+    def methods(self) -> tuple[str, ...]:
+        """The methods, as the cells name them."""
+        return tuple(dict.fromkeys(cell.method for cell in self.cells))
 
     @property
     def names(self) -> tuple[str, ...]:
         """What the methods are called in tables and folders."""
         return tuple(Variant.parse(method).name for method in self.methods)
 
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(cell.seed for cell in self.cells))
+
+    @property
+    def folder(self) -> StudyFolder:
+        return StudyFolder(self.out)
+
     @cached_property
-    def tasks(self) -> tuple[Task, ...]:
-        """All runs asked for: every method with the first seed, then with the second, and so on."""
-        made = []
-        for seed in self.seeds:
-            for method, name in zip(self.methods, self.names, strict=True):
-                settings, folder = self.settings.get(method, {}), self.folder.run_folder(name, seed)
-                key = RunKey(name, seed)
-                made.append(Task(key, method, settings, folder, self.threads, self.fraction))
-        return tuple(made)
+    def studies(self) -> tuple[Plan, ...]:
+        """The cells of each folder as a plan of their own."""
+        if not self.nested:
+            return (self,)
+        groups: dict[tuple[str, float], list[Cell]] = {}
+        for cell in self.cells:
+            groups.setdefault((cell.data, cell.fraction), []).append(cell)
+        return tuple(
+            replace(self, cells=tuple(cells), out=self.out / name_of_share(*shared), nested=False)
+            for shared, cells in groups.items()
+        )
 
     @property
-    def weights(self) -> dict[RunKey, float]:
-        """Expected minutes of each run where all recipes name them for this data set, else equal weights."""
-        minutes = {method: _minutes(method, self.data) for method in self.methods}
-        known = all(minutes.values())
-        return {task.key: minutes[task.recipe] if known else 1.0 for task in self.tasks}
+    def weights(self) -> dict[CellKey, float]:
+        """The work in each cell, in comparable units."""
+        found = {}
+        for study in self.studies:
+            minutes = {method: _minutes(method, study.data) for method in study.methods}
+            whole = sum(minutes.values()) / len(minutes)
+            for cell in study.cells:
+                share = minutes[cell.method] / whole if all(minutes.values()) else 1.0
+                found[cell.key] = share * self.rows.get(cell.data, 1)
+        return found
 
     @property
-    def command(self) -> str:
-        """The command line that asks for this plan."""
-        words = [
-            "manylabel",
-            "run",
-            self.data,
-            "--methods",
-            ",".join(self.methods),
-            "--seeds",
-            seeds_option(self.seeds),
-        ]
-        for method, settings in self.settings.items():
-            for name, value in settings.items():
-                words += ["--set", f"{method}.{name}={text_of(value)}"]
-        if self.protocol != "tuned":
-            words += ["--protocol", self.protocol]
-        if self.fraction != 1:
-            words += ["--fraction", f"{self.fraction:g}"]
-        if self.threads != 1:
-            words += ["--threads", str(self.threads)]
-        if self.data_dir is not None:
-            words += ["--data-dir", str(self.data_dir)]
-        return shlex.join([*words, "--out", str(self.out)])
+    def asked(self) -> dict[str, Any]:
+        """Parameters of :meth:`grid` that ask for the cells of a study again, without those at their defaults."""
+        settings = {cell.method: dict(cell.settings) for cell in self.cells if cell.settings}
+        asked = {"data": self.data, "methods": list(self.methods), "seeds": list(self.seeds)}
+        defaults = {"settings": {}, "protocol": "tuned", "fraction": 1.0, "threads": 1, "data_dir": None}
+        given = {
+            "settings": settings,
+            "protocol": self.protocol,
+            "fraction": self.fraction,
+            "threads": self.threads,
+            "data_dir": None if self.data_dir is None else str(self.data_dir),
+        }
+        changed = {name: value for name, value in given.items() if value != defaults[name]}
+        return {**asked, **changed, "out": str(self.out)}
 
 
 def _minutes(method: str, name: str) -> float:
+    """Expected minutes of a training where the recipe names them for this data set, else 0."""
     expected = (
         e.minutes for e in methods.get(Variant.parse(method).method).recipe.expected if e.data == name
     )
     return next(expected, 0.0)
 
 
-def seeds_option(seeds: tuple[int, ...]) -> str:
-    """As --seeds takes them: how many, or a list, which for a single seed ends with a comma."""
-    if seeds == tuple(range(len(seeds))):
-        return str(len(seeds))
-    return ",".join(map(str, seeds)) + "," * (len(seeds) == 1)
-
-
-def check_number(option: str, number: int, most: int) -> None:
+def check_number(parameter: str, number: int, most: int) -> None:
     """Refuse what is no whole number from 1 to ``most``."""
     if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= most:
         expected = "at least 1" if isinstance(number, int) and number < 1 else f"a number from 1 to {most}"
-        raise ManyLabelError(option, expected, str(number))
+        raise ManyLabelError(parameter, expected, str(number))
 
 
-def check_seeds(option: str, seeds: Sequence[int]) -> None:
+def check_seeds(parameter: str, seeds: Sequence[int]) -> None:
     """Refuse no seeds, too many of them, and those that a random generator does not take."""
-    check_number(option, len(seeds), MOST_SEEDS)
+    check_number(parameter, len(seeds), MOST_SEEDS)
     for seed in seeds:
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
-            raise ManyLabelError(option, f"seeds from 0 to {LARGEST_SEED}", str(seed))
+            raise ManyLabelError(parameter, f"seeds from 0 to {LARGEST_SEED}", str(seed))
 
 
-def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+def _check_choice(parameter: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise ManyLabelError(option, "one of " + ", ".join(choices), repr(value))
+        raise ManyLabelError(parameter, "one of " + ", ".join(choices), repr(value))

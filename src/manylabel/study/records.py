@@ -1,4 +1,4 @@
-"""What a study leaves on disk: one folder, written so that a kill at any moment leaves it readable.
+"""Records of studies and runs, and the other files of a folder: a kill at any moment leaves them readable.
 
 ::
 
@@ -18,7 +18,6 @@ import io
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -32,9 +31,9 @@ from manylabel import __version__, data, files
 from manylabel.data.dataset import DataSet, Kind
 from manylabel.errors import ManyLabelError
 from manylabel.fast import numba_version
-from manylabel.labels import LabelMatrix, SparseLabels
+from manylabel.study.parameters import Render
 
-_AGAIN = "Restore it from a copy, or delete its folder and run again with the same --out."
+_AGAIN = "Restore it from a copy, or delete its folder and run again with the same `out`."
 
 
 class Record(BaseModel):
@@ -54,7 +53,7 @@ class Record(BaseModel):
             If the file cannot be read, is not JSON, or is not such a record.
         """
         if not path.exists():
-            hint = "Name the --out folder of a run."
+            hint = "Name the `out` folder of a run."
             raise ManyLabelError(str(path), "a file of a study", "no such file", hint)
         content = files.read_checked(path, f"a {cls.__name__} in JSON", _AGAIN)
         try:
@@ -113,7 +112,8 @@ class StudyRecord(Record):
     seeds: tuple[int, ...]
     fraction: float = 1.0
     protocol: str
-    command: str
+    asked: dict[str, Any] = {}  # parameters of the last plan
+    command: str = ""  # in place of them, in records of earlier versions
     versions: dict[str, str]
 
     @property
@@ -122,6 +122,10 @@ class StudyRecord(Record):
         if self.fraction == 1:
             return self.card.name
         return f"{self.card.name} with {100 * self.fraction:g} % of the training rows"
+
+    def repeated(self, render: Render) -> str:
+        """What makes the runs of the last call again."""
+        return self.command or render(self.asked)
 
     def joined(self, later: StudyRecord) -> StudyRecord:
         """This record with the methods and seeds of a later call added."""
@@ -160,78 +164,6 @@ class RunRecord(Record):
         return flattened(described)
 
 
-@dataclass(frozen=True)
-class StudyFolder:
-    """The folder of a study, by path; every question is answered from the disk."""
-
-    path: Path
-
-    @property
-    def study_file(self) -> Path:
-        return self.path / "study.json"
-
-    def run_folder(self, method: str, seed: int) -> Path:
-        """Where one run keeps its files."""
-        return self.path / method / f"seed-{seed}"
-
-    def record(self) -> StudyRecord:
-        """What was asked for.
-
-        Raises
-        ------
-        ManyLabelError
-            If the folder is not the folder of a study.
-        """
-        if not self.study_file.exists():
-            got = "a file" if self.path.is_file() else "no such folder"
-            if self.path.is_dir():
-                got = "no study.json in it"
-            hint = "Name the --out folder of a manylabel run."
-            raise ManyLabelError(str(self.path), "the folder of a study", got, hint)
-        return StudyRecord.read(self.study_file)
-
-    def finished_runs(self) -> list[RunRecord]:
-        """The finished runs of the study, by method in the order asked for, then by seed."""
-        record = self.record()
-        pairs = [(method, seed) for method in record.methods for seed in record.seeds]
-        runs = [run for pair in pairs if (run := self.run_record(*pair)) is not None]
-        return [run for run in runs if run.status == "done"]
-
-    def run_record(self, method: str, seed: int) -> RunRecord | None:
-        """The record of one run, or None before it began."""
-        path = self.run_folder(method, seed) / "run.json"
-        return RunRecord.read(path) if path.exists() else None
-
-    def history(self, method: str, seed: int) -> list[dict[str, Any]]:
-        """One entry per epoch."""
-        return read_history(self.run_folder(method, seed) / "history.jsonl")
-
-    def scores(self, method: str, seed: int) -> dict[str, NDArray[np.floating[Any]]]:
-        """``validation_scores``, ``test_scores`` and ``test_embedding`` of a finished run."""
-        return _read_arrays(self.run_folder(method, seed) / "scores.npz")
-
-    def write_test_labels(self, labels: LabelMatrix) -> None:
-        entries = labels.sparse()
-        arrays = {"offsets": entries.offsets.numpy(), "columns": entries.columns.numpy()}
-        write_arrays(self.path / "test_labels.npz", arrays | {"n_labels": np.int64(labels.n_labels)})
-
-    def test_labels(self) -> LabelMatrix:
-        """The labels of the test rows.
-
-        Raises
-        ------
-        ManyLabelError
-            If the file is damaged.
-        """
-        arrays = _read_arrays(self.path / "test_labels.npz")
-        offsets, columns = torch.from_numpy(arrays["offsets"]), torch.from_numpy(arrays["columns"])
-        return SparseLabels(offsets, columns, None, int(arrays["n_labels"]))
-
-    @property
-    def report_file(self) -> Path:
-        return self.path / "report.html"
-
-
 def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings as one mapping with dotted names."""
     flat: dict[str, Any] = {}
@@ -264,6 +196,23 @@ def read_history(path: Path) -> list[dict[str, Any]]:
     return list(entries.values())
 
 
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays in an npz.
+
+    Raises
+    ------
+    ManyLabelError
+        If the file is damaged.
+    """
+    content = files.read_checked(path, "the arrays of a finished run", _AGAIN)
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return dict(arrays)
+    except Exception as error:  # whatever a damaged file of an earlier version makes of it
+        got = str(error) or type(error).__name__
+        raise ManyLabelError(str(path), "the arrays of a finished run", got, _AGAIN) from None
+
+
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     """Write arrays as a compressed npz, whole or not at all."""
     buffer = io.BytesIO()
@@ -283,13 +232,3 @@ def versions() -> dict[str, str]:
         "platform": platform.platform(terse=True),
         "machine": platform.machine(),
     }
-
-
-def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    content = files.read_checked(path, "the arrays of a finished run", _AGAIN)
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return dict(arrays)
-    except Exception as error:  # whatever a damaged file of an earlier version makes of it
-        got = str(error) or type(error).__name__
-        raise ManyLabelError(str(path), "the arrays of a finished run", got, _AGAIN) from None

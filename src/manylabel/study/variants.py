@@ -44,7 +44,7 @@ class Variant:
             expected = (
                 f"brackets of at most {MOST_CHARACTERS} characters without a slash, as they name a folder"
             )
-            raise ManyLabelError("method", expected, repr(text), "Use --set for the settings instead.")
+            raise ManyLabelError("method", expected, repr(text), "Use `settings` instead.")
         return cls(method, {name.strip(): value_of(value) for name, _, value in pairs})
 
     @property
@@ -79,4 +79,5 @@ def value_of(text: str) -> Any:
 
 def text_of(value: Any) -> str:
     """What :func:`value_of` reads as this value."""
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    plain = isinstance(value, str) and value_of(value) == value
+    return value if plain else json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,104 @@
+"""Options and parameters: the one renderer of command lines, and errors in the words of the command line."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from manylabel.errors import ManyLabelError
+
+OPTIONS = {
+    "sets": "--sets",
+    "method": "--method",
+    "methods": "--methods",
+    "trials": "--trials",
+    "metrics": "--metric",
+    "seeds": "--seeds",
+    "splits": "--splits",
+    "at": "--at",
+    "epochs_scale": "--epochs-scale",
+    "settings": "--set",
+    "protocol": "--protocol",
+    "fraction": "--fraction",
+    "space": "--space",
+    "storage": "--storage",
+    "jobs": "--jobs",
+    "threads": "--threads",
+    "data_dir": "--data-dir",
+    "out": "--out",
+}
+"""Parameter -> option, in the order of a command line."""
+
+
+def command_line(command: str, parameters: Mapping[str, Any]) -> str:
+    """What a shell takes to ask for something again.
+
+    Parameters
+    ----------
+    command : {"run", "tune", "reproduce"}
+    parameters : mapping
+        As :func:`manylabel.study.parameters.parameters` gives them.
+    """
+    words = ["manylabel", command]
+    for name in ("name", "data"):
+        given = parameters.get(name, [])
+        words += [given] if isinstance(given, str) else given
+    for parameter, option in OPTIONS.items():
+        if parameter == "settings":
+            texts = _assignments(parameters.get(parameter, {}), by_method=command == "run")
+            words += (word for text in texts for word in (option, text))
+        elif parameter in parameters:
+            words += (option, _text(parameter, parameters[parameter]))
+    return shlex.join(words)
+
+
+run = partial(command_line, "run")
+tune = partial(command_line, "tune")
+reproduce = partial(command_line, "reproduce")
+
+
+def in_options(text: str) -> str:
+    """A text with the option in place of each parameter in backquotes."""
+    return re.sub(r"`(\w+)`", lambda found: OPTIONS.get(found[1], found[0]), text)
+
+
+def explained(error: ManyLabelError) -> str:
+    """The message of an error, with options in place of parameters."""
+    first, space, rest = error.who.partition(" ")
+    who = f"{OPTIONS.get(first, first)}{space}{rest}" if first != "method" else error.who
+    return str(ManyLabelError(who, in_options(error.expected), error.got, in_options(error.hint)))
+
+
+def _assignments(settings: Mapping[str, Any], by_method: bool) -> Iterator[str]:
+    """NAME=VALUE of each setting, or METHOD.NAME=VALUE."""
+    from manylabel.study.variants import text_of
+
+    for name, value in settings.items():
+        if by_method:
+            yield from (f"{name}.{text}" for text in _assignments(value, by_method=False))
+        else:
+            yield f"{name}={text_of(value)}"
+
+
+def _text(parameter: str, value: Any) -> str:
+    if parameter == "seeds":
+        return _seeds(value)
+    if parameter == "splits":
+        return str(len(value))
+    return ",".join(map(_shown, value)) if isinstance(value, list) else _shown(value)
+
+
+def _shown(value: Any) -> str:
+    """A text as it is; a number as short as it reads back the same."""
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return short if not isinstance(value, float) or float(short) == value else repr(value)
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    """How many, or a list, which for a single seed ends with a comma."""
+    if list(seeds) == list(range(len(seeds))):
+        return str(len(seeds))
+    return ",".join(map(str, seeds)) + "," * (len(seeds) == 1)

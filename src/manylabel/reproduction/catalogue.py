@@ -1,0 +1,308 @@
+"""Catalogue of reproductions: published tables and figures, ablations, curves, wins over many data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from manylabel import methods
+from manylabel.errors import ManyLabelError, did_you_mean
+from manylabel.methods.recipe import KINDS
+from manylabel.reproduction.ablation import ablation
+from manylabel.reproduction.compare_losses import compare_losses
+from manylabel.reproduction.compare_published import compare_published
+from manylabel.reproduction.experiment import Axis, Point, Reproduction
+from manylabel.reproduction.sweep import sweep
+from manylabel.reproduction.win_tie_loss import win_tie_loss
+from manylabel.study.variants import Variant
+
+TABLES_2_3 = ("lamp", "mpvae", "asl", "rbcc", "cgmvae", "mulsupcon", "best", "bce")
+CURVES = ("bce", "zlpr", "asl", "mulsupcon", "reg")
+SMALL_SETS = ("yeast", "scene", "cal500")
+WIN_TIE_LOSS_SETS = (
+    *(
+        "yeast",
+        "scene",
+        "delicious",
+        "corel5k",
+        "corel16k001",
+        "cal500",
+        "rcv1_subset1",
+        "ohsumed",
+        "stackex_cs",
+    ),
+    *("miml_scenes", "reuters21578", "goemotions", "hallmarks_of_cancer"),
+)
+FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+LENGTHS = (5, 10, 20, 50, 100, 200, 400)
+TEMPERATURES = (0.05, 0.1, 0.2, 0.5, 1.0)
+QUEUES = (0, 64, 256, 1024)
+ALPHAS = (-1.0, 0.0, 0.5, 1.0, 2.0)
+
+WITHOUT = {
+    "best": "best",
+    "without neighbours": "mulsupcon",
+    "without contrast": "bce[neighbours.weight=0.4]",
+    "without either": "bce",
+    "neighbours alone": "best[neighbours.weight=1]",
+    "without masking": "best[classify.views.mask=0,pretrain.views.mask=0]",
+    "without average of parameters": "best[classify.stage.ema=null]",
+    "without penalty": "best[classify.stage.penalty=0]",
+    "asymmetric loss": "best[classifier=asl,classify.loss.gamma_neg=2,classify.loss.gamma_pos=0,classify.loss.clip=0]",
+    "three members": "best[members=3]",
+}
+
+ONE_RECIPE = (
+    "Every method has one recipe for all data sets, chosen on validation rows. Test rows choose nothing but the "
+    "thresholds of the oracle protocol, which is the papers'."
+)
+PROBE = (
+    "A linear classifier on the frozen encoder, as in the paper; encoder, pretraining and probe are those of the "
+    "recipe mulsupcon and differ in the loss alone."
+)
+
+
+class Asked(NamedTuple):
+    """What replaces the methods and the values of the axis of a reproduction; None leaves them."""
+
+    methods: tuple[str, ...] | None = None
+    at: tuple[float, ...] | None = None
+
+
+def tables_2_3(asked: Asked) -> Reproduction:
+    return Reproduction(
+        name="mulsupcon-table-2-3",
+        about="Tables 2 and 3 of MulSupCon (AAAI 2024): example-, micro-, macro-F1 and Hamming accuracy of every "
+        "method, entry by entry beside the published figures.",
+        protocol=ONE_RECIPE,
+        sets=("yeast", "scene", "delicious"),
+        seeds=range(5),
+        points=_plain(asked.methods or TABLES_2_3),
+        show=compare_published("tables 2 and 3"),
+    )
+
+
+def table_5(asked: Asked) -> Reproduction:
+    probes = {"ALL": "all", "ANY": "any", "MulSupCon": "mulsupcon"}
+    return _probes(
+        "mulsupcon-table-5",
+        "Table 5 of MulSupCon (AAAI 2024): which rows are positives of each other (ALL, ANY, MulSupCon).",
+        "table 5",
+        probes,
+    )
+
+
+def table_8(asked: Asked) -> Reproduction:
+    probes = {"with 1/|y| (eq. 6)": "mulsupcon_weighted", "without (eq. 4)": "mulsupcon"}
+    return _probes(
+        "mulsupcon-table-8",
+        "Table 8 of MulSupCon (AAAI 2024): every row counts once (eq. 6, mulsupcon_weighted), or every label of a row "
+        "does (eq. 4, mulsupcon).",
+        "table 8",
+        probes,
+    )
+
+
+def ablation_best(asked: Asked) -> Reproduction:
+    return Reproduction(
+        name="ablation-best",
+        about="What each part of the recipe best is worth: the recipe without it, or with something else in its place.",
+        protocol=f"{ONE_RECIPE} Everything but the part named is that of the recipe best; without "
+        "contrast it is the recipe bce, which trains as long as the two stages of best.",
+        sets=("yeast", "scene"),
+        seeds=range(3),
+        points=tuple(Point(method, line) for line, method in WITHOUT.items()),
+        show=ablation,
+    )
+
+
+def ablation_reg(asked: Asked) -> Reproduction:
+    lines = {"with regulariser (reg)": "reg", "without (wrg)": "wrg"}
+    points = [
+        Point(f"{method}[pretrain.loss.alpha={_number(x)}]", line, x)
+        for line, method in lines.items()
+        for x in asked.at or ALPHAS
+    ]
+    return Reproduction(
+        name="ablation-reg",
+        about="REG with and without its regulariser, over alpha, which makes candidates with many other labels count "
+        "less.",
+        protocol=f"{ONE_RECIPE} Everything but the regulariser and alpha is that of the recipe.",
+        sets=SMALL_SETS,
+        seeds=range(3),
+        points=tuple(points),
+        show=sweep("macro_f1", "map"),
+        axis=Axis("alpha", names={-1.0: "subsets only"}),
+    )
+
+
+def ablation_temperature(asked: Asked) -> Reproduction:
+    return Reproduction(
+        name="ablation-temperature",
+        about="The temperature of the contrastive loss.",
+        protocol=f"{ONE_RECIPE} Everything but the temperature is that of the recipe.",
+        sets=SMALL_SETS,
+        seeds=range(3),
+        points=_grid(asked, ("mulsupcon", "reg"), "pretrain.temperature", TEMPERATURES),
+        show=sweep("macro_f1", "map"),
+        axis=Axis("temperature", logarithmic=True),
+    )
+
+
+def ablation_queue(asked: Asked) -> Reproduction:
+    return Reproduction(
+        name="ablation-queue",
+        about="The number of keys in the queue of the contrastive loss.",
+        protocol=f"{ONE_RECIPE} Everything but the queue is that of the recipe.",
+        sets=SMALL_SETS,
+        seeds=range(3),
+        points=_grid(asked, ("mulsupcon",), "pretrain.queue", QUEUES),
+        show=sweep("macro_f1", "map"),
+        axis=Axis("keys in the queue"),
+    )
+
+
+def low_data(asked: Asked) -> Reproduction:
+    _check_axis(asked, "shares of the training rows above 0, at most 1", lambda x: 0 < x <= 1)
+    points = [
+        Point(method, Variant.parse(method).name, 100 * x, x)
+        for method in asked.methods or CURVES
+        for x in asked.at or FRACTIONS
+    ]
+    return Reproduction(
+        name="low-data",
+        about="Macro-F1 against the share of the training rows (as Figure 2 of Audibert, Gauffre and Amini, 2024).",
+        protocol="A share is stratified by label and drawn by the seed: the same rows for all methods, and a smaller "
+        "share lies inside a larger one. Validation rows are taken out of the share. The number of training steps is "
+        "that of all rows, and a batch is at most the largest power of two that the share holds.",
+        sets=("yeast", "scene"),
+        seeds=range(3),
+        points=tuple(points),
+        show=sweep("macro_f1", "map"),
+        axis=Axis("% of the training rows", logarithmic=True),
+    )
+
+
+def training_length(asked: Asked) -> Reproduction:
+    _check_axis(asked, "epochs, 1 or more", lambda x: x >= 1)
+    points = [
+        Point(str(_of_length(method, round(x))), Variant.parse(method).name, float(round(x)))
+        for method in asked.methods or CURVES
+        for x in asked.at or LENGTHS
+    ]
+    return Reproduction(
+        name="training-length",
+        about="Macro-F1 against epochs from random initialisation (as Figure 3 of Audibert, Gauffre and Amini, 2024).",
+        protocol="Every point is a training of its own with a whole learning rate schedule. Of methods with "
+        "pretraining the epochs are those of the pretraining, and a linear classifier on the frozen encoder is scored; "
+        "of the others they are all there is, and no average of the parameters is kept.",
+        sets=SMALL_SETS,
+        seeds=range(3),
+        points=tuple(points),
+        show=sweep("macro_f1", "map"),
+        axis=Axis("epochs", logarithmic=True),
+    )
+
+
+def against_bce(asked: Asked) -> Reproduction:
+    named = asked.methods or ("mulsupcon",)
+    baseline = next((method for method in named if Variant.parse(method).method == "bce"), "bce")
+    challengers = [method for method in named if method != baseline]
+    if not challengers:
+        raise ManyLabelError("methods", f"a method to set against {baseline}", f"{baseline} alone")
+    return Reproduction(
+        name="win-tie-loss",
+        about="A method against binary cross entropy with the same network, masking and budget, over many data sets.",
+        protocol="Thresholds are learnt on validation rows. A data set is won or lost where the means over seeds "
+        "differ by 0.0005 or more; the Wilcoxon signed-rank test takes one mean difference for each data set.",
+        sets=WIN_TIE_LOSS_SETS,
+        seeds=range(3),
+        points=_plain((baseline, *challengers)),
+        show=win_tie_loss,
+    )
+
+
+class Item(NamedTuple):
+    """A reproduction, and whether methods and values of the axis can be replaced."""
+
+    build: Callable[[Asked], Reproduction]
+    takes_methods: bool = True
+    takes_at: bool = False
+
+
+ITEMS = {
+    "mulsupcon-table-2-3": Item(tables_2_3),
+    "mulsupcon-table-5": Item(table_5, takes_methods=False),
+    "mulsupcon-table-8": Item(table_8, takes_methods=False),
+    "ablation-best": Item(ablation_best, takes_methods=False),
+    "ablation-reg": Item(ablation_reg, takes_methods=False, takes_at=True),
+    "ablation-temperature": Item(ablation_temperature, takes_at=True),
+    "ablation-queue": Item(ablation_queue, takes_at=True),
+    "low-data": Item(low_data, takes_at=True),
+    "training-length": Item(training_length, takes_at=True),
+    "win-tie-loss": Item(against_bce),
+}
+
+
+def get(name: str, asked: Asked = Asked()) -> Reproduction:  # noqa: B008
+    """A reproduction by name.
+
+    Raises
+    ------
+    ManyLabelError
+        For an unknown name, or for methods or values that it does not take.
+    """
+    if name not in ITEMS:
+        raise ManyLabelError("reproduce", f"one of {', '.join(ITEMS)}", repr(name), did_you_mean(name, ITEMS))
+    item = ITEMS[name]
+    if asked.methods is not None and not item.takes_methods:
+        raise ManyLabelError("methods", f"none, as those of {name} are fixed", ", ".join(asked.methods))
+    if asked.at is not None and not item.takes_at:
+        raise ManyLabelError("at", f"none, as {name} has no curves", ", ".join(map(str, asked.at)))
+    return item.build(asked)
+
+
+def _check_axis(asked: Asked, expected: str, fits: Callable[[float], bool]) -> None:
+    wrong = [x for x in asked.at or () if not fits(x)]
+    if wrong:
+        raise ManyLabelError("at", expected, ", ".join(f"{x:g}" for x in wrong))
+
+
+def _plain(names: Sequence[str]) -> tuple[Point, ...]:
+    return tuple(Point(name, Variant.parse(name).name) for name in dict.fromkeys(names))
+
+
+def _grid(asked: Asked, usual: Sequence[str], setting: str, values: Sequence[float]) -> tuple[Point, ...]:
+    """Every method at every value of a setting."""
+    return tuple(
+        Point(_with(method, {setting: _number(x)}), Variant.parse(method).name, x)
+        for method in asked.methods or usual
+        for x in asked.at or values
+    )
+
+
+def _with(method: str, settings: dict[str, object]) -> str:
+    variant = Variant.parse(method)
+    return str(Variant(variant.method, {**variant.settings, **settings}))
+
+
+def _number(x: float) -> float | int:
+    return int(x) if x == int(x) else x
+
+
+def _of_length(method: str, epochs: int) -> str:
+    recipe = methods.get(Variant.parse(method).method).recipe
+    pretrained = [kind for kind in KINDS if getattr(getattr(recipe, kind), "pretrain", None) is not None]
+    settings: dict[str, object] = {}
+    if not pretrained:
+        settings = {"classify.stage.epochs": epochs, "classify.stage.ema": None}
+    for kind in pretrained:
+        prefix = "" if len(pretrained) == len(KINDS) else f"{kind}."
+        settings |= {f"{prefix}pretrain.stage.epochs": epochs, f"{prefix}classify.encoder_rate": 0}
+    return _with(method, settings)
+
+
+def _probes(name: str, about: str, table: str, losses: dict[str, str]) -> Reproduction:
+    points = tuple(Point(f"{method}[classify.encoder_rate=0]", line) for line, method in losses.items())
+    sets = ("yeast", "scene", "delicious", "miml_scenes")
+    return Reproduction(name, about, PROBE, sets, range(3), points, compare_losses(table))

@@ -1,0 +1,117 @@
+"""Reproductions as data: trainings, data sets, seeds, and the sections that show the results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from manylabel.printable import count
+from manylabel.study.analysis.figures.drawing import Picture
+from manylabel.study.analysis.results import Results
+from manylabel.study.analysis.tables import Table
+
+
+@dataclass(frozen=True)
+class Point:
+    """One training of a reproduction, made on every data set with every seed.
+
+    Attributes
+    ----------
+    method : str
+        A recipe or a variant of one.
+    line : str
+        What it is called in tables and pictures; the points of a curve share it.
+    x : float or None
+        Its place on the axis of a curve.
+    fraction : float, default 1
+        Share of the training rows.
+    """
+
+    method: str
+    line: str
+    x: float | None = None
+    fraction: float = 1.0
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The horizontal axis of curves.
+
+    Attributes
+    ----------
+    label : str
+    logarithmic : bool, default False
+    names : mapping of value to what stands in its place
+    """
+
+    label: str
+    logarithmic: bool = False
+    names: Mapping[float, str] = field(default_factory=dict)
+
+    def name(self, x: float) -> str:
+        """The text of a value."""
+        return self.names.get(x, f"{x:g}")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page: a heading, sentences, tables, pictures by file name."""
+
+    title: str
+    sentences: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    pictures: Mapping[str, Picture] = field(default_factory=dict)
+
+
+Place: TypeAlias = tuple[str, Point]
+"""A data set, as folders call it, and what was trained on it."""
+
+Show: TypeAlias = "Callable[[Reproduction, Results[Place]], list[Section]]"
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A published table or figure, or a question, as data.
+
+    Attributes
+    ----------
+    name : str
+    about : str
+        One sentence.
+    protocol : str
+        How the numbers come about, in a few sentences.
+    sets : tuple of str
+        Data sets by name.
+    seeds : sequence of int
+    points : tuple of Point
+    show : callable (Reproduction, Results by Place) -> list of Section
+    axis : Axis or None
+        Where the points form curves.
+    budget : str, default ""
+        What headings say of training that was cut short.
+    """
+
+    name: str
+    about: str
+    protocol: str
+    sets: tuple[str, ...]
+    seeds: Sequence[int]
+    points: tuple[Point, ...]
+    show: Show
+    axis: Axis | None = None
+    budget: str = ""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(point.line for point in self.points))
+
+    def heading(self, text: str) -> str:
+        """A heading with the number of seeds and the budget."""
+        budget = f", {self.budget}" if self.budget else ""
+        return f"{text}, {count(len(self.seeds), 'seed')}{budget}"
+
+    def of(self, line: str) -> list[Point]:
+        """The points of a line, in the order of the axis."""
+        points = [point for point in self.points if point.line == line]
+        return sorted(points, key=lambda point: point.x or 0.0)

@@ -1,0 +1,48 @@
+"""Scaled trainings: fewer epochs, or as many steps on a share of the rows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from manylabel import methods
+from manylabel.study.records import flattened
+from manylabel.study.variants import Variant
+
+IN_EPOCHS = ("epochs", "monitor_every", "patience")
+WITH_PERIOD = ("warm_restarts", "stairs")
+ROWS_LEFT = 0.75  # of a share, at least so many are not validation rows
+
+
+def fitted(method: str, scale: float, fraction: float, n_rows: int) -> dict[str, Any]:
+    """Settings that replace those of a method's recipe.
+
+    Parameters
+    ----------
+    method : str
+        A recipe or a variant of one; what a variant names stays.
+    scale : float
+        Multiplies the epochs of every stage; averages of parameters then reach back as much less or more.
+    fraction : float
+        Share of the training rows. A batch is at most the largest power of two that the share holds, and epochs are
+        multiplied such that the number of steps stays about that of training on all rows: curves over the share
+        compare data, not training time.
+    n_rows : int
+        Training rows of the whole data set.
+    """
+    variant = Variant.parse(method)
+    recipe = methods.get(variant.method, **variant.settings).recipe
+    old = flattened(recipe.model_dump(mode="json", include={"vectors", "images"}))
+    largest = 2 ** int(math.log2(max(1.0, ROWS_LEFT * fraction * n_rows)))
+    new: dict[str, Any] = {}
+    for stage in (name.removesuffix("epochs") for name in old if name.endswith("stage.epochs")):
+        batch = old[f"{stage}batch"] if fraction == 1 else min(old[f"{stage}batch"], largest)
+        passes = scale * batch / (old[f"{stage}batch"] * fraction)
+        in_epochs = (*IN_EPOCHS, "period") if old[f"{stage}schedule"] in WITH_PERIOD else IN_EPOCHS
+        lengths = {f"{stage}{name}": old[f"{stage}{name}"] for name in in_epochs}
+        new |= {name: max(1, round(passes * length)) for name, length in lengths.items() if length}
+        new[f"{stage}batch"] = batch
+        if old[f"{stage}ema"]:
+            new[f"{stage}ema"] = old[f"{stage}ema"] ** (1 / scale)
+    named = tuple(variant.settings)
+    return {name: value for name, value in new.items() if value != old[name] and not name.endswith(named)}

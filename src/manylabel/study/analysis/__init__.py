@@ -1,0 +1,1 @@
+"""What studies found: results, statistics, tables and figures."""

@@ -1,0 +1,131 @@
+"""Tables of results: methods by metrics, differences, expectations; for terminals, reports and Markdown."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from manylabel.metrics import DISPLAY_NAMES
+from manylabel.printable import clock, count, printable
+from manylabel.study.analysis.results import Results
+from manylabel.study.analysis.statistics import Difference, Summary, lead
+
+if TYPE_CHECKING:
+    from manylabel.methods.recipe import Expected
+
+MEANING = {
+    "tuned": "each metric's threshold was learnt on validation rows and applied to the test rows unchanged",
+    "fixed": "every threshold is 0.5",
+    "oracle": "each metric takes its best threshold of 0.1 ... 0.9 on the test rows themselves, as published "
+    "tables do; no model in use can know it, so compare these numbers with such tables only",
+}
+WITHOUT_THRESHOLD = ("map", "precision_at_1")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A text, and whether it is the best of its column."""
+
+    text: str
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under headings; the first columns, ``names`` of them, name the rows."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    numbers: bool = True
+    names: int = 1
+
+    def markdown(self) -> str:
+        """For a README; the best cells are bold."""
+        rule = ["---:" if self.numbers and i >= self.names else "---" for i in range(len(self.headings))]
+        headings = [in_markdown(text) for text in self.headings]
+        rows = [
+            [f"**{text}**" if best else text for text, best in map(_in_markdown, row)] for row in self.rows
+        ]
+        return "\n".join(f"| {' | '.join(line)} |" for line in (headings, rule, *rows))
+
+
+def in_markdown(text: str) -> str:
+    """A text of one line whose characters mean nothing to Markdown."""
+    return re.sub(r"[\\|<*`$]|(?<!\w)_|_(?!\w)", r"\\\g<0>", printable(text))
+
+
+def _in_markdown(cell: Cell) -> tuple[str, bool]:
+    return in_markdown(cell.text), cell.best
+
+
+def results_table(results: Results[str], data: str) -> Table:
+    """Mean ± spread of every metric, and training time, per method."""
+    headings = ("method", *(heading(metric, results.protocol) for metric in results.metrics), "training time")
+    seeds = sorted({run.seed for run in results.runs})
+    title = f"{data}, {count(len(seeds), 'seed')}, {results.protocol} protocol"
+    rows = tuple(_row(results, method) for method in results.groups)
+    return Table(title, headings, rows)
+
+
+def comparison_table(results: Results[str]) -> Table | None:
+    """The best method by the first metric against each other, seed by seed; None for a single method."""
+    if len(results.groups) < 2:
+        return None
+    best, *others = results.ranking(results.metrics[0])
+    rows = []
+    for other in others:
+        for metric in results.metrics:
+            difference = results.difference(best, other, metric)
+            if difference is not None:
+                rows.append(
+                    _difference_row(f"{best} minus {other}", heading(metric, results.protocol), difference)
+                )
+    return Table(
+        "Differences, seed by seed",
+        ("methods", "metric", "mean difference", "95 % interval", "seeds won / tied / lost"),
+        tuple(rows),
+    )
+
+
+def heading(metric: str, protocol: str) -> str:
+    """The display name of a metric, marked where its threshold comes from the test rows."""
+    oracle = protocol == "oracle" and metric not in WITHOUT_THRESHOLD
+    return f"{DISPLAY_NAMES[metric]} (oracle)" if oracle else DISPLAY_NAMES[metric]
+
+
+def signed(difference: float, decimals: int = 3) -> str:
+    """A difference in so many decimals; one that rounds to 0 is +0.000, one that is not defined n/a."""
+    return "n/a" if math.isnan(difference) else f"{round(difference, decimals) + 0.0:+.{decimals}f}"
+
+
+def _row(results: Results[str], method: str) -> tuple[Cell, ...]:
+    cells = [Cell(method)]
+    for metric in results.metrics:
+        summary = results.summary(method, metric)
+        highest = results.summary(results.ranking(metric)[0], metric).mean
+        best = len(results.groups) > 1 and lead(summary.mean, highest) == 0 and not math.isnan(highest)
+        cells.append(Cell(str(summary), best))
+    return (*cells, Cell(_time(results.seconds(method))))
+
+
+def _time(seconds: Summary) -> str:
+    if math.isnan(seconds.spread):
+        return clock(seconds.mean)
+    return f"{clock(seconds.mean)} ± {clock(seconds.spread)}"
+
+
+def _difference_row(methods: str, metric: str, d: Difference) -> tuple[Cell, ...]:
+    interval = "one seed" if d.low != d.low else f"{signed(d.low)} to {signed(d.high)}"
+    return tuple(map(Cell, (methods, metric, signed(d.mean), interval, f"{d.wins} / {d.ties} / {d.losses}")))
+
+
+def expectation(expected: Expected) -> str:
+    """One line: what a recipe reached when it was last measured."""
+    scores = ", ".join(
+        f"{heading(m, expected.protocol)} {mean:.3f} ± {sd:.3f}" for m, (mean, sd) in expected.values.items()
+    )
+    minutes = f"{expected.minutes:g} minutes a seed on one core"
+    return f"{expected.data}, {expected.seeds} seeds, {expected.protocol} protocol: {scores} ({minutes})"

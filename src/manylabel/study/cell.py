@@ -1,0 +1,67 @@
+"""A cell of a study: a method, trained with one seed on a data set or on a share of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from manylabel.study.variants import Variant
+
+
+class CellKey(NamedTuple):
+    """Names a cell of a plan; ``method`` as tables and folders call it."""
+
+    data: str
+    fraction: float
+    method: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.method} seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training.
+
+    Attributes
+    ----------
+    data : str
+        Name of a catalogue data set, or a path.
+    method : str
+        Name, recipe file or import path, as :func:`manylabel.methods.get` takes it, or a variant of one such as
+        ``mulsupcon[pretrain.temperature=0.2]``.
+    seed : int
+        It drives the validation split, initialisation, the order of rows and augmentation.
+    settings : mapping, default none
+        Replace those of the recipe, beside those in the brackets of a variant.
+    fraction : float, default 1
+        Share of the training rows, validation rows included; see :func:`manylabel.data.take_fraction`.
+    """
+
+    data: str
+    method: str
+    seed: int
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    fraction: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """What the method is called in tables and folders."""
+        return Variant.parse(self.method).name
+
+    @property
+    def key(self) -> CellKey:
+        """What tells it from the other cells of a plan."""
+        return CellKey(self.data, self.fraction, self.name, self.seed)
+
+    @property
+    def recipe(self) -> str:
+        """The method without brackets."""
+        return Variant.parse(self.method).method
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """All settings that differ from the recipe."""
+        return {**Variant.parse(self.method).settings, **self.settings}

@@ -1,0 +1,1 @@
+"""Executors: what runs the cells of a study."""

@@ -1,0 +1,110 @@
+"""Executors in general: progress events, and one attempt at a cell."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from manylabel import files
+from manylabel.data.dataset import DataSet
+from manylabel.errors import ManyLabelError
+from manylabel.study.cell import CellKey
+from manylabel.study.records import DataCard, RunRecord
+from manylabel.study.run_cell import Job, run_cell
+from manylabel.training import Progress
+
+
+@dataclass(frozen=True)
+class Started:
+    """The next study of a plan of several."""
+
+    name: str
+    place: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The data of a study are there, its ``runs`` begin."""
+
+    card: DataCard
+    runs: int
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """A run got further."""
+
+    key: CellKey
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run is done, now or by an earlier call."""
+
+    key: CellKey
+    record: RunRecord
+    earlier: bool = False
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A run stopped with an error; ``by_input``: the input or the machine is to blame, not the program."""
+
+    key: CellKey
+    message: str
+    by_input: bool
+
+
+Event: TypeAlias = Started | Loaded | Advanced | Finished | Failed
+Listener: TypeAlias = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The data set of some cells, and where other processes load it from."""
+
+    data: str
+    data_dir: Path | None
+    dataset: DataSet
+
+
+class Executor(Protocol):
+    """Runs cells, here or elsewhere."""
+
+    def run(self, jobs: Sequence[Job], source: Source, listener: Listener) -> list[Failed]:
+        """Run cells, hand their events to the listener as they happen, and return the failed ones."""
+        ...
+
+
+def attempt(job: Job, dataset: DataSet, tell: Listener) -> Finished | Failed:
+    """One run; an error of it is put into its folder and handed back."""
+    report = job.folder / "error.txt"
+    try:
+        record = run_cell(job, dataset, lambda progress: tell(Advanced(job.cell.key, progress)))
+    except ConnectionError:
+        raise  # nobody listens any more
+    except (ManyLabelError, OSError) as error:
+        return Failed(job.cell.key, message(error), by_input=True)
+    except Exception as error:
+        with suppress(ManyLabelError):  # a place that cannot be written any more must not hide the error
+            files.write(report, traceback.format_exc().encode())
+        return Failed(job.cell.key, f"{message(error)} (traceback in {report})", by_input=False)
+    with suppress(OSError):
+        report.unlink(missing_ok=True)
+    return Finished(job.cell.key, record)
+
+
+def message(error: Exception) -> str:
+    """What a failure says of its error."""
+    if isinstance(error, ManyLabelError) and not isinstance(error.__cause__, OSError):
+        return str(error)
+    if isinstance(error, OSError | ManyLabelError):
+        hint = "Make room or free the place, then run the same command again: finished runs are kept."
+        return f"{str(error).rstrip('.')}. {hint}"
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,153 @@
+"""The report of a study: one self-contained HTML page."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from manylabel import files
+from manylabel.errors import ManyLabelError
+from manylabel.printable import printable
+from manylabel.study.analysis.figures import embedding_plots, plots
+from manylabel.study.analysis.figures.drawing import Picture, require_matplotlib
+from manylabel.study.analysis.figures.heat_map import class_heat_map, mean_heat_map
+from manylabel.study.analysis.results import Results, read_study
+from manylabel.study.analysis.tables import MEANING, Table, comparison_table, results_table
+from manylabel.study.analysis.verdict import verdict
+from manylabel.study.folder import StudyFolder
+from manylabel.study.parameters import Render, plan_call
+from manylabel.study.records import RunRecord, StudyRecord, flattened
+from manylabel.study.run_cell import PROTOCOLS
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found, and the page that shows it."""
+
+    path: Path
+    table: Table
+    verdict: str
+
+
+def write(
+    out: Path, protocol: str | None = None, temperature: float = 1.0, render: Render = plan_call
+) -> Report:
+    """Write ``report.html`` into the folder of a study, from what the finished runs left there.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the study.
+    protocol : {"tuned", "fixed", "oracle"}, optional
+        The one the study asked for by default.
+    temperature : float, default 1
+        Of the class heat map.
+    render : callable (parameters) -> str
+        Says how to make the runs again; by default in Python.
+
+    Raises
+    ------
+    ManyLabelError
+        If the folder is not that of a study, or none of its runs is finished.
+    """
+    require_matplotlib()
+    folder = StudyFolder(out)
+    record, results = folder.record(), read_study(folder, protocol)
+    repeat = record.repeated(render)
+    if results.protocol not in PROTOCOLS:
+        raise ManyLabelError("protocol", "one of " + ", ".join(PROTOCOLS), repr(protocol))
+    if results.is_empty:
+        hint = f"Finish them with: {repeat}"
+        raise ManyLabelError(str(out), "a study with finished runs", "none", hint)
+    title = printable(record.title)
+    table, sentence = results_table(results, title), verdict(results, title)
+    page = _page(record, results, table, sentence, _pictures(folder, record, results, temperature), repeat)
+    files.write(folder.report_file, page.encode())
+    return Report(folder.report_file, table, sentence)
+
+
+def _pictures(
+    folder: StudyFolder, record: StudyRecord, results: Results[str], temperature: float
+) -> list[Picture]:
+    names, labels = record.card.label_names, folder.test_labels()
+    histories = {m: {run.seed: folder.history(m, run.seed) for run in results.of(m)} for m in results.groups}
+    embeddings = {m: [_embedding(folder, run) for run in results.of(m)] for m in results.groups}
+    heat = {
+        m: mean_heat_map([class_heat_map(e, labels, temperature) for e in each])
+        for m, each in embeddings.items()
+    }
+    positives = labels.label_counts().int().tolist()
+    pictures = []
+    if any(any(runs.values()) for runs in histories.values()):
+        pictures.append(plots.learning_curves(histories))
+    if any(positives):
+        pictures.append(plots.label_bars(results, names, positives))
+    first = {method: each[0] for method, each in embeddings.items()}
+    pictures.append(embedding_plots.embedding_maps(first, labels, names))
+    if len(next(iter(heat.values())).classes) > 1:
+        pictures.append(embedding_plots.heat_maps(heat, names, temperature))
+    return pictures
+
+
+def _embedding(folder: StudyFolder, run: RunRecord) -> Any:
+    return folder.scores(run.method, run.seed)["test_embedding"]
+
+
+def _page(
+    record: StudyRecord,
+    results: Results[str],
+    table: Table,
+    sentence: str,
+    pictures: list[Picture],
+    repeat: str,
+) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    source = resources.files("manylabel.study.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+    )
+    environment.filters["tojson_text"] = partial(json.dumps, ensure_ascii=False)
+    return environment.from_string(source).render(
+        record=record,
+        compared=results.groups,
+        card=record.card,
+        runs=results.runs,
+        protocol=results.protocol,
+        meaning=MEANING[results.protocol],
+        table=table,
+        differences=comparison_table(results),
+        verdict=sentence,
+        pictures=pictures,
+        has_heat_map=any(picture.title == embedding_plots.HEAT_MAP for picture in pictures),
+        recipes=_recipes(record, results),
+        without_positives=_without_positives(record, results),
+        missing=[f"{method} seed {seed}" for method, seed in results.missing],
+        repeat=repeat,
+    )
+
+
+def _shown(value: Any) -> Any:
+    """A value of the page without what a reader would not see; what the page itself wrote stays."""
+    from markupsafe import Markup
+
+    return printable(value, keep="\n") if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _recipes(record: StudyRecord, results: Results[str]) -> dict[str, dict[str, Any]]:
+    """Method -> what describes it, and its settings for this kind of data."""
+    return {method: _for_kind(results.of(method)[0].recipe, record.card.kind) for method in results.groups}
+
+
+def _for_kind(recipe: dict[str, Any], kind: str) -> dict[str, Any]:
+    general = {name: value for name, value in recipe.items() if name not in ("name", "vectors", "images")}
+    return general | flattened(recipe.get("images" if kind == "images" else "vectors", {}))
+
+
+def _without_positives(record: StudyRecord, results: Results[str]) -> list[str]:
+    left_out = results.runs[0].evaluations[results.protocol]["left_out"]
+    return [record.card.label_names[c] for c in left_out]

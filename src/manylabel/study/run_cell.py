@@ -1,0 +1,104 @@
+"""Run one cell of a study: train a method with one seed, score the test rows, put it on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from manylabel import data, methods, metrics
+from manylabel.data.dataset import DataSet, Rows
+from manylabel.metrics.report import Protocol
+from manylabel.study.cell import Cell
+from manylabel.study.records import RunRecord, read_history, versions, write_arrays
+from manylabel.study.threads import computing_on
+from manylabel.training import Progress
+
+PROTOCOLS: tuple[Protocol, ...] = ("tuned", "fixed", "oracle")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell to run: everything it needs but the data."""
+
+    cell: Cell
+    folder: Path
+    threads: int
+
+
+def begun(cell: Cell, threads: int, dataset: DataSet) -> RunRecord:
+    """The record of a cell before it runs.
+
+    Raises
+    ------
+    ManyLabelError
+        If the method or one of its settings is unknown, or of no use for these data.
+    """
+    recipe = methods.get(cell.recipe, **cell.changed).recipe
+    methods.check_for(recipe, dataset.kind, cell.changed)
+    return RunRecord(
+        method=cell.name,
+        recipe=recipe.model_dump(mode="json", exclude={"expected"}, exclude_none=True),
+        seed=cell.seed,
+        digest=dataset.digest,
+        fraction=cell.fraction,
+        threads=threads,
+        versions=versions(),
+    )
+
+
+def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> RunRecord:
+    """Run a cell and leave its folder finished; what a killed run left there is taken up."""
+    cell, folder = job.cell, job.folder
+    record = begun(cell, job.threads, dataset)
+    folder.mkdir(parents=True, exist_ok=True)
+    record.write(folder / "run.json")
+    with computing_on(job.threads):
+        part = data.take_fraction(dataset, cell.fraction, cell.seed)
+        train, validation = data.split_validation(part, cell.seed)
+        started = time.perf_counter()
+        scorer = methods.get(cell.recipe, **cell.changed).fit(
+            train, validation, kind=dataset.kind, seed=cell.seed, folder=folder, progress=tell
+        )
+        seconds = time.perf_counter() - started
+        scores = {
+            "validation_scores": scorer.scores(validation.X),
+            "test_scores": scorer.scores(dataset.test.X),
+        }
+        largest = np.finfo(np.float16).max
+        embedding = np.clip(scorer.embed(dataset.test.X), -largest, largest).astype(np.float16)
+        scorer.save(folder / "model.safetensors")
+        write_arrays(folder / "scores.npz", scores | {"test_embedding": embedding})
+        evaluations = _evaluations(scores, validation, dataset.test)
+    monitor = _stages(folder)
+    trained = max(
+        seconds, sum(stage["seconds"] for stage in monitor.values())
+    )  # a resumed run counts all its parts
+    finished = record.model_copy(
+        update={"status": "done", "seconds": trained, "evaluations": evaluations, "monitor": monitor}
+    )
+    finished.write(folder / "run.json")
+    return finished
+
+
+def _evaluations(scores: Mapping[str, Any], validation: Rows, test: Rows) -> dict[str, dict[str, Any]]:
+    held_out = (scores["validation_scores"], validation.Y)
+    return {
+        protocol: metrics.evaluate(
+            scores["test_scores"], test.Y, protocol=protocol, validation=held_out
+        ).to_dict()
+        for protocol in PROTOCOLS
+    }
+
+
+def _stages(folder: Path) -> dict[str, dict[str, float]]:
+    """Per stage: epochs, seconds, and the monitor of its last epoch."""
+    last = {entry["stage"]: entry for entry in read_history(folder / "history.jsonl")}
+    return {
+        stage: {"epochs": entry["epoch"], "seconds": entry["seconds"], **entry["monitor"]}
+        for stage, entry in last.items()
+    }

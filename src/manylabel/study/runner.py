@@ -1,0 +1,124 @@
+"""The runner of plans: finished cells are kept, an executor runs the others, a kill at any moment loses nothing."""
+
+from __future__ import annotations
+
+from manylabel import data, files
+from manylabel.data.dataset import DataSet
+from manylabel.errors import ManyLabelError
+from manylabel.study.cell import Cell
+from manylabel.study.executors.base import Executor, Failed, Finished, Listener, Loaded, Source, Started
+from manylabel.study.executors.local import Local
+from manylabel.study.folder import is_begun
+from manylabel.study.folder_names import check_folder_names
+from manylabel.study.plan import Plan
+from manylabel.study.records import DataCard, RunRecord, StudyRecord, versions
+from manylabel.study.run_cell import Job, begun
+
+
+def run(plan: Plan, listener: Listener, executor: Executor | None = None) -> list[Failed]:
+    """Run the cells of a plan that are not finished yet, one study after another.
+
+    A script that asks for several jobs keeps this call under ``if __name__ == "__main__":``, as each process
+    imports the script anew.
+
+    Parameters
+    ----------
+    plan : Plan
+    listener : callable
+        Is told of each study, of its data once they are loaded, and of every Advanced, Finished and Failed.
+    executor : Executor, optional
+        By default processes of this machine, as many as ``plan.jobs``.
+
+    Returns
+    -------
+    list of Failed
+        Runs that could not be made; the others are finished.
+
+    Raises
+    ------
+    ManyLabelError
+        For input that cannot be used, and a folder in use by another process; nothing is written into it then.
+    KeyboardInterrupt
+        After the runs in progress were stopped; the folder can be taken up.
+    """
+    failed = []
+    for i, study in enumerate(plan.studies, start=1):
+        if plan.nested:
+            listener(Started(study.out.name, i, len(plan.studies)))
+        failed += _run_study(study, listener, executor or Local(plan.jobs))
+    return failed
+
+
+def _run_study(study: Plan, listener: Listener, executor: Executor) -> list[Failed]:
+    dataset = data.load(study.data, study.data_dir)
+    _sort(study, dataset)  # refuses before anything is written
+    check_folder_names("methods", study.names)
+    record, folder = _record(study, dataset), study.folder
+    with folder.occupied():
+        done, to_do = _sort(study, dataset)  # again: who held the folder until now may have changed it
+        fresh = not folder.study_file.exists()
+        folder.begin(record, dataset.test.Y)
+        listener(Loaded(record.card, len(study.cells)))
+        for cell, found in done:
+            listener(Finished(cell.key, found, earlier=True))
+        failed = executor.run(to_do, Source(study.data, study.data_dir, dataset), listener)
+        if fresh and len(failed) == len(study.cells):
+            folder.leave_nothing_behind([job.folder for job in to_do])
+    return failed
+
+
+def _record(study: Plan, dataset: DataSet) -> StudyRecord:
+    return StudyRecord(
+        card=DataCard.of(dataset),
+        methods=study.names,
+        seeds=study.seeds,
+        fraction=study.fraction,
+        protocol=study.protocol,
+        asked=study.asked,
+        versions=versions(),
+    )
+
+
+def _sort(study: Plan, dataset: DataSet) -> tuple[list[tuple[Cell, RunRecord]], list[Job]]:
+    """Finished cells and those to run; refuses settings of no use, and a folder that holds something else."""
+    _check_folder(study, dataset)
+    done, to_do = [], []
+    for cell in study.cells:
+        asked = begun(cell, study.threads, dataset)
+        found = study.folder.run_record(cell.name, cell.seed)
+        job = Job(cell, study.folder.run_folder(cell.name, cell.seed), study.threads)
+        if found is not None and not found.asks_for_the_same(asked) and is_begun(job.folder):
+            got = f"{cell.key} there with {_difference(found, asked)}"
+            hint = "Choose another `out`, or delete the folder of that run."
+            raise ManyLabelError(f"out {study.out}", "runs of the same recipe", got, hint)
+        if found is not None and found.status == "done":
+            done.append((cell, found))
+        else:
+            to_do.append(job)
+    return done, to_do
+
+
+def _check_folder(study: Plan, dataset: DataSet) -> None:
+    who, hint = f"out {study.out}", "Choose another `out`."
+    if study.folder.study_file.exists():
+        record = study.folder.record()
+        card = record.card
+        if record.fraction != study.fraction:
+            got = f"one of {record.title}"
+            raise ManyLabelError(who, f"a study with `fraction` {study.fraction:g}", got, hint)
+        if card.digest != dataset.digest:
+            raise ManyLabelError(
+                who, f"a study of {dataset.name} as it is now", f"one of other data ({card.name})", hint
+            )
+    elif study.out.is_dir() and not all(files.is_own(path.name) for path in study.out.iterdir()):
+        raise ManyLabelError(
+            who, "a new or empty folder, or one of a study", "a folder with other files", hint
+        )
+
+
+def _difference(found: RunRecord, asked: RunRecord) -> str:
+    old, new = found.settings, asked.settings
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    if not names:
+        return "other data"
+    return ", ".join(f"{name} = {old.get(name)} instead of {new.get(name)}" for name in names[:3])

@@ -1,0 +1,1 @@
+"""Searches of hyperparameters on rows of the training part."""

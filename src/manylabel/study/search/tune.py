@@ -1,0 +1,256 @@
+"""Hyperparameter search with Optuna: resumable at any moment, shared by several processes or machines."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from manylabel.errors import ManyLabelError, missing_extra
+from manylabel.printable import clock
+from manylabel.study.search import trials
+from manylabel.study.search.search import Problem, Search
+from manylabel.study.search.space import decoded, recipe_values
+from manylabel.training import Progress
+
+if TYPE_CHECKING:
+    import optuna
+
+_ATTEMPTS, _PAUSE = 2, 1.0
+Tell: TypeAlias = Callable[[str], None]
+
+SAMPLER_SEED = 0
+RANDOM_TRIALS = 10  # before the sampler has something to learn from
+EVERY = 10.0  # seconds between two lines of progress
+
+
+def run(search: Search, tell: Tell) -> optuna.Study:
+    """Make trials until there are as many as asked for.
+
+    The first trial is the recipe as it is, if the space holds it. A trial that was killed is made again by the next
+    call on that machine; those of other machines are left alone.
+
+    Parameters
+    ----------
+    search : Search
+    tell : callable
+        Receives lines that say how far the search is.
+
+    Raises
+    ------
+    ManyLabelError
+        If Optuna is not installed, the storage cannot be used or holds another search, or no trial succeeds.
+    KeyboardInterrupt
+        After the trial in progress was given back.
+    """
+    study = open_study(search)
+    with storage_errors(search):
+        trials.take_up(study, recipe_values(search.choices, search.recipe, search.kinds))
+        there = len(trials.taken(study))
+        tell(f"{study.study_name}: {there} of {search.trials} trials are there")
+        while len(trials.taken(study)) < search.trials:
+            _one_trial(search, study, tell)
+    return study
+
+
+def open_study(search: Search) -> optuna.Study:
+    """The study of a search in its storage, begun if it is not there.
+
+    Raises
+    ------
+    ManyLabelError
+        See :func:`run`.
+    """
+    module, storage = _optuna(), _storage(search)
+    try:
+        names = module.get_all_study_names(storage)
+    except Exception as error:  # whatever damage makes of a database
+        raise _no_storage(search, error) from None
+    if names and search.storage is None and search.name not in names:
+        hint = "Give another `out`: data, recipe, space and objective are part of a search."
+        raise ManyLabelError(f"out {search.out}", f"trials of {search.name}", ", ".join(names), hint)
+    try:
+        study: optuna.Study = module.create_study(
+            storage=storage,
+            study_name=search.name,
+            sampler=_sampler(),
+            direction="maximize",
+            load_if_exists=True,
+        )
+        assert isinstance(study.trials, list)  # reads them all
+    except Exception as error:
+        raise _no_storage(search, error) from None
+    return study
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError:
+        raise missing_extra("manylabel tune", "optuna", "track") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def _storage(search: Search) -> Any:
+    optuna = _optuna()
+    search.out.mkdir(parents=True, exist_ok=True)
+    url = search.storage or f"sqlite:///{(search.out / 'trials.db').absolute()}"
+    wait = {"connect_args": {"timeout": 100}} if url.startswith("sqlite") else {}
+    for again in range(_ATTEMPTS):
+        try:
+            return optuna.storages.RDBStorage(url, engine_kwargs=wait)
+        except Exception as error:  # of the database, its driver, or the URL
+            if not again and "exist" in str(error):
+                time.sleep(_PAUSE)  # another process makes the same tables
+                continue
+            raise _no_storage(search, error) from None
+    raise AssertionError("the last attempt returns or raises")
+
+
+@contextmanager
+def storage_errors(search: Search) -> Iterator[None]:
+    """Errors of the database as ours."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError) as error:
+        raise _no_storage(search, error) from None
+
+
+def _no_storage(search: Search, error: Exception) -> ManyLabelError:
+    url = search.storage or search.out / "trials.db"
+    hint = "Give a URL such as sqlite:///trials.db or postgresql://user@host/name."
+    if search.storage is None:
+        hint = "Make room or restore the file from a copy; if it is damaged, delete it to search anew."
+    lines = str(error.__cause__ or error).strip().splitlines()
+    got = lines[0] if lines else type(error).__name__
+    who = "storage" if search.storage else f"out {search.out}"
+    return ManyLabelError(who, "a database that can be used", f"{url}: {got}", hint)
+
+
+def _sampler() -> Any:
+    """Tree-structured Parzen estimator whose draws depend on the number of the trial, not on the calls before it.
+
+    A trial that is made again draws as it did the first time.
+    """
+    optuna = _optuna()
+
+    class Numbered(optuna.samplers.BaseSampler):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            self.number, self.inner = -1, optuna.samplers.RandomSampler(SAMPLER_SEED)
+
+        def of(self, trial: Any) -> Any:
+            number = trials.drawn_as(trial)
+            if number != self.number:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                    self.inner = optuna.samplers.TPESampler(
+                        seed=SAMPLER_SEED + number,
+                        n_startup_trials=RANDOM_TRIALS,
+                        multivariate=True,
+                        constant_liar=True,
+                    )
+                self.number = number
+            return self.inner
+
+        def infer_relative_search_space(self, study: Any, trial: Any) -> Any:
+            return self.of(trial).infer_relative_search_space(study, trial)
+
+        def sample_relative(self, study: Any, trial: Any, search_space: Any) -> Any:
+            return self.of(trial).sample_relative(study, trial, search_space)
+
+        def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:
+            return self.of(trial).sample_independent(study, trial, name, distribution)
+
+    return Numbered()
+
+
+def _one_trial(search: Search, study: optuna.Study, tell: Tell) -> None:
+    trial = trials.begin(study)
+    if trial is None:
+        return
+    watch = _Watch(search, study, trial.number, tell)
+    try:
+        found = {name: choice.suggest(name, trial) for name, choice in search.choices.items()}
+        value, parts = search.evaluate(found, watch.advance)
+    except ManyLabelError as error:
+        trials.fail(study, trial, error)
+        if not trials.best_first(study):
+            raise  # the first trial already cannot be made
+        tell(f"trial {trial.number} failed: {error}")
+        return
+    except BaseException:
+        trials.give_back(study, trial.number)
+        raise
+    trials.end(study, trial, value, parts, watch.seconds)
+    watch.end(value)
+
+
+class _Watch:
+    """Says how far the search is, every few seconds and after each trial."""
+
+    def __init__(self, search: Search, study: optuna.Study, number: int, tell: Tell) -> None:
+        self.search, self.study, self.number, self.tell = search, study, number, tell
+        self.began = self.last = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since the trial began."""
+        return time.monotonic() - self.began
+
+    def advance(self, place: int, problem: Problem, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self.last < EVERY:
+            return
+        self.last = now
+        stage = (progress.stages.index(progress.stage) + progress.step / progress.steps) / len(
+            progress.stages
+        )
+        share = (place + stage) / len(self.search.problems)
+        left = self._left(now - self.began, share)
+        self.tell(f"trial {self.number}: {problem}, {progress.stage}, {share:.0%} of the trial; {left}")
+
+    def end(self, value: float) -> None:
+        best = self.study.best_trial
+        took = clock(self.seconds)
+        self.tell(
+            f"trial {self.number}: {self.search.objective} {value:.4f} in {took} "
+            f"(best {best.value:.4f}, trial {best.number}); {self._left(0.0, 0.0)}"
+        )
+
+    def _left(self, elapsed: float, share: float) -> str:
+        """Trials and time left by the pace of the finished ones, or of this one."""
+        done = trials.seconds(self.study)
+        if not done and not share:
+            return f"{self.search.trials} trials left"
+        each = sum(done) / len(done) if done else elapsed / share
+        if not share and len(trials.taken(self.study)) >= self.search.trials:
+            return "nothing left"
+        number = max(0, self.search.trials - len(trials.taken(self.study))) + (1 - share) * (share > 0)
+        return f"about {clock(number * each)} left"
+
+
+def settings_of(search: Search, trial: Any) -> dict[str, Any]:
+    """The settings that a trial found."""
+    return decoded(search.choices, trial.params)
+
+
+def trials_of(search: Search, study: optuna.Study) -> list[Any]:
+    """The trials that succeeded, best first.
+
+    Raises
+    ------
+    ManyLabelError
+        If the storage holds other numbers than were written.
+    """
+    with storage_errors(search):
+        found = trials.best_first(study)
+    for trial in found:
+        if not trials.is_as_written(trial):
+            raise _no_storage(search, ValueError(f"trial {trial.number} has other numbers than were written"))
+    return found

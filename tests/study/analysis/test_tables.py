@@ -1,0 +1,162 @@
+"""The table of a study."""
+
+from __future__ import annotations
+
+import pytest
+from rich.console import Console
+from tests.study.analysis.test_statistics import results
+
+from manylabel import methods
+from manylabel.methods.recipe import Expected
+from manylabel.study.analysis.results import read_study
+from manylabel.study.analysis.table_layout import layout
+from manylabel.study.analysis.tables import (
+    Cell,
+    Table,
+    comparison_table,
+    expectation,
+    in_markdown,
+    results_table,
+    signed,
+)
+from manylabel.study.folder import StudyFolder
+
+SCORES = {"bce": [(0.5, 0.4), (0.6, 0.4)], "mulsupcon": [(0.7, 0.3), (0.8, 0.3)]}
+
+
+def text_of(table: Table, width: int = 160) -> str:
+    console = Console(width=width, force_terminal=True, color_system=None)
+    with console.capture() as capture:
+        console.print(layout(table, width))
+    return capture.get()
+
+
+def test_rows_are_methods_and_the_best_of_each_column_is_marked() -> None:
+    table = results_table(results(**SCORES), "digits")
+    assert table.headings == ("method", "mAP", "macro-F1", "training time")
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["bce", "0.550 ± 0.071", "0.400 ± 0.000", "10.5 s ± 0.7 s"],
+        ["mulsupcon", "0.750 ± 0.071", "0.300 ± 0.000", "10.5 s ± 0.7 s"],
+    ]
+    assert [[cell.best for cell in row] for row in table.rows] == [
+        [False, False, True, False],
+        [False, True, False, False],
+    ]
+
+
+def test_a_single_method_is_not_called_best() -> None:
+    table = results_table(results(bce=[(0.5, 0.4)]), "digits")
+    assert not any(cell.best for row in table.rows for cell in row)
+
+
+def test_equal_methods_are_both_best() -> None:
+    table = results_table(results(a=[(0.5, 0.4)], b=[(0.5, 0.3)]), "digits")
+    assert [row[1].best for row in table.rows] == [True, True]
+
+
+def test_the_oracle_is_marked_wherever_it_chose_a_threshold() -> None:
+    table = results_table(results("oracle", **SCORES), "digits")
+    assert table.headings == ("method", "mAP", "macro-F1 (oracle)", "training time")
+    assert "oracle protocol" in table.title
+    differences = comparison_table(results("oracle", **SCORES))
+    assert differences is not None
+    assert [row[1].text for row in differences.rows] == ["mAP", "macro-F1 (oracle)"]
+
+
+def test_terminal_table_shows_every_cell(study: StudyFolder) -> None:
+    table = results_table(read_study(study, "tuned"), "tiny")
+    text = text_of(table)
+    assert "tiny, 2 seeds, tuned protocol" in text
+    assert all(cell.text in text for row in table.rows for cell in row)
+
+
+def test_narrow_terminals_cut_no_heading_and_no_number(study: StudyFolder) -> None:
+    table = results_table(read_study(study, "tuned"), "tiny")
+    text = text_of(table, width=80)
+    assert "…" not in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+    words = [
+        word for cells in (table.headings, *([c.text for c in row] for row in table.rows)) for word in cells
+    ]
+    assert all(part in text for word in words for part in word.split())
+
+
+def test_differences_count_won_tied_and_lost_seeds() -> None:
+    table = comparison_table(results(**SCORES))
+    assert table is not None
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["mulsupcon minus bce", "mAP", "+0.200", "+0.200 to +0.200", "2 / 0 / 0"],
+        ["mulsupcon minus bce", "macro-F1", "-0.100", "-0.100 to -0.100", "0 / 0 / 2"],
+    ]
+    assert comparison_table(results(bce=[(0.5, 0.4)])) is None
+
+
+def test_expectation_names_data_protocol_and_minutes() -> None:
+    values = {"macro_f1": (0.48, 0.01)}
+    expected = Expected(data="yeast", protocol="oracle", seeds=3, minutes=1.5, values=values)
+    assert expectation(expected) == (
+        "yeast, 3 seeds, oracle protocol: macro-F1 (oracle) 0.480 ± 0.010 (1.5 minutes a seed on one core)"
+    )
+
+
+def test_every_shipped_expectation_can_be_printed() -> None:
+    for name in methods.names():
+        for expected in methods.get(name).recipe.expected:
+            assert expected.data in expectation(expected)
+
+
+def test_a_table_in_markdown_marks_the_best_and_aligns_numbers() -> None:
+    rows = ((Cell("a|b"), Cell("x"), Cell("0.5", best=True)),)
+    assert Table("", ("method", "metric", "value"), rows, names=2).markdown().splitlines() == [
+        "| method | metric | value |",
+        "| --- | --- | ---: |",
+        "| a\\|b | x | **0.5** |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("mulsupcon[pretrain.temperature=0.2]", "mulsupcon[pretrain.temperature=0.2]"),
+        ("my_data", "my_data"),
+        ("_x_", "\\_x\\_"),
+        ("<b>*a* `c` $5|", "\\<b>\\*a\\* \\`c\\` \\$5\\|"),
+        ("a\nb", "a\\\\nb"),
+    ],
+)
+def test_names_mean_nothing_to_markdown(text: str, shown: str) -> None:
+    assert in_markdown(text).replace("\\\\n", "\\\\n") == shown
+    assert Table("", (text,), ((Cell(text, best=True),),)).markdown().splitlines() == [
+        f"| {in_markdown(text)} |",
+        "| --- |",
+        f"| **{in_markdown(text)}** |",
+    ]
+
+
+def test_what_is_not_defined_is_neither_best_nor_a_number() -> None:
+    none: list[tuple[float, float]] = [(None, 0.4)]  # type: ignore[list-item]
+    table = results_table(results(a=none, b=none), "digits")
+    assert [(cell.text, cell.best) for cell in (row[1] for row in table.rows)] == [("n/a", False)] * 2
+    table = results_table(results(a=none, b=[(0.1, 0.4)]), "digits")
+    assert [row[1].best for row in table.rows] == [False, True]
+    assert signed(float("nan")) == "n/a"
+
+
+def test_means_that_look_alike_are_both_best() -> None:
+    table = results_table(results(a=[(0.5004, 0.4)], b=[(0.4996, 0.3)]), "digits")
+    assert [row[1].best for row in table.rows] == [True, True]
+
+
+def test_differences_have_a_sign_but_no_negative_zero() -> None:
+    assert [signed(x) for x in (0.0126, -0.0126, -0.0004, 0.0)] == ["+0.013", "-0.013", "+0.000", "+0.000"]
+
+
+def test_a_column_without_a_heading_or_without_rows_can_be_printed() -> None:
+    table = Table("results", ("", "mAP"), ((Cell("bce"), Cell("0.5")),))
+    assert "0.5" in text_of(table)
+    assert "mAP" in text_of(Table("results", ("", "mAP"), ()))
+
+
+def test_brackets_of_variants_stay_in_titles() -> None:
+    table = Table("bce[lr=1]", ("set", "macro-F1"), ((Cell("yeast"), Cell("0.5")),))
+    assert "bce[lr=1]" in text_of(table)
