@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from manylabel.errors import ManyLabelError
+from manylabel.kernels.transforms import transformed
 from manylabel.labels.checks import check_line, check_product, described
 from manylabel.labels.groups import label_hashes
 from manylabel.labels.matrix import LabelMatrix, RowIndex, row_index
 from manylabel.labels.sparse import SparseLabels
-from manylabel.labels.transforms import transformed
 
 # Entries; below this, products with the dense matrix are cheaper than listing its labels.
 _COMPACT_FROM = 1 << 16

@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manylabel.errors import ManyLabelError
+from manylabel.kernels.transforms import transformed
 from manylabel.labels.checks import check_product, described
 from manylabel.labels.dense import DenseLabels
 from manylabel.labels.matrix import LabelMatrix, Labels, RowIndex, row_index
 from manylabel.labels.products import LabelSums, RowSums
 from manylabel.labels.sparse import SparseLabels
-from manylabel.labels.transforms import transformed
 
 _BLOCK = 1 << 19  # entries unpacked at a time
 _GATHER = 0x8040201008040201 - (1 << 64)  # times eight bytes of 0 or 1: their bits, in the highest byte

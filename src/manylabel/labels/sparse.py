@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from functools import cached_property
-from types import ModuleType
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from manylabel.errors import ManyLabelError
-from manylabel.fast import compiled
+from manylabel.kernels.choice import add_label_sums
+from manylabel.kernels.transforms import transformed
 from manylabel.labels.checks import check_line, check_lists, check_product, described
 from manylabel.labels.groups import label_hashes
 from manylabel.labels.matrix import LabelMatrix, RowIndex, row_index
 from manylabel.labels.products import LabelSums, RowSums
-from manylabel.labels.transforms import transformed
 
 _BLOCK = 2048  # rows
 
@@ -104,14 +103,13 @@ class SparseLabels(LabelMatrix):
     def _label_products(self, Z: Tensor, factors: Tensor | None) -> Tensor:
         """``Y^T diag(factors) Z`` without gradient: row after row by compiled code, else label after label."""
         sums = Z.new_zeros(self.n_labels, Z.shape[1])
-        code = _code_for(Z)
         for rows in self._stretches():
             part = torch.zeros_like(sums) if rows.start else sums
             some = None if factors is None else factors[rows]
-            if code is None:
-                self.take(rows)._add_by_labels(Z[rows], some, part)
-            else:
-                self.take(rows)._add_by_rows(Z[rows], some, part, code)
+            block = self.take(rows)
+            lists = (block.offsets, block.columns, block.weights)
+            if not add_label_sums(*lists, some, Z[rows], part):
+                block._add_by_labels(Z[rows], some, part)
             if rows.start:
                 sums += part
         return sums
@@ -126,13 +124,6 @@ class SparseLabels(LabelMatrix):
         if self.n_rows <= 8 * _BLOCK or self.n_labels > _BLOCK or self.device.type != "cpu":
             return [slice(0, self.n_rows)]
         return [slice(start, start + _BLOCK) for start in range(0, self.n_rows, _BLOCK)]
-
-    def _add_by_rows(self, Z: Tensor, factors: Tensor | None, sums: Tensor, code: ModuleType) -> None:
-        of_entries, of_rows = (
-            Z.new_empty(0) if some is None else some.detach().to(Z.dtype) for some in (self.weights, factors)
-        )
-        tensors = (self.offsets, self.columns, of_entries, of_rows, Z.detach().contiguous(), sums)
-        code.add_label_sums(*(t.numpy() for t in tensors))
 
     def _add_by_labels(self, Z: Tensor, factors: Tensor | None, sums: Tensor) -> None:
         entries = self.transposed
@@ -269,11 +260,3 @@ def _check_weights(weights: Tensor | None, columns: Tensor) -> None:
 def offsets_of(sorted_rows: Tensor, n_rows: int) -> Tensor:
     """Where the entries of each row begin, (n_rows + 1,), from the row of each entry in order."""
     return F.pad(torch.bincount(sorted_rows, minlength=n_rows).cumsum(0), (1, 0))
-
-
-def _code_for(Z: Tensor) -> ModuleType | None:
-    """Compiled code that sums such embeddings, if there is any."""
-    exact = Z.dtype in (torch.float32, torch.float64)
-    if not exact or Z.device.type != "cpu" or torch.compiler.is_compiling() or transformed():
-        return None
-    return compiled("manylabel.labels.compiled")

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from manylabel.errors import ManyLabelError
+from manylabel.kernels.transforms import transformed
 from manylabel.labels import LabelMatrix, Labels
-from manylabel.labels.transforms import transformed
 from manylabel.losses.precision import working_dtype
 from manylabel.losses.ranks import Shard
 from manylabel.losses.softmax import Contrast, Engine, PairWeights, contrast

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manylabel.errors import ManyLabelError
+from manylabel.kernels.transforms import transformed
 from manylabel.labels import LabelMatrix, Labels
-from manylabel.labels.transforms import transformed
 from manylabel.losses.batch import check_embeddings, read_labels, reduce
 from manylabel.losses.kernel_fit import anisotropic_distances, isotropic_distances
 from manylabel.losses.kernel_pairs import PairKernel, kernel_pairs_dense, kernel_pairs_streamed

@@ -12,16 +12,15 @@ precision where the variances are close.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from manylabel.kernels.choice import compiles, visit_kmcl_rows
 from manylabel.labels import LabelMatrix
 from manylabel.losses.precision import full_precision
-from manylabel.losses.softmax.elementwise import compiles
 from manylabel.losses.twice import gradients_of, twice_differentiable
 
 SHARE_EPS = 1e-7  # what the authors add inside the logarithm
@@ -226,10 +225,9 @@ class _Compiled:
     """Visits to the rows (sample, label) of a block by compiled code; called as :class:`_Tiled`."""
 
     def __init__(self, mu: Tensor, variance: Tensor, carriers: Tensor, kernel: PairKernel) -> None:
-        self.arrays = [t.squeeze(2).numpy() for t in (mu, variance, variance.reciprocal())]
-        self.arrays.append(carriers.numpy())
+        self.lines = [*(t.squeeze(2) for t in (mu, variance, variance.reciprocal())), carriers]  # (C, B) each
         scale = -math.log2(kernel.temperature)
-        self.constants = np.array([kernel.factor * _LOG2E, scale, SHARE_EPS], np.float32)
+        self.constants = mu.new_tensor([kernel.factor * _LOG2E, scale, SHARE_EPS])
 
     @staticmethod
     def fits(mu: Tensor, kernel: PairKernel) -> bool:
@@ -238,16 +236,12 @@ class _Compiled:
         return mu.shape[2] == 1 and bounded and compiles(mu.dtype, mu.device)
 
     def __call__(self, block: _Block, gradients: tuple[Tensor, Tensor]) -> None:
-        from manylabel.losses import kernel_compiled
-
         *lists, weights, values = block
         if weights is None:
             weights, results = values[:0], (values[None], values[None])
         else:
             results = gradients[0].squeeze(2), gradients[1].squeeze(2)
-        arrays = (t.numpy() for t in (*lists, weights, values, *results))
-        visit_rows: Callable[..., None] = kernel_compiled.visit_rows
-        visit_rows(*arrays, *self.arrays, self.constants)
+        visit_kmcl_rows(*lists, weights, values, *results, *self.lines, self.constants)
 
 
 def _exponents(distance: Tensor, kernel: PairKernel) -> Tensor:

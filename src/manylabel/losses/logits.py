@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from manylabel.arrays import as_tensor
 from manylabel.errors import ManyLabelError
+from manylabel.kernels.transforms import transformed
 from manylabel.labels import LabelMatrix, Labels
-from manylabel.labels.transforms import transformed
 from manylabel.losses.batch import FLOATING, refuse_gradient
 from manylabel.losses.precision import full_precision, working_dtype
 from manylabel.losses.settings import REDUCTIONS, check_reduction, real, switch

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from manylabel.errors import ManyLabelError
+from manylabel.kernels.transforms import transformed
 from manylabel.labels import LabelMatrix, Labels
-from manylabel.labels.transforms import transformed
 from manylabel.losses.batch import EPS, read_batch, reduce
 from manylabel.losses.module import ContrastiveLoss
 from manylabel.losses.precision import exact

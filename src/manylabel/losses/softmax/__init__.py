@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from manylabel.errors import ManyLabelError
-from manylabel.labels.transforms import transformed
+from manylabel.kernels.transforms import transformed
 from manylabel.losses.precision import working_dtype
 from manylabel.losses.softmax import flash
 from manylabel.losses.softmax.dense import contrast_dense

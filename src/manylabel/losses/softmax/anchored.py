@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from manylabel.kernels.choice import compiles, finish_by_labels, project_rows
+from manylabel.kernels.torch_ops import raised
 from manylabel.losses.blocks import each_block, for_blocks, threads_of
 from manylabel.losses.precision import full_precision, working_dtype
 from manylabel.losses.softmax.again import Constant, contrast_again
-from manylabel.losses.softmax.elementwise import compiles, finish_by_labels, project_rows, raised
 from manylabel.losses.softmax.job import LN2, OWN, Job, Sums, without_own
 from manylabel.losses.softmax.rows import ALL, Rows, Scratch, block_shape, tile_shape, tiles
 from manylabel.losses.softmax.weights import LabelWeights, TileWeights
@@ -137,7 +138,7 @@ class _Walk:
         left, slope = weights.left.take(rows), None if self.slope is None else self.slope[rows]
         plain = weights.own is None and self.anchors.inverse is not None
         if slope is not None and plain and compiles(z.dtype, z.device):
-            lists = weights.weighted(left.sparse(), z.dtype).sparse()
+            lists = weights.lists(left, z.dtype)
             shares = _share(weights.totals[rows], mass)
             found = finish_by_labels(slope, z, lists, self.label_sums, shares, self._factors(rows))
             return found.mul_(self.job.factor)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from manylabel.kernels.torch_ops import raised
 from manylabel.losses.precision import working_dtype
-from manylabel.losses.softmax.elementwise import raised
 from manylabel.losses.softmax.rows import Sides, unit
 from manylabel.losses.softmax.weights import PairWeights, TileWeights
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from manylabel.losses.softmax.elementwise import add_powers
+from manylabel.kernels.choice import add_powers
 from manylabel.losses.softmax.rows import Rows, Sides, log2_per
 from manylabel.losses.softmax.weights import PairWeights
 

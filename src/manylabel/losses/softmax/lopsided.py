@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from manylabel.kernels.choice import asymmetric_slopes
 from manylabel.losses.blocks import each_block, for_blocks, shares
 from manylabel.losses.precision import full_precision, working_dtype
-from manylabel.losses.softmax.elementwise import lopsided_slopes
 from manylabel.losses.softmax.job import LN2, OWN, Job, without_own
 from manylabel.losses.softmax.mutual import column_blocks, mutual_again, normalisers, pairs, within
 from manylabel.losses.softmax.rows import ALL, Rows, Scratch, tile_shape
@@ -78,7 +78,7 @@ def _visit(
                 there, back = (
                     without_own(w, block, part, own, 0.0) for w in weights.both(block, part, s.dtype)
                 )
-                G = lopsided_slopes(
+                G = asymmetric_slopes(
                     s,
                     there,
                     back,

@@ -13,16 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manylabel.losses.blocks import each_block, for_blocks, shares
-from manylabel.losses.precision import full_precision, working_dtype
-from manylabel.losses.softmax.again import contrast_again
-from manylabel.losses.softmax.anchored import scan
-from manylabel.losses.softmax.elementwise import (
+from manylabel.kernels.choice import (
     add_powers_both,
     add_weights,
     softmax_slopes,
     subtract_weights,
 )
+from manylabel.losses.blocks import each_block, for_blocks, shares
+from manylabel.losses.precision import full_precision, working_dtype
+from manylabel.losses.softmax.again import contrast_again
+from manylabel.losses.softmax.anchored import scan
 from manylabel.losses.softmax.job import LN2, OWN, Job, without_own
 from manylabel.losses.softmax.rows import Rows, Scratch, tile_shape, tiles
 from manylabel.losses.softmax.weights import LabelWeights, TileWeights

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from manylabel.kernels.choice import project_rows, row_norms
+from manylabel.kernels.transforms import transformed
 from manylabel.labels import LabelMatrix
-from manylabel.labels.transforms import transformed
-from manylabel.losses.softmax.elementwise import project_rows, row_norms
 
 SMALLEST_NORM = 1e-12
 _SMALL = 1 << 20  # numbers

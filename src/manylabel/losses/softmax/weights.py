@@ -9,8 +9,8 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
+from manylabel.kernels.choice import compiles, label_bits, shared_labels
 from manylabel.labels import LabelMatrix, SparseLabels
-from manylabel.losses.softmax.elementwise import compiles, label_bits, shared_labels
 
 
 class _Last(local):
@@ -54,8 +54,8 @@ class Overlaps:
         if last is None or not compiles(dtype, Y.device) or not (_are_lists(Y) and _are_lists(T)):
             return Y.row_sums(self.table(columns, dtype)).sign_()
         if last.bits_of != columns:
-            last.bits, last.bits_of = label_bits(T.take(columns)), columns
-        return shared_labels(Y, last.bits, columns.stop - columns.start)
+            last.bits, last.bits_of = label_bits(*_lists(T.take(columns)), T.n_labels), columns
+        return shared_labels(*_lists(Y), last.bits, columns.stop - columns.start)
 
     def table(self, columns: slice, dtype: torch.dtype) -> Tensor:
         """The labels of some columns, label by label, (C, columns)."""
@@ -75,6 +75,10 @@ class Overlaps:
     def _table(self, columns: slice, dtype: torch.dtype) -> Tensor:
         table = self.T.take(columns).columns_first(dtype)
         return table if self.per_label is None else table * self.per_label.to(dtype)[:, None]
+
+
+def _lists(labels: SparseLabels) -> tuple[Tensor, Tensor]:
+    return labels.offsets, labels.columns
 
 
 def _are_lists(labels: LabelMatrix) -> TypeGuard[SparseLabels]:
@@ -131,6 +135,12 @@ class LabelWeights(PairWeights):
         """``left_ic per_label_c`` of some rows of ``left``, (rows, C)."""
         entries, per_label = left.entries(), left.spread_labels(self.per_label.to(dtype))
         return left.with_entries(per_label if entries is None else entries.to(dtype) * per_label)
+
+    def lists(self, left: LabelMatrix, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+        """The same as offsets (rows + 1,), label numbers (nnz,) and weights (nnz,)."""
+        lists = self.weighted(left.sparse(), dtype).sparse()
+        assert lists.weights is not None
+        return lists.offsets, lists.columns, lists.weights
 
     def anchor_sums(self, anchors: Tensor) -> Tensor:
         """``diag(per_label) left^T z``, (C, D)."""

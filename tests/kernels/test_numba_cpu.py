@@ -1,13 +1,16 @@
 """Compiled work on tiles against torch's operators, and blocks of rows in several threads."""
 
 import threading
+from contextlib import nullcontext
 
 import pytest
 import torch
 
-from manylabel import LabelMatrix, fast, losses
+from manylabel import LabelMatrix, losses
+from manylabel.kernels import choice
+from manylabel.kernels.loading import without_compiled
 from manylabel.losses import blocks
-from manylabel.losses.softmax import Overlaps, elementwise
+from manylabel.losses.softmax import Overlaps
 
 pytest.importorskip("numba", reason="compiled tiles need the extra 'fast'")
 
@@ -24,10 +27,9 @@ def draw():
 def both(function, *arguments):
     """What torch and what compiled code make of copies of the same arguments, which they may overwrite."""
     made = []
-    for use in (lambda _: None, fast.compiled):
+    for context in (without_compiled(), nullcontext()):
         copies = [copied(a) for a in arguments]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(elementwise, "compiled", use)
+        with context:
             result = function(*copies)
         made.append([result, *copies])
     return made
@@ -64,15 +66,15 @@ def assert_same_sums(made, skip=()):
 @shapes
 def test_powers(draw, shape):
     m, n = shape
-    assert_same_sums(both(elementwise.add_powers, exponents(draw, m, n), draw(m)))
-    assert_same_sums(both(elementwise.add_powers_both, exponents(draw, m, n), draw(m), draw(n)), skip=(0,))
-    assert_same_sums(both(elementwise.add_powers_both, exponents(draw, m, n), draw(m), None), skip=(0,))
+    assert_same_sums(both(choice.add_powers, exponents(draw, m, n), draw(m)))
+    assert_same_sums(both(choice.add_powers_both, exponents(draw, m, n), draw(m), draw(n)), skip=(0,))
+    assert_same_sums(both(choice.add_powers_both, exponents(draw, m, n), draw(m), None), skip=(0,))
 
 
 def test_each_power_is_right_to_the_last_digits_and_nan_stays():
     x = torch.cat([torch.linspace(-125, 120, 100_000), torch.tensor([-1e30, torch.nan])])[None]
     fast = x.clone()
-    elementwise.add_powers(fast, torch.zeros(1))
+    choice.add_powers(fast, torch.zeros(1))
     exact = x.double().exp2()
     error = (fast.double() - exact).abs() / exact.clamp(min=1e-30)
     assert float(error[0, :-2].max()) < 2e-7
@@ -86,7 +88,7 @@ def test_rows_without_their_direction(draw, shape):
     z = draw(*shape)
     z[0] = 0
     along, across = 1000 * z, draw(*shape)
-    expected, got = both(elementwise.project_rows, along + across, z, draw(shape[0]))
+    expected, got = both(choice.project_rows, along + across, z, draw(shape[0]))
     torch.testing.assert_close(got[1], expected[1], rtol=1e-5, atol=1e-3)
     for g in (expected[1], got[1]):
         left = torch.linalg.vecdot(g.double(), z.double()).abs()
@@ -101,8 +103,10 @@ def test_rows_finished_by_label_sums(draw):
     slope, z, sums = draw(40, 33), draw(40, 33), draw(6, 33)
     shares, factors = draw(40), draw(40)
     pull = lists.dense() @ sums
-    expected = elementwise.project_rows(shares[:, None] * slope - pull, z, factors)
-    scores = elementwise.finish_by_labels(slope, z, lists, sums, shares, factors)
+    expected = choice.project_rows(shares[:, None] * slope - pull, z, factors)
+    scores = choice.finish_by_labels(
+        slope, z, (lists.offsets, lists.columns, lists.weights), sums, shares, factors
+    )
     torch.testing.assert_close(scores, (z * pull).sum(1), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(slope, expected, rtol=1e-5, atol=1e-5)
 
@@ -110,8 +114,8 @@ def test_rows_finished_by_label_sums(draw):
 @shapes
 def test_slopes(draw, shape):
     m, n = shape
-    assert_same_sums(both(elementwise.softmax_slopes, exponents(draw, m, n), draw(m), draw(n)))
-    assert_same_sums(both(elementwise.subtract_weights, draw(m, n), draw(m, n), draw(m), draw(n)))
+    assert_same_sums(both(choice.softmax_slopes, exponents(draw, m, n), draw(m), draw(n)))
+    assert_same_sums(both(choice.subtract_weights, draw(m, n), draw(m, n), draw(m), draw(n)))
 
 
 @shapes
@@ -119,22 +123,20 @@ def test_slopes(draw, shape):
 def test_sums_of_weights(draw, shape, columns):
     m, n = shape
     of_columns = (draw(n), draw(n)) if columns else None
-    assert_same_sums(
-        both(elementwise.add_weights, draw(m, n), draw(m, n).relu(), (draw(m), draw(m)), of_columns)
-    )
+    assert_same_sums(both(choice.add_weights, draw(m, n), draw(m, n).relu(), (draw(m), draw(m)), of_columns))
 
 
 @shapes
 @pytest.mark.parametrize("regularised", [True, False])
 @pytest.mark.parametrize("columns", [True, False])
-def test_lopsided_slopes(draw, shape, regularised, columns):
+def test_asymmetric_slopes(draw, shape, regularised, columns):
     m, n = shape
     there, back = draw(m, n).relu(), draw(m, n).relu()
     there[0, 0] = back[0, 0] = 0
     of_rows, of_columns = ([draw(k).exp() / 1000, draw(k), draw(k)] for k in (m, n))
     scores = draw(n) if columns else None
     arguments = exponents(draw, m, n), there, back, of_rows, of_columns, draw(m), scores
-    made = both(elementwise.lopsided_slopes, *arguments, True, regularised)
+    made = both(choice.asymmetric_slopes, *arguments, True, regularised)
     assert_same_sums([[result, rest[4], rest[5]] for result, *rest in ([m[0], *m[2:]] for m in made)])
 
 
@@ -144,7 +146,9 @@ def test_rows_that_share_a_label(draw, shape):
     Y, T = draw(m, 40) > 1.5, draw(n, 40) > 1.5
     Y[-1] = T[0] = False
     lists, others = LabelMatrix.of(Y).sparse(), LabelMatrix.of(T).sparse()
-    tile = elementwise.shared_labels(lists, elementwise.label_bits(others), n)
+    tile = choice.shared_labels(
+        lists.offsets, lists.columns, choice.label_bits(others.offsets, others.columns, 40), n
+    )
     assert torch.equal(tile, (Y.float() @ T.float().T > 0).float())
     overlaps = Overlaps(lists, others)
     rows, columns = slice(m // 2, m), slice(n // 3, n)
@@ -159,8 +163,8 @@ def test_rows_that_share_a_label(draw, shape):
 
 def test_row_norms(draw):
     x = draw(50, 33)
-    torch.testing.assert_close(elementwise.row_norms(x, torch.float32), x.norm(dim=1))
-    torch.testing.assert_close(elementwise.row_norms(x.double(), torch.float64), x.double().norm(dim=1))
+    torch.testing.assert_close(choice.row_norms(x, torch.float32), x.norm(dim=1))
+    torch.testing.assert_close(choice.row_norms(x.double(), torch.float64), x.double().norm(dim=1))
 
 
 def gradients(name, x, *rest):

@@ -1,32 +1,50 @@
-"""Compiled code, where the extra ``fast`` (Numba) is installed."""
+"""Loading compiled code, where the extra ``fast`` (Numba) is installed."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from types import ModuleType
 
+_switched_off: list[bool] = []
 
-@lru_cache
-def compiled(module: str) -> ModuleType | None:
-    """A module of compiled functions; None where Numba is missing or broken, or cannot keep compiled code."""
-    if _numba() is None:
-        return None
+
+def compiled() -> ModuleType | None:
+    """The compiled kernels; None where Numba is missing or broken, or cannot keep compiled code."""
+    return None if _switched_off else _kernels()
+
+
+@contextmanager
+def without_compiled() -> Iterator[None]:
+    """Leave all to torch's operators meanwhile, in every thread: for tests and benchmarks that compare the two."""
+    _switched_off.append(True)
     try:
-        return importlib.import_module(module)
-    except RuntimeError:  # from Numba, where nothing can be written
-        return None
-    except (Exception, SystemExit) as error:  # whatever a half-installed package may raise
-        _warn(f"{type(error).__name__}: {error}")
-        return None
+        yield
+    finally:
+        _switched_off.pop()
 
 
 def numba_version() -> str | None:
     """The version of the Numba that compiles; None where there is none, or none that can be imported."""
     numba = _numba()
     return None if numba is None else str(getattr(numba, "__version__", "unknown"))
+
+
+@lru_cache
+def _kernels() -> ModuleType | None:
+    if _numba() is None:
+        return None
+    try:
+        return importlib.import_module("manylabel.kernels.numba_cpu")
+    except RuntimeError:  # from Numba, where nothing can be written
+        return None
+    except (Exception, SystemExit) as error:  # whatever a half-installed package may raise
+        _warn(f"{type(error).__name__}: {error}")
+        return None
 
 
 @lru_cache

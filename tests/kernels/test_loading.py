@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import manylabel
-from manylabel import fast
+from manylabel.kernels import loading
 
 BROKEN = {
     "ImportError": "raise ImportError('Numba needs NumPy 1.26 or less')",
@@ -25,7 +25,7 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     import torch
     from manylabel import losses
-    from manylabel.fast import numba_version
+    from manylabel.kernels.loading import numba_version
     torch.manual_seed(0)
     z, Y = torch.randn(96, 8, requires_grad=True), torch.rand(96, 5) < 0.4
     for name in ("mulsupcon", "any", "reg"):
@@ -57,4 +57,4 @@ def test_a_broken_numba_is_gone_on_without_after_one_warning(how, tmp_path):
 
 def test_the_version_is_that_of_the_package():
     numba = pytest.importorskip("numba", reason="the version of Numba needs the extra 'fast'")
-    assert fast.numba_version() == numba.__version__
+    assert loading.numba_version() == numba.__version__

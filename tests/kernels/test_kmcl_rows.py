@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from manylabel.kernels.loading import without_compiled
 from manylabel.labels import LabelMatrix
 from manylabel.losses.kernel_pairs import PairKernel, _Compiled, kernel_pairs_dense, kernel_pairs_streamed
-from manylabel.losses.softmax import elementwise
 
 numba = pytest.importorskip("numba", reason="compiled rows need the extra 'fast'")
 
-from manylabel.losses import kernel_compiled  # noqa: E402
+from manylabel.kernels import numba_cpu  # noqa: E402
 
 
 @pytest.fixture
@@ -42,8 +42,7 @@ def test_the_same_as_tiles_and_as_the_equation(draw, uniform, anchors, factor, t
     exact = computed(kernel_pairs_dense, mu, variance, g, torch.float64, Y, kernel, anchors)
     streamed = Y, kernel, anchors, uniform
     fast = computed(kernel_pairs_streamed, mu, variance, g, torch.float32, *streamed)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(elementwise, "compiled", lambda _: None)
+    with without_compiled():
         tiled = computed(kernel_pairs_streamed, mu, variance, g, torch.float32, *streamed)
     for found, slow, want in zip(fast, tiled, exact, strict=True):
         scale = float(want.abs().max())
@@ -67,7 +66,7 @@ def test_logarithms_are_right_to_the_last_digits():
     @numba.njit
     def logarithms(x, log, log1p):
         for i in range(len(x)):
-            log[i], log1p[i] = kernel_compiled._log(x[i]), kernel_compiled._log1p(x[i])
+            log[i], log1p[i] = numba_cpu._log(x[i]), numba_cpu._log1p(x[i])
 
     x = torch.logspace(-30, 30, 200_001)
     log, log1p = torch.empty_like(x), torch.empty_like(x)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from manylabel.errors import ManyLabelError
-from manylabel.labels import DenseLabels, sparse
+from manylabel.kernels.loading import without_compiled
+from manylabel.labels import DenseLabels
 
 pytest.importorskip("numba", reason="compiled sums need the extra 'fast'")
 
@@ -14,8 +15,7 @@ pytest.importorskip("numba", reason="compiled sums need the extra 'fast'")
 def both(question):
     """The answer of compiled code and that of torch."""
     answers = [question()]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sparse, "compiled", lambda _: None)
+    with without_compiled():
         answers.append(question())
     return answers
 
