@@ -63,8 +63,11 @@ class LabelMatrix(ABC):
         if self._checked == "binary" or (self._checked == "soft" and not binary):
             return
         entries = self.entries()
-        if entries is not None and entries.dtype != torch.bool and entries.numel():
-            _check_values(entries.detach(), binary, who)
+        if entries is not None and entries.dtype != torch.bool:
+            if torch.compiler.is_compiling():
+                return
+            if entries.numel():
+                _check_values(entries.detach(), binary, who)
         self._checked = "binary" if binary else "soft"
 
     @property
@@ -166,6 +169,11 @@ class LabelMatrix(ABC):
         labels = copy(self)
         labels._known = KnownSums(keys, counts, sums)
         return labels
+
+    @property
+    def knows_sums(self) -> bool:
+        """Whether label sums of certain keys are known; see :meth:`with_sums`."""
+        return self._known is not None
 
     def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """``n_c``: rows of each label, (n_labels,)."""

@@ -44,8 +44,7 @@ def as_labels(Y: Labels, *, binary: bool = False, who: str = "labels") -> LabelM
         If Y is not two-dimensional, holds NaN, or holds entries outside [0, 1] (or {0, 1}).
     """
     labels = Y if isinstance(Y, LabelMatrix) else _wrapped(Y, who)
-    if not torch.compiler.is_compiling():
-        labels.check(binary, who)
+    labels.check(binary, who)
     return labels
 
 

@@ -17,7 +17,7 @@ from manylabel.errors import ManyLabelError
 from manylabel.kernels.transforms import transformed
 from manylabel.labels import LabelMatrix, Labels, as_labels
 from manylabel.losses.distributed import Shard
-from manylabel.losses.precision import computing, is_sharp, is_small, widened, working_dtype
+from manylabel.losses.precision import SHARP, computing, is_sharp, is_small, widened, working_dtype
 from manylabel.losses.settings import (
     LOWEST_TEMPERATURE,
     check_group,
@@ -187,7 +187,9 @@ class PairLoss(Loss):
         tau, z = self.temperature, arguments[0]
         if not (type(tau) is float and LOWEST_TEMPERATURE <= tau < math.inf):
             tau = read_temperature(self.who, tau)
-        wide = is_sharp(tau) and self.group is None and is_small(z)
+        wide = (
+            (type(tau) is not float or tau < SHARP) and is_sharp(tau) and self.group is None and is_small(z)
+        )
         if wide:
             tau, arguments = widened(tau), tuple(map(widened, arguments))
         with computing(z):
@@ -222,10 +224,12 @@ class PairLoss(Loss):
         assert isinstance(tau, float)
         assert batch.keys is not None
         part = self.per_anchor(batch, weights.totals)
-        count = torch.as_tensor(self.divide_by(batch, weights.totals), dtype=batch.dtype)
+        count = self.divide_by(batch, weights.totals)
+        if not isinstance(count, Tensor):
+            count = weights.totals.new_tensor(count)
         divisor = count.clamp(min=1e-12) if self.reduction == "mean" else None
         value = contrast_strip(batch.z, batch.keys, weights, tau, normalize, part, divisor)
-        return None if value is None else LossResult(value, count, "streamed")
+        return None if value is None else LossResult(value, count.to(value.dtype), "streamed")
 
 
 class ContrastiveLoss(PairLoss):
@@ -238,7 +242,8 @@ class ContrastiveLoss(PairLoss):
         return self._computed(z, Y, keys, Y_keys)
 
     def read(self, *arguments: Any) -> Batch:
-        return read_batch(self.who, *arguments, binary=self.binary, group=self.group).gather()
+        batch = read_batch(self.who, *arguments, binary=self.binary, group=self.group)
+        return batch if batch.shard is None else batch.gather()
 
 
 class PrototypeLoss(PairLoss):
@@ -278,8 +283,10 @@ def read_batch(
     group: ProcessGroup | None = None,
 ) -> Batch:
     """Check the arguments of a contrastive loss against each other."""
-    check_group(who, group)
-    shard = None if group is None else Shard(group)
+    shard = None
+    if group is not None:
+        check_group(who, group)
+        shard = Shard(group)
     z = check_embeddings(who, "embeddings", z)
     labels = read_labels(who, Y, z, "embeddings", binary, shard is not None)
     if keys is None:
@@ -342,7 +349,7 @@ def read_labels(
 ) -> LabelMatrix:
     """One label row per embedding, on its device."""
     labels = as_labels(Y, binary=binary, who=who)
-    if labels.n_rows != len(z):
+    if labels.n_rows != z.shape[0]:
         raise ManyLabelError(
             who,
             f"labels of shape ({len(z)}, n_labels) to match {what} {tuple(z.shape)}",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from manylabel.losses.threads import side_by_side, threads_for
 
-_SHARP = 1 / 64  # a temperature below which the rounding of float32 shows in the fifth decimal of a value
+SHARP = 1 / 64  # a temperature below which the rounding of float32 shows in the fifth decimal of a value
 _SMALL = 1 << 16  # numbers
 _AS_IT_IS = nullcontext()
 
@@ -31,7 +31,12 @@ def full_precision(x: object) -> AbstractContextManager[Any]:
 
 def computing(x: object) -> AbstractContextManager[Any]:
     """Leave autocast, and let blocks of rows be worked on side by side."""
-    if not isinstance(x, Tensor) or threads_for(x) < 2:
+    if (
+        torch.compiler.is_compiling()
+        or torch.get_num_threads() == 1
+        or not isinstance(x, Tensor)
+        or threads_for(x) < 2
+    ):
         return full_precision(x)
     return _exact_and_side_by_side(x)
 
@@ -45,8 +50,8 @@ def _exact_and_side_by_side(x: Tensor) -> Iterator[None]:
 def is_sharp(temperature: float | Tensor) -> bool:
     """Whether a temperature is so low that float32 is not precise enough."""
     if isinstance(temperature, Tensor):
-        return not torch.compiler.is_compiling() and float(temperature.detach()) < _SHARP
-    return temperature < _SHARP
+        return not torch.compiler.is_compiling() and float(temperature.detach()) < SHARP
+    return temperature < SHARP
 
 
 def is_small(z: object) -> bool:

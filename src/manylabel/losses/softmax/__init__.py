@@ -60,8 +60,8 @@ def choose(
 ) -> str:
     """The backend for a contrast; see :func:`choose_backend`."""
     attention = engine == "flash" and flash.fits(x, keys, weights, self_offset, multiplicity)
-    n_columns, itemsize = len(x if keys is None else keys), 8 if x.dtype == torch.float64 else 4
-    return choose_backend(engine, len(x), n_columns, itemsize, attention, plain)
+    n_columns, itemsize = (x if keys is None else keys).shape[0], 8 if x.dtype == torch.float64 else 4
+    return choose_backend(engine, x.shape[0], n_columns, itemsize, attention, plain)
 
 
 def choose_backend(
@@ -77,7 +77,8 @@ def choose_backend(
     ManyLabelError
         If another backend was asked for by name, or there is none of that name.
     """
-    check_engine(engine)
+    if engine != "auto":
+        check_engine(engine)
     plain = "a transform of torch.func, or forward-mode differentiation" if transformed() else plain
     if plain is not None:
         if engine not in ("auto", "dense"):
