@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from functools import cached_property
-from types import ModuleType
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from manylabel.errors import ManyLabelError
-from manylabel.fast import compiled
-from manylabel.labels.checks import check_line, check_lists, check_product, described
-from manylabel.labels.groups import label_hashes
-from manylabel.labels.matrix import LabelMatrix, RowIndex, row_index
+from manylabel.kernels.choice import add_label_sums
+from manylabel.kernels.transforms import transformed
+from manylabel.labels.base import LabelMatrix, RowIndex, row_index
+from manylabel.labels.checks import check_line, check_lists, described
+from manylabel.labels.hashing import label_hashes
 from manylabel.labels.products import LabelSums, RowSums
-from manylabel.labels.transforms import transformed
 
 _BLOCK = 2048  # rows
 
@@ -55,11 +54,7 @@ class SparseLabels(LabelMatrix):
             _check_weights(weights, columns)
             offsets, columns = offsets.clone(), columns.clone()  # what was checked stays as it was
         self.offsets, self.columns, self.weights = offsets.int(), columns.int(), weights
-        self.n_rows, self.n_labels = len(offsets) - 1, n_labels
-
-    @property
-    def device(self) -> torch.device:
-        return self.columns.device
+        self.n_rows, self.n_labels, self.device = len(offsets) - 1, n_labels, columns.device
 
     @property
     def rows(self) -> Tensor:
@@ -83,35 +78,29 @@ class SparseLabels(LabelMatrix):
             0, self.rows, self.weights.to(dtype)
         )
 
-    def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+    def _label_counts(self, dtype: torch.dtype) -> Tensor:
         weights = None if self.weights is None else self.weights.to(dtype)
         if weights is not None and weights.requires_grad:  # bincount has no gradient
             return weights.new_zeros(self.n_labels).index_add(0, self.columns, weights)
         return torch.bincount(self.columns, weights, self.n_labels).to(dtype)
 
-    def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
-        check_product("label sums", Z, self.n_rows, "label rows", self.device)
+    def _label_sums(self, Z: Tensor, factors: Tensor | None) -> Tensor:
         if factors is not None:
-            check_line(
-                "label sums", f"factors, one for each of {self.n_rows} label rows", factors, self.n_rows
-            )
-        elif self._by_autograd():
+            return self._label_products(Z, factors)
+        if self._by_autograd():
             return self.dense(Z.dtype).T @ Z
-        else:
-            return LabelSums.apply(Z, self)  # type: ignore[no-any-return, no-untyped-call]
-        return self._label_products(Z, factors)
+        return LabelSums.apply(Z, self)  # type: ignore[no-any-return, no-untyped-call]
 
     def _label_products(self, Z: Tensor, factors: Tensor | None) -> Tensor:
         """``Y^T diag(factors) Z`` without gradient: row after row by compiled code, else label after label."""
         sums = Z.new_zeros(self.n_labels, Z.shape[1])
-        code = _code_for(Z)
         for rows in self._stretches():
             part = torch.zeros_like(sums) if rows.start else sums
             some = None if factors is None else factors[rows]
-            if code is None:
-                self.take(rows)._add_by_labels(Z[rows], some, part)
-            else:
-                self.take(rows)._add_by_rows(Z[rows], some, part, code)
+            block = self.take(rows)
+            lists = (block.offsets, block.columns, block.weights)
+            if not add_label_sums(*lists, some, Z[rows], part):
+                block._add_by_labels(Z[rows], some, part)
             if rows.start:
                 sums += part
         return sums
@@ -127,13 +116,6 @@ class SparseLabels(LabelMatrix):
             return [slice(0, self.n_rows)]
         return [slice(start, start + _BLOCK) for start in range(0, self.n_rows, _BLOCK)]
 
-    def _add_by_rows(self, Z: Tensor, factors: Tensor | None, sums: Tensor, code: ModuleType) -> None:
-        of_entries, of_rows = (
-            Z.new_empty(0) if some is None else some.detach().to(Z.dtype) for some in (self.weights, factors)
-        )
-        tensors = (self.offsets, self.columns, of_entries, of_rows, Z.detach().contiguous(), sums)
-        code.add_label_sums(*(t.numpy() for t in tensors))
-
     def _add_by_labels(self, Z: Tensor, factors: Tensor | None, sums: Tensor) -> None:
         entries = self.transposed
         if factors is not None:
@@ -141,8 +123,7 @@ class SparseLabels(LabelMatrix):
             entries = entries.with_entries(spread if entries.weights is None else spread * entries.weights)
         sums += entries._row_products(Z)
 
-    def row_sums(self, M: Tensor) -> Tensor:
-        check_product("row sums", M, self.n_labels, "labels", self.device)
+    def _row_sums(self, M: Tensor) -> Tensor:
         if self._by_autograd():
             return self.dense(M.dtype) @ M
         return RowSums.apply(M, self)  # type: ignore[no-any-return, no-untyped-call]
@@ -212,7 +193,7 @@ class SparseLabels(LabelMatrix):
     def pick(self, columns_first: Tensor) -> Tensor:
         return columns_first[self.columns, self.rows]
 
-    def followed_by(self, other: LabelMatrix) -> SparseLabels:
+    def concat(self, other: LabelMatrix) -> SparseLabels:
         self.check_same_labels(other)
         tail = other.sparse()
         offsets = torch.cat([self.offsets, self.offsets[-1] + tail.offsets[1:]])
@@ -235,7 +216,7 @@ class SparseLabels(LabelMatrix):
         """The labels that some row carries, in order."""
         return torch.bincount(self.columns, minlength=self.n_labels).nonzero().squeeze(1)
 
-    def only(self, labels: Tensor) -> SparseLabels:
+    def select_labels(self, labels: Tensor) -> SparseLabels:
         """These rows with some of the labels, numbered anew in the order given."""
         numbers = torch.full((self.n_labels,), -1, dtype=torch.int32, device=self.device)
         numbers[labels] = torch.arange(len(labels), dtype=torch.int32, device=self.device)
@@ -269,11 +250,3 @@ def _check_weights(weights: Tensor | None, columns: Tensor) -> None:
 def offsets_of(sorted_rows: Tensor, n_rows: int) -> Tensor:
     """Where the entries of each row begin, (n_rows + 1,), from the row of each entry in order."""
     return F.pad(torch.bincount(sorted_rows, minlength=n_rows).cumsum(0), (1, 0))
-
-
-def _code_for(Z: Tensor) -> ModuleType | None:
-    """Compiled code that sums such embeddings, if there is any."""
-    exact = Z.dtype in (torch.float32, torch.float64)
-    if not exact or Z.device.type != "cpu" or torch.compiler.is_compiling() or transformed():
-        return None
-    return compiled("manylabel.labels.compiled")

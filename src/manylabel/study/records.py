@@ -30,7 +30,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from manylabel import __version__, data, files
 from manylabel.data.dataset import DataSet, Kind
 from manylabel.errors import ManyLabelError
-from manylabel.fast import numba_version
+from manylabel.kernels.loading import numba_version
 from manylabel.study.parameters import Render
 
 _AGAIN = "Restore it from a copy, or delete its folder and run again with the same `out`."
