@@ -284,8 +284,16 @@ class LabelLists(LabelMatrix):
     def rows(self) -> Tensor:
         """The row of each entry, (nnz,) int32."""
 
+    @property
+    @abstractmethod
+    def transposed(self) -> LabelLists:
+        """The rows of each label: the same entries as an (n_labels, n_rows) matrix."""
+
     @abstractmethod
     def take(self, rows: RowIndex) -> LabelLists: ...
+
+    @abstractmethod
+    def to(self, device: torch.device | str) -> LabelLists: ...
 
 
 def _check_values(values: Tensor, binary: bool, who: str) -> None:
