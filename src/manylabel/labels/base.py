@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from copy import copy
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -12,11 +12,8 @@ from torch import Tensor
 
 from manylabel.arrays import as_tensor
 from manylabel.errors import ManyLabelError
-from manylabel.labels.checks import check_product, described
+from manylabel.labels.checks import described
 from manylabel.labels.hashing import match_groups
-
-if TYPE_CHECKING:
-    from manylabel.labels.sparse import SparseLabels
 
 Labels: TypeAlias = "LabelMatrix | Tensor | np.ndarray[Any, Any] | Any"
 RowIndex: TypeAlias = "Tensor | np.ndarray[Any, Any] | slice"
@@ -184,7 +181,7 @@ class LabelMatrix(ABC):
 
         With ``factors`` (n_rows,), of ``diag(factors) Z``, which is not made; then not differentiable.
         """
-        check_product("label sums", Z, self.n_rows, "label rows", self.device)
+        _check_product("label sums", Z, self.n_rows, "label rows", self.device)
         if factors is not None and (factors.dim() != 1 or len(factors) != self.n_rows):
             expected = f"{self.n_rows} factors, one for each of {self.n_rows} label rows"
             raise ManyLabelError("label sums", expected, described(factors), "Pass one number for each.")
@@ -198,7 +195,7 @@ class LabelMatrix(ABC):
 
     def row_sums(self, M: Tensor) -> Tensor:
         """``Y M``: sums of the rows of M over each row's labels, (n_labels, D) -> (n_rows, D)."""
-        check_product("row sums", M, self.n_labels, "labels", self.device)
+        _check_product("row sums", M, self.n_labels, "labels", self.device)
         return self._row_sums(M)
 
     @abstractmethod
@@ -226,7 +223,7 @@ class LabelMatrix(ABC):
         """Y as a dense (n_rows, n_labels) tensor."""
 
     @abstractmethod
-    def sparse(self) -> SparseLabels:
+    def sparse(self) -> LabelLists:
         """The same labels as lists of label numbers."""
 
     @abstractmethod
@@ -264,6 +261,39 @@ class LabelMatrix(ABC):
     def row_hashes(self) -> Tensor:
         """A 64-bit number per row, equal for equal label sets, (n_rows,) int64."""
         return self.sparse().row_hashes()
+
+
+class LabelLists(LabelMatrix):
+    """Labels as one list of label numbers per row, which every layout can be turned into.
+
+    Attributes
+    ----------
+    offsets : (n_rows + 1,) int32
+        Row i owns the entries ``offsets[i]:offsets[i + 1]``.
+    columns : (nnz,) int32
+        Label numbers.
+    weights : (nnz,) tensor, or None for ones
+    """
+
+    offsets: Tensor
+    columns: Tensor
+    weights: Tensor | None
+
+    @property
+    @abstractmethod
+    def rows(self) -> Tensor:
+        """The row of each entry, (nnz,) int32."""
+
+    @property
+    @abstractmethod
+    def transposed(self) -> LabelLists:
+        """The rows of each label: the same entries as an (n_labels, n_rows) matrix."""
+
+    @abstractmethod
+    def take(self, rows: RowIndex) -> LabelLists: ...
+
+    @abstractmethod
+    def to(self, device: torch.device | str) -> LabelLists: ...
 
 
 def _check_values(values: Tensor, binary: bool, who: str) -> None:
@@ -313,3 +343,11 @@ def row_index(rows: RowIndex, n_rows: int, device: torch.device) -> Tensor | sli
         if low < -n_rows or high >= n_rows:
             raise ManyLabelError("take", f"rows among {n_rows}", f"rows from {low} to {high}")
     return index.to(device) if mask else index.to(device, torch.int64)  # torch takes bytes for a mask
+
+
+def _check_product(who: str, given: Tensor, n: int, each: str, device: torch.device) -> None:
+    """Refuse what is not one floating row for each of ``n`` things, on their device."""
+    right = isinstance(given, Tensor) and given.dim() == 2 and given.is_floating_point()
+    if not right or given.shape[0] != n or given.device != device:
+        expected = f"one embedding for each of {n} {each}, floating, on {device}"
+        raise ManyLabelError(who, expected, described(given), "Pass rows and labels of the same samples.")
