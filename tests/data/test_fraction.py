@@ -78,5 +78,5 @@ def test_labels_that_cannot_be_parted_are_drawn_at_random() -> None:
 
 @pytest.mark.parametrize("fraction", [0.0, -0.1, 1.5])
 def test_what_is_no_share_is_refused(fraction: float) -> None:
-    with pytest.raises(ManyLabelError, match="fraction: expected a share"):
+    with pytest.raises(ManyLabelError, match="`fraction`: expected a share"):
         take_fraction(dataset(), fraction, 0)

@@ -40,7 +40,7 @@ def test_path_that_cannot_be_read_is_refused(tmp_path, write):
         data.load(tmp_path / "nothing.npz")
     with pytest.raises(ManyLabelError, match=r"ends in \.npz or \.arff, or a folder, but got \.csv"):
         data.load(write("table.csv", "1,2"))
-    with pytest.raises(ManyLabelError, match="data_dir: expected an existing folder"):
+    with pytest.raises(ManyLabelError, match="`data_dir`: expected an existing folder"):
         data.load("yeast", tmp_path / "nothing")
 
 

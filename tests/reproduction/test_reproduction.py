@@ -108,12 +108,12 @@ def test_points_of_curves_are_trainings_that_differ_in_the_axis_alone() -> None:
     ("name", "asked", "message"),
     [
         ("win-tie-los", catalogue.Asked(), "Did you mean 'win-tie-loss'?"),
-        ("mulsupcon-table-5", catalogue.Asked(methods=("bce",)), "methods: expected none"),
-        ("win-tie-loss", catalogue.Asked(at=(0.1,)), "at: expected none"),
+        ("mulsupcon-table-5", catalogue.Asked(methods=("bce",)), "`methods`: expected none"),
+        ("win-tie-loss", catalogue.Asked(at=(0.1,)), "`at`: expected none"),
         (
             "win-tie-loss",
             catalogue.Asked(methods=("bce",)),
-            "methods: expected a method to set against bce",
+            "`methods`: expected a method to set against bce",
         ),
     ],
 )
@@ -250,7 +250,7 @@ def test_input_that_cannot_be_used_is_refused_before_anything_is_trained(
         with pytest.raises(ManyLabelError, match=message):
             carry_out(request(tiny_data, tmp_path / "out", **changes))
     assert not (tmp_path / "out").exists()
-    with pytest.raises(ManyLabelError, match="epochs_scale: expected a number above 0"):
+    with pytest.raises(ManyLabelError, match="`epochs_scale`: expected a number above 0"):
         request(tiny_data, tmp_path, epochs_scale=0.0)
 
 

@@ -36,7 +36,7 @@ from manylabel.study.folder_names import check_folder_names, file_name, name_of_
 )
 def test_names_that_lead_elsewhere_are_refused(name: str) -> None:
     with pytest.raises(ManyLabelError, match="methods whose names can name a folder"):
-        check_folder_names("methods", [name])
+        check_folder_names("`methods`", [name])
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_names_that_lead_elsewhere_are_refused(name: str) -> None:
 )
 def test_names_that_some_file_system_takes_for_one_are_refused(one: str, other: str) -> None:
     with pytest.raises(ManyLabelError, match="more than upper and lower case"):
-        check_folder_names("methods", [one, other])
+        check_folder_names("`methods`", [one, other])
 
 
 def test_usual_names_are_taken() -> None:
@@ -56,7 +56,7 @@ def test_usual_names_are_taken() -> None:
         "日本語",
         "_x",
     ]
-    check_folder_names("methods", names)
+    check_folder_names("`methods`", names)
 
 
 @pytest.mark.parametrize("file", ["...toml", "..toml", "con.toml", "study.json.toml"])

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +21,10 @@ from tests.study.small_study import TINY, TINY_PRETRAINING, Told, plan, write_ro
 
 from manylabel import metrics
 from manylabel.errors import ManyLabelError
-from manylabel.study import Cell, StudyFolder, run
-from manylabel.study.executors.base import Advanced, Failed, Finished
+from manylabel.study import Cell, Plan, StudyFolder, run
+from manylabel.study.executors.base import Advanced, Failed, Finished, Listener, Source, Started
+from manylabel.study.executors.local import in_this_process
+from manylabel.study.run_cell import Job
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
@@ -245,13 +248,13 @@ def test_a_place_that_cannot_be_written_is_refused_at_once(tiny_data: Path, tmp_
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"protocol": "best"}, "protocol: expected one of tuned, fixed, oracle, but got 'best'"),
-        ({"methods": (), "settings": {}}, "methods: expected at least 1"),
-        ({"seeds": ()}, "seeds: expected at least 1"),
-        ({"jobs": 0}, "jobs: expected at least 1, but got 0"),
-        ({"fraction": 0.0}, "fraction: expected above 0 and up to 1, but got 0"),
-        ({"threads": 0}, "threads: expected at least 1"),
-        ({"settings": {"zlpr": {}}}, "settings: expected one of bce, mulsupcon, but got 'zlpr'"),
+        ({"protocol": "best"}, "`protocol`: expected one of tuned, fixed, oracle, but got 'best'"),
+        ({"methods": (), "settings": {}}, "`methods`: expected at least 1"),
+        ({"seeds": ()}, "`seeds`: expected at least 1"),
+        ({"jobs": 0}, "`jobs`: expected at least 1, but got 0"),
+        ({"fraction": 0.0}, "`fraction`: expected above 0 and up to 1, but got 0"),
+        ({"threads": 0}, "`threads`: expected at least 1"),
+        ({"settings": {"zlpr": {}}}, "`settings`: expected one of bce, mulsupcon, but got 'zlpr'"),
     ],
 )
 def test_a_plan_that_cannot_be_meant_is_refused(
@@ -275,3 +278,43 @@ def test_failures_travel_between_processes() -> None:
 
     failure = Failed(Cell("tiny", "bce", 1).key, "message", by_input=True)
     assert pickle.loads(pickle.dumps(failure)) == failure
+
+
+class Backwards:
+    """An executor that begins with the last cell."""
+
+    def run(self, jobs: Sequence[Job], source: Source, listener: Listener) -> list[Failed]:
+        return in_this_process(jobs[::-1], source.dataset, listener)
+
+
+def test_any_executor_runs_the_cells_of_a_plan(study: StudyFolder, tiny_data: Path, tmp_path: Path) -> None:
+    asked, told = plan(tiny_data, tmp_path / "out"), Told()
+    assert run(asked, told, Backwards()) == []
+    assert [event.key for event in told.outcomes()] == [cell.key for cell in asked.cells[::-1]]
+    assert_same_results(asked.folder, study)
+
+
+def test_a_plan_of_several_data_sets_has_a_folder_for_each(tiny_data: Path, tmp_path: Path) -> None:
+    other = write_rows(tmp_path / "other.npz", seed=1)
+    places = ((str(tiny_data), 1.0), (str(tiny_data), 0.5), (str(other), 1.0))
+    cells = [Cell(data, "bce", seed, TINY, fraction) for data, fraction in places for seed in (0, 1)]
+    rows = {str(tiny_data): 100, str(other): 300}
+    asked = Plan(tuple(cells), tmp_path / "out", jobs=1, nested=True, rows=rows)
+    told = Told()
+    assert run(asked, told) == []
+    begun = [event for event in told if isinstance(event, Started)]
+    assert [(event.name, event.place, event.of) for event in begun] == [
+        ("tiny", 1, 3),
+        ("tiny-50-percent", 2, 3),
+        ("other", 3, 3),
+    ]
+    assert [event.key for event in told.outcomes()] == [cell.key for cell in cells]
+    weights = [asked.weights[cell.key] for cell in cells]
+    assert weights == [weights[0]] * 4 + [3 * weights[0]] * 2
+    for event in begun:
+        folder = StudyFolder(asked.out / event.name)
+        assert [record.seed for record in folder.finished_runs()] == [0, 1]
+        assert "nested" not in folder.record().asked
+    alone = plan(other, tmp_path / "alone", methods=("bce",), settings={"bce": TINY})
+    assert run(alone, Told()) == []
+    assert_same_results(StudyFolder(asked.out / "other"), alone.folder)

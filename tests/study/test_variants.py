@@ -58,5 +58,5 @@ def test_each_variant_is_a_run_of_its_own(tiny_data: Path, tmp_path: Path) -> No
 
 def test_a_setting_is_given_once(tmp_path: Path) -> None:
     method = "bce[classify.stage.lr=0.1]"
-    with pytest.raises(ManyLabelError, match=r"settings: expected settings that bce\[.*\] does not name"):
+    with pytest.raises(ManyLabelError, match=r"`settings`: expected settings that bce\[.*\] does not name"):
         plan(tmp_path, tmp_path, methods=(method,), settings={method: {"classify.stage.lr": 1}})

@@ -67,9 +67,9 @@ def in_options(text: str) -> str:
 
 def explained(error: ManyLabelError) -> str:
     """The message of an error, with options in place of parameters."""
-    first, space, rest = error.who.partition(" ")
-    who = f"{OPTIONS.get(first, first)}{space}{rest}" if first != "method" else error.who
-    return str(ManyLabelError(who, in_options(error.expected), error.got, in_options(error.hint)))
+    return str(
+        ManyLabelError(in_options(error.who), in_options(error.expected), error.got, in_options(error.hint))
+    )
 
 
 def _assignments(settings: Mapping[str, Any], by_method: bool) -> Iterator[str]:

@@ -18,7 +18,7 @@ def threads(text: str) -> tuple[int, ...]:
     if not all(map(_is_number, parts)):
         raise ManyLabelError("--threads", "numbers above 0, comma-separated", repr(text))
     for part in parts:
-        check_number("--threads", int(part), MOST_THREADS)
+        check_number("threads", int(part), MOST_THREADS)
     return tuple(map(int, parts))
 
 
@@ -32,10 +32,10 @@ def seeds(text: str) -> tuple[int, ...]:
         raise ManyLabelError("--seeds", "a number above 0, or comma-separated seeds", repr(text), hint)
     given = list(map(int, parts))
     if "," not in text:
-        check_number("--seeds", given[0], MOST_SEEDS)
+        check_number("seeds", given[0], MOST_SEEDS)
         return tuple(range(given[0]))
     found = tuple(dict.fromkeys(given))
-    check_seeds("--seeds", found)
+    check_seeds("seeds", found)
     return found
 
 

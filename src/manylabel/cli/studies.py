@@ -192,7 +192,7 @@ def tune(
     from manylabel.study.plan import MOST_SEEDS, check_number
     from manylabel.study.search.search import Search
 
-    check_number("--splits", splits, MOST_SEEDS)
+    check_number("splits", splits, MOST_SEEDS)
     search = Search(
         data=tuple(data),
         method=method,

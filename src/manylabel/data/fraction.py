@@ -32,7 +32,7 @@ def take_fraction(dataset: DataSet, fraction: float, seed: int) -> DataSet:
         If the fraction is not in (0, 1].
     """
     if not 0 < fraction <= 1:
-        raise ManyLabelError("fraction", "a share of the rows above 0 and up to 1", f"{fraction:g}")
+        raise ManyLabelError("`fraction`", "a share of the rows above 0 and up to 1", f"{fraction:g}")
     if fraction == 1:
         return dataset
     held_out = np.zeros(len(dataset.train), dtype=bool)

@@ -80,7 +80,7 @@ def _local_folder(data_dir: str | Path | None) -> Path | None:
         return None
     if not Path(given).is_dir():
         raise ManyLabelError(
-            "data_dir", "an existing folder", str(given), f"Correct `data_dir` or {DATA_VARIABLE}."
+            "`data_dir`", "an existing folder", str(given), f"Correct `data_dir` or {DATA_VARIABLE}."
         )
     return Path(given)
 

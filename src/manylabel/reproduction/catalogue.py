@@ -209,7 +209,7 @@ def against_bce(asked: Asked) -> Reproduction:
     baseline = next((method for method in named if Variant.parse(method).method == "bce"), "bce")
     challengers = [method for method in named if method != baseline]
     if not challengers:
-        raise ManyLabelError("methods", f"a method to set against {baseline}", f"{baseline} alone")
+        raise ManyLabelError("`methods`", f"a method to set against {baseline}", f"{baseline} alone")
     return Reproduction(
         name="win-tie-loss",
         about="A method against binary cross entropy with the same network, masking and budget, over many data sets.",
@@ -256,16 +256,16 @@ def get(name: str, asked: Asked = Asked()) -> Reproduction:  # noqa: B008
         raise ManyLabelError("reproduce", f"one of {', '.join(ITEMS)}", repr(name), did_you_mean(name, ITEMS))
     item = ITEMS[name]
     if asked.methods is not None and not item.takes_methods:
-        raise ManyLabelError("methods", f"none, as those of {name} are fixed", ", ".join(asked.methods))
+        raise ManyLabelError("`methods`", f"none, as those of {name} are fixed", ", ".join(asked.methods))
     if asked.at is not None and not item.takes_at:
-        raise ManyLabelError("at", f"none, as {name} has no curves", ", ".join(map(str, asked.at)))
+        raise ManyLabelError("`at`", f"none, as {name} has no curves", ", ".join(map(str, asked.at)))
     return item.build(asked)
 
 
 def _check_axis(asked: Asked, expected: str, fits: Callable[[float], bool]) -> None:
     wrong = [x for x in asked.at or () if not fits(x)]
     if wrong:
-        raise ManyLabelError("at", expected, ", ".join(f"{x:g}" for x in wrong))
+        raise ManyLabelError("`at`", expected, ", ".join(f"{x:g}" for x in wrong))
 
 
 def _plain(names: Sequence[str]) -> tuple[Point, ...]:

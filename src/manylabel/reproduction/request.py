@@ -57,7 +57,7 @@ class Request:
     def __post_init__(self) -> None:
         if not 0 < self.epochs_scale <= MOST_EPOCHS_SCALE:
             expected = f"a number above 0 and up to {MOST_EPOCHS_SCALE}"
-            raise ManyLabelError("epochs_scale", expected, f"{self.epochs_scale:g}")
+            raise ManyLabelError("`epochs_scale`", expected, f"{self.epochs_scale:g}")
         check_number("jobs", 1 if self.jobs is None else self.jobs, MOST_THREADS)
         check_number("threads", self.threads, MOST_THREADS)
         if self.seeds is not None:

@@ -104,7 +104,7 @@ class StudyFolder:
         made = _missing_folders(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with files.Lock(self.path, f"out {self.path}"):
+            with files.Lock(self.path, f"`out` {self.path}"):
                 yield
         except OSError as error:
             raise self._cannot_be_written(error.strerror or str(error)) from None
@@ -149,7 +149,7 @@ class StudyFolder:
 
     def _cannot_be_written(self, reason: str) -> ManyLabelError:
         hint = "Name a folder that can be written, on a disk with room, with `out`."
-        return ManyLabelError(f"out {self.path}", "a folder that can be written", reason, hint)
+        return ManyLabelError(f"`out` {self.path}", "a folder that can be written", reason, hint)
 
 
 def is_begun(folder: Path) -> bool:

@@ -96,14 +96,14 @@ class Plan:
         check_number("threads", self.threads, MOST_THREADS)
         for cell in self.cells:
             if not 0 < cell.fraction <= 1:
-                raise ManyLabelError("fraction", "above 0 and up to 1", f"{cell.fraction:g}")
+                raise ManyLabelError("`fraction`", "above 0 and up to 1", f"{cell.fraction:g}")
             named = Variant.parse(cell.method).settings.keys() & cell.settings.keys()
             if named:
                 expected = f"settings that {cell.method} does not name"
-                raise ManyLabelError("settings", expected, ", ".join(named))
+                raise ManyLabelError("`settings`", expected, ", ".join(named))
         if len(set(self.names)) < len(self.methods):
             hint = "Rename one of the files."
-            raise ManyLabelError("methods", "methods of different names", ", ".join(self.methods), hint)
+            raise ManyLabelError("`methods`", "methods of different names", ", ".join(self.methods), hint)
 
     @property
     def data(self) -> str:
@@ -187,7 +187,7 @@ def check_number(parameter: str, number: int, most: int) -> None:
     """Refuse what is no whole number from 1 to ``most``."""
     if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= most:
         expected = "at least 1" if isinstance(number, int) and number < 1 else f"a number from 1 to {most}"
-        raise ManyLabelError(parameter, expected, str(number))
+        raise ManyLabelError(f"`{parameter}`", expected, str(number))
 
 
 def check_seeds(parameter: str, seeds: Sequence[int]) -> None:
@@ -195,9 +195,9 @@ def check_seeds(parameter: str, seeds: Sequence[int]) -> None:
     check_number(parameter, len(seeds), MOST_SEEDS)
     for seed in seeds:
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
-            raise ManyLabelError(parameter, f"seeds from 0 to {LARGEST_SEED}", str(seed))
+            raise ManyLabelError(f"`{parameter}`", f"seeds from 0 to {LARGEST_SEED}", str(seed))
 
 
 def _check_choice(parameter: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise ManyLabelError(parameter, "one of " + ", ".join(choices), repr(value))
+        raise ManyLabelError(f"`{parameter}`", "one of " + ", ".join(choices), repr(value))

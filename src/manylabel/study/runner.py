@@ -52,7 +52,7 @@ def run(plan: Plan, listener: Listener, executor: Executor | None = None) -> lis
 def _run_study(study: Plan, listener: Listener, executor: Executor) -> list[Failed]:
     dataset = data.load(study.data, study.data_dir)
     _sort(study, dataset)  # refuses before anything is written
-    check_folder_names("methods", study.names)
+    check_folder_names("`methods`", study.names)
     record, folder = _record(study, dataset), study.folder
     with folder.occupied():
         done, to_do = _sort(study, dataset)  # again: who held the folder until now may have changed it
@@ -90,7 +90,7 @@ def _sort(study: Plan, dataset: DataSet) -> tuple[list[tuple[Cell, RunRecord]], 
         if found is not None and not found.asks_for_the_same(asked) and is_begun(job.folder):
             got = f"{cell.key} there with {_difference(found, asked)}"
             hint = "Choose another `out`, or delete the folder of that run."
-            raise ManyLabelError(f"out {study.out}", "runs of the same recipe", got, hint)
+            raise ManyLabelError(f"`out` {study.out}", "runs of the same recipe", got, hint)
         if found is not None and found.status == "done":
             done.append((cell, found))
         else:
@@ -99,7 +99,7 @@ def _sort(study: Plan, dataset: DataSet) -> tuple[list[tuple[Cell, RunRecord]], 
 
 
 def _check_folder(study: Plan, dataset: DataSet) -> None:
-    who, hint = f"out {study.out}", "Choose another `out`."
+    who, hint = f"`out` {study.out}", "Choose another `out`."
     if study.folder.study_file.exists():
         record = study.folder.record()
         card = record.card

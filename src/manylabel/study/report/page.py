@@ -59,7 +59,7 @@ def write(
     record, results = folder.record(), read_study(folder, protocol)
     repeat = record.repeated(render)
     if results.protocol not in PROTOCOLS:
-        raise ManyLabelError("protocol", "one of " + ", ".join(PROTOCOLS), repr(protocol))
+        raise ManyLabelError("`protocol`", "one of " + ", ".join(PROTOCOLS), repr(protocol))
     if results.is_empty:
         hint = f"Finish them with: {repeat}"
         raise ManyLabelError(str(out), "a study with finished runs", "none", hint)

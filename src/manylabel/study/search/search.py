@@ -122,7 +122,7 @@ class Search:
         known = tuple(name for name in metrics.DISPLAY_NAMES if name not in LOWER_IS_BETTER)
         for metric in self.metrics or ("",):
             if metric not in known:
-                raise ManyLabelError("metrics", f"some of {', '.join(known)}", repr(metric))
+                raise ManyLabelError("`metrics`", f"some of {', '.join(known)}", repr(metric))
         methods.get(self.method, **self.settings)
 
     @cached_property

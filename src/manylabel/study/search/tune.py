@@ -70,7 +70,7 @@ def open_study(search: Search) -> optuna.Study:
         raise _no_storage(search, error) from None
     if names and search.storage is None and search.name not in names:
         hint = "Give another `out`: data, recipe, space and objective are part of a search."
-        raise ManyLabelError(f"out {search.out}", f"trials of {search.name}", ", ".join(names), hint)
+        raise ManyLabelError(f"`out` {search.out}", f"trials of {search.name}", ", ".join(names), hint)
     try:
         study: optuna.Study = module.create_study(
             storage=storage,
@@ -129,7 +129,7 @@ def _no_storage(search: Search, error: Exception) -> ManyLabelError:
         hint = "Make room or restore the file from a copy; if it is damaged, delete it to search anew."
     lines = str(error.__cause__ or error).strip().splitlines()
     got = lines[0] if lines else type(error).__name__
-    who = "storage" if search.storage else f"out {search.out}"
+    who = "`storage`" if search.storage else f"`out` {search.out}"
     return ManyLabelError(who, "a database that can be used", f"{url}: {got}", hint)
 
 
