@@ -24,7 +24,7 @@ def test_every_loss_of_logits_has_a_recipe():
 def test_learns(method):
     made = get(method, **(SHORT | {"classify.stage.epochs": 40, "classify.stage.lr": 0.01}))
     new = rows(200, 2)
-    scores = made.fit(rows(100, 0), rows(40, 1)).scores(new.X)
+    scores = made.fit(rows(100, 0), rows(40, 1)).scores(new.X.values)
     assert metrics.mean_average_precision(scores, new.Y) > 0.75  # chance is 0.33
 
 

@@ -68,12 +68,12 @@ def test_development_rows_are_training_rows_and_in_no_other_part(rows: Path, tmp
     (problem, other) = search(rows, tmp_path / "out", splits=(0, 1)).problems
     with np.load(rows) as file:
         given = {row.tobytes() for row in file["X_train"]}
-    rest = {row.tobytes() for row in problem.dataset.train.X.numpy()}
-    development = {row.tobytes() for row in problem.dataset.test.X.numpy()}
+    rest = {row.tobytes() for row in problem.dataset.train.X.values.numpy()}
+    development = {row.tobytes() for row in problem.dataset.test.X.values.numpy()}
     assert len(development) == 24
     assert rest | development == given
     assert not rest & development
-    assert development != {row.tobytes() for row in other.dataset.test.X.numpy()}
+    assert development != {row.tobytes() for row in other.dataset.test.X.values.numpy()}
 
 
 def test_a_search_goes_on_as_if_it_had_not_stopped(rows: Path, tmp_path: Path) -> None:

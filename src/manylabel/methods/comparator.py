@@ -14,12 +14,12 @@ from pydantic import Field
 from torch import nn
 
 from manylabel import files
-from manylabel.data.dataset import Features, Kind, Rows
+from manylabel.data import Rows
+from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError, missing_extra
 from manylabel.methods.base import check_rows, enough_memory
 from manylabel.methods.recipe import AnyRecipe, KindSettings
-from manylabel.methods.rows import features
-from manylabel.models import Inputs
+from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.training import Listener, Progress
 
 Array = np.ndarray[Any, Any]
@@ -69,21 +69,21 @@ class ComparatorScorer:
 
     Parameters
     ----------
-    inputs : Inputs
+    inputs : Preprocessor
     constant : (n_labels,) float32 array
         1 or 0 for labels that all or no training rows carry, the share of the training rows for rare labels that were
         left out, NaN for those that the estimators predict.
     estimators : list
         One for all labels that vary (``together``), or one for each.
     together : bool
-    like : array or CSR matrix
-        No rows of the form that the estimators were fitted on.
+    sparse : bool
+        Whether the estimators were fitted on a CSR matrix.
     """
 
     def __init__(
-        self, inputs: Inputs, constant: Array, estimators: list[Any], together: bool, like: Any
+        self, inputs: Preprocessor, constant: Array, estimators: list[Any], together: bool, sparse: bool
     ) -> None:
-        self.inputs, self.constant, self.like = inputs, constant, like
+        self.inputs, self.constant, self.sparse = inputs, constant, sparse
         self.estimators, self.together = estimators, together
 
     def scores(self, X: Features) -> Array:
@@ -97,7 +97,7 @@ class ComparatorScorer:
         ManyLabelError
             If the rows do not have the form of the training rows, or the estimator fails on them.
         """
-        rows = features(X, self.inputs, self.like)
+        rows = self.inputs.matrix(X, self.sparse)
         scores = np.tile(self.constant, (rows.shape[0], 1))
         varying = np.isnan(self.constant)
         if varying.any() and len(scores):
@@ -110,7 +110,7 @@ class ComparatorScorer:
 
         More than 256 features are projected at random to 256, which about keeps distances (Johnson and Lindenstrauss).
         """
-        rows = features(X, self.inputs, self.like)
+        rows = self.inputs.matrix(X, self.sparse)
         if rows.shape[1] > _MOST_DIMENSIONS:
             from sklearn.random_projection import SparseRandomProjection
 
@@ -182,23 +182,22 @@ class ComparatorMethod:
         train: Rows,
         validation: Rows,
         *,
-        kind: Kind = "vectors",
         seed: int = 0,
         folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> ComparatorScorer:
         who = f"method {self.name}"
-        check_rows(who, train, validation, kind, seed)
+        check_rows(who, train, validation, seed)
         if folder is not None:
             files.usable_folder(folder, f"{who}, folder")
-        settings = self.recipe.images if kind == "images" else self.recipe.vectors
-        inputs = Inputs.fit(train.X, kind)
+        settings: ComparatorSettings = getattr(self.recipe, self.recipe.kind_of(train.X.kind))
+        inputs = fit_preprocessor(train.X)
         with enough_memory(who):
-            X, Y = features(train.X, inputs), _binary(self.name, train)
+            X, Y = inputs.matrix(train.X, train.X.is_sparse), _binary(self.name, train)
             estimator = build(self.name, settings, int(seed) % 2**32)
             fitting = Fitting(self.name, settings, estimator, X, Y, progress)
             constant, estimators, together = fitting.fit(int(seed) % 2**32)
-        return ComparatorScorer(inputs, constant, estimators, together, X[:0])
+        return ComparatorScorer(inputs, constant, estimators, together, train.X.is_sparse)
 
 
 class Fitting:

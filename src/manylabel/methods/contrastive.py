@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from manylabel.data.dataset import Kind, Rows
+from manylabel.data.dataset import Rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.base import prepare, seeded, start_run
 from manylabel.methods.classification import Classification, build_criterion, embed, measure
@@ -15,10 +15,11 @@ from manylabel.methods.contrastive_term import ContrastSettings, build_contrast,
 from manylabel.methods.grid import GridEvaluation, GridSettings
 from manylabel.methods.joint import Balance, JointContrast, JointTraining
 from manylabel.methods.networks import check_network, width
-from manylabel.methods.recipe import KINDS, ClassifySettings, Recipe, Settings, ViewSettings
-from manylabel.methods.rows import Resident, view
+from manylabel.methods.recipe import KINDS, ClassifySettings, Recipe, Settings
+from manylabel.methods.rows import DeviceRows
 from manylabel.methods.scorer import NetworkScorer
-from manylabel.models import Inputs
+from manylabel.models import Preprocessor
+from manylabel.models.inputs import ViewSettings
 from manylabel.training import Listener, Ranks, Run, Stage, step_rows
 from manylabel.training.probe import ridge_scores
 
@@ -104,8 +105,8 @@ class ContrastiveRecipe(Recipe):
     vectors: ContrastiveSettings
     images: ContrastiveSettings
 
-    def check(self, kind: Kind) -> None:
-        own = "images" if kind == "images" else "vectors"
+    def check(self, kind: str) -> None:
+        own = self.kind_of(kind)
         getattr(self, own).check(f"method {self.name}, {own}")
 
 
@@ -116,27 +117,27 @@ class Pretraining:
     ----------
     loss : str
         Name of a contrastive loss.
-    inputs : Inputs
+    inputs : Preprocessor
     encoder : nn.Module
         What is pretrained, (B, *shape) -> (B, H).
-    train, validation : Resident
+    train, validation : DeviceRows
     settings : PretrainSettings
     """
 
     def __init__(
         self,
         loss: str,
-        inputs: Inputs,
+        inputs: Preprocessor,
         encoder: nn.Module,
-        train: Resident,
-        validation: Resident,
+        train: DeviceRows,
+        validation: DeviceRows,
         settings: PretrainSettings,
     ) -> None:
         batch = contrasted(len(train), settings.stage.batch)
         self.term = build_term(loss, inputs, encoder, train.Y, settings, batch)
         self.module: nn.Module = self.term
         self.groups = self.term.groups
-        self.encoder, self.inputs, self.view = encoder, inputs, view(settings.views, inputs)
+        self.encoder, self.inputs, self.view = encoder, inputs, inputs.view(settings.views)
         self.train, self.validation, self.n_rows = train, validation, len(train)
 
     def loss(self, rows: Tensor) -> Tensor:
@@ -203,20 +204,17 @@ class ContrastiveMethod:
         train: Rows,
         validation: Rows,
         *,
-        kind: Kind = "vectors",
         seed: int = 0,
         folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> NetworkScorer:
-        self.recipe.check(kind)
-        settings = self.recipe.images if kind == "images" else self.recipe.vectors
-        run = start_run(
-            self.recipe, settings.stages, train, validation, kind, seed, folder, progress, self.encoder
-        )
+        self.recipe.check(train.X.kind)
+        settings: ContrastiveSettings = getattr(self.recipe, self.recipe.kind_of(train.X.kind))
+        run = start_run(self.recipe, settings.stages, train, validation, seed, folder, progress, self.encoder)
         with seeded(seed, f"method {self.name}"):
-            ready = prepare(self.recipe, self.encoder, train, kind)
+            ready = prepare(self.recipe, self.encoder, train)
             inputs, encoder = ready.inputs, ready.encoder
-            parts = Resident.of(train, inputs), Resident.of(validation, inputs)
+            parts = DeviceRows.of(train, inputs), DeviceRows.of(validation, inputs)
             if settings.pretrain is not None:
                 pretraining = Pretraining(self.recipe.loss, inputs, encoder, *parts, settings.pretrain)
                 run.train("pretrain", pretraining, settings.pretrain.stage)
@@ -227,10 +225,10 @@ class ContrastiveMethod:
         self,
         run: Run,
         settings: ContrastiveSettings,
-        inputs: Inputs,
+        inputs: Preprocessor,
         encoder: nn.Module,
-        train: Resident,
-        validation: Resident,
+        train: DeviceRows,
+        validation: DeviceRows,
     ) -> nn.Linear:
         """The last stage: a classifier, on a pretrained encoder or trained along with it."""
         classify, name = settings.classify, settings.stages[-1]

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from manylabel import files
-from manylabel.data.dataset import Features, Kind, Rows
+from manylabel.data import Rows
+from manylabel.data.rows import Features
 from manylabel.methods.base import MOST_SEED, Method, check_seed
 from manylabel.methods.recipe import AnyRecipe
 from manylabel.methods.scorer import Scorer
@@ -41,7 +42,6 @@ class Ensemble:
         train: Rows,
         validation: Rows,
         *,
-        kind: Kind = "vectors",
         seed: int = 0,
         folder: str | Path | None = None,
         progress: Listener | None = None,
@@ -53,9 +53,7 @@ class Ensemble:
             own = None if place is None else place / f"member-{k}"
             listener = None if progress is None else _numbered(progress, k, self.recipe.members)
             members.append(
-                self.member.fit(
-                    train, validation, kind=kind, seed=1000 * seed + k, folder=own, progress=listener
-                )
+                self.member.fit(train, validation, seed=1000 * seed + k, folder=own, progress=listener)
             )
         return EnsembleScorer(members)
 

@@ -9,14 +9,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from manylabel import losses
-from manylabel.data.dataset import Kind, Rows
+from manylabel.data.dataset import Rows
 from manylabel.methods.base import prepare, seeded, start_run
 from manylabel.methods.classification import Classification, built_loss, check_loss_settings
 from manylabel.methods.networks import check_network, width
 from manylabel.methods.recipe import Model, Recipe, Settings
-from manylabel.methods.rows import Resident
+from manylabel.methods.rows import DeviceRows
 from manylabel.methods.scorer import NetworkScorer
-from manylabel.models import Inputs
+from manylabel.models import Preprocessor
 from manylabel.models.mixture_head import MixtureHead
 from manylabel.training import Listener, Ranks
 
@@ -72,10 +72,10 @@ class MixtureTraining(Classification):
 
     Parameters
     ----------
-    inputs : Inputs
+    inputs : Preprocessor
     encoder : nn.Module
     head : MixtureHead
-    train, validation : Resident
+    train, validation : DeviceRows
     settings : KMCLSettings
     loss : nn.Module
         Of features, logits, means, variances and labels.
@@ -83,11 +83,11 @@ class MixtureTraining(Classification):
 
     def __init__(
         self,
-        inputs: Inputs,
+        inputs: Preprocessor,
         encoder: nn.Module,
         head: MixtureHead,
-        train: Resident,
-        validation: Resident,
+        train: DeviceRows,
+        validation: DeviceRows,
         settings: KMCLSettings,
         loss: nn.Module,
     ) -> None:
@@ -125,22 +125,19 @@ class KMCLMethod:
         train: Rows,
         validation: Rows,
         *,
-        kind: Kind = "vectors",
         seed: int = 0,
         folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> NetworkScorer:
-        run = start_run(
-            self.recipe, self.stages, train, validation, kind, seed, folder, progress, self.encoder
-        )
-        settings = self.recipe.images if kind == "images" else self.recipe.vectors
+        run = start_run(self.recipe, self.stages, train, validation, seed, folder, progress, self.encoder)
+        settings: KMCLSettings = getattr(self.recipe, self.recipe.kind_of(train.X.kind))
         mixture = settings.mixture
         with seeded(seed, f"method {self.name}"):
-            ready = prepare(self.recipe, self.encoder, train, kind)
+            ready = prepare(self.recipe, self.encoder, train)
             inputs, encoder = ready.inputs, ready.encoder
             head = MixtureHead(width(encoder, inputs), train.Y.n_labels, mixture.width, mixture.similarity)
             head.to(inputs.mean.device)
-            parts = Resident.of(train, inputs), Resident.of(validation, inputs)
+            parts = DeviceRows.of(train, inputs), DeviceRows.of(validation, inputs)
             loss = build_loss(self.recipe.loss, settings)
             task = MixtureTraining(inputs, encoder, head, *parts, settings, loss)
             run.train("train", task, settings.classify.stage)

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from manylabel.methods.recipe import Model, VectorRecipe, VectorSettings
-from manylabel.methods.rows import Resident
+from manylabel.methods.rows import DeviceRows
 from manylabel.methods.vectors import VectorMethod
 from manylabel.models.lamp import LaMP
 from manylabel.training import Run
@@ -62,7 +62,7 @@ class LaMPMethod(VectorMethod):
         settings = self.recipe.vectors
         return settings.standardise and settings.network.inputs == "vector"
 
-    def build(self, train: Resident, validation: Resident, run: Run) -> LaMP:
+    def build(self, train: DeviceRows, validation: DeviceRows, run: Run) -> LaMP:
         network = self.new_network(train)
         assert isinstance(network, LaMP)
         if network.graph == "prior":

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from torch import nn
 
-from manylabel.data.dataset import Kind, Rows
+from manylabel.data.dataset import Rows
 from manylabel.methods.base import prepare, seeded, start_run
 from manylabel.methods.classification import Classification, build_criterion
 from manylabel.methods.networks import check_network, width
 from manylabel.methods.recipe import Recipe
-from manylabel.methods.rows import Resident
+from manylabel.methods.rows import DeviceRows
 from manylabel.methods.scorer import NetworkScorer
 from manylabel.training import Listener
 
@@ -40,20 +40,17 @@ class LogitMethod:
         train: Rows,
         validation: Rows,
         *,
-        kind: Kind = "vectors",
         seed: int = 0,
         folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> NetworkScorer:
-        run = start_run(
-            self.recipe, self.stages, train, validation, kind, seed, folder, progress, self.encoder
-        )
+        run = start_run(self.recipe, self.stages, train, validation, seed, folder, progress, self.encoder)
         with seeded(seed, f"method {self.name}"):
-            ready = prepare(self.recipe, self.encoder, train, kind)
+            ready = prepare(self.recipe, self.encoder, train)
             inputs, encoder = ready.inputs, ready.encoder
             classifier = nn.Linear(width(encoder, inputs), train.Y.n_labels).to(inputs.mean.device)
-            parts = Resident.of(train, inputs), Resident.of(validation, inputs)
-            settings = self.recipe.settings(kind).classify
+            parts = DeviceRows.of(train, inputs), DeviceRows.of(validation, inputs)
+            settings = self.recipe.settings(train.X.kind).classify
             criterion = build_criterion(self.recipe.loss, settings.loss)
             task = Classification(inputs, encoder, classifier, *parts, settings, criterion)
             run.train("train", task, settings.stage)

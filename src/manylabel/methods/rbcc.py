@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from manylabel.errors import ManyLabelError
 from manylabel.methods.classification import measure
 from manylabel.methods.recipe import Model, VectorRecipe, VectorSettings
-from manylabel.methods.rows import Resident
+from manylabel.methods.rows import DeviceRows
 from manylabel.methods.vectors import VectorMethod
 from manylabel.models import FlatParameters
 from manylabel.models.bayesian_network import learn_parents
@@ -58,11 +58,11 @@ class HalvesTraining:
 
     Parameters
     ----------
-    train, validation : Resident
+    train, validation : DeviceRows
     hidden : int
     """
 
-    def __init__(self, train: Resident, validation: Resident, hidden: int) -> None:
+    def __init__(self, train: DeviceRows, validation: DeviceRows, hidden: int) -> None:
         if len(train) < 2:
             hint = "Rows without labels are left out."
             raise ManyLabelError("rbcc", "at least 2 training rows with labels", str(len(train)), hint)
@@ -100,7 +100,7 @@ class HalvesTraining:
         return found.numpy()
 
 
-def logits(network: nn.Module, rows: Resident) -> Tensor:
+def logits(network: nn.Module, rows: DeviceRows) -> Tensor:
     """Logits of many rows, some at a time: the hidden layer is wide."""
     return torch.cat([network(x) for x in rows.parts(256)]).float()
 
@@ -117,7 +117,7 @@ class RBCCMethod(VectorMethod):
     stages = ("errors", "train")
     needs_labels = True
 
-    def build(self, train: Resident, validation: Resident, run: Run) -> RecurrentChains:
+    def build(self, train: DeviceRows, validation: DeviceRows, run: Run) -> RecurrentChains:
         settings = self.recipe.vectors.errors
         task = HalvesTraining(train, validation, settings.hidden)
         run.train("errors", task, settings.stage)

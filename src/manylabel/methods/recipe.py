@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from manylabel.data.dataset import Kind
+from manylabel.models.inputs import ViewSettings
 from manylabel.training import Stage
 
 KINDS: tuple[Literal["vectors", "images"], ...] = ("vectors", "images")
@@ -37,30 +37,6 @@ class EncoderSettings(Model):
     name: Literal["mlp", "small_resnet", "resnet50"] = "mlp"
     widths: Widths | None = None
     dropout: float = Field(0.2, ge=0, lt=1)
-
-
-class ViewSettings(Model):
-    """How rows are disturbed in training.
-
-    Attributes
-    ----------
-    mask : float, default 0
-        Vectors: the probability of each feature to be set to 0 after standardisation.
-    crop : float, default 1
-        Images: the smallest share of the picture's area that a random crop keeps; 1 does not crop.
-    flip : bool, default False
-        Images: mirror at random.
-    jitter : float, default 0
-        Images: strength of random changes of brightness and contrast (and of saturation and hue of coloured ones).
-    greyscale : float, default 0
-        Coloured images: the probability of losing the colour.
-    """
-
-    mask: float = Field(0.0, ge=0, lt=1)
-    crop: float = Field(1.0, gt=0, le=1)
-    flip: bool = False
-    jitter: float = Field(0.0, ge=0)
-    greyscale: float = Field(0.0, ge=0, le=1)
 
 
 class ClassifySettings(Model):
@@ -181,16 +157,21 @@ class AnyRecipe(Model):
     vectors: KindSettings
     images: KindSettings | NoSettings
 
-    def settings(self, kind: Kind) -> KindSettings | NoSettings:
+    def settings(self, kind: str) -> KindSettings | NoSettings:
         """The settings for data of one kind."""
-        return self.images if kind == "images" else self.vectors
+        return self.images if self.kind_of(kind) == "images" else self.vectors
 
-    def neighbours(self, kind: Kind) -> NeighbourSettings | None:
+    @staticmethod
+    def kind_of(kind: str) -> Literal["vectors", "images"]:
+        """The section of the settings for data of one kind."""
+        return "images" if kind == "images" else "vectors"
+
+    def neighbours(self, kind: str) -> NeighbourSettings | None:
         """Those that have a say on data of one kind."""
         settings = self.settings(kind)
         return settings.neighbours if isinstance(settings, KindSettings) else None
 
-    def check(self, kind: Kind) -> None:
+    def check(self, kind: str) -> None:
         """Refuse settings that cannot be trained together on data of one kind; families that have such say which.
 
         Raises
@@ -219,9 +200,9 @@ class Recipe(AnyRecipe):
     vectors: Settings
     images: Settings
 
-    def settings(self, kind: Kind) -> Settings:
+    def settings(self, kind: str) -> Settings:
         """The settings for data of one kind."""
-        return self.images if kind == "images" else self.vectors
+        return self.images if self.kind_of(kind) == "images" else self.vectors
 
 
 class VectorViewSettings(Model):

@@ -12,7 +12,6 @@ from typing import Any, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from manylabel.data.dataset import Kind
 from manylabel.errors import ManyLabelError, did_you_mean
 from manylabel.methods.recipe import KINDS, AnyRecipe, NeighbourSettings
 
@@ -203,7 +202,7 @@ def load(table: dict[str, Any], schema: type[AnyRecipe], overrides: Mapping[str,
         raise _refusal(name, error.errors()[0], overrides, sections) from None
 
 
-def check_for(recipe: AnyRecipe, kind: Kind, settings: Iterable[str]) -> None:
+def check_for(recipe: AnyRecipe, kind: str, settings: Iterable[str]) -> None:
     """Refuse what cannot be trained on data of one kind, and settings of a section that only the other kind has.
 
     Parameters

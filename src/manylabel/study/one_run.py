@@ -82,9 +82,7 @@ def execute(task: Task, dataset: DataSet, tell: Callable[[Progress], None]) -> R
         part = data.take_fraction(dataset, task.fraction, task.key.seed)
         train, validation = data.split_validation(part, task.key.seed)
         started = time.perf_counter()
-        scorer = task.method.fit(
-            train, validation, kind=dataset.kind, seed=task.key.seed, folder=task.folder, progress=tell
-        )
+        scorer = task.method.fit(train, validation, seed=task.key.seed, folder=task.folder, progress=tell)
         seconds = time.perf_counter() - started
         scores = {
             "validation_scores": scorer.scores(validation.X),

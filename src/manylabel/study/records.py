@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from manylabel import __version__, data, files
-from manylabel.data.dataset import DataSet, Kind
+from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
 from manylabel.fast import numba_version
 from manylabel.labels import LabelMatrix, SparseLabels
@@ -80,7 +80,7 @@ class DataCard(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    kind: Kind
+    kind: str
     digest: str
     rows: dict[str, int]
     features: str

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from manylabel import data, methods, metrics
-from manylabel.data.dataset import DataSet, Kind
+from manylabel.data.dataset import DataSet
 from manylabel.data.splits import held_out_rows
 from manylabel.errors import ManyLabelError
 from manylabel.metrics.report import LOWER_IS_BETTER, Protocol
@@ -52,7 +52,7 @@ class Problem:
         train, validation = data.split_validation(self.dataset, self.seed)
         development = self.dataset.test
         made = methods.get(method, **settings)
-        scorer = made.fit(train, validation, kind=self.dataset.kind, seed=self.seed, progress=tell)
+        scorer = made.fit(train, validation, seed=self.seed, progress=tell)
         held_out = (scorer.scores(validation.X), validation.Y)
         scores = scorer.scores(development.X)
         found = metrics.evaluate(
@@ -139,7 +139,7 @@ class Search:
         return tuple(made)
 
     @property
-    def kinds(self) -> set[Kind]:
+    def kinds(self) -> set[str]:
         """The kinds of settings that the data sets need."""
         return {"images" if problem.dataset.kind == "images" else "vectors" for problem in self.problems}
 

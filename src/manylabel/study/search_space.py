@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from manylabel import methods
-from manylabel.data.dataset import Kind
 from manylabel.errors import ManyLabelError
 from manylabel.methods.recipe import KINDS
 from manylabel.study.records import flattened
@@ -83,7 +82,7 @@ class Choice(BaseModel):
 Space: TypeAlias = dict[str, Choice]
 
 
-def default_space(method: str, kinds: set[Kind], settings: Mapping[str, Any]) -> Space:
+def default_space(method: str, kinds: set[str], settings: Mapping[str, Any]) -> Space:
     """The space of a recipe for data of some kinds: what every recipe, its family and it alone have to set.
 
     Parameters
@@ -137,7 +136,7 @@ def read_space(path: Path, method: str, settings: Mapping[str, Any]) -> Space:
     return space
 
 
-def recipe_values(space: Space, recipe: Mapping[str, Any], kinds: set[Kind]) -> dict[str, Any] | None:
+def recipe_values(space: Space, recipe: Mapping[str, Any], kinds: set[str]) -> dict[str, Any] | None:
     """The recipe's own values as a trial keeps them; None where the space or the kinds do not agree on one."""
     flat, values = flattened(recipe), {}
     for name, choice in space.items():
@@ -170,7 +169,7 @@ def _checked(who: str, table: Mapping[str, Any]) -> Space:
     return space
 
 
-def _fits(name: str, choice: Choice, method: str, kinds: set[Kind], settings: Mapping[str, Any]) -> bool:
+def _fits(name: str, choice: Choice, method: str, kinds: set[str], settings: Mapping[str, Any]) -> bool:
     """Whether a recipe has the section of a setting for data of one of these kinds, and takes all values."""
     head, _, rest = name.partition(".")
     prefixed = head in KINDS
