@@ -103,7 +103,7 @@ def test_sparse_rows_texts_and_pictures_are_taken(method):
 
 def test_parameters_are_settings():
     recipe = get("sklearn.neighbors.KNeighborsClassifier", **{"parameters.n_neighbors": 3}).recipe
-    assert recipe.vectors.parameters == {"n_neighbors": 3}
+    assert recipe.resolve("vectors").parameters == {"n_neighbors": 3}
     assert recipe.family == "comparator"
 
 

@@ -43,8 +43,8 @@ def test_learns(method, candidates):
 def test_only_the_contrast_tells_a_recipe_from_that_of_bce(method):
     ours, bce = get(method).recipe, get("bce").recipe
     for kind in ("vectors", "images"):
-        assert ours.settings(kind).encoder == bce.settings(kind).encoder
-        own, its = (recipe.settings(kind).classify.model_dump() for recipe in (ours, bce))
+        assert ours.resolve(kind).encoder == bce.resolve(kind).encoder
+        own, its = (recipe.resolve(kind).classify.model_dump() for recipe in (ours, bce))
         for settings in (own, its):
             del settings["loss"]
         assert own == its | {"grid": None}

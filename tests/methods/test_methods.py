@@ -26,7 +26,7 @@ PRETRAIN = {"pretrain.stage.epochs": 2, "pretrain.stage.batch": 16, "pretrain.qu
 CONTRASTIVE = [
     name
     for name in names()
-    if getattr((recipe := get(name).recipe).vectors, "pretrain", None) is not None
+    if getattr((recipe := get(name).recipe).resolve("vectors"), "pretrain", None) is not None
     and recipe.members == 1
     and not name.startswith(PAPER)
 ]
@@ -95,7 +95,7 @@ def test_an_encoder_of_the_wrong_shape_is_refused():
 
 def short(method):
     """Settings of one epoch for every stage of a method."""
-    recipe = get(method).recipe.vectors
+    recipe = get(method).recipe.resolve("vectors")
     sections = [
         name for name in ("pretrain", "classify", "errors") if getattr(recipe, name, None) is not None
     ]
@@ -192,7 +192,7 @@ def test_columns_that_float32_blurs_are_told_where_nothing_is_subtracted():
     X[:, 4] = 1.7e9 + torch.arange(40, dtype=torch.float64)
     part = Rows(X, train.Y)
     with pytest.warns(UserWarning, match=r"columns lose .* float32: 4 \(40 distinct values, 1 as float32\)"):
-        get("mpvae", standardise=False).inputs(part)
+        get("mpvae", standardise=False).trainers["vectors"].inputs(part)
     wide = sp.csr_matrix(torch.cat([X, torch.zeros(40, 10_000)], dim=1).numpy())
     with pytest.warns(UserWarning, match=r"columns lose .* float32: 4 \(40 distinct values"):
         fit_preprocessor(wide)

@@ -17,25 +17,25 @@ from manylabel.data import Rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.fingerprint import fingerprint
 from manylabel.methods.networks import build_encoder, check_encoder, copied
-from manylabel.methods.recipe import AnyRecipe, EncoderSettings, Recipe
+from manylabel.methods.recipe import AnySettings, EncoderSettings, Settings
 from manylabel.methods.scorer import Scorer
 from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.training import Listener, Run
 
 
-class Method(Protocol):
-    """Turns training rows into a scorer. It never sees test rows.
+class Trainer(Protocol):
+    """Turns training rows of one kind into a scorer. It never sees test rows.
 
     Attributes
     ----------
     name : str
-    recipe : AnyRecipe
+    settings : AnySettings
     """
 
     name: str
 
     @property
-    def recipe(self) -> AnyRecipe: ...
+    def settings(self) -> AnySettings: ...
 
     def fit(
         self,
@@ -91,15 +91,14 @@ class Prepared:
     built_from: EncoderSettings | None
 
 
-def prepare(recipe: Recipe, own: nn.Module | None, train: Rows) -> Prepared:
+def prepare(settings: Settings, own: nn.Module | None, train: Rows) -> Prepared:
     """Fit the standardisation and build the encoder, or copy the caller's own."""
     inputs = fit_preprocessor(train.X).to(device())
-    settings = recipe.settings(train.X.kind).encoder
-    encoder = build_encoder(settings, inputs) if own is None else copied(own)
+    encoder = build_encoder(settings.encoder, inputs) if own is None else copied(own)
     encoder = encoder.to(device())
     if own is not None:
         check_encoder(encoder, inputs)
-    return Prepared(inputs, encoder, settings if own is None else None)
+    return Prepared(inputs, encoder, settings.encoder if own is None else None)
 
 
 def device() -> torch.device:
@@ -179,7 +178,7 @@ def check_rows(who: str, train: Rows, validation: Rows, seed: int) -> None:
 
 
 def start_run(
-    recipe: AnyRecipe,
+    settings: AnySettings,
     stages: tuple[str, ...],
     train: Rows,
     validation: Rows,
@@ -192,14 +191,12 @@ def start_run(
 
     The folder is made and tried before any work. ``network`` is the caller's own, if there is one.
     """
-    who = f"method {recipe.name}"
+    who = f"method {settings.name}"
     check_rows(who, train, validation, seed)
     if folder is None:
         return Run(stages, int(seed), None, "", progress)
     place = files.usable_folder(folder, f"{who}, folder")
-    asked_later = {"neighbours"}
-    kind = train.X.kind
-    settings = recipe.settings(kind).model_dump_json(exclude=asked_later)
-    rest = {"name", "about", "source", "expected", "vectors", "images"}
-    text = f"{settings}\n{recipe.model_dump_json(exclude=rest)}\n{kind} {int(seed)} {stages}"
+    elsewhere = {"name", "about", "source", "expected", "neighbours"}  # what training does not look at
+    told = settings.model_dump_json(exclude=elsewhere)
+    text = f"{told}\n{train.X.kind} {int(seed)} {stages}"
     return Run(stages, int(seed), place, fingerprint(text, network, train, validation), progress)

@@ -18,7 +18,7 @@ from manylabel.data import Rows
 from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError, missing_extra
 from manylabel.methods.base import check_rows, enough_memory
-from manylabel.methods.recipe import AnyRecipe, KindSettings
+from manylabel.methods.recipe import AnySettings
 from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.training import Listener, Progress
 
@@ -31,8 +31,8 @@ _ZLIB = b"x"  # how compressed joblib files begin
 _ROWS = 1024
 
 
-class ComparatorSettings(KindSettings):
-    """Which classifier, and how it is given many labels.
+class ComparatorSettings(AnySettings):
+    """Which classifier, and how it is given many labels; pictures are taken as vectors of their pixels.
 
     Attributes
     ----------
@@ -55,13 +55,6 @@ class ComparatorSettings(KindSettings):
     labels: Literal["auto", "together", "one_vs_rest", "chain"] = "auto"
     parameters: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
     rare: Literal["refuse", "constant"] = "refuse"
-
-
-class ComparatorRecipe(AnyRecipe):
-    """A recipe of the family "comparator"; pictures are taken as vectors of their pixels."""
-
-    vectors: ComparatorSettings
-    images: ComparatorSettings
 
 
 class ComparatorScorer:
@@ -157,25 +150,24 @@ def load_trusted(path: Path) -> ComparatorScorer:
 
 
 class ComparatorMethod:
-    """Fit a classifier of scikit-learn's kind; see :class:`manylabel.methods.Method` for :meth:`fit`.
+    """Fit a classifier of scikit-learn's kind; see :class:`manylabel.methods.base.Trainer` for :meth:`fit`.
 
     Dense rows are standardised; sparse rows and the TF-IDF vectors of texts are taken as they are. The validation rows
     are not looked at; an interrupted fit starts anew.
 
     Parameters
     ----------
-    recipe : ComparatorRecipe
+    settings : ComparatorSettings
     encoder : None
         There is no place for one.
     """
 
-    def __init__(self, recipe: ComparatorRecipe, encoder: nn.Module | None = None) -> None:
+    def __init__(self, settings: ComparatorSettings, encoder: nn.Module | None = None) -> None:
         if encoder is not None:
-            raise ManyLabelError(f"method {recipe.name}", "features as they are", "an encoder")
-        self.name, self.recipe = recipe.name, recipe
-        for settings in (recipe.vectors, recipe.images):
-            if not _lacks_extra(settings.estimator):  # the recipe can be looked at without
-                build(recipe.name, settings, seed=0)  # refuses unknown parameters before data are read
+            raise ManyLabelError(f"method {settings.name}", "features as they are", "an encoder")
+        self.name, self.settings = settings.name, settings
+        if not _lacks_extra(settings.estimator):  # the recipe can be looked at without
+            build(self.name, settings, seed=0)  # refuses unknown parameters before data are read
 
     def fit(
         self,
@@ -190,7 +182,7 @@ class ComparatorMethod:
         check_rows(who, train, validation, seed)
         if folder is not None:
             files.usable_folder(folder, f"{who}, folder")
-        settings: ComparatorSettings = getattr(self.recipe, self.recipe.kind_of(train.X.kind))
+        settings = self.settings
         inputs = fit_preprocessor(train.X)
         with enough_memory(who):
             X, Y = inputs.matrix(train.X, train.X.is_sparse), _binary(self.name, train)

@@ -16,7 +16,7 @@ from manylabel.labels import DenseLabels, LabelMatrix
 from manylabel.losses.module import ContrastiveLoss, PrototypeLoss
 from manylabel.methods.classification import built_loss
 from manylabel.methods.networks import width
-from manylabel.methods.recipe import Model
+from manylabel.methods.recipe import Config
 from manylabel.models import (
     FlatParameters,
     LabelQueue,
@@ -31,7 +31,7 @@ from manylabel.training import Group, Ranks
 _MANY_BATCHES = 8  # from so many batches in a queue on, running label sums cost less than summing all
 
 
-class ContrastSettings(Model):
+class ContrastSettings(Config):
     """A contrastive loss and what it compares.
 
     Attributes

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from manylabel import metrics
 from manylabel.methods.classification import Frozen, LogitLoss, measure
 from manylabel.methods.networks import width
-from manylabel.methods.recipe import Model
+from manylabel.methods.recipe import Config
 from manylabel.methods.rows import DeviceRows
 from manylabel.models import FlatParameters, Preprocessor
 from manylabel.training import Group
 
 
-class GridSettings(Model):
+class GridSettings(Config):
     """The classifiers of a linear evaluation; every learning rate is combined with every weight decay.
 
     Attributes

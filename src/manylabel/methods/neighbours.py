@@ -14,8 +14,8 @@ from manylabel import files
 from manylabel.data import Rows
 from manylabel.data.rows import Features
 from manylabel.labels import LabelMatrix
-from manylabel.methods.base import Method
-from manylabel.methods.recipe import AnyRecipe, NeighbourSettings
+from manylabel.methods.base import Trainer
+from manylabel.methods.recipe import AnySettings, NeighbourSettings
 from manylabel.methods.scorer import Scorer
 from manylabel.models import Preprocessor, fit_preprocessor, preprocessor_like
 from manylabel.training import Listener, checkpoint
@@ -27,20 +27,20 @@ _ROWS = 1024
 
 
 class WithNeighbours:
-    """Train a method, and keep the training rows; see :class:`manylabel.methods.Method` for :meth:`fit`.
+    """Train a method, and keep the training rows; see :class:`manylabel.methods.base.Trainer` for :meth:`fit`.
 
     Parameters
     ----------
-    method : Method
-        Its recipe has ``neighbours`` for some kind of data; data of the other kind are left to the method alone.
+    method : Trainer
+        Its settings have ``neighbours``.
     """
 
-    def __init__(self, method: Method) -> None:
+    def __init__(self, method: Trainer) -> None:
         self.method, self.name = method, method.name
 
     @property
-    def recipe(self) -> AnyRecipe:
-        return self.method.recipe
+    def settings(self) -> AnySettings:
+        return self.method.settings
 
     def fit(
         self,
@@ -50,11 +50,10 @@ class WithNeighbours:
         seed: int = 0,
         folder: str | Path | None = None,
         progress: Listener | None = None,
-    ) -> Scorer:
+    ) -> NeighbourScorer:
         scorer = self.method.fit(train, validation, seed=seed, folder=folder, progress=progress)
-        settings = self.recipe.neighbours(train.X.kind)
-        if settings is None:
-            return scorer
+        settings = self.settings.neighbours
+        assert settings is not None
         inputs = fit_preprocessor(train.X)
         usual = "features" if inputs.n_dims == 1 else "representation"
         if (settings.among or usual) == "representation":

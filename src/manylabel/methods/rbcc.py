@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from manylabel.errors import ManyLabelError
 from manylabel.methods.classification import measure
-from manylabel.methods.recipe import Model, VectorRecipe, VectorSettings
+from manylabel.methods.recipe import Config, VectorSettings
 from manylabel.methods.rows import DeviceRows
 from manylabel.methods.vectors import VectorMethod
 from manylabel.models import FlatParameters
@@ -19,13 +19,13 @@ from manylabel.models.rbcc import BinaryRelevance, RecurrentChains
 from manylabel.training import Group, Run, Stage
 
 
-class RBCCNetwork(Model):
+class RBCCNetwork(Config):
     """The parameters of :class:`manylabel.models.rbcc.RecurrentChains`."""
 
     hidden: int = Field(100, ge=1)
 
 
-class ErrorSettings(Model):
+class ErrorSettings(Config):
     """Training of the independent classifiers whose errors make the graph.
 
     Attributes
@@ -45,12 +45,6 @@ class RBCCSettings(VectorSettings):
 
     network: RBCCNetwork = RBCCNetwork()
     errors: ErrorSettings
-
-
-class RBCCRecipe(VectorRecipe):
-    """A recipe of the family "rbcc"."""
-
-    vectors: RBCCSettings
 
 
 class HalvesTraining:
@@ -111,14 +105,14 @@ class RBCCMethod(VectorMethod):
     Training rows without labels are left out, as in the released code.
     """
 
-    recipe: RBCCRecipe
+    settings: RBCCSettings
     network_type = RecurrentChains
     settings_type = RBCCNetwork
     stages = ("errors", "train")
     needs_labels = True
 
     def build(self, train: DeviceRows, validation: DeviceRows, run: Run) -> RecurrentChains:
-        settings = self.recipe.vectors.errors
+        settings = self.settings.errors
         task = HalvesTraining(train, validation, settings.hidden)
         run.train("errors", task, settings.stage)
         network = self.new_network(train)

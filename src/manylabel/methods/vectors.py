@@ -18,7 +18,7 @@ from manylabel.errors import ManyLabelError
 from manylabel.methods.base import device, seeded, start_run
 from manylabel.methods.classification import measure
 from manylabel.methods.networks import fitting
-from manylabel.methods.recipe import Model, VectorRecipe
+from manylabel.methods.recipe import Config, VectorSettings
 from manylabel.methods.rows import DeviceRows
 from manylabel.methods.scorer import in_batches
 from manylabel.models import FlatParameters, Preprocessor, fit_preprocessor, preprocessor_like
@@ -71,11 +71,11 @@ class VectorScorer:
     network : LabelNetwork
     family : str
         Of the method that trained it.
-    settings : Model
+    settings : Config
         How ``network`` was built.
     """
 
-    def __init__(self, inputs: Preprocessor, network: LabelNetwork, family: str, settings: Model) -> None:
+    def __init__(self, inputs: Preprocessor, network: LabelNetwork, family: str, settings: Config) -> None:
         self.inputs, self.network, self.family, self.settings = inputs, network, family, settings
         self.module = nn.ModuleDict({"inputs": inputs, "network": network}).eval()
 
@@ -102,11 +102,11 @@ class VectorScorer:
 
 
 class VectorMethod:
-    """A method that is defined for feature vectors; see :class:`manylabel.methods.Method` for :meth:`fit`.
+    """A method that is defined for feature vectors; see :class:`manylabel.methods.base.Trainer` for :meth:`fit`.
 
     Parameters
     ----------
-    recipe : VectorRecipe
+    settings : VectorSettings
     encoder : None
         A network of the caller's own has no place in these methods.
 
@@ -114,7 +114,7 @@ class VectorMethod:
     ----------
     network_type : type of LabelNetwork
         Built from the numbers of features and labels, and the settings.
-    settings_type : type of Model
+    settings_type : type of Config
         Of the recipe's settings under ``network``.
     stages : tuple of str
     needs_labels : bool
@@ -122,15 +122,15 @@ class VectorMethod:
     """
 
     network_type: ClassVar[type[Any]]
-    settings_type: ClassVar[type[Model]]
+    settings_type: ClassVar[type[Config]]
     stages: ClassVar[tuple[str, ...]] = ("train",)
     needs_labels: ClassVar[bool] = False
 
-    def __init__(self, recipe: VectorRecipe, encoder: nn.Module | None = None) -> None:
+    def __init__(self, settings: VectorSettings, encoder: nn.Module | None = None) -> None:
         if encoder is not None:
             hint = "Use one of the methods that train an encoder, such as bce or mulsupcon."
-            raise ManyLabelError(f"method {recipe.name}", "its own network", "an encoder", hint)
-        self.name, self.recipe = recipe.name, recipe
+            raise ManyLabelError(f"method {settings.name}", "its own network", "an encoder", hint)
+        self.name, self.settings = settings.name, settings
 
     def fit(
         self,
@@ -141,15 +141,15 @@ class VectorMethod:
         folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> VectorScorer:
-        run = start_run(self.recipe, self.stages, train, validation, seed, folder, progress)
-        settings = self.recipe.vectors
+        run = start_run(self.settings, self.stages, train, validation, seed, folder, progress)
+        settings = self.settings
         with seeded(seed, f"method {self.name}"):
             inputs = self.inputs(train).to(device())
             parts = self._resident(train, inputs), DeviceRows.of(validation, inputs)
             network = self.build(*parts, run)
             task = NetworkTraining(network, *parts, settings.classify.views.mask)
             run.train("train", task, settings.classify.stage)
-        return VectorScorer(inputs, network, self.recipe.family, settings.network)
+        return VectorScorer(inputs, network, settings.family, settings.network)
 
     @classmethod
     def restore(cls, tensors: checkpoint.Tensors, meta: dict[str, Any]) -> VectorScorer:
@@ -164,15 +164,13 @@ class VectorMethod:
     def inputs(self, train: Rows) -> Preprocessor:
         """The standardisation of the rows, or one that changes nothing."""
         fitted = fit_preprocessor(train.X)
-        if not isinstance(fitted, OfFeatures):
-            hint = "Use a method with an encoder of images, such as bce or mulsupcon."
-            raise ManyLabelError(f"method {self.name}", "vectors or texts", train.X.kind, hint)
+        assert isinstance(fitted, OfFeatures)  # recipes of these families are for no other kind
         return fitted if self.standardise else fitted.unscaled(train.X)
 
     @property
     def standardise(self) -> bool:
         """Whether features are standardised."""
-        return self.recipe.vectors.standardise
+        return self.settings.standardise
 
     def build(self, train: DeviceRows, validation: DeviceRows, run: Run) -> LabelNetwork:
         """The network before it is trained, on the device of the rows."""
@@ -181,7 +179,7 @@ class VectorMethod:
     def new_network(self, train: DeviceRows) -> LabelNetwork:
         """A network of the recipe's settings with fresh weights, on the device of the rows."""
         sizes = (train.X.shape[1], train.Y.shape[1])
-        settings = dict(self.recipe.vectors.network)
+        settings = dict(self.settings.network)
         made = fitting(f"method {self.name}, network", lambda: self.network_type(*sizes, **settings))
         network = cast(LabelNetwork, made)
         return network.to(train.X.device)

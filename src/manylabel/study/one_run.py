@@ -60,11 +60,13 @@ class Task:
         Raises
         ------
         ManyLabelError
-            If the method or one of its settings is unknown.
+            If the method or one of its settings is unknown, or of no use for data of this kind.
         """
         return RunRecord(
             method=self.key.method,
-            recipe=self.method.recipe.model_dump(mode="json", exclude={"expected"}, exclude_none=True),
+            recipe=self.method.recipe.resolve(dataset.kind).model_dump(
+                mode="json", exclude={"expected"}, exclude_none=True
+            ),
             seed=self.key.seed,
             digest=dataset.digest,
             fraction=self.fraction,

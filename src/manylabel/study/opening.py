@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from manylabel import files, methods
+from manylabel import files
 from manylabel.data.dataset import DataSet
+from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError
 from manylabel.study.folder_names import check_folder_names
 from manylabel.study.one_run import Task
@@ -23,7 +24,6 @@ def sort_tasks(plan: Plan, dataset: DataSet) -> tuple[list[RunRecord], list[Task
     _check_folder(plan, dataset)
     done, to_do = [], []
     for task in plan.tasks:
-        methods.check_for(task.method.recipe, dataset.kind, task.changed)
         asked = task.record(dataset)
         found = plan.folder.run_record(*task.key)
         if found is not None and not found.asks_for_the_same(asked) and _is_begun(task.folder):
@@ -56,6 +56,9 @@ def _check_folder(plan: Plan, dataset: DataSet) -> None:
 
 
 def _difference(found: RunRecord, asked: RunRecord) -> str:
+    if KINDS.keys() & found.recipe.keys():
+        version = found.versions.get("manylabel", "an earlier one")
+        return f"the settings of all kinds of data in one record, as version {version} wrote them"
     old, new = found.settings, asked.settings
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     if not names:

@@ -132,7 +132,7 @@ class Search:
         made, recipe = [], methods.get(self.method, **self.settings).recipe
         for name in self.data:
             dataset = data.load(name, self.data_dir)
-            methods.check_for(recipe, dataset.kind, self.settings)
+            recipe.resolve(dataset.kind)
             for split in self.splits:
                 rows = without_test_rows(dataset, split)
                 made += [Problem(dataset.name, split, seed, rows) for seed in self.seeds]
@@ -140,8 +140,8 @@ class Search:
 
     @property
     def kinds(self) -> set[str]:
-        """The kinds of settings that the data sets need."""
-        return {"images" if problem.dataset.kind == "images" else "vectors" for problem in self.problems}
+        """The kinds of the data sets."""
+        return {problem.dataset.kind for problem in self.problems}
 
     @cached_property
     def choices(self) -> Space:
@@ -152,8 +152,9 @@ class Search:
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """The recipe before the search."""
-        return methods.get(self.method, **self.settings).recipe.model_dump(mode="json", exclude={"expected"})
+        """The settings before the search, of each kind of data."""
+        settings = methods.get(self.method, **self.settings).recipe.settings
+        return {kind: own.model_dump(mode="json", exclude={"expected"}) for kind, own in settings.items()}
 
     @property
     def name(self) -> str:

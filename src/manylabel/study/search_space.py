@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from manylabel import methods
+from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError
-from manylabel.methods.recipe import KINDS
 from manylabel.study.records import flattened
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def default_space(method: str, kinds: set[str], settings: Mapping[str, Any]) -> 
     Parameters
     ----------
     method : str
-    kinds : set of "vectors", "images"
+    kinds : set of str
     settings : mapping
         Replaces settings of the recipe, and is not searched.
 
@@ -141,7 +141,7 @@ def recipe_values(space: Space, recipe: Mapping[str, Any], kinds: set[str]) -> d
     flat, values = flattened(recipe), {}
     for name, choice in space.items():
         section = name.partition(".")[0]
-        having = [kind for kind in sorted(kinds) if recipe[kind].get(section) is not None]
+        having = [kind for kind in sorted(kinds) if recipe.get(kind, {}).get(section) is not None]
         found = [flat.get(place) for place in ([f"{kind}.{name}" for kind in having] or [name])]
         value = choice.encoded(found[0])
         if value is None or any(other != found[0] for other in found):
@@ -174,15 +174,15 @@ def _fits(name: str, choice: Choice, method: str, kinds: set[str], settings: Map
     head, _, rest = name.partition(".")
     prefixed = head in KINDS
     section = rest.partition(".")[0] if prefixed else head
-    recipe = methods.get(method, **settings).recipe
-    places = [kind for kind in kinds if kind == head or not prefixed]
-    if all(getattr(recipe.settings(kind), section, None) is None for kind in places):
-        return False
     try:
+        recipe = methods.get(method, **settings).recipe
+        places = [recipe.resolve(kind) for kind in kinds if not prefixed or head in KINDS[kind]]
+        if all(getattr(own, section, None) is None for own in places):
+            return False
         for value in choice.ends:
             changed = methods.get(method, **{**settings, name: value}).recipe
             for kind in kinds:
-                changed.check(kind)
+                changed.resolve(kind)
     except ManyLabelError:
         return False
     return True

@@ -21,11 +21,14 @@ class Features(ABC):
     ----------
     kind : str
         The name of the kind in recipes and records.
+    overlays : tuple of str
+        The kinds whose overlays in a recipe hold for these rows, the later ones above the earlier.
     is_sparse : bool
         Whether rows are lists of entries, which dense rows would fill up with zeros.
     """
 
     kind: ClassVar[str]
+    overlays: ClassVar[tuple[str, ...]]
     is_sparse: ClassVar[bool] = False
 
     def __init__(self, values: Any) -> None:

@@ -15,6 +15,7 @@ class Images(DenseFeatures):
     """Pictures; ``values`` is a tensor (n, channels, height, width) of any type."""
 
     kind: ClassVar[str] = "images"
+    overlays: ClassVar[tuple[str, ...]] = ("images",)
 
     @classmethod
     def of_file(cls, X: np.ndarray[Any, Any], who: str) -> Self:

@@ -15,6 +15,9 @@ from manylabel.data.rows.text import Texts
 from manylabel.data.rows.vectors import Vectors
 from manylabel.errors import ManyLabelError
 
+KINDS: dict[str, tuple[str, ...]] = {kind.kind: kind.overlays for kind in (Vectors, Images, Texts)}
+"""The kinds that recipes know, and the overlays that hold for each."""
+
 _OF_DIMENSIONS: dict[int, type[DenseFeatures]] = {2: Vectors, 4: Images}
 
 

@@ -26,6 +26,7 @@ class SparseVectors(Features):
     """Vectors that are mostly zero; ``values`` is a CSR matrix (n, n_features) of float32 or float64."""
 
     kind: ClassVar[str] = "vectors"
+    overlays: ClassVar[tuple[str, ...]] = ("vectors",)
     is_sparse: ClassVar[bool] = True
 
     @classmethod

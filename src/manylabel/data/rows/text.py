@@ -15,6 +15,7 @@ class Texts(Features):
     """Texts; ``values`` is a list of n str."""
 
     kind: ClassVar[str] = "text"
+    overlays: ClassVar[tuple[str, ...]] = ("vectors", "text")  # they become vectors
     is_sparse: ClassVar[bool] = True
     values: list[str]
 

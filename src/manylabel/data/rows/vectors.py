@@ -21,6 +21,7 @@ class Vectors(DenseFeatures):
     """Vectors; ``values`` is a tensor (n, n_features) of any type."""
 
     kind: ClassVar[str] = "vectors"
+    overlays: ClassVar[tuple[str, ...]] = ("vectors",)
 
     @classmethod
     def of_file(cls, X: np.ndarray[Any, Any], who: str) -> Self:
