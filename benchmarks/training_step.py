@@ -22,8 +22,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from manylabel.methods.contrastive import Pretraining, PretrainSettings
 from manylabel.methods.recipe import ViewSettings
-from manylabel.methods.rows import Resident
-from manylabel.models import MLP, Inputs
+from manylabel.methods.rows import DeviceRows
+from manylabel.models import MLP, fit_preprocessor
 from manylabel.training import Loop, Ranks, Stage
 
 ROWS, FEATURES, LABELS, BATCH, QUEUE, TAU = 1500, 103, 14, 64, 256, 0.1
@@ -38,8 +38,8 @@ def made_rows() -> tuple[Tensor, Tensor]:
 
 def resident_loop(X: Tensor, Y: Tensor) -> Callable[[int], None]:
     """The library's own loop, a call of which runs some steps."""
-    inputs = Inputs.fit(X, "vectors")
-    rows = Resident(inputs(X), Y)
+    inputs = fit_preprocessor(X)
+    rows = DeviceRows(inputs(X), Y)
     stage = Stage(epochs=10_000, batch=BATCH, monitor_every=10_000)
     settings = PretrainSettings(stage=stage, views=ViewSettings(mask=0.5), temperature=TAU, queue=QUEUE)
     task = Pretraining("mulsupcon", inputs, MLP(FEATURES), rows, rows, settings)

@@ -126,7 +126,7 @@ def test_variants_of_a_method_are_compared_on_a_share_of_the_rows(
     assert "done    bce[classify.stage.lr=0.01] seed 0" in errors
     for name, ema in (("bce[classify.stage.lr=0.01]", None), ("bce[vectors.encoder.dropout=0.0]", 0.998)):
         recipe = json.loads((tmp_path / "out" / name / "seed-0" / "run.json").read_text())["recipe"]
-        stage = recipe["vectors"]["classify"]["stage"]
+        stage = recipe["classify"]["stage"]
         assert (stage["batch"], stage["epochs"], stage.get("ema")) == (8, 2, ema)
 
 
@@ -164,7 +164,7 @@ def test_a_reproduction_ends_with_tables_and_a_page_and_goes_on_where_it_stopped
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert "0.02 x the epochs" in (folder / "README.md").read_text()
     recipe = json.loads((folder / "tiny-30-percent" / "bce" / "seed-0" / "run.json").read_text())["recipe"]
-    assert recipe["vectors"]["classify"]["stage"]["batch"] == 16
+    assert recipe["classify"]["stage"]["batch"] == 16
 
     assert call(*asked) == 0
     again, progress = capsys.readouterr()
@@ -191,9 +191,7 @@ def test_a_classifier_of_scikit_learn_is_a_method(
     assert call("run", rows, "-m", method, "-s", "1", "--out", tmp_path / "out", *changed) == 0
     assert f"{method} reached mAP" in capsys.readouterr().out
     folder = tmp_path / "out" / method / "seed-0"
-    assert json.loads((folder / "run.json").read_text())["recipe"]["vectors"]["parameters"] == {
-        "n_neighbors": 3
-    }
+    assert json.loads((folder / "run.json").read_text())["recipe"]["parameters"] == {"n_neighbors": 3}
     assert (folder / "model.joblib").exists()
     assert "Learning curves" not in (tmp_path / "out" / "report.html").read_text()
     changed[1] = f"{method}.parameters.n_neighbors=5"
@@ -343,7 +341,7 @@ def test_methods_are_listed_and_described(capsys: pytest.CaptureFixture[str]) ->
         recipe = methods.get(name).recipe
         comparator = recipe.family == "comparator"
         assert ("estimator" if comparator else "classify.stage.epochs") in described
-        for_vectors_only = not comparator and not recipe.images.model_dump()
+        for_vectors_only = "images" not in recipe.kinds
         assert ("not defined for images" in described) == for_vectors_only
 
 

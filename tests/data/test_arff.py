@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 
 from manylabel.data import load
 from manylabel.data.formats.arff import read_arff, read_label_names
@@ -255,5 +256,5 @@ def test_times_in_seconds_keep_what_tells_them_apart(tmp_path, sparse):
     )
     path.write_text(head + "\n".join(rows) + "\n")
     found = load(path)
-    X = [part.X.toarray() if sparse else part.X.numpy() for part in (found.train, found.test)]
+    X = [part.X.dense(torch.float64).numpy() for part in (found.train, found.test)]
     assert sorted(np.concatenate(X)[:, 0].tolist()) == times

@@ -72,7 +72,7 @@ def entry(served, forms, small):
 
 def test_entry_is_downloaded_verified_and_kept(tmp_path, entry, served, small):
     dataset = load_entry(entry, tmp_path / "cache")
-    np.testing.assert_array_equal(dataset.train.X, small[0][:8])
+    np.testing.assert_array_equal(dataset.train.X.values, small[0][:8])
     assert dataset.validation_rows.tolist() == [1, 4]
     assert dataset.licence == "licence of small"
     assert dataset.source == f"source of small, downloaded to {tmp_path / 'cache' / 'small'}"
@@ -172,7 +172,7 @@ def test_published_set_is_the_same_from_arff_and_from_arrays(shared_data, tmp_pa
     assert (len(copy.train), len(copy.test)) == entry.rows
     assert (copy.train.X.shape[1], copy.train.Y.n_labels) == (entry.features, entry.labels)
     for part, rows in (("train", copy.train), ("test", copy.test)):
-        text = forms["arff"](rows.X.numpy(), rows.Y.dense().numpy().astype(np.uint8))
+        text = forms["arff"](rows.X.values.numpy(), rows.Y.dense().numpy().astype(np.uint8))
         text = _renamed(text, copy.feature_names, copy.label_names)
         file = folder / f"{name}-{part}.arff"
         file.write_bytes(text.encode())
@@ -181,7 +181,7 @@ def test_published_set_is_the_same_from_arff_and_from_arrays(shared_data, tmp_pa
     read = data.load(name, tmp_path)
     assert read.digest == copy.digest == entry.digest
     assert read.label_names == copy.label_names
-    np.testing.assert_array_equal(read.train.X, copy.train.X)
+    np.testing.assert_array_equal(read.train.X.values, copy.train.X.values)
     np.testing.assert_array_equal(read.test.Y.dense(), copy.test.Y.dense())
     if name == "yeast":
         np.testing.assert_array_equal(read.validation_rows, copy.validation_rows)

@@ -32,7 +32,7 @@ def test_split_npz(tmp_path, small):
     np.savez(tmp_path / "d.npz", X_train=X[:8], y_train=Y[:8], X_test=X[8:], y_test=Y[8:], label_names=names)
     dataset = data.load(tmp_path / "d.npz")
     assert (dataset.name, dataset.kind, dataset.label_names) == ("d", "vectors", ("x", "y", "z"))
-    torch.testing.assert_close(dataset.train.X, torch.from_numpy(X[:8]), rtol=0, atol=0)
+    torch.testing.assert_close(dataset.train.X.values, torch.from_numpy(X[:8]), rtol=0, atol=0)
     assert dataset.test.Y.dense().tolist() == Y[8:].tolist()
     assert dataset.validation_rows is None
     assert dataset.source == str(tmp_path / "d.npz")
@@ -44,7 +44,7 @@ def test_npz_without_split_gets_a_test_part_of_its_rows(tmp_path, small):
     dataset = data.load(str(tmp_path / "d.npz"))
     assert (len(dataset.train), len(dataset.test)) == (9, 3)
     assert dataset.train.X.dtype == torch.float32
-    both = torch.cat([dataset.train.X, dataset.test.X]).numpy()
+    both = torch.cat([dataset.train.X.values, dataset.test.X.values]).numpy()
     assert sorted(map(tuple, both)) == sorted(map(tuple, X))
     assert dataset.label_names == ("label 0", "label 1", "label 2")
 
@@ -58,8 +58,8 @@ def test_sparse_npz_equals_the_dense_one(tmp_path, small):
     labels = csr_parts("y_train", sp.csr_matrix(Y[:8]))
     np.savez(tmp_path / "d.npz", **parts[0], **parts[1], **labels, y_test=Y[8:])
     dataset = data.load(tmp_path / "d.npz")
-    assert sp.issparse(dataset.train.X)
-    np.testing.assert_array_equal(dataset.train.X.toarray(), X[:8])
+    assert sp.issparse(dataset.train.X.values)
+    np.testing.assert_array_equal(dataset.train.X.values.toarray(), X[:8])
     assert dataset.train.Y.dense().tolist() == Y[:8].tolist()
     assert len(dataset.test) == 4  # the last row, without a stored value, is still there
 
@@ -76,8 +76,8 @@ def test_published_validation_rows_follow_the_training_rows(tmp_path, small):
     }
     np.savez(tmp_path / "d.npz", **arrays)
     train, validation = data.split_validation(data.load(tmp_path / "d.npz"), seed=0)
-    np.testing.assert_array_equal(train.X, X[:5])
-    np.testing.assert_array_equal(validation.X, X[5:8])
+    np.testing.assert_array_equal(train.X.values, X[:5])
+    np.testing.assert_array_equal(validation.X.values, X[5:8])
     np.testing.assert_array_equal(validation.Y.dense(), Y[5:8])
 
 
@@ -88,7 +88,7 @@ def test_pictures_are_kept_as_bytes_with_channels_first(tmp_path, layout):
     np.savez(tmp_path / "d.npz", X=X, y=np.eye(6, 2, dtype=np.uint8))
     dataset = data.load(tmp_path / "d.npz")
     assert (dataset.kind, dataset.train.X.dtype) == ("images", torch.uint8)
-    read = torch.cat([dataset.train.X, dataset.test.X])
+    read = torch.cat([dataset.train.X.values, dataset.test.X.values])
     expected = pictures[:, :1] if layout == "grey" else pictures
     assert sorted(row.numpy().tobytes() for row in read) == sorted(row.tobytes() for row in expected)
 
@@ -249,10 +249,10 @@ def test_texts(write):
     folder = write("t/labels.txt", "yes\nno\n").parent
     dataset = data.load(folder)
     assert (dataset.kind, dataset.label_names) == ("text", ("yes", "no"))
-    assert [row["text"] for row in ROWS[:6]] == dataset.train.X
+    assert [row["text"] for row in ROWS[:6]] == dataset.train.X.values
     assert dataset.train.Y.dense().tolist() == [["yes" in r["labels"], "no" in r["labels"]] for r in ROWS[:6]]
     assert dataset.validation_rows.tolist() == [4, 5]
-    assert dataset.test.take([2, 0]).X == ["text 8", "text 6"]
+    assert dataset.test.take([2, 0]).X.values == ["text 8", "text 6"]
 
 
 @pytest.mark.parametrize(
@@ -343,7 +343,7 @@ def test_unpacked_texts_byte_order_marks_and_empty_lines_are_read(write):
     write("t/train.jsonl", b"\xef\xbb\xbf" + TEXT + b"\n" + TEXT + b"\r\n")
     write("t/test.jsonl", TEXT)
     dataset = data.load(write("t/labels.txt", "yes\nno\n").parent)
-    assert (dataset.train.X, dataset.train.Y.dense().tolist()) == (["a", "a"], [[1, 0], [1, 0]])
+    assert (dataset.train.X.values, dataset.train.Y.dense().tolist()) == (["a", "a"], [[1, 0], [1, 0]])
 
 
 def test_repeated_label_of_a_text_counts_once(write):

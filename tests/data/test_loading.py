@@ -56,13 +56,13 @@ def test_catalogue_sets_are_read_from_the_folder(shared_data, name):
     assert "local copy" in dataset.source
     assert dataset.split.startswith("the published train and test files")
     arrays = np.load(shared_data / name / "data.npz")
-    np.testing.assert_array_equal(dataset.train.X, arrays["X_train"])
+    np.testing.assert_array_equal(dataset.train.X.values, arrays["X_train"])
     np.testing.assert_array_equal(dataset.test.Y.dense(), arrays["y_test"])
     assert dataset.label_names == tuple(arrays["label_names"])
     train, validation = data.split_validation(dataset, seed=0)
     assert len(train) + len(validation) == len(dataset.train)
     if name == "yeast":
-        np.testing.assert_array_equal(validation.X, arrays["X_train"][arrays["val_rows"]])
+        np.testing.assert_array_equal(validation.X.values, arrays["X_train"][arrays["val_rows"]])
 
 
 @pytest.mark.parametrize(
@@ -114,11 +114,11 @@ def test_rows_are_taken_by_position_or_mask(tmp_path, small):
     np.savez(tmp_path / "d.npz", X_train=small[0], y_train=small[1], X_test=small[0], y_test=small[1])
     rows = data.load(tmp_path / "d.npz").train
     some = rows.take([3, 3, 0])
-    torch.testing.assert_close(some.X, rows.X[[3, 3, 0]])
+    torch.testing.assert_close(some.X.values, rows.X.values[[3, 3, 0]])
     np.testing.assert_array_equal(some.Y.dense(), small[1][[3, 3, 0]])
     marked = np.zeros(12, dtype=bool)
     marked[[0, 3]] = True
-    assert torch.equal(rows.take(marked).X, rows.X[[0, 3]])
+    assert torch.equal(rows.take(marked).X.values, rows.X.values[[0, 3]])
 
 
 def test_import_brings_nothing_heavy():

@@ -22,7 +22,7 @@ def test_training_file_brings_its_test_file(write, forms, small, given):
     path = {"folder": train.parent, "training file": train, "test file": test}[given]
     dataset = read_mulan(path, About("small"), validation_rows=[1, 5])
     assert (len(dataset.train), len(dataset.test)) == (8, 4)
-    np.testing.assert_array_equal(dataset.test.X, X[8:])
+    np.testing.assert_array_equal(dataset.test.X.values, X[8:])
     np.testing.assert_array_equal(dataset.test.Y.dense(), Y[8:])
     assert dataset.validation_rows.tolist() == [1, 5]
 
@@ -80,8 +80,8 @@ def test_pairs_are_found_from_either_file(write, forms, small, train, test):
     folder = write("s/s.xml", forms["xml"]("abc")).parent
     for path in (folder, folder / train, folder / test):
         dataset = data.load(path)
-        np.testing.assert_array_equal(dataset.train.X, X[:8])
-        np.testing.assert_array_equal(dataset.test.X, X[8:])
+        np.testing.assert_array_equal(dataset.train.X.values, X[:8])
+        np.testing.assert_array_equal(dataset.test.X.values, X[8:])
 
 
 @pytest.mark.parametrize("name", ["toy.ARFF", "TOY.ARFF", "toy.arff.gz", "Toy.Arff.GZ"])
@@ -140,9 +140,9 @@ def test_parts_of_a_pair_have_one_layout(write, monkeypatch):
     write("t-test.arff", HEAD + ROWS)
     write("t.xml", XML)
     dataset = data.load(path)
-    assert sp.issparse(dataset.train.X)
-    assert sp.issparse(dataset.test.X)
-    assert dataset.test.X.toarray().tolist() == [[1, 1, 0], [2, 0, 1], [3, 1, 0], [4, 1, 0]]
+    assert sp.issparse(dataset.train.X.values)
+    assert sp.issparse(dataset.test.X.values)
+    assert dataset.test.X.values.toarray().tolist() == [[1, 1, 0], [2, 0, 1], [3, 1, 0], [4, 1, 0]]
 
 
 def test_header_goes_before_an_xml_file_of_another_table(write):

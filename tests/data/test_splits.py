@@ -25,7 +25,7 @@ def long_tail(n_rows, n_labels, seed=0):
 def dataset(Y, validation_rows=None):
     rows = Rows(torch.arange(len(Y), dtype=torch.float32)[:, None], as_labels(Y))
     names = tuple(map(str, range(Y.shape[1])))
-    return DataSet("small", "vectors", rows, rows, names, validation_rows=validation_rows)
+    return DataSet("small", rows, rows, names, validation_rows=validation_rows)
 
 
 @pytest.mark.parametrize("fraction", [0.05, 0.2, 0.5, 0.8])
@@ -88,7 +88,7 @@ def test_seed_decides_and_layout_does_not():
 def test_split_validation_partitions_the_training_rows():
     Y = long_tail(200, 6)
     train, validation = split_validation(dataset(Y), seed=1)
-    rows = torch.cat([train.X, validation.X])[:, 0].long()
+    rows = torch.cat([train.X.values, validation.X.values])[:, 0].long()
     assert sorted(rows.tolist()) == list(range(200))
     np.testing.assert_array_equal(torch.cat([train.Y.dense(), validation.Y.dense()]), Y[rows])
     assert abs(len(validation) - 20) <= 4
@@ -98,7 +98,7 @@ def test_published_rows_are_taken_whatever_the_seed():
     published = np.array([3, 10, 11])
     for seed in range(2):
         train, validation = split_validation(dataset(long_tail(50, 3), published), seed)
-        assert validation.X[:, 0].tolist() == [3, 10, 11]
+        assert validation.X.values[:, 0].tolist() == [3, 10, 11]
         assert len(train) == 47
 
 

@@ -16,7 +16,7 @@ from manylabel.methods import get, load_scorer
 NAN, INF = float("nan"), float("inf")
 SHORT = {"classify.stage.epochs": 1, "classify.stage.batch": 16, "vectors.encoder.widths": [4]}
 TRAIN, VALIDATION = rows(40, 0), rows(20, 1)
-X, Y = TRAIN.X, TRAIN.Y
+X, Y = TRAIN.X.values, TRAIN.Y
 NO_LABELS = Rows(X, as_labels(torch.zeros(40, 0)))
 PICTURES = torch.randint(0, 256, (40, 3, 8, 8), dtype=torch.uint8)
 
@@ -131,16 +131,10 @@ CALLS = {
     "validation of other features": lambda: fit(validation=Rows(X[:, :9], Y)),
     "validation of other labels": lambda: fit(validation=Rows(X, as_labels(torch.ones(40, 5)))),
     "validation of texts": lambda: fit(validation=Rows(["a"] * 40, Y)),
-    "vectors as images": lambda: fit(kind="images"),
-    "vectors as texts": lambda: fit(kind="text"),
-    "pictures as vectors": lambda: fit(**both(PICTURES)),
-    "texts as images": lambda: fit(**both(["a"] * 40), kind="images"),
-    "pictures from 0 to 1": lambda: fit(**both(PICTURES / 255), kind="images"),
-    "pictures beyond a byte": lambda: fit(**both(PICTURES * 2.0), kind="images"),
-    "kind None": lambda: fit(kind=None),
-    "kind unknown": lambda: fit(kind="tables"),
-    "kind a list": lambda: fit(kind=["vectors"]),
-    "images for a method of vectors": lambda: fit("mpvae", **both(PICTURES), kind="images", settings={}),
+    "texts without a word": lambda: fit(**both(["a"] * 40)),
+    "pictures from 0 to 1": lambda: fit(**both(PICTURES / 255)),
+    "pictures beyond a byte": lambda: fit(**both(PICTURES * 2.0)),
+    "images for a method of vectors": lambda: fit("mpvae", **both(PICTURES), settings={}),
     "seed -1": lambda: fit(seed=-1),
     "seed 2**63": lambda: fit(seed=2**63),
     "seed 2**70": lambda: fit(seed=2**70),

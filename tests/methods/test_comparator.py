@@ -39,7 +39,7 @@ def fit(method, train=None, seed=0, **settings):
 @pytest.mark.parametrize("method", [*RECIPES, *PATHS])
 def test_a_comparator_learns_and_can_be_kept(method, tmp_path):
     scorer, new = fit(method), rows(100, 2)
-    scores = scorer.scores(new.X)
+    scores = scorer.scores(new.X.values)
     assert scores.shape == (100, 4)
     assert scores.dtype == np.float32
     assert (scores >= 0).all()
@@ -49,17 +49,17 @@ def test_a_comparator_learns_and_can_be_kept(method, tmp_path):
     with pytest.raises(ManyLabelError, match=r"a pickled comparator\. It can run any code .* trusted=True"):
         load_scorer(tmp_path / "model.joblib")
     again = load_scorer(tmp_path / "model.joblib", trusted=True)
-    assert np.array_equal(again.scores(new.X), scores)
+    assert np.array_equal(again.scores(new.X.values), scores)
 
 
 def test_one_vs_rest_is_an_estimator_for_each_label():
     train, new = rows(200, 0), rows(30, 2)
-    mean, scale = train.X.mean(0), train.X.std(0, correction=0)
-    X, X_new = (((part.X - mean) / scale).numpy() for part in (train, new))
+    mean, scale = train.X.values.mean(0), train.X.values.std(0, correction=0)
+    X, X_new = (((part.X.values - mean) / scale).numpy() for part in (train, new))
     Y = train.Y.dense(torch.uint8).numpy()
     expected = [LogisticRegression(max_iter=1000).fit(X, y).predict_proba(X_new)[:, 1] for y in Y.T]
     np.testing.assert_allclose(
-        fit("logistic_regression").scores(new.X), np.stack(expected, axis=1), atol=1e-5
+        fit("logistic_regression").scores(new.X.values), np.stack(expected, axis=1), atol=1e-5
     )
 
 
@@ -69,14 +69,14 @@ def test_labels_that_all_or_no_rows_carry_get_scores_1_and_0(method, varying):
     train = rows(60, 0)
     Y = train.Y.dense(torch.uint8).clone()
     Y[:, varying:] = torch.tensor([0, 1, 0, 1])[varying:]
-    scores = fit(method, Rows(train.X, as_labels(Y))).scores(rows(20, 2).X)
+    scores = fit(method, Rows(train.X.values, as_labels(Y))).scores(rows(20, 2).X.values)
     assert (scores[:, varying:] == [[0, 1, 0, 1][varying:]]).all()
     assert all(len(np.unique(scores[:, c])) > 1 for c in range(varying))
 
 
 @pytest.mark.parametrize("method", ["extra_trees", "classifier_chain"])
 def test_the_seed_decides(method):
-    first, again, other = (fit(method, seed=seed).scores(rows(50, 2).X) for seed in (1, 1, 2))
+    first, again, other = (fit(method, seed=seed).scores(rows(50, 2).X.values) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -89,21 +89,21 @@ def test_sparse_rows_texts_and_pictures_are_taken(method):
         for i in (0, 1)
     ]
     scorer = made.fit(*wide)
-    assert scorer.scores(wide[1].X).shape == (60, 4)
-    assert scorer.embed(wide[1].X).shape == (60, 256)
+    assert scorer.scores(wide[1].X.values).shape == (60, 4)
+    assert scorer.embed(wide[1].X.values).shape == (60, 256)
     new = texts(40, 2)
-    scorer = made.fit(texts(200, 0), texts(40, 1), kind="text")
-    assert metrics.mean_average_precision(scorer.scores(new.X), new.Y) > 0.9
-    assert scorer.embed(new.X).shape == (40, 10)
+    scorer = made.fit(texts(200, 0), texts(40, 1))
+    assert metrics.mean_average_precision(scorer.scores(new.X.values), new.Y) > 0.9
+    assert scorer.embed(new.X.values).shape == (40, 10)
     pictures = Rows(torch.randint(0, 256, (60, 3, 4, 4), dtype=torch.uint8), rows(60, 0).Y)
-    scorer = made.fit(pictures, pictures, kind="images")
-    assert scorer.scores(pictures.X).shape == (60, 4)
-    assert scorer.embed(pictures.X).shape == (60, 48)
+    scorer = made.fit(pictures, pictures)
+    assert scorer.scores(pictures.X.values).shape == (60, 4)
+    assert scorer.embed(pictures.X.values).shape == (60, 48)
 
 
 def test_parameters_are_settings():
     recipe = get("sklearn.neighbors.KNeighborsClassifier", **{"parameters.n_neighbors": 3}).recipe
-    assert recipe.vectors.parameters == {"n_neighbors": 3}
+    assert recipe.resolve("vectors").parameters == {"n_neighbors": 3}
     assert recipe.family == "comparator"
 
 
@@ -139,7 +139,7 @@ def test_a_missing_extra_is_named_when_it_is_needed(monkeypatch):
 
 
 def test_rows_it_cannot_learn_from_are_refused():
-    soft = Rows(rows(60, 0).X, as_labels(torch.rand(60, 4)))
+    soft = Rows(rows(60, 0).X.values, as_labels(torch.rand(60, 4)))
     with pytest.raises(ManyLabelError, match="labels that are 0 or 1, but got soft labels"):
         fit("logistic_regression", soft)
     with pytest.raises(ManyLabelError, match="expected validation rows, but got none"):
@@ -156,7 +156,7 @@ def rare(n=60, carried=1):
     Y = part.Y.dense(torch.uint8).clone()
     Y[:, 1] = torch.arange(n) < carried
     Y[:, 3] = torch.arange(n) >= carried
-    return Rows(part.X, as_labels(Y))
+    return Rows(part.X.values, as_labels(Y))
 
 
 @pytest.mark.filterwarnings("ignore:The least populated class", "ignore:Maximum number of iteration")
@@ -182,7 +182,7 @@ def test_a_rare_label_is_named_and_left_out_where_that_is_allowed(method, settin
     told = " ".join(str(warning.message) for warning in seen)
     assert "label 1 (counted from 0), which 1 of 60 training rows carry, cannot be learnt" in told
     assert "its share, 0.0167, is its score" in told
-    scores = scorer.scores(rows(20, 2).X)
+    scores = scorer.scores(rows(20, 2).X.values)
     np.testing.assert_allclose(scores[:, [1, 3]], np.tile(np.float32([1 / 60, 59 / 60]), (20, 1)))
     assert all(len(np.unique(scores[:, c])) > 1 for c in (0, 2))
 
@@ -190,12 +190,12 @@ def test_a_rare_label_is_named_and_left_out_where_that_is_allowed(method, settin
 @pytest.mark.filterwarnings("ignore:The least populated class")
 def test_labels_that_are_all_rare_all_get_their_share():
     train = rare()
-    part = Rows(train.X, as_labels(train.Y.dense()[:, [1, 3]]))
+    part = Rows(train.X.values, as_labels(train.Y.dense()[:, [1, 3]]))
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         scorer = get(CALIBRATED, rare="constant").fit(part, part)
     assert sum("its share" in str(warning.message) for warning in seen) == 2
-    np.testing.assert_allclose(scorer.scores(part.X), np.tile(np.float32([1 / 60, 59 / 60]), (60, 1)))
+    np.testing.assert_allclose(scorer.scores(part.X.values), np.tile(np.float32([1 / 60, 59 / 60]), (60, 1)))
 
 
 def test_parameters_that_fit_no_label_are_refused_all_the_same():
@@ -216,17 +216,19 @@ def test_parameters_that_fit_no_label_are_refused_all_the_same():
 )
 def test_what_an_estimator_says_of_rows_it_cannot_take_is_told(method):
     with pytest.raises(ManyLabelError, match=f"{method.rpartition('.')[2]}|method {method}"):
-        fit(method).scores(1e6 * rows(20, 2).X)
+        fit(method).scores(1e6 * rows(20, 2).X.values)
 
 
 def test_a_comparator_scores_no_rows_and_any_container():
     scorer = fit("logistic_regression")
-    X = rows(20, 2).X
+    X = rows(20, 2).X.values
     assert scorer.scores(X[:0]).shape == (0, 4)
     assert scorer.embed(X[:0]).shape == (0, 10)
     for given in (X.double(), X.numpy(), X.tolist(), sp.csr_matrix(X.numpy())):
         np.testing.assert_allclose(scorer.scores(given), scorer.scores(X), atol=1e-6)
     wide = Rows(sp.random(60, 400, 0.1, format="csr", random_state=0), rows(60, 0).Y)
     scorer = get("logistic_regression").fit(wide, wide)
-    assert scorer.embed(wide.X[:0]).shape == (0, 256)
-    np.testing.assert_allclose(scorer.scores(wide.X.toarray()), scorer.scores(wide.X), atol=1e-6)
+    assert scorer.embed(wide.X.values[:0]).shape == (0, 256)
+    np.testing.assert_allclose(
+        scorer.scores(wide.X.values.toarray()), scorer.scores(wide.X.values), atol=1e-6
+    )

@@ -8,15 +8,16 @@ from torch import nn
 from manylabel import ManyLabelError, losses
 from manylabel.methods import get
 from manylabel.methods.contrastive_term import ContrastSettings, build_term
-from manylabel.models import Inputs, PlainHead
+from manylabel.models import PlainHead
+from manylabel.models.inputs import VectorPreprocessor
 
-INPUTS = Inputs("vectors", (10,))
+INPUTS = VectorPreprocessor((10,))
 
 
 def term(name, batch=16, **settings):
     Y = rows(64, 0).Y.dense(torch.uint8)
     made = build_term(name, INPUTS, nn.Linear(10, 6), Y, ContrastSettings(dim=8, **settings), batch)
-    return made, rows(64, 0).X, Y
+    return made, rows(64, 0).X.values, Y
 
 
 def step(made, X, Y):
@@ -73,19 +74,21 @@ def test_prototypes_start_xavier_uniform_and_are_trained():
 def test_prototypes_learn_where_their_labels_are():
     """After pretraining on prototypes alone, the nearest prototype of a row is one of its labels."""
     from manylabel.methods.contrastive import Pretraining, PretrainSettings
-    from manylabel.methods.rows import Resident
+    from manylabel.methods.rows import DeviceRows
     from manylabel.training import Run, Stage
 
     settings = PretrainSettings(
         stage=Stage(epochs=60, batch=16, lr=0.01), candidates="batch", head="plain", dim=8
     )
     part, labels = (
-        Resident(rows(200, 0).X, rows(200, 0).Y.dense(torch.uint8)),
+        DeviceRows(rows(200, 0).X.values, rows(200, 0).Y.dense(torch.uint8)),
         rows(200, 2).Y.dense(torch.uint8),
     )
     task = Pretraining("proto", INPUTS, nn.Linear(10, 6), part, part, settings)
     Run(("pretrain",), seed=0).train("pretrain", task, settings.stage)
-    z, p = (nn.functional.normalize(x) for x in (task.term.query(rows(200, 2).X), task.term.prototypes))
+    z, p = (
+        nn.functional.normalize(x) for x in (task.term.query(rows(200, 2).X.values), task.term.prototypes)
+    )
     hit = labels.gather(1, (z @ p.T).argmax(1, keepdim=True)).float()[labels.sum(1) > 0]
     assert hit.mean() > 0.9
 
@@ -109,7 +112,7 @@ def test_settings_that_a_loss_does_not_have_are_refused():
 
 def test_msc_with_a_queue_can_be_asked_for():
     scorer = fit(method="msc", **{"pretrain.candidates": "momentum"})
-    assert scorer.scores(rows(5, 2).X).shape == (5, 4)
+    assert scorer.scores(rows(5, 2).X.values).shape == (5, 4)
 
 
 def test_the_plain_head_is_as_wide_as_the_representation():

@@ -17,9 +17,9 @@ def fit(seed=0, folder=None, progress=None, **settings):
 
 
 def test_scores_are_the_mean_of_members_of_other_seeds():
-    X = rows(30, 2).X
+    X = rows(30, 2).X.values
     method, scorer = fit(seed=4, members=3)
-    assert isinstance(method, Ensemble)
+    assert isinstance(method.trainers["vectors"], Ensemble)
     assert method.name == "bce"
     alone = [fit(seed=seed)[1].scores(X) for seed in (4000, 4001, 4002)]
     assert not np.allclose(alone[0], alone[1])
@@ -29,11 +29,11 @@ def test_scores_are_the_mean_of_members_of_other_seeds():
 
 
 def test_one_member_is_the_method_itself():
-    assert not isinstance(methods.get("bce"), Ensemble)
+    assert not isinstance(methods.get("bce").trainers["vectors"], Ensemble)
 
 
 def test_a_saved_ensemble_scores_the_same(tmp_path):
-    X = rows(30, 2).X
+    X = rows(30, 2).X.values
     scorer = fit(members=2)[1]
     scorer.save(tmp_path / "model.safetensors")
     again = methods.load_scorer(tmp_path / "model.safetensors")
@@ -42,7 +42,7 @@ def test_a_saved_ensemble_scores_the_same(tmp_path):
 
 
 def test_a_stopped_ensemble_ends_as_if_never_stopped(tmp_path):
-    X = rows(30, 2).X
+    X = rows(30, 2).X.values
     whole = fit(members=2)[1].scores(X)
 
     def stop(told):

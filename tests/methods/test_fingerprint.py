@@ -34,7 +34,7 @@ FAMILIES = {
 
 def changed(part, x=0.0, y=False):
     """The same rows with one number or one label changed."""
-    X, Y = part.X.clone(), part.Y.dense(torch.uint8).clone()
+    X, Y = part.X.values.clone(), part.Y.dense(torch.uint8).clone()
     X[7, 3] += x
     Y[5, 2] = 1 - Y[5, 2] if y else Y[5, 2]
     return Rows(X, as_labels(Y))
@@ -57,7 +57,7 @@ def test_a_folder_is_refused_to_another_training(family, tmp_path):
     made = get(method, **settings)
     first = made.fit(TRAIN, VALIDATION, folder=tmp_path / "new" / "run")
     again = made.fit(changed(TRAIN), changed(VALIDATION), folder=str(tmp_path / "new" / "run"))
-    assert np.array_equal(first.scores(TRAIN.X), again.scores(TRAIN.X))
+    assert np.array_equal(first.scores(TRAIN.X.values), again.scores(TRAIN.X.values))
     for train, validation, call in OTHER.values():
         with pytest.raises(ManyLabelError, match="a checkpoint of this recipe and data set"):
             made.fit(train, validation, folder=tmp_path / "new" / "run", **call)
@@ -69,11 +69,11 @@ def of_rows(X, Y=TRAIN.Y):
 
 def test_layouts_of_labels_do_not_count_and_their_values_do():
     soft = TRAIN.Y.dense() * 0.5
-    assert of_rows(TRAIN.X) == of_rows(TRAIN.X.clone(), as_labels(TRAIN.Y.dense()).sparse())
+    assert of_rows(TRAIN.X.values) == of_rows(TRAIN.X.values.clone(), as_labels(TRAIN.Y.dense()).sparse())
     found = {
-        of_rows(TRAIN.X),
-        of_rows(TRAIN.X, as_labels(soft)),
-        of_rows(TRAIN.X, as_labels(soft / 2)),
+        of_rows(TRAIN.X.values),
+        of_rows(TRAIN.X.values, as_labels(soft)),
+        of_rows(TRAIN.X.values, as_labels(soft / 2)),
     }
     assert len(found) == 3
 

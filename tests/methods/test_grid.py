@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from manylabel import ManyLabelError, metrics
 from manylabel.methods.classification import build_criterion
 from manylabel.methods.grid import GridEvaluation, GridSettings, best_points
-from manylabel.methods.rows import Resident
-from manylabel.models import Inputs
+from manylabel.methods.rows import DeviceRows
+from manylabel.models.inputs import VectorPreprocessor
 from manylabel.training import Run, Stage
 
 GRID = {
@@ -26,14 +26,14 @@ STAGE = Stage(epochs=6, batch=16, lr=0.1, optimiser="adamw", schedule="linear")
 
 
 def resident(n, seed):
-    return Resident(rows(n, seed).X, rows(n, seed).Y.dense(torch.uint8))
+    return DeviceRows(rows(n, seed).X.values, rows(n, seed).Y.dense(torch.uint8))
 
 
 def evaluation(**settings):
     torch.manual_seed(0)
     parts, criterion = (resident(64, 0), resident(40, 1)), build_criterion("bce", {})
     return GridEvaluation(
-        Inputs("vectors", (10,)), nn.Linear(10, 6), *parts, GridSettings(**settings), criterion
+        VectorPreprocessor((10,)), nn.Linear(10, 6), *parts, GridSettings(**settings), criterion
     )
 
 
@@ -104,7 +104,7 @@ def test_a_grid_learns_on_a_frozen_encoder():
     for a, b in zip(scorer.encoder.parameters(), other.encoder.parameters(), strict=True):
         assert torch.equal(a, b)
     new = rows(200, 2)
-    assert metrics.mean_average_precision(scorer.scores(new.X), new.Y) > 0.6  # chance is 0.33
+    assert metrics.mean_average_precision(scorer.scores(new.X.values), new.Y) > 0.6  # chance is 0.33
 
 
 @pytest.mark.parametrize("kind", ["grid", "probe"])

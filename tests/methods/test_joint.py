@@ -14,8 +14,8 @@ from manylabel.methods.classification import build_criterion
 from manylabel.methods.contrastive_term import build_term
 from manylabel.methods.joint import Balance, JointContrast, JointTraining
 from manylabel.methods.recipe import ClassifySettings
-from manylabel.methods.rows import Resident
-from manylabel.models import Inputs
+from manylabel.methods.rows import DeviceRows
+from manylabel.models.inputs import VectorPreprocessor
 from manylabel.training import Run, Stage
 
 SHORT = {k: v for k, v in SETTINGS.items() if "pretrain" not in k}
@@ -35,7 +35,7 @@ def test_learns(method, candidates):
     changed = {"classify.stage.epochs": 40, "classify.stage.lr": 0.01, "contrast.candidates": candidates}
     new = rows(200, 2)
     assert (
-        metrics.mean_average_precision(fit(method, **changed).scores(new.X), new.Y) > 0.75
+        metrics.mean_average_precision(fit(method, **changed).scores(new.X.values), new.Y) > 0.75
     )  # chance is 0.33
 
 
@@ -43,16 +43,19 @@ def test_learns(method, candidates):
 def test_only_the_contrast_tells_a_recipe_from_that_of_bce(method):
     ours, bce = get(method).recipe, get("bce").recipe
     for kind in ("vectors", "images"):
-        assert ours.settings(kind).encoder == bce.settings(kind).encoder
-        own, its = (recipe.settings(kind).classify.model_dump() for recipe in (ours, bce))
+        assert ours.resolve(kind).encoder == bce.resolve(kind).encoder
+        own, its = (recipe.resolve(kind).classify.model_dump() for recipe in (ours, bce))
         for settings in (own, its):
             del settings["loss"]
         assert own == its | {"grid": None}
 
 
 def task(balance, loss="reg", **settings):
-    encoder, classifier, inputs = nn.Linear(10, 6), nn.Linear(6, 4), Inputs("vectors", (10,))
-    part, stage = Resident(rows(64, 0).X, rows(64, 0).Y.dense(torch.uint8)), Stage(epochs=2, batch=16)
+    encoder, classifier, inputs = nn.Linear(10, 6), nn.Linear(6, 4), VectorPreprocessor((10,))
+    part, stage = (
+        DeviceRows(rows(64, 0).X.values, rows(64, 0).Y.dense(torch.uint8)),
+        Stage(epochs=2, batch=16),
+    )
     contrast = JointContrast(candidates="batch", head="plain", dim=8, **settings)
     term = build_term(loss, inputs, encoder, part.Y, contrast, 16)
     classify, criterion = ClassifySettings(stage=stage), build_criterion("bce", {})

@@ -25,10 +25,10 @@ def test_a_scorer_learns_and_can_be_kept(kind, tmp_path):
     changed = {"classify.stage.epochs": 40, "classify.stage.lr": 0.01}
     scorer = get("kmcl", **(SHORT | KINDS[kind] | changed)).fit(rows(100, 0), rows(40, 1))
     new = rows(200, 2)
-    scores = scorer.scores(new.X)
+    scores = scorer.scores(new.X.values)
     assert metrics.mean_average_precision(scores, new.Y) > 0.75  # chance is 0.33
     scorer.save(tmp_path / "model.safetensors")
-    assert np.array_equal(NetworkScorer.load(tmp_path / "model.safetensors").scores(new.X), scores)
+    assert np.array_equal(NetworkScorer.load(tmp_path / "model.safetensors").scores(new.X.values), scores)
 
 
 def test_pictures_train():
@@ -36,7 +36,7 @@ def test_pictures_train():
     part = rows(48, 0)
     settings = {"encoder.widths": [4, 8], "classify.stage.epochs": 1, "classify.stage.batch": 16}
     pictures = type(part)(X, part.Y)
-    scorer = get("kmcl", **settings).fit(pictures, pictures, kind="images")
+    scorer = get("kmcl", **settings).fit(pictures, pictures)
     assert scorer.scores(X).shape == (48, 4)
 
 

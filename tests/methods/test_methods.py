@@ -13,8 +13,8 @@ from manylabel import ManyLabelError, as_labels, metrics
 from manylabel.data import Rows
 from manylabel.methods import PAPER, NetworkScorer, get, load_scorer, names
 from manylabel.methods.contrastive import Pretraining, PretrainSettings
-from manylabel.methods.rows import Resident
-from manylabel.models import Inputs
+from manylabel.methods.rows import DeviceRows
+from manylabel.models import fit_preprocessor
 from manylabel.training import Stage
 
 IMAGES = {
@@ -26,7 +26,7 @@ PRETRAIN = {"pretrain.stage.epochs": 2, "pretrain.stage.batch": 16, "pretrain.qu
 CONTRASTIVE = [
     name
     for name in names()
-    if getattr((recipe := get(name).recipe).vectors, "pretrain", None) is not None
+    if getattr((recipe := get(name).recipe).resolve("vectors"), "pretrain", None) is not None
     and recipe.members == 1
     and not name.startswith(PAPER)
 ]
@@ -36,15 +36,15 @@ CONTRASTIVE = [
 def test_a_scorer_learns_and_can_be_kept(method, tmp_path):
     scorer = fit(method=method, **{"classify.stage.epochs": 40, "classify.stage.lr": 0.01})
     new = rows(200, 2)
-    scores = scorer.scores(new.X)
+    scores = scorer.scores(new.X.values)
     assert scores.shape == (200, 4)
     assert scores.dtype == np.float32
     assert metrics.mean_average_precision(scores, new.Y) > 0.65  # chance is 0.33
-    assert scorer.embed(new.X).shape == (200, 8)
+    assert scorer.embed(new.X.values).shape == (200, 8)
     scorer.save(tmp_path / "model.safetensors")
     again = load_scorer(tmp_path / "model.safetensors")
     assert type(again) is type(scorer)
-    np.testing.assert_allclose(again.scores(new.X), scores, rtol=1e-6)
+    np.testing.assert_allclose(again.scores(new.X.values), scores, rtol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["bce", "mulsupcon"])
@@ -53,17 +53,17 @@ def test_pictures_train_with_every_view(method):
     Y = as_labels(torch.rand(48, 3) < 0.4)
     settings = IMAGES | (PRETRAIN if method == "mulsupcon" else {})
     parts = Rows(X[:32], Y.take(slice(0, 32))), Rows(X[32:], Y.take(slice(32, 48)))
-    scorer = get(method, **settings).fit(*parts, kind="images")
+    scorer = get(method, **settings).fit(*parts)
     assert scorer.scores(X).shape == (48, 3)
 
 
 def test_sparse_features_are_taken():
     train, validation = rows(100, 0), rows(40, 1)
-    sparse = [Rows(sp.csr_matrix(part.X.numpy()), part.Y) for part in (train, validation)]
+    sparse = [Rows(sp.csr_matrix(part.X.values.numpy()), part.Y) for part in (train, validation)]
     settings = {k: v for k, v in SETTINGS.items() if "pretrain" not in k}
     dense_scorer = get("bce", **settings).fit(train, validation)
     sparse_scorer = get("bce", **settings).fit(*sparse)
-    assert np.array_equal(dense_scorer.scores(train.X), sparse_scorer.scores(sparse[0].X))
+    assert np.array_equal(dense_scorer.scores(train.X.values), sparse_scorer.scores(sparse[0].X.values))
 
 
 def test_an_encoder_of_ones_own_is_copied_and_needed_again(tmp_path):
@@ -72,12 +72,12 @@ def test_an_encoder_of_ones_own_is_copied_and_needed_again(tmp_path):
     settings = {k: v for k, v in SETTINGS.items() if "pretrain" not in k and "encoder" not in k}
     scorer = get("bce", encoder=network, **settings).fit(rows(100, 0), rows(40, 1))
     assert torch.equal(network[0].weight, before)
-    assert scorer.embed(rows(3, 2).X).shape == (3, 12)
+    assert scorer.embed(rows(3, 2).X.values).shape == (3, 12)
     scorer.save(tmp_path / "model.safetensors")
     with pytest.raises(ManyLabelError, match="the encoder it was trained with, but got none"):
         NetworkScorer.load(tmp_path / "model.safetensors")
     again = NetworkScorer.load(tmp_path / "model.safetensors", encoder=network)
-    assert np.array_equal(again.scores(rows(3, 2).X), scorer.scores(rows(3, 2).X))
+    assert np.array_equal(again.scores(rows(3, 2).X.values), scorer.scores(rows(3, 2).X.values))
 
 
 def test_a_probe_leaves_the_encoder_as_pretraining_made_it():
@@ -95,7 +95,7 @@ def test_an_encoder_of_the_wrong_shape_is_refused():
 
 def short(method):
     """Settings of one epoch for every stage of a method."""
-    recipe = get(method).recipe.vectors
+    recipe = get(method).recipe.resolve("vectors")
     sections = [
         name for name in ("pretrain", "classify", "errors") if getattr(recipe, name, None) is not None
     ]
@@ -112,7 +112,7 @@ ALONE = ["mulsupcon", "proto", "joint_mulsupcon", "rbcc"]  # methods that compar
 @pytest.mark.parametrize("method", FEW)
 def test_fewer_rows_than_a_batch_shrink_it_and_say_so(method, n):
     made, train = get(method, **short(method)), rows(n, 0)
-    train = Rows(train.X, as_labels(torch.ones(n, 4)))
+    train = Rows(train.X.values, as_labels(torch.ones(n, 4)))
     if n == 1 and method in ALONE:
         with pytest.raises(ManyLabelError, match="at least 2"):
             made.fit(train, rows(10, 1))
@@ -121,10 +121,10 @@ def test_fewer_rows_than_a_batch_shrink_it_and_say_so(method, n):
         warnings.simplefilter("always")
         scorer = made.fit(train, rows(10, 1))
     assert any(f"{n} training rows are fewer than a batch" in str(warning.message) for warning in seen)
-    assert np.isfinite(scorer.scores(rows(3, 2).X)).all()
+    assert np.isfinite(scorer.scores(rows(3, 2).X.values)).all()
     for given in (torch.zeros(0, 10), np.zeros((0, 10)), sp.csr_matrix((0, 10))):
         assert scorer.scores(given).shape == (0, 4)
-        assert scorer.embed(given).shape == (0, scorer.embed(rows(3, 2).X).shape[1])
+        assert scorer.embed(given).shape == (0, scorer.embed(rows(3, 2).X.values).shape[1])
 
 
 FORMS = {
@@ -147,7 +147,7 @@ FORMS = {
 @pytest.mark.parametrize("method", ["bce", "logistic_regression", "neighbours"])
 @pytest.mark.parametrize("trained", ["uint8", "int64", "csr", "float"])
 def test_a_number_means_the_same_in_every_type(method, trained):
-    X = rows(60, 0).X > 0
+    X = rows(60, 0).X.values > 0
     own = {"classify.stage.epochs": 1, "classify.stage.batch": 16, "vectors.encoder.widths": [16]}
     made = {
         "bce": lambda: get("bce", **own),
@@ -176,42 +176,40 @@ def test_an_offset_such_as_a_time_costs_nothing(method, layout, tmp_path):
     }
     scores = []
     for offset in (0.0, 1.7e9):
-        part = Rows(layout(train.X.double() + offset), train.Y)
+        part = Rows(layout(train.X.values.double() + offset), train.Y)
         scorer = get(method, **(settings if method == "bce" else {})).fit(part, part)
-        scores.append(scorer.scores(layout(new.X.double() + offset)))
+        scores.append(scorer.scores(layout(new.X.values.double() + offset)))
     np.testing.assert_allclose(*scores, atol=0.02)  # float64 keeps 2e-7 of 1.7e9, which training amplifies
     if method == "bce":
         scorer.save(tmp_path / "model.safetensors")
         again = load_scorer(str(tmp_path / "model.safetensors"))
-        assert np.array_equal(again.scores(layout(new.X.double() + 1.7e9)), scores[1])
+        assert np.array_equal(again.scores(layout(new.X.values.double() + 1.7e9)), scores[1])
 
 
 def test_columns_that_float32_blurs_are_told_where_nothing_is_subtracted():
     train = rows(40, 0)
-    X = train.X.double().clone()
+    X = train.X.values.double().clone()
     X[:, 4] = 1.7e9 + torch.arange(40, dtype=torch.float64)
     part = Rows(X, train.Y)
     with pytest.warns(UserWarning, match=r"columns lose .* float32: 4 \(40 distinct values, 1 as float32\)"):
-        get("mpvae", standardise=False).inputs(part)
+        get("mpvae", standardise=False).trainers["vectors"].inputs(part)
     wide = sp.csr_matrix(torch.cat([X, torch.zeros(40, 10_000)], dim=1).numpy())
     with pytest.warns(UserWarning, match=r"columns lose .* float32: 4 \(40 distinct values"):
-        Inputs.fit(wide, "vectors")
+        fit_preprocessor(wide)
 
 
 def test_pictures_go_from_0_to_255_in_every_type():
     X = torch.randint(0, 256, (32, 3, 8, 8), dtype=torch.uint8)
     part = Rows(X, rows(32, 0).Y)
-    scorer = get("bce", **IMAGES).fit(part, part, kind="images")
+    scorer = get("bce", **IMAGES).fit(part, part)
     own, floats = scorer.scores(X), X.float()
     for given in (floats, X.double(), X.long(), X.numpy(), X.half()):
         np.testing.assert_allclose(scorer.scores(given), own, atol=1e-5)
     assert torch.equal(floats, X.float())  # the caller's pictures stay as they are
     as_floats = Rows(floats, part.Y)
-    np.testing.assert_allclose(
-        get("bce", **IMAGES).fit(as_floats, as_floats, kind="images").scores(X), own, atol=1e-5
-    )
+    np.testing.assert_allclose(get("bce", **IMAGES).fit(as_floats, as_floats).scores(X), own, atol=1e-5)
     with pytest.raises(ManyLabelError, match="Multiply pictures that go from 0 to 1 by 255"):
-        get("bce", **IMAGES).fit(Rows(floats / 255, part.Y), part, kind="images")
+        get("bce", **IMAGES).fit(Rows(floats / 255, part.Y), part)
 
 
 def test_no_validation_rows_are_refused():
@@ -223,8 +221,8 @@ def test_no_validation_rows_are_refused():
 
 def test_the_candidates_are_the_keys_of_the_step_and_then_the_queue():
     train = rows(64, 0)
-    inputs = Inputs.fit(train.X, "vectors")
-    resident = Resident.of(train, inputs)
+    inputs = fit_preprocessor(train.X)
+    resident = DeviceRows.of(train, inputs)
     settings = PretrainSettings(stage=Stage(epochs=1, batch=16), queue=24, dim=8)
     task = Pretraining("mulsupcon", inputs, nn.Linear(10, 6), resident, resident, settings)
     seen = []

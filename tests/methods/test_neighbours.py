@@ -22,7 +22,7 @@ def fit(train=None, **settings):
 
 def by_hand(train, X, k, temperature):
     """Labels of the k nearest rows by cosine after standardisation, in float64."""
-    known = np.asarray(train.X, dtype=np.float64)
+    known = np.asarray(train.X.values, dtype=np.float64)
     mean, scale = known.mean(0), known.std(0)
     known, new = (known - mean) / scale, (np.asarray(X, dtype=np.float64) - mean) / scale
     cosine = (new / np.linalg.norm(new, axis=1, keepdims=True)) @ (
@@ -38,13 +38,13 @@ def by_hand(train, X, k, temperature):
 
 @pytest.mark.parametrize(("k", "temperature"), [(1, 0.1), (5, 0.1), (15, 1.0)])
 def test_neighbours_vote_with_the_softmax_of_their_cosines(k, temperature):
-    train, X = rows(100, 0), rows(30, 2).X
+    train, X = rows(100, 0), rows(30, 2).X.values
     scorer = fit(**{"neighbours.k": k, "neighbours.temperature": temperature})
     np.testing.assert_allclose(scorer.votes(X), by_hand(train, X, k, temperature), atol=1e-5)
 
 
 def test_scores_are_the_weighted_mean_of_the_method_and_its_neighbours():
-    X = rows(30, 2).X
+    X = rows(30, 2).X.values
     scorer, alone = fit(**{"neighbours.weight": 0.3}), fit()
     assert isinstance(scorer, NeighbourScorer)
     expected = 0.7 * alone.scores(X) + 0.3 * scorer.votes(X)
@@ -54,7 +54,7 @@ def test_scores_are_the_weighted_mean_of_the_method_and_its_neighbours():
 
 
 def test_a_share_of_0_is_the_method_itself():
-    X = rows(30, 2).X
+    X = rows(30, 2).X.values
     np.testing.assert_array_equal(fit(**{"neighbours.weight": 0.0}).scores(X), fit().scores(X))
 
 
@@ -66,11 +66,11 @@ def test_neighbours_join_a_finished_training(tmp_path):
         train, validation, folder=tmp_path, progress=lambda progress: told.append(progress.step)
     )
     assert set(told) == {2 * (100 // 16)}  # nothing was left to train
-    np.testing.assert_array_equal(scorer.scorer.scores(train.X), alone.scores(train.X))
+    np.testing.assert_array_equal(scorer.scorer.scores(train.X.values), alone.scores(train.X.values))
 
 
 def test_neighbours_of_members_are_asked_once():
-    X = rows(30, 2).X
+    X = rows(30, 2).X.values
     scorer = fit(members=2, **{"neighbours.weight": 0.5})
     expected = 0.5 * fit(members=2).scores(X) + 0.5 * scorer.votes(X)
     np.testing.assert_allclose(scorer.scores(X), expected, rtol=1e-5)
@@ -78,12 +78,12 @@ def test_neighbours_of_members_are_asked_once():
 
 def test_more_neighbours_than_rows_are_all_rows():
     train = rows(16, 0)
-    assert fit(train, **{"neighbours.k": 50}).votes(rows(3, 2).X).shape == (3, train.Y.n_labels)
+    assert fit(train, **{"neighbours.k": 50}).votes(rows(3, 2).X.values).shape == (3, train.Y.n_labels)
 
 
 def test_no_rows_have_no_scores():
     scorer = fit(**{"neighbours.k": 3})
-    assert scorer.scores(rows(30, 2).X[:0]).shape == (0, rows(1, 0).Y.n_labels)
+    assert scorer.scores(rows(30, 2).X.values[:0]).shape == (0, rows(1, 0).Y.n_labels)
 
 
 def sparse_rows(n, seed):
@@ -95,7 +95,7 @@ def sparse_rows(n, seed):
 @pytest.mark.parametrize("make", [rows, sparse_rows])
 def test_a_saved_scorer_scores_the_same(tmp_path, make):
     method = methods.get("bce", **(TINY | {"members": 2, "neighbours.k": 4}))
-    scorer, X = method.fit(make(100, 0), make(20, 1)), make(30, 2).X
+    scorer, X = method.fit(make(100, 0), make(20, 1)), make(30, 2).X.values
     scorer.save(tmp_path / "model.safetensors")
     again = methods.load_scorer(tmp_path / "model.safetensors")
     assert isinstance(again, NeighbourScorer)
@@ -104,7 +104,7 @@ def test_a_saved_scorer_scores_the_same(tmp_path, make):
 
 def test_a_comparator_beside_its_neighbours_is_read_where_it_is_trusted(tmp_path):
     method = methods.get("logistic_regression", **{"neighbours.k": 4})
-    scorer, X = method.fit(rows(100, 0), rows(20, 1)), rows(30, 2).X
+    scorer, X = method.fit(rows(100, 0), rows(20, 1)), rows(30, 2).X.values
     scorer.save(tmp_path / "model.safetensors")
     with pytest.raises(ManyLabelError, match="pickled"):
         methods.load_scorer(tmp_path / "model.safetensors")
@@ -130,26 +130,26 @@ OF_PICTURES = {
 def test_neighbours_of_pictures_are_near_in_the_representation(tmp_path):
     train, new = pictures(40, 0), pictures(12, 1)
     method = methods.get("bce", **(OF_PICTURES | {"neighbours.k": 3, "neighbours.weight": 0.5}))
-    scorer = method.fit(train, new, kind="images")
+    scorer = method.fit(train, new)
     Z, Z_new = (torch.from_numpy(scorer.embed(part.X)).double() for part in (train, new))
     cosine, nearest = (F.normalize(Z_new) @ F.normalize(Z).T).topk(3)
     votes = torch.einsum("nk,nkc->nc", (cosine / 0.1).softmax(1), train.Y.dense().double()[nearest])
-    np.testing.assert_allclose(scorer.votes(new.X), votes.numpy(), atol=1e-5)
-    alone = methods.get("bce", **OF_PICTURES).fit(train, new, kind="images")
-    expected = (alone.scores(new.X) + scorer.votes(new.X)) / 2
-    np.testing.assert_allclose(scorer.scores(new.X), expected, rtol=1e-5)
+    np.testing.assert_allclose(scorer.votes(new.X.values), votes.numpy(), atol=1e-5)
+    alone = methods.get("bce", **OF_PICTURES).fit(train, new)
+    expected = (alone.scores(new.X.values) + scorer.votes(new.X.values)) / 2
+    np.testing.assert_allclose(scorer.scores(new.X.values), expected, rtol=1e-5)
     scorer.save(tmp_path / "model.safetensors")
     again = methods.load_scorer(tmp_path / "model.safetensors")
-    np.testing.assert_allclose(again.scores(new.X), scorer.scores(new.X), atol=1e-6)
+    np.testing.assert_allclose(again.scores(new.X.values), scorer.scores(new.X.values), atol=1e-6)
 
 
 def test_neighbours_of_one_kind_of_data_leave_the_other_to_the_method():
     method = methods.get("bce", **(OF_PICTURES | {"vectors.neighbours.k": 3}))
-    assert not isinstance(method.fit(pictures(40, 0), pictures(12, 1), kind="images"), NeighbourScorer)
+    assert not isinstance(method.fit(pictures(40, 0), pictures(12, 1)), NeighbourScorer)
 
 
 def test_neighbours_of_vectors_may_be_near_in_the_representation():
-    X = rows(30, 2).X
+    X = rows(30, 2).X.values
     scorer = fit(**{"neighbours.among": "representation", "neighbours.k": 3})
     by_features = fit(**{"neighbours.k": 3})
     assert scorer.rows.shape == (100, TINY["encoder.widths"][-1])
@@ -179,11 +179,11 @@ def test_an_unknown_setting_of_neighbours_is_refused():
 def test_new_rows_may_be_dense_where_training_rows_were_sparse_and_the_other_way(method):
     settings = TINY if method == "bce" else {}
     sparse = sparse_rows(100, 0)
-    dense = Rows(torch.from_numpy(sparse.X.toarray()), sparse.Y)
-    new = sparse_rows(30, 2).X
+    dense = Rows(torch.from_numpy(sparse.X.values.toarray()), sparse.Y)
+    new = sparse_rows(30, 2).X.values
     for train, validation in (
         (sparse, sparse_rows(20, 1)),
-        (dense, Rows(dense.X[:20], dense.Y.take(range(20)))),
+        (dense, Rows(dense.X.values[:20], dense.Y.take(range(20)))),
     ):
         scorer = methods.get(method, **(settings | {"neighbours.k": 4})).fit(train, validation)
         expected = scorer.scores(new)

@@ -70,7 +70,14 @@ SHIPPED = names()
 
 def places():
     """Dotted settings of the recipes that ship, their sections, and ends that none has."""
-    found = set(ROOT) | {"vectors", "images", "vectors.neighbours.k", "images.contrast.balance"}
+    found = set(ROOT) | {
+        "vectors",
+        "images",
+        "text",
+        "vectors.neighbours.k",
+        "images.contrast.balance",
+        "text.without",
+    }
 
     def walk(node, path):
         for key, value in node.items():
@@ -80,7 +87,8 @@ def places():
                 walk(value, f"{path}{key}.")
 
     for name in SHIPPED:
-        walk(read(name), "")
+        for layer in read(name):
+            walk(layer, "")
     return tuple(sorted(found))
 
 

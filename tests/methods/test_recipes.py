@@ -21,32 +21,35 @@ def test_a_recipe_that_the_readme_compares_says_what_it_reaches(name):
 
 def test_best_is_mulsupcon_beside_its_neighbours_and_trains_jointly_on_pictures():
     best, mulsupcon, joint = (methods.get(name).recipe for name in ("best", "mulsupcon", "joint_mulsupcon"))
-    for own, its in ((best.vectors, mulsupcon.vectors), (best.images, joint.images)):
+    for kind, like in (("vectors", mulsupcon), ("images", joint)):
+        own, its = best.resolve(kind), like.resolve(kind)
         assert own.neighbours is not None
-        assert own.model_copy(update={"neighbours": None}) == its
+        for section in ("encoder", "pretrain", "contrast", "classify"):
+            assert getattr(own, section) == getattr(its, section)
     assert best.members == 1
 
 
 def test_a_setting_goes_where_its_section_is():
-    recipe = methods.get(
-        "best", **{"pretrain.queue": 7, "neighbours.k": 3, "classify.stage.epochs": 2}
-    ).recipe
-    assert (recipe.vectors.pretrain.queue, recipe.images.pretrain) == (7, None)
-    for settings in (recipe.vectors, recipe.images):
+    recipe = methods.get("best", **{"neighbours.k": 3, "classify.stage.epochs": 2}).recipe
+    for settings in (recipe.resolve("vectors"), recipe.resolve("images"), recipe.resolve("text")):
         assert (settings.neighbours.k, settings.classify.stage.epochs) == (3, 2)
+    recipe = methods.get("best", **{"vectors.pretrain.queue": 7}).recipe
+    assert (recipe.resolve("vectors").pretrain.queue, recipe.resolve("images").pretrain) == (7, None)
     joined = methods.get("bce", **{"neighbours.k": 3}).recipe  # in a new section it goes to both
-    assert joined.vectors.neighbours == joined.images.neighbours
+    assert joined.resolve("vectors").neighbours == joined.resolve("images").neighbours
 
 
 def test_a_recipe_file_can_do_without_what_it_takes_over(tmp_path):
     file = tmp_path / "mine.toml"
     text = 'like = "mulsupcon"\nwithout = ["vectors.classify.stage.ema"]\n'
     file.write_text(text)
-    mine, mulsupcon = (methods.get(name).recipe.vectors.classify.stage for name in (str(file), "mulsupcon"))
+    mine, mulsupcon = (
+        methods.get(name).recipe.resolve("vectors").classify.stage for name in (str(file), "mulsupcon")
+    )
     assert mulsupcon.ema is not None
     assert mine == mulsupcon.model_copy(update={"ema": None})
     file.write_text('like = "mulsupcon"\nwithout = ["classify.stage.ema"]')  # of both kinds of data
-    assert methods.get(str(file)).recipe.vectors.classify.stage.ema is None
+    assert methods.get(str(file)).recipe.resolve("vectors").classify.stage.ema is None
 
 
 @pytest.mark.parametrize(
@@ -60,7 +63,7 @@ def test_a_recipe_file_can_do_without_what_it_takes_over(tmp_path):
         ('like = "lamp"\nloss = "asl"', r"expected no setting of this name"),
         (
             'loss = "asl"\nlike = "bce"\nwithout = ["vectors.classify"]',
-            r"vectors\.classify: expected a value",
+            r"mine, classify: expected a value",
         ),
     ],
 )
@@ -87,7 +90,7 @@ def test_a_section_left_at_its_default_is_set_for_both_kinds(tmp_path):
     )
     file.write_text(text + "[vectors.parameters]\nC = 1.0\n")
     recipe = methods.get(str(file), **{"parameters.C": 5}).recipe
-    assert recipe.vectors.parameters == recipe.images.parameters == {"C": 5}
+    assert recipe.resolve("vectors").parameters == recipe.resolve("images").parameters == {"C": 5}
 
 
 def test_a_setting_of_a_section_that_a_recipe_lacks_says_what_else_it_needs():
@@ -97,24 +100,65 @@ def test_a_setting_of_a_section_that_a_recipe_lacks_says_what_else_it_needs():
 
 def test_what_only_the_other_kind_of_data_has_is_refused_there():
     recipe = methods.get("best", **{"pretrain.temperature": 0.2}).recipe
-    methods.check_for(recipe, "vectors", ["pretrain.temperature"])
-    with pytest.raises(
-        ManyLabelError, match=r"best, images: .* got 'pretrain\.temperature'.*vectors\.pretrain"
-    ):
-        methods.check_for(recipe, "images", ["pretrain.temperature"])
-    methods.check_for(recipe, "images", ["vectors.pretrain.temperature", "members", "classify.stage.lr"])
+    assert recipe.resolve("vectors").pretrain.temperature == 0.2
+    message = r"best, images: .* got 'pretrain\.temperature'.*vectors\.pretrain"
+    with pytest.raises(ManyLabelError, match=message):
+        recipe.resolve("images")
+    settings = {"vectors.pretrain.temperature": 0.2, "members": 2, "classify.stage.lr": 0.1}
+    assert methods.get("best", **settings).recipe.resolve("images").members == 2
 
 
 def test_a_recipe_is_refused_for_the_data_that_it_cannot_train_on():
     recipe = methods.get("best", **{"classify.encoder_rate": 0.0}).recipe
-    methods.check_for(recipe, "vectors", ["classify.encoder_rate"])
+    assert recipe.resolve("vectors").classify.encoder_rate == 0
     with pytest.raises(ManyLabelError, match=r"best, images: expected classify\.encoder_rate 1"):
-        methods.check_for(recipe, "images", ["classify.encoder_rate"])
+        recipe.resolve("images")
+
+
+def test_an_overlay_changes_one_kind_of_data_and_takes_settings_away(tmp_path):
+    file = tmp_path / "mine.toml"
+    text = 'like = "mulsupcon"\n[pretrain]\ntemperature = 0.5\n[text]\nwithout = ["classify.stage.ema"]\n'
+    file.write_text(text + "[text.pretrain]\ntemperature = 0.7\n")
+    recipe = methods.get(str(file)).recipe
+    found = {kind: recipe.resolve(kind) for kind in ("vectors", "images", "text")}
+    assert {kind: own.pretrain.temperature for kind, own in found.items()} == {
+        "vectors": 0.5,
+        "images": 0.5,
+        "text": 0.7,
+    }
+    assert found["vectors"].classify.stage.ema is not None
+    assert found["text"].classify.stage.ema is None
+    assert recipe.own_settings.keys() == {"vectors", "images", "text"}
+    file.write_text('like = "mulsupcon"\n[images]\nwithout = ["encoder.widths"]\n')
+    with pytest.raises(ManyLabelError, match=r"images\.without: .* got 'encoder\.widths'"):
+        methods.get(str(file))
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_a_recipe_resolves_for_every_kind_that_it_supports(name):
+    recipe = methods.get(name).recipe
+    for kind in recipe.kinds:
+        assert recipe.resolve(kind).name == name
+    assert recipe.resolve("text") == recipe.resolve("vectors")
+    assert "vectors" in recipe.kinds
+
+
+def test_the_table_of_a_recipe_is_a_recipe(tmp_path):
+    from manylabel.study.tune_report import toml
+
+    for name in ("best", "lamp", "k_neighbours", "paper-reg"):
+        file = tmp_path / f"{name}.toml"
+        recipe = methods.get(name).recipe
+        file.write_text(toml(recipe.table(defaults=False)))
+        again = methods.get(str(file)).recipe
+        for kind in recipe.kinds:
+            expected = recipe.resolve(kind).model_dump(exclude={"expected"})
+            assert again.resolve(kind).model_dump(exclude={"expected"}) == expected
 
 
 def test_a_setting_that_was_switched_off_can_be_given_again():
     recipe = methods.get("best", **{"neighbours": None, "neighbours.k": 5}).recipe
-    assert recipe.vectors.neighbours.k == 5
+    assert recipe.resolve("vectors").neighbours.k == 5
 
 
 @pytest.mark.parametrize("setting", ["vectors", "family", "members.k", "neighbours.metric"])
@@ -128,10 +172,12 @@ def test_what_is_no_setting_is_refused(setting):
 )
 def test_a_contrastive_recipe_is_named_after_its_loss_and_has_the_settings_of_mulsupcon(name):
     recipe = methods.get(name).recipe
-    assert recipe.loss == name
+    assert recipe.resolve("vectors").loss == name
     assert name in losses.names()
-    ours, theirs = (methods.get(n).recipe.vectors.model_dump() for n in (name, "mulsupcon"))
+    ours, theirs = (methods.get(n).recipe.resolve("vectors").model_dump() for n in (name, "mulsupcon"))
     for settings in (ours, theirs):
+        for own in ("name", "about", "source", "loss", "expected"):
+            del settings[own]
         del settings["pretrain"]["candidates"], settings["pretrain"]["loss"]
     assert ours == theirs
 
@@ -139,7 +185,7 @@ def test_a_contrastive_recipe_is_named_after_its_loss_and_has_the_settings_of_mu
 def test_the_plain_classifier_gets_the_budget_and_the_masking_of_the_contrastive_method():
     bce, contrastive = methods.get("bce").recipe, methods.get("mulsupcon").recipe
     for kind in ("vectors", "images"):
-        plain, other = bce.settings(kind), contrastive.settings(kind)
+        plain, other = bce.resolve(kind), contrastive.resolve(kind)
         assert plain.encoder == other.encoder
         assert plain.classify.views == other.classify.views
         assert plain.classify.stage.select == other.classify.stage.select
@@ -150,13 +196,18 @@ def test_the_plain_classifier_gets_the_budget_and_the_masking_of_the_contrastive
 
 def test_a_setting_changes_both_kinds_or_one():
     recipe = methods.get("bce", **{"classify.stage.epochs": 3, "vectors.classify.views.mask": 0.1}).recipe
-    assert recipe.vectors.classify.stage.epochs == recipe.images.classify.stage.epochs == 3
-    assert recipe.vectors.classify.views.mask == 0.1
-    assert recipe.images.classify.views.mask == 0
+    assert (
+        recipe.resolve("vectors").classify.stage.epochs == recipe.resolve("images").classify.stage.epochs == 3
+    )
+    assert recipe.resolve("vectors").classify.views.mask == 0.1
+    assert recipe.resolve("images").classify.views.mask == 0
 
 
 def test_a_setting_left_at_its_default_can_be_given():
-    assert methods.get("bce", **{"classify.stage.patience": 4}).recipe.vectors.classify.stage.patience == 4
+    assert (
+        methods.get("bce", **{"classify.stage.patience": 4}).recipe.resolve("vectors").classify.stage.patience
+        == 4
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,7 +220,7 @@ def test_a_setting_left_at_its_default_can_be_given():
         ({"pretrain.stage.epochs": 3}, "expected a setting such as"),
         (
             {"classify.stage.epochs": 0},
-            "method bce, vectors.classify.stage.epochs: expected .*greater than or equal to 1",
+            "method bce, classify.stage.epochs: expected .*greater than or equal to 1",
         ),
         ({"classify.stage.lr": "fast"}, "classify.stage.lr: expected .*valid number.*, but got 'fast'"),
         ({"classify.stage.optimiser": "lion"}, "'adam', 'adamw' or 'sgd'"),
@@ -204,9 +255,10 @@ def test_an_unknown_method_lists_the_known_ones():
 @pytest.mark.parametrize("name", ["lamp", "mpvae", "rbcc", "cgmvae"])
 def test_a_method_for_vectors_has_settings_of_its_own(name):
     recipe = methods.get(name, **{"classify.stage.epochs": 3, "vectors.classify.views.mask": 0.5}).recipe
-    assert recipe.vectors.classify.stage.epochs == 3
-    assert recipe.vectors.classify.views.mask == 0.5
-    assert recipe.images.model_dump() == {}
+    assert recipe.resolve("vectors").classify.stage.epochs == 3
+    assert recipe.resolve("vectors").classify.views.mask == 0.5
+    with pytest.raises(ManyLabelError, match="expected vectors or text, but got images"):
+        recipe.resolve("images")
     for setting in ("network.depth", "encoder.dropout", "pretrain.queue", "images.classify.stage.epochs"):
         with pytest.raises(
             ManyLabelError, match=f"method {name}: expected a setting such as standardise, network"
@@ -215,8 +267,8 @@ def test_a_method_for_vectors_has_settings_of_its_own(name):
 
 
 def test_a_setting_of_a_network_is_checked():
-    assert methods.get("mpvae", **{"network.factors": 5}).recipe.vectors.network.factors == 5
-    with pytest.raises(ManyLabelError, match=r"method lamp, vectors.network.graph: expected .*'prior'"):
+    assert methods.get("mpvae", **{"network.factors": 5}).recipe.resolve("vectors").network.factors == 5
+    with pytest.raises(ManyLabelError, match=r"method lamp, network.graph: expected .*'prior'"):
         methods.get("lamp", **{"network.graph": "posterior"})
-    with pytest.raises(ManyLabelError, match=r"method rbcc, vectors.errors.hidden: expected .*greater than"):
+    with pytest.raises(ManyLabelError, match=r"method rbcc, errors.hidden: expected .*greater than"):
         methods.get("rbcc", **{"errors.hidden": 0})

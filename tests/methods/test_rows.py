@@ -10,8 +10,8 @@ from tests.training.small_run import SETTINGS
 from manylabel import as_labels, metrics
 from manylabel.data import Rows
 from manylabel.methods import get, load_scorer
-from manylabel.methods.rows import Resident, SparseRows
-from manylabel.models import Inputs
+from manylabel.methods.rows import DeviceRows, SparseRows
+from manylabel.models import fit_preprocessor
 
 WORDS = ("sea", "wind", "rock", "sand", "tree", "leaf", "fox", "owl", "rain", "snow")
 
@@ -31,10 +31,10 @@ def texts(n, seed):
 
 def both(rows, monkeypatch):
     """The same rows kept dense and kept sparse."""
-    inputs = Inputs.fit(rows.X, "vectors")
-    dense = Resident.of(rows, inputs)
+    inputs = fit_preprocessor(rows.X)
+    dense = DeviceRows.of(rows, inputs)
     monkeypatch.setattr("manylabel.methods.rows._DENSE_UP_TO", 0)
-    kept = Resident.of(rows, inputs)
+    kept = DeviceRows.of(rows, inputs)
     assert isinstance(kept.X, SparseRows)
     return dense, kept
 
@@ -74,7 +74,7 @@ def test_training_does_not_depend_on_how_rows_are_kept(method, monkeypatch):
 def test_texts_are_learnt_and_a_saved_scorer_scores_raw_texts(method, tmp_path):
     own = SMALL["lamp"] if method == "lamp" else {"vectors.encoder.widths": [16]}
     train, validation, new = texts(200, 0), texts(40, 1), texts(80, 2)
-    scorer = get(method, **(STAGE | own)).fit(train, validation, kind="text", seed=0)
+    scorer = get(method, **(STAGE | own)).fit(train, validation, seed=0)
     scores = scorer.scores(new.X)
     assert metrics.mean_average_precision(scores, new.Y) > 0.9
     scorer.save(tmp_path / "model.safetensors")

@@ -14,30 +14,31 @@ from manylabel import ManyLabelError, as_labels, metrics
 from manylabel.data import Rows
 from manylabel.methods import NetworkScorer, get, load_scorer
 from manylabel.methods.rbcc import HalvesTraining
-from manylabel.methods.rows import Resident
+from manylabel.methods.rows import DeviceRows
 from manylabel.models.lamp import LaMP
 from manylabel.training import Run, checkpoint
 
 NEW = rows(200, 2)
+PICTURES = Rows(torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8), rows(40, 0).Y)
 SHORT = {"classify.stage.epochs": 2}
 
 
 @pytest.mark.parametrize("method", SMALL)
 def test_a_scorer_learns_and_can_be_kept(method, tmp_path):
     scorer = fit(method)
-    scores = scorer.scores(NEW.X)
+    scores = scorer.scores(NEW.X.values)
     assert scores.shape == (200, 4)
     assert scores.dtype == np.float32
     assert scores.min() >= 0
     assert scores.max() <= 1
     assert metrics.mean_average_precision(scores, NEW.Y) > 0.75  # chance is 0.33
-    embedding = scorer.embed(NEW.X)
+    embedding = scorer.embed(NEW.X.values)
     assert embedding.ndim == 2
     assert len(embedding) == 200
     scorer.save(tmp_path / "model.safetensors")
     again = load_scorer(tmp_path / "model.safetensors")
-    assert np.array_equal(again.scores(NEW.X), scores)
-    assert np.array_equal(again.embed(NEW.X), embedding)
+    assert np.array_equal(again.scores(NEW.X.values), scores)
+    assert np.array_equal(again.embed(NEW.X.values), embedding)
 
 
 @pytest.mark.parametrize("method", SMALL)
@@ -45,18 +46,18 @@ def test_a_seed_decides_everything_and_the_caller_keeps_their_random_state(metho
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    first = fit(method, **SHORT).scores(NEW.X)
+    first = fit(method, **SHORT).scores(NEW.X.values)
     assert torch.equal(torch.rand(3), expected)
-    assert np.array_equal(fit(method, **SHORT).scores(NEW.X), first)
-    assert not np.array_equal(fit(method, seed=4, **SHORT).scores(NEW.X), first)
+    assert np.array_equal(fit(method, **SHORT).scores(NEW.X.values), first)
+    assert not np.array_equal(fit(method, seed=4, **SHORT).scores(NEW.X.values), first)
 
 
 @pytest.mark.parametrize("method", SMALL)
 def test_scores_do_not_depend_on_how_many_rows_are_scored_at_once(method):
     scorer = fit(method, **SHORT)
-    whole = scorer.scores(NEW.X)
+    whole = scorer.scores(NEW.X.values)
     scorer.network.rows_at_once = 7
-    np.testing.assert_allclose(scorer.scores(NEW.X), whole, atol=1e-6)
+    np.testing.assert_allclose(scorer.scores(NEW.X.values), whole, atol=1e-6)
 
 
 def test_a_network_with_many_labels_scores_fewer_rows_at_once():
@@ -84,7 +85,7 @@ def test_a_run_stopped_at_any_step_ends_as_if_never_stopped(method, steps, tmp_p
             fit(method, tmp_path, **SHORT)
     torch.rand(7)
     resumed, whole = fit(method, tmp_path, **SHORT), fit(method, **SHORT)
-    assert np.array_equal(resumed.scores(NEW.X), whole.scores(NEW.X))
+    assert np.array_equal(resumed.scores(NEW.X.values), whole.scores(NEW.X.values))
     for name, tensor in whole.module.state_dict().items():
         assert torch.equal(resumed.module.state_dict()[name], tensor), name
 
@@ -95,18 +96,18 @@ def test_rows_without_labels_do_not_disturb(method):
     Y = train.Y.dense(torch.uint8).clone()
     Y[::3] = 0
     made = get(method, **(STAGE | SMALL[method] | SHORT))
-    scorer = made.fit(Rows(train.X, as_labels(Y)), rows(40, 1))
-    assert np.isfinite(scorer.scores(NEW.X)).all()
+    scorer = made.fit(Rows(train.X.values, as_labels(Y)), rows(40, 1))
+    assert np.isfinite(scorer.scores(NEW.X.values)).all()
 
 
 @pytest.mark.parametrize("method", SMALL)
 def test_what_a_method_is_not_defined_for_is_refused(method):
     made = get(method, **SMALL[method])
-    with pytest.raises(ManyLabelError, match=r"vectors or texts, but got images\. Use a method with"):
-        made.fit(rows(100, 0), rows(40, 1), kind="images")
+    with pytest.raises(ManyLabelError, match=r"vectors or text, but got images\. Use a method for"):
+        made.fit(PICTURES, PICTURES)
     with pytest.raises(ManyLabelError, match="its own network, but got an encoder"):
         get(method, encoder=nn.Linear(10, 3))
-    soft = Rows(rows(100, 0).X, as_labels(torch.rand(100, 4)))
+    soft = Rows(rows(100, 0).X.values, as_labels(torch.rand(100, 4)))
     with pytest.raises(ManyLabelError, match="labels that are 0 or 1, but got soft labels"):
         made.fit(soft, rows(40, 1))
 
@@ -124,8 +125,8 @@ def test_sparse_rows_are_taken_and_words_are_not_standardised():
 @pytest.mark.parametrize("method", SMALL)
 def test_features_can_be_taken_as_they_are(method):
     scorer = fit(method, standardise=False, **SHORT)
-    assert torch.equal(scorer.inputs(NEW.X), NEW.X)
-    assert not torch.equal(fit(method, **SHORT).inputs(NEW.X), NEW.X)
+    assert torch.equal(scorer.inputs(NEW.X.values), NEW.X.values)
+    assert not torch.equal(fit(method, **SHORT).inputs(NEW.X.values), NEW.X.values)
 
 
 def test_the_graph_of_lamp_comes_from_training_labels_only():
@@ -138,13 +139,13 @@ def test_the_graph_of_lamp_comes_from_training_labels_only():
 
 def test_each_half_predicts_the_other_for_the_errors():
     part = rows(31, 0)
-    resident = Resident(part.X, part.Y.dense(torch.uint8))
+    resident = DeviceRows(part.X.values, part.Y.dense(torch.uint8))
     task = HalvesTraining(resident, resident, hidden=3)
     assert sorted(len(half) for half in task.halves) == [15, 16]
     assert task.n_rows == 16
     errors = task.errors()
     for network, half in zip(task.networks, reversed(task.halves), strict=True):
-        wanted = resident.Y[half].int() - (network(part.X[half]) > 0).int()
+        wanted = resident.Y[half].int() - (network(part.X.values[half]) > 0).int()
         assert np.array_equal(errors[half.numpy()], wanted.numpy())
     value = task.loss(torch.arange(16))
     assert value.item() == pytest.approx(2 * 4 * np.log(2), rel=0.3)  # of two halves and four labels

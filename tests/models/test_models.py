@@ -1,13 +1,9 @@
 """Encoders, heads, the momentum encoder, the queue, flat parameters, inputs."""
 
 import copy
-import json
 
-import numpy as np
 import pytest
-import scipy.sparse as sp
 import torch
-from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import nn
 
 from manylabel import ManyLabelError, losses
@@ -15,7 +11,6 @@ from manylabel.models import (
     MLP,
     Dropout,
     FlatParameters,
-    Inputs,
     LabelQueue,
     MomentumEncoder,
     ProjectionHead,
@@ -268,74 +263,3 @@ class TestLabelQueue:
             LabelQueue(4, 2, 3).push(torch.zeros(4, 2), torch.zeros(3, 3))
         with pytest.raises(ManyLabelError, match="capacity as a whole number of at least 1"):
             LabelQueue(0, 2, 3)
-
-
-class TestInputs:
-    def test_vectors_are_standardised_and_a_constant_feature_becomes_zero(self):
-        X = torch.randn(50, 3) * torch.tensor([1.0, 5.0, 0.0]) + 7
-        inputs = Inputs.fit(X, "vectors")
-        out = inputs(inputs.dense(X))
-        torch.testing.assert_close(out.mean(0), torch.zeros(3), atol=1e-5, rtol=0)
-        torch.testing.assert_close(out.std(0, correction=0), torch.tensor([1.0, 1.0, 0.0]))
-
-    def test_sparse_rows_give_what_dense_rows_give(self):
-        X = sp.random(30, 6, 0.3, format="csr", dtype=np.float32, random_state=0)
-        sparse, dense = Inputs.fit(X, "vectors"), Inputs.fit(torch.from_numpy(X.toarray()), "vectors")
-        assert torch.equal(sparse.mean, dense.mean)
-        assert torch.equal(sparse.scale, dense.scale)
-
-    def test_pictures_are_standardised_by_channel(self):
-        X = torch.randint(0, 256, (20, 3, 8, 8), dtype=torch.uint8)
-        inputs = Inputs.fit(X, "images")
-        out = inputs(inputs.dense(X))
-        torch.testing.assert_close(out.mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
-        assert inputs.mean.shape == (3, 1, 1)
-
-    def test_other_features_than_in_training_are_refused(self):
-        with pytest.raises(ManyLabelError, match=r"rows of shape \(3,\), but got shape \(4,\)"):
-            Inputs.fit(torch.randn(5, 3), "vectors").dense(torch.randn(2, 4))
-
-    def test_texts_become_the_vectors_that_scikit_learn_makes_of_them_over_one_number(self):
-        texts = ["Red and blue", "blue, BLUE sea", "green sea", "a quiet day"]
-        inputs = Inputs.fit(texts, "text")
-        assert inputs.words.vocabulary == ("blue", "sea")
-        expected = TfidfVectorizer(sublinear_tf=True, min_df=2).fit_transform(texts).toarray()
-        rows = inputs.dense(texts)
-        np.testing.assert_allclose(rows, expected, rtol=1e-6)
-        torch.testing.assert_close(inputs(rows).square().mean(), torch.tensor(1.0))
-        assert not rows[3].any()
-
-    def test_texts_without_a_common_word_are_refused(self):
-        with pytest.raises(ManyLabelError, match="a word that 2 texts share, but got none in 2 texts"):
-            Inputs.fit(["one", "two"], "text")
-
-    def test_of_wide_sparse_rows_the_columns_of_the_most_rows_are_kept(self, monkeypatch):
-        monkeypatch.setattr("manylabel.models.inputs.MOST_FEATURES", 2)
-        X = sp.csr_matrix(np.array([[5, 1, 0, 0], [0, 1, 0, 2], [0, 2, 0, 4]], dtype=np.float32))
-        inputs = Inputs.fit(X, "vectors")
-        assert inputs.columns.tolist() == [1, 3]
-        assert inputs.dense(X).tolist() == [[1, 0], [1, 2], [2, 4]]
-        assert torch.equal(inputs.dense(X), inputs.dense(torch.from_numpy(X.toarray())))
-        torch.testing.assert_close(inputs(inputs.dense(X)).square().mean(), torch.tensor(1.0))
-        with pytest.raises(ManyLabelError, match=r"rows of shape \(4,\), but got shape \(2,\)"):
-            inputs.dense(X[:, :2])
-
-    def test_large_sparse_rows_are_measured_block_by_block(self, monkeypatch):
-        X = sp.random(40, 30, 0.3, format="csr", dtype=np.float32, random_state=0)
-        whole = Inputs.fit(X, "vectors")
-        monkeypatch.setattr("manylabel.models.inputs._CHUNK", 200)
-        blocks = Inputs.fit(X, "vectors")
-        torch.testing.assert_close(blocks.mean, whole.mean)
-        torch.testing.assert_close(blocks.scale, whole.scale)
-
-    @pytest.mark.parametrize("kind", ["text", "wide"])
-    def test_what_was_learnt_is_told_by_meta_and_state(self, kind, monkeypatch):
-        monkeypatch.setattr("manylabel.models.inputs.MOST_FEATURES", 3)
-        texts = ["red sea", "blue sea", "red and blue", "green and red"]
-        X = texts if kind == "text" else sp.random(9, 7, 0.5, format="csr", dtype=np.float32, random_state=0)
-        inputs = Inputs.fit(X, "text" if kind == "text" else "vectors")
-        again = Inputs.like(json.loads(json.dumps(inputs.meta())))
-        again.load_state_dict(inputs.state_dict())
-        assert torch.equal(again(again.dense(X)), inputs(inputs.dense(X)))
-        plain = inputs.unscaled()
-        assert torch.equal(plain(plain.dense(X)), inputs.dense(X))

@@ -33,7 +33,7 @@ BASE = (
 def test_a_scaled_training_has_a_share_of_the_epochs() -> None:
     settings = fitted("mulsupcon", 0.1, 1.0, 1500)
     recipe = methods.get("mulsupcon", **settings).recipe
-    stages = [recipe.vectors.pretrain.stage, recipe.vectors.classify.stage]  # type: ignore[attr-defined]
+    stages = [recipe.resolve("vectors").pretrain.stage, recipe.resolve("vectors").classify.stage]  # type: ignore[attr-defined]
     assert [stage.epochs for stage in stages] == [6, 12]
     assert [stage.batch for stage in stages] == [64, 64]
     assert stages[1].ema == pytest.approx(0.998**10)
@@ -57,7 +57,7 @@ def test_a_share_of_the_rows_gets_a_batch_that_it_holds_and_the_steps_of_all_row
 
 
 def _recipe() -> dict[str, int]:
-    stage = methods.get("bce").recipe.vectors.classify.stage  # type: ignore[attr-defined]
+    stage = methods.get("bce").recipe.resolve("vectors").classify.stage  # type: ignore[attr-defined]
     return dict(zip(BASE, (stage.epochs, stage.batch, stage.monitor_every), strict=True))
 
 

@@ -24,6 +24,7 @@ from manylabel.errors import ManyLabelError
 from manylabel.study import Cell, Plan, StudyFolder, run
 from manylabel.study.executors.base import Advanced, Failed, Finished, Listener, Source, Started
 from manylabel.study.executors.local import in_this_process
+from manylabel.study.report import page
 from manylabel.study.run_cell import Job
 
 ROOT = Path(__file__).parents[2]
@@ -204,8 +205,25 @@ def test_an_unreadable_checkpoint_fails_its_run_alone(tiny_data: Path, tmp_path:
 
 def test_another_recipe_needs_another_folder(study: StudyFolder, tiny_data: Path) -> None:
     settings = {"bce": TINY | {"classify.stage.lr": 0.5}}
-    with pytest.raises(ManyLabelError, match=r"bce seed 0 there with vectors\.classify\.stage\.lr = 0\.0004"):
+    with pytest.raises(ManyLabelError, match=r"bce seed 0 there with classify\.stage\.lr = 0\.0004"):
         run(plan(tiny_data, study.path, methods=("bce",), settings=settings), Told())
+
+
+def test_a_run_that_holds_the_settings_of_all_kinds_is_reported_and_not_continued(
+    study: StudyFolder, tiny_data: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "before"
+    shutil.copytree(study.path, folder)
+    record = StudyFolder(folder).run_record("bce", 0)
+    assert record is not None
+    rest = {name: value for name, value in record.recipe.items() if name not in ("encoder", "classify")}
+    own = {name: record.recipe[name] for name in ("encoder", "classify")}
+    before = record.model_copy(update={"recipe": rest | {"vectors": own, "images": {}}})
+    before.write(folder / "bce" / "seed-0" / "run.json")
+    message = r"bce seed 0 there with the settings of all kinds .* version \d"
+    with pytest.raises(ManyLabelError, match=message):
+        run(plan(tiny_data, folder, methods=("bce",), settings={"bce": TINY}), Told())
+    assert page._for_kind(before.recipe, "vectors") == page._for_kind(record.recipe, "vectors")
 
 
 def test_other_data_need_another_folder(study: StudyFolder, tmp_path: Path) -> None:

@@ -51,8 +51,8 @@ def test_each_variant_is_a_run_of_its_own(tiny_data: Path, tmp_path: Path) -> No
     assert run(asked, Told()) == []
     runs = StudyFolder(tmp_path / "out").finished_runs()
     assert [record.method for record in runs] == [slow, fast]
-    assert [record.settings["vectors.classify.stage.lr"] for record in runs] == [0.001, 0.1]
-    assert [record.settings["vectors.classify.stage.epochs"] for record in runs] == [3, 3]
+    assert [record.settings["classify.stage.lr"] for record in runs] == [0.001, 0.1]
+    assert [record.settings["classify.stage.epochs"] for record in runs] == [3, 3]
     assert runs[0].evaluations != runs[1].evaluations
 
 

@@ -98,20 +98,25 @@ def methods_describe(
 ) -> None:
     """The recipe of a method: every setting that --set can replace, and the scores to expect."""
     from manylabel import methods
+    from manylabel.data.rows.registry import KINDS
     from manylabel.study.analysis.tables import expectation
     from manylabel.study.records import flattened
 
     recipe = methods.get(name).recipe
     say(f"{recipe.name}: {recipe.about}\n{recipe.source}\n")
-    texts = {"name", "family", "about", "source", "expected", "vectors", "images"}
-    own = flattened(recipe.model_dump(mode="json", exclude=texts))
-    print_rows(("setting", "value"), [(key, json.dumps(value)) for key, value in own.items()])
-    for kind in ("vectors", "images"):
-        settings = flattened(getattr(recipe, kind).model_dump(mode="json"))
-        if settings:
-            rows = [(key, json.dumps(value)) for key, value in settings.items()]
-            print_rows((f"setting for {kind}", "value"), rows)
-        else:
+    table = recipe.table()
+    overlays = {kind: table.pop(kind, {}) for kind in KINDS}
+    for heading, settings in {
+        "setting": table,
+        **{f"setting for {kind}": overlays[kind] for kind in KINDS},
+    }.items():
+        own = flattened(
+            {key: value for key, value in settings.items() if key not in ("family", "about", "source")}
+        )
+        if own:
+            print_rows((heading, "value"), [(key, json.dumps(value)) for key, value in own.items()])
+    for kind in KINDS:
+        if kind not in recipe.kinds:
             say(f"It is not defined for {kind}.")
     for expected in recipe.expected:
         say(f"Expect on {expectation(expected)}.")

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from torch import Tensor
 
-from manylabel.data.checks import checked_features, checked_labels, checked_names
-from manylabel.data.dataset import DataSet, Features, Kind, Rows
-from manylabel.data.features import count_rows
+from manylabel.data.checks import checked_labels, checked_names
+from manylabel.data.dataset import DataSet, Rows
 from manylabel.data.remarks import find_remarks
+from manylabel.data.rows import features_of_file
 from manylabel.data.splits import held_out_rows
 from manylabel.errors import ManyLabelError
 
@@ -32,14 +31,12 @@ class Part:
 
     def checked(self) -> Rows:
         """The same rows, or a refusal that says what is wrong with them."""
-        X = checked_features(self.X, f"{self.where}, features")
+        X = features_of_file(self.X, f"{self.where}, features")
         Y = checked_labels(self.Y, f"{self.where}, labels")
-        n = count_rows(X)
-        if isinstance(X, Tensor) and X.ndim == 4 and 0 in X.shape:
-            got = f"shape {tuple(X.shape)}"
-            raise ManyLabelError(f"{self.where}, features", "pictures with at least one pixel", got)
-        if n != len(Y):
-            raise ManyLabelError(self.where, f"one label row for each of {n} rows", f"{len(Y)} label rows")
+        if len(X) != len(Y):
+            raise ManyLabelError(
+                self.where, f"one label row for each of {len(X)} rows", f"{len(Y)} label rows"
+            )
         return Rows(X, Y)
 
 
@@ -87,13 +84,12 @@ def assemble(
     label_names = _readable(label_names, "label", train.where)
     labels = checked_names(label_names, kept.Y.n_labels, "label", train.where)
     features = None
-    if feature_names is not None and not isinstance(kept.X, list):
+    if feature_names is not None and kept.X.row_shape is not None:
         feature_names = _readable(feature_names, "feature", train.where)
-        features = checked_names(feature_names, kept.X.shape[1], "feature", train.where)
+        features = checked_names(feature_names, kept.X.row_shape[0], "feature", train.where)
     rows = None if validation_rows is None else _positions(validation_rows, len(kept), train.where)
     return DataSet(
         name=about.name,
-        kind=_kind(kept.X),
         train=kept,
         test=held_out,
         label_names=labels,
@@ -136,23 +132,11 @@ def _two_parts(train: Part, test: Part | None) -> tuple[Rows, Rows]:
     held_out = test.checked()
     for what, here, there in (
         ("labels", kept.Y.n_labels, held_out.Y.n_labels),
-        ("features", _row_shape(kept.X), _row_shape(held_out.X)),
+        ("features", kept.X.form, held_out.X.form),
     ):
         if here != there:
             raise ManyLabelError(test.where, f"the {what} of {train.where} ({here})", f"{there}")
     return kept, held_out
-
-
-def _row_shape(X: Features) -> Any:
-    if isinstance(X, list):
-        return "text"
-    return X.shape[1] if len(X.shape) == 2 else tuple(X.shape[1:])
-
-
-def _kind(X: Features) -> Kind:
-    if isinstance(X, list):
-        return "text"
-    return "images" if len(X.shape) == 4 else "vectors"
 
 
 def _positions(rows: Any, n: int, where: str) -> np.ndarray[Any, Any]:
@@ -173,12 +157,13 @@ def _digest(train: Rows, test: Rows, names: tuple[str, ...], validation: np.ndar
     """sha256 over the content, whatever file it came from; each field is preceded by its length."""
     digest = hashlib.sha256()
 
-    def add(data: bytes) -> None:
-        digest.update(len(data).to_bytes(8, "little"))
-        digest.update(data)
+    def add(data: Any) -> None:
+        view = memoryview(data).cast("B") if len(data) else memoryview(b"")
+        digest.update(view.nbytes.to_bytes(8, "little"))
+        digest.update(view)
 
     for rows in (train, test):
-        for piece in _pieces(rows.X):
+        for piece in rows.X.content():
             add(piece)
         labels = rows.Y.sparse()
         add(labels.offsets.numpy().astype("<i8").tobytes())
@@ -186,16 +171,3 @@ def _digest(train: Rows, test: Rows, names: tuple[str, ...], validation: np.ndar
     add("\n".join(names).encode(errors="surrogatepass"))
     add(b"" if validation is None else validation.astype("<i8").tobytes())
     return digest.hexdigest()
-
-
-def _pieces(X: Features) -> list[bytes]:
-    if isinstance(X, list):
-        return [text.encode() for text in X]
-    if isinstance(X, Tensor):
-        return [repr(tuple(X.shape)).encode(), X.numpy().tobytes()]
-    return [
-        repr(X.shape).encode(),
-        X.indptr.astype("<i8").tobytes(),
-        X.indices.astype("<i8").tobytes(),
-        X.data.tobytes(),
-    ]

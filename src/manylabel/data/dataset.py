@@ -6,14 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from manylabel.data.features import Features, Kind, as_features, count_rows
+from manylabel.data.rows import Features, as_features
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
-
-__all__ = ["DataSet", "Features", "Kind", "Rows"]
 
 
 @dataclass(frozen=True)
@@ -22,10 +18,9 @@ class Rows:
 
     Attributes
     ----------
-    X : features of n rows
-        Tensor (n, n_features) or SciPy CSR matrix (n, n_features); tensor (n, channels, height, width) of pictures,
-        whose numbers go from 0 to 255; or list of n str. Anything that holds such numbers or texts is taken; numbers
-        keep their type, and the caller's arrays are never changed.
+    X : Features of n rows
+        Anything that holds vectors (n, n_features), pictures (n, channels, height, width), whose numbers go from 0 to
+        255, or n texts is taken; numbers keep their type, and the caller's arrays are never changed.
     Y : LabelMatrix (n, n_labels)
 
     Raises
@@ -43,8 +38,8 @@ class Rows:
             hint = "Pass as_labels(Y), where Y has one row of 0 and 1 for each row of features."
             raise ManyLabelError("Rows, Y", "a LabelMatrix", type(self.Y).__name__, hint)
         X = as_features(self.X, "Rows, X")
-        if count_rows(X) != len(self.Y):
-            got = f"{count_rows(X)} rows of features and {len(self.Y)} of labels"
+        if len(X) != len(self.Y):
+            got = f"{len(X)} rows of features and {len(self.Y)} of labels"
             raise ManyLabelError(
                 "Rows", "as many rows of features as of labels", got, "Pass the same rows of both."
             )
@@ -62,10 +57,7 @@ class Rows:
             For positions of rows that are not there, or a mask of another length.
         """
         index = _positions(rows, len(self))
-        if isinstance(self.X, list):
-            return _checked([self.X[i] for i in index.tolist()], self.Y.take(index))
-        X = self.X[torch.as_tensor(index)] if isinstance(self.X, Tensor) else self.X[index]
-        return _checked(X, self.Y.take(index))
+        return _checked(self.X.take(index), self.Y.take(index))
 
 
 def _checked(X: Features, Y: LabelMatrix) -> Rows:
@@ -97,7 +89,6 @@ class DataSet:
     Attributes
     ----------
     name : str
-    kind : "vectors", "images" or "text"
     train, test : Rows
         The official parts, or those of the rule in ``split``. ``train`` holds the validation rows.
     label_names : tuple of n_labels str
@@ -113,7 +104,6 @@ class DataSet:
     """
 
     name: str
-    kind: Kind
     train: Rows
     test: Rows
     label_names: tuple[str, ...]
@@ -124,3 +114,8 @@ class DataSet:
     licence: str = ""
     digest: str = ""
     remarks: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """What kind of features its rows have."""
+        return self.train.X.kind

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from manylabel.data.dataset import DataSet, Features, Rows
+from manylabel.data.dataset import DataSet, Rows
 
 
 def describe(dataset: DataSet) -> dict[str, Any]:
@@ -29,7 +28,7 @@ def describe(dataset: DataSet) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "kind": dataset.kind,
-        "features": _features(dataset.train.X),
+        "features": dataset.train.X.describe(),
         "labels": len(dataset.label_names),
         "train": _part(dataset.train),
         "test": _part(dataset.test),
@@ -55,15 +54,3 @@ def _part(rows: Rows) -> dict[str, Any]:
         "most_labels": int(counts.max()),
         "without_labels": round(float((counts == 0).float().mean()), 4),
     }
-
-
-def _features(X: Features) -> str:
-    if isinstance(X, list):
-        return "texts"
-    if not isinstance(X, Tensor):
-        share = X.nnz / (X.shape[0] * X.shape[1])
-        return f"{X.shape[1]} sparse numbers, {share:.2%} of them not zero"
-    if X.ndim == 2:
-        return f"{X.shape[1]} numbers"
-    channels, height, width = X.shape[1:]
-    return f"pictures of {height} x {width} pixels, {'grey' if channels == 1 else 'coloured'}"

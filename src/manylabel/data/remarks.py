@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from manylabel.data.dataset import Features, Rows
+from manylabel.data.dataset import Rows
 
 
 def find_remarks(train: Rows, test: Rows, label_names: tuple[str, ...]) -> Iterator[str]:
@@ -26,8 +25,8 @@ def find_remarks(train: Rows, test: Rows, label_names: tuple[str, ...]) -> Itera
         empty = int((rows.Y.row_counts() == 0).sum())
         if empty:
             yield f"{empty} of {len(rows)} {part} rows carry no label."
-    known = set(_row_keys(train.X))
-    repeated = sum(key in known for key in _row_keys(test.X))
+    known = set(train.X.row_keys())
+    repeated = sum(key in known for key in test.X.row_keys())
     if repeated:
         yield f"{repeated} of {len(test)} test rows have the features of a training row."
 
@@ -38,14 +37,3 @@ def _labels(names: tuple[str, ...], chosen: Any) -> str:
         return f"Label {picked[0]!r} is"
     shown = ", ".join(repr(name) for name in picked[:5])
     return f"{len(picked)} labels ({shown}{', ...' if picked[5:] else ''}) are"
-
-
-def _row_keys(X: Features) -> Iterator[Any]:
-    if isinstance(X, list):
-        yield from X
-    elif isinstance(X, Tensor):
-        for row in X.flatten(1).numpy():
-            yield hash(row.tobytes())
-    else:
-        for start, stop in zip(X.indptr[:-1], X.indptr[1:], strict=True):
-            yield hash((X.indices[start:stop].tobytes(), X.data[start:stop].tobytes()))

@@ -10,20 +10,22 @@ from torch import nn
 from manylabel import files
 from manylabel.errors import ManyLabelError
 from manylabel.methods import ensemble, neighbours
-from manylabel.methods.base import Method
-from manylabel.methods.cgmvae import CGMVAEMethod, CGMVAERecipe
-from manylabel.methods.comparator import ComparatorMethod, ComparatorRecipe, load_trusted
-from manylabel.methods.contrastive import ContrastiveMethod, ContrastiveRecipe
+from manylabel.methods.base import Trainer
+from manylabel.methods.cgmvae import CGMVAEMethod, CGMVAESettings
+from manylabel.methods.comparator import ComparatorMethod, ComparatorSettings, load_trusted
+from manylabel.methods.contrastive import ContrastiveMethod, ContrastiveSettings
 from manylabel.methods.ensemble import Ensemble, EnsembleScorer
-from manylabel.methods.kmcl import KMCLMethod, KMCLRecipe
-from manylabel.methods.lamp import LaMPMethod, LaMPRecipe
+from manylabel.methods.kmcl import KMCLMethod, KMCLSettings
+from manylabel.methods.lamp import LaMPMethod, LaMPSettings
 from manylabel.methods.logit import LogitMethod
-from manylabel.methods.mpvae import MPVAEMethod, MPVAERecipe
+from manylabel.methods.method import Method
+from manylabel.methods.mpvae import MPVAEMethod, MPVAESettings
 from manylabel.methods.neighbours import NeighbourScorer, WithNeighbours
 from manylabel.methods.networks import check_network
-from manylabel.methods.rbcc import RBCCMethod, RBCCRecipe
-from manylabel.methods.recipe import AnyRecipe, Recipe
-from manylabel.methods.recipe_files import PAPER, check_for, load, names, read, short_name
+from manylabel.methods.rbcc import RBCCMethod, RBCCSettings
+from manylabel.methods.recipe import AnySettings, Settings
+from manylabel.methods.recipe_files import PAPER, names, read, short_name
+from manylabel.methods.resolve import Recipe, resolve_recipe
 from manylabel.methods.scorer import NetworkScorer, Scorer
 from manylabel.methods.vectors import VectorMethod, VectorScorer
 from manylabel.training import checkpoint
@@ -33,18 +35,18 @@ class Family(NamedTuple):
     """The code of the recipes that name this family, and the settings that they may hold."""
 
     method: Any
-    recipe: type[AnyRecipe]
+    settings: type[AnySettings]
 
 
 FAMILIES = {
-    "logit": Family(LogitMethod, Recipe),
-    "contrastive": Family(ContrastiveMethod, ContrastiveRecipe),
-    "kmcl": Family(KMCLMethod, KMCLRecipe),
-    "lamp": Family(LaMPMethod, LaMPRecipe),
-    "mpvae": Family(MPVAEMethod, MPVAERecipe),
-    "rbcc": Family(RBCCMethod, RBCCRecipe),
-    "cgmvae": Family(CGMVAEMethod, CGMVAERecipe),
-    "comparator": Family(ComparatorMethod, ComparatorRecipe),
+    "logit": Family(LogitMethod, Settings),
+    "contrastive": Family(ContrastiveMethod, ContrastiveSettings),
+    "kmcl": Family(KMCLMethod, KMCLSettings),
+    "lamp": Family(LaMPMethod, LaMPSettings),
+    "mpvae": Family(MPVAEMethod, MPVAESettings),
+    "rbcc": Family(RBCCMethod, RBCCSettings),
+    "cgmvae": Family(CGMVAEMethod, CGMVAESettings),
+    "comparator": Family(ComparatorMethod, ComparatorSettings),
 }
 
 
@@ -60,26 +62,30 @@ def get(name: str, *, encoder: nn.Module | None = None, **overrides: Any) -> Met
         A network (B, *shape) -> (B, H) in place of the recipe's, for methods that train an encoder.
     **overrides
         Settings that replace those of the recipe, by dotted name: ``get("bce", **{"classify.stage.epochs": 5})``. A
-        setting of a section that the recipe has for one kind of data alone changes nothing for the other;
-        :func:`check_for` refuses it there.
+        setting of a section that the recipe has for one kind of data alone is refused when it meets another.
 
     Raises
     ------
     ManyLabelError
         For an unknown method or setting, or a value that a setting does not take; the message lists the known ones.
     """
-    table = read(name)
-    named = table.get("family")
+    layers = read(name)
+    name = short_name(name)
+    named = next((layer["family"] for layer in reversed(layers) if "family" in layer), None)
     family = FAMILIES.get(named) if isinstance(named, str) else None
     if family is None:
         expected = f"a family, one of {', '.join(FAMILIES)}"
-        raise ManyLabelError(f"method {table['name']}", expected, f"{named!r:.60}")
-    recipe = load(table, family.recipe, overrides)
-    method: Method = family.method(recipe, encoder)
-    if recipe.members > 1:
-        method = Ensemble(method)
-    asked = recipe.neighbours("vectors") or recipe.neighbours("images")
-    return method if asked is None else WithNeighbours(method)
+        raise ManyLabelError(f"method {name}", expected, f"{named!r:.60}")
+    recipe = resolve_recipe(name, layers, family.settings, overrides)
+    trainers = {kind: _trainer(family, settings, encoder) for kind, settings in recipe.settings.items()}
+    return Method(recipe, trainers)
+
+
+def _trainer(family: Family, settings: AnySettings, encoder: nn.Module | None) -> Trainer:
+    trainer: Trainer = family.method(settings, encoder)
+    if settings.members > 1:
+        trainer = Ensemble(trainer)
+    return trainer if settings.neighbours is None else WithNeighbours(trainer)
 
 
 def load_scorer(path: str | Path, encoder: nn.Module | None = None, *, trusted: bool = False) -> Scorer:
@@ -143,7 +149,6 @@ __all__ = [
     "Scorer",
     "VectorMethod",
     "VectorScorer",
-    "check_for",
     "get",
     "load_scorer",
     "names",

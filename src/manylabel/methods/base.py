@@ -13,38 +13,35 @@ import torch
 from torch import nn
 
 from manylabel import files
-from manylabel.data.dataset import Kind, Rows
-from manylabel.data.features import row_shape
+from manylabel.data import Rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.fingerprint import fingerprint
 from manylabel.methods.networks import build_encoder, check_encoder, copied
-from manylabel.methods.recipe import AnyRecipe, EncoderSettings, Recipe
+from manylabel.methods.recipe import AnySettings, EncoderSettings, Settings
 from manylabel.methods.scorer import Scorer
-from manylabel.models import Inputs
-from manylabel.models.inputs import check_kind
+from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.training import Listener, Run
 
 
-class Method(Protocol):
-    """Turns training rows into a scorer. It never sees test rows.
+class Trainer(Protocol):
+    """Turns training rows of one kind into a scorer. It never sees test rows.
 
     Attributes
     ----------
     name : str
-    recipe : AnyRecipe
+    settings : AnySettings
     """
 
     name: str
 
     @property
-    def recipe(self) -> AnyRecipe: ...
+    def settings(self) -> AnySettings: ...
 
     def fit(
         self,
         train: Rows,
         validation: Rows,
         *,
-        kind: Kind = "vectors",
         seed: int = 0,
         folder: str | Path | None = None,
         progress: Listener | None = None,
@@ -55,8 +52,6 @@ class Method(Protocol):
         ----------
         train, validation : Rows
             The validation rows choose epochs and are never trained on.
-        kind : "vectors", "images" or "text", default "vectors"
-            Texts become vectors; see :class:`manylabel.models.Inputs`.
         seed : int, default 0
             Initial weights, order of rows, views. The caller's random state is left as it was.
         folder : str or Path, optional
@@ -68,7 +63,7 @@ class Method(Protocol):
         Raises
         ------
         ManyLabelError
-            If the parts lack rows, do not fit each other or the kind, the network or the seed cannot be used, training
+            If the parts lack rows or do not fit each other, the network or the seed cannot be used, training
             diverges, or the folder cannot be written to or holds the checkpoint of another training.
 
         Warns
@@ -85,26 +80,25 @@ class Prepared:
 
     Attributes
     ----------
-    inputs : Inputs
+    inputs : Preprocessor
     encoder : nn.Module
     built_from : EncoderSettings or None
         None for a network of the caller's own.
     """
 
-    inputs: Inputs
+    inputs: Preprocessor
     encoder: nn.Module
     built_from: EncoderSettings | None
 
 
-def prepare(recipe: Recipe, own: nn.Module | None, train: Rows, kind: Kind) -> Prepared:
+def prepare(settings: Settings, own: nn.Module | None, train: Rows) -> Prepared:
     """Fit the standardisation and build the encoder, or copy the caller's own."""
-    inputs = Inputs.fit(train.X, kind).to(device())
-    settings = recipe.settings(kind).encoder
-    encoder = build_encoder(settings, inputs) if own is None else copied(own)
+    inputs = fit_preprocessor(train.X).to(device())
+    encoder = build_encoder(settings.encoder, inputs) if own is None else copied(own)
     encoder = encoder.to(device())
     if own is not None:
         check_encoder(encoder, inputs)
-    return Prepared(inputs, encoder, settings if own is None else None)
+    return Prepared(inputs, encoder, settings.encoder if own is None else None)
 
 
 def device() -> torch.device:
@@ -151,14 +145,14 @@ def enough_memory(who: str) -> Iterator[None]:
         raise ManyLabelError(who, "a training that fits in memory", text, hint) from error
 
 
-def check_rows(who: str, train: Rows, validation: Rows, kind: Kind, seed: int) -> None:
+def check_rows(who: str, train: Rows, validation: Rows, seed: int) -> None:
     """Refuse what cannot be trained on, before any work.
 
     Raises
     ------
     ManyLabelError
-        For parts that are no :class:`Rows`, lack rows, do not fit each other or are not of the kind, and for a seed
-        that is no integer from 0 to :data:`MOST_SEED`.
+        For parts that are no :class:`Rows`, lack rows or do not fit each other, and for a seed that is no integer
+        from 0 to :data:`MOST_SEED`.
     """
     for name, part in (("train", train), ("validation", validation)):
         if not isinstance(part, Rows):
@@ -170,46 +164,39 @@ def check_rows(who: str, train: Rows, validation: Rows, kind: Kind, seed: int) -
         hint = "Keep some rows out of training, for example with manylabel.data.split_validation."
         raise ManyLabelError(who, "validation rows", "none", hint)
     check_seed(who, seed)
-    check_kind(train.X, kind)
     hint = "Take both from one table."
     for what, here, there in (
         ("labels", train.Y.n_labels, validation.Y.n_labels),
-        ("features", row_shape(train.X), row_shape(validation.X)),
+        ("features", train.X.form, validation.X.form),
     ):
         if here != there:
             raise ManyLabelError(
-                f"{who}, validation", f"the {what} of the training rows ({_said(here)})", _said(there), hint
+                f"{who}, validation", f"the {what} of the training rows ({here})", f"{there}", hint
             )
     if train.Y.n_labels == 0:
         raise ManyLabelError(who, "at least one label", "none", "Give the labels a column.")
 
 
-def _said(of_row: Any) -> str:
-    return "texts" if of_row is None else f"{of_row}"
-
-
 def start_run(
-    recipe: AnyRecipe,
+    settings: AnySettings,
     stages: tuple[str, ...],
     train: Rows,
     validation: Rows,
-    kind: Kind,
     seed: int,
     folder: str | Path | None,
     progress: Listener | None,
     network: nn.Module | None = None,
 ) -> Run:
-    """A run whose checkpoint belongs to what this recipe trains on this kind of data, these rows and this seed.
+    """A run whose checkpoint belongs to what this recipe trains on these rows and this seed.
 
     The folder is made and tried before any work. ``network`` is the caller's own, if there is one.
     """
-    who = f"method {recipe.name}"
-    check_rows(who, train, validation, kind, seed)
+    who = f"method {settings.name}"
+    check_rows(who, train, validation, seed)
     if folder is None:
         return Run(stages, int(seed), None, "", progress)
     place = files.usable_folder(folder, f"{who}, folder")
-    asked_later = {"neighbours"}
-    settings = recipe.settings(kind).model_dump_json(exclude=asked_later)
-    rest = {"name", "about", "source", "expected", "vectors", "images"}
-    text = f"{settings}\n{recipe.model_dump_json(exclude=rest)}\n{kind} {int(seed)} {stages}"
+    elsewhere = {"name", "about", "source", "expected", "neighbours"}  # what training does not look at
+    told = settings.model_dump_json(exclude=elsewhere)
+    text = f"{told}\n{train.X.kind} {int(seed)} {stages}"
     return Run(stages, int(seed), place, fingerprint(text, network, train, validation), progress)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from manylabel.methods.recipe import Model, VectorRecipe, VectorSettings, Widths
+from manylabel.methods.recipe import Config, VectorSettings, Widths
 from manylabel.methods.vectors import VectorMethod
 from manylabel.models.cgmvae import CGMVAE
 
 
-class CGMVAENetwork(Model):
+class CGMVAENetwork(Config):
     """The parameters of :class:`manylabel.models.cgmvae.CGMVAE`."""
 
     embedding: int = Field(512, ge=1)
@@ -27,12 +27,6 @@ class CGMVAESettings(VectorSettings):
     """Settings of C-GMVAE."""
 
     network: CGMVAENetwork = CGMVAENetwork()
-
-
-class CGMVAERecipe(VectorRecipe):
-    """A recipe of the family "cgmvae"."""
-
-    vectors: CGMVAESettings
 
 
 class CGMVAEMethod(VectorMethod):

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from manylabel import losses, metrics
 from manylabel.errors import ManyLabelError
 from manylabel.methods.recipe import ClassifySettings
-from manylabel.methods.rows import Resident, View, plain, view
-from manylabel.models import FlatParameters, Inputs
+from manylabel.methods.rows import DeviceRows
+from manylabel.models import FlatParameters, Preprocessor
+from manylabel.models.inputs import View
 from manylabel.training import Group
 
 LogitLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -89,8 +90,8 @@ def check_loss_settings(who: str, settings: Mapping[str, Any], own: Collection[s
 class Parts:
     """Training and validation rows as they are."""
 
-    train: Resident
-    validation: Resident
+    train: DeviceRows
+    validation: DeviceRows
 
 
 class Frozen:
@@ -99,19 +100,21 @@ class Frozen:
     They are represented when they are first asked for: by then a checkpoint, if there is one, has restored the encoder.
     """
 
-    def __init__(self, encoder: nn.Module, inputs: Inputs, train: Resident, validation: Resident) -> None:
+    def __init__(
+        self, encoder: nn.Module, inputs: Preprocessor, train: DeviceRows, validation: DeviceRows
+    ) -> None:
         self.encoder, self.inputs, self.parts = encoder, inputs, Parts(train, validation)
 
     @cached_property
-    def train(self) -> Resident:
+    def train(self) -> DeviceRows:
         return self._represented(self.parts.train)
 
     @cached_property
-    def validation(self) -> Resident:
+    def validation(self) -> DeviceRows:
         return self._represented(self.parts.validation)
 
-    def _represented(self, part: Resident) -> Resident:
-        return Resident(embed(self.encoder, part, self.inputs), part.Y)
+    def _represented(self, part: DeviceRows) -> DeviceRows:
+        return DeviceRows(embed(self.encoder, part, self.inputs), part.Y)
 
 
 class Classification:
@@ -119,11 +122,11 @@ class Classification:
 
     Parameters
     ----------
-    inputs : Inputs
+    inputs : Preprocessor
     encoder : nn.Module
     classifier : nn.Module
         (B, H) -> (B, n_labels) logits
-    train, validation : Resident
+    train, validation : DeviceRows
     settings : ClassifySettings
     loss : callable (logits, Y) -> scalar
     encoder_groups : list of Group, optional
@@ -132,11 +135,11 @@ class Classification:
 
     def __init__(
         self,
-        inputs: Inputs,
+        inputs: Preprocessor,
         encoder: nn.Module,
         classifier: nn.Module,
-        train: Resident,
-        validation: Resident,
+        train: DeviceRows,
+        validation: DeviceRows,
         settings: ClassifySettings,
         loss: LogitLoss,
         encoder_groups: Sequence[Group] | None = None,
@@ -151,7 +154,7 @@ class Classification:
         else:
             self.rows = Parts(train, validation)
             self.network = nn.Sequential(encoder, classifier)
-            self.view, self.plain = view(settings.views, inputs), plain(inputs)
+            self.view, self.plain = inputs.view(settings.views), inputs.finished
         self.module: nn.Module = nn.ModuleDict({"network": self.network, "encoder": encoder})
         self.groups = [Group(FlatParameters(classifier.parameters()))]
         if encoder_groups is not None:
@@ -176,11 +179,11 @@ class Classification:
 
 
 @torch.no_grad()
-def embed(encoder: nn.Module, rows: Resident, inputs: Inputs) -> Tensor:
+def embed(encoder: nn.Module, rows: DeviceRows, inputs: Preprocessor) -> Tensor:
     """Representations of rows as they are, encoder in evaluation mode; (n, H)."""
-    mode, prepare = encoder.training, plain(inputs)
+    mode = encoder.training
     encoder.eval()
-    Z = torch.cat([encoder(prepare(x)) for x in rows.parts(1024)]).float()
+    Z = torch.cat([encoder(inputs.finished(x)) for x in rows.parts(1024)]).float()
     encoder.train(mode)
     return Z
 

@@ -14,12 +14,12 @@ from pydantic import Field
 from torch import nn
 
 from manylabel import files
-from manylabel.data.dataset import Features, Kind, Rows
+from manylabel.data import Rows
+from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError, missing_extra
 from manylabel.methods.base import check_rows, enough_memory
-from manylabel.methods.recipe import AnyRecipe, KindSettings
-from manylabel.methods.rows import features
-from manylabel.models import Inputs
+from manylabel.methods.recipe import AnySettings
+from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.training import Listener, Progress
 
 Array = np.ndarray[Any, Any]
@@ -31,8 +31,8 @@ _ZLIB = b"x"  # how compressed joblib files begin
 _ROWS = 1024
 
 
-class ComparatorSettings(KindSettings):
-    """Which classifier, and how it is given many labels.
+class ComparatorSettings(AnySettings):
+    """Which classifier, and how it is given many labels; pictures are taken as vectors of their pixels.
 
     Attributes
     ----------
@@ -57,33 +57,26 @@ class ComparatorSettings(KindSettings):
     rare: Literal["refuse", "constant"] = "refuse"
 
 
-class ComparatorRecipe(AnyRecipe):
-    """A recipe of the family "comparator"; pictures are taken as vectors of their pixels."""
-
-    vectors: ComparatorSettings
-    images: ComparatorSettings
-
-
 class ComparatorScorer:
     """Fitted estimators behind the standardisation of their training rows.
 
     Parameters
     ----------
-    inputs : Inputs
+    inputs : Preprocessor
     constant : (n_labels,) float32 array
         1 or 0 for labels that all or no training rows carry, the share of the training rows for rare labels that were
         left out, NaN for those that the estimators predict.
     estimators : list
         One for all labels that vary (``together``), or one for each.
     together : bool
-    like : array or CSR matrix
-        No rows of the form that the estimators were fitted on.
+    sparse : bool
+        Whether the estimators were fitted on a CSR matrix.
     """
 
     def __init__(
-        self, inputs: Inputs, constant: Array, estimators: list[Any], together: bool, like: Any
+        self, inputs: Preprocessor, constant: Array, estimators: list[Any], together: bool, sparse: bool
     ) -> None:
-        self.inputs, self.constant, self.like = inputs, constant, like
+        self.inputs, self.constant, self.sparse = inputs, constant, sparse
         self.estimators, self.together = estimators, together
 
     def scores(self, X: Features) -> Array:
@@ -97,7 +90,7 @@ class ComparatorScorer:
         ManyLabelError
             If the rows do not have the form of the training rows, or the estimator fails on them.
         """
-        rows = features(X, self.inputs, self.like)
+        rows = self.inputs.matrix(X, self.sparse)
         scores = np.tile(self.constant, (rows.shape[0], 1))
         varying = np.isnan(self.constant)
         if varying.any() and len(scores):
@@ -110,7 +103,7 @@ class ComparatorScorer:
 
         More than 256 features are projected at random to 256, which about keeps distances (Johnson and Lindenstrauss).
         """
-        rows = features(X, self.inputs, self.like)
+        rows = self.inputs.matrix(X, self.sparse)
         if rows.shape[1] > _MOST_DIMENSIONS:
             from sklearn.random_projection import SparseRandomProjection
 
@@ -157,48 +150,46 @@ def load_trusted(path: Path) -> ComparatorScorer:
 
 
 class ComparatorMethod:
-    """Fit a classifier of scikit-learn's kind; see :class:`manylabel.methods.Method` for :meth:`fit`.
+    """Fit a classifier of scikit-learn's kind; see :class:`manylabel.methods.base.Trainer` for :meth:`fit`.
 
     Dense rows are standardised; sparse rows and the TF-IDF vectors of texts are taken as they are. The validation rows
     are not looked at; an interrupted fit starts anew.
 
     Parameters
     ----------
-    recipe : ComparatorRecipe
+    settings : ComparatorSettings
     encoder : None
         There is no place for one.
     """
 
-    def __init__(self, recipe: ComparatorRecipe, encoder: nn.Module | None = None) -> None:
+    def __init__(self, settings: ComparatorSettings, encoder: nn.Module | None = None) -> None:
         if encoder is not None:
-            raise ManyLabelError(f"method {recipe.name}", "features as they are", "an encoder")
-        self.name, self.recipe = recipe.name, recipe
-        for settings in (recipe.vectors, recipe.images):
-            if not _lacks_extra(settings.estimator):  # the recipe can be looked at without
-                build(recipe.name, settings, seed=0)  # refuses unknown parameters before data are read
+            raise ManyLabelError(f"method {settings.name}", "features as they are", "an encoder")
+        self.name, self.settings = settings.name, settings
+        if not _lacks_extra(settings.estimator):  # the recipe can be looked at without
+            build(self.name, settings, seed=0)  # refuses unknown parameters before data are read
 
     def fit(
         self,
         train: Rows,
         validation: Rows,
         *,
-        kind: Kind = "vectors",
         seed: int = 0,
         folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> ComparatorScorer:
         who = f"method {self.name}"
-        check_rows(who, train, validation, kind, seed)
+        check_rows(who, train, validation, seed)
         if folder is not None:
             files.usable_folder(folder, f"{who}, folder")
-        settings = self.recipe.images if kind == "images" else self.recipe.vectors
-        inputs = Inputs.fit(train.X, kind)
+        settings = self.settings
+        inputs = fit_preprocessor(train.X)
         with enough_memory(who):
-            X, Y = features(train.X, inputs), _binary(self.name, train)
+            X, Y = inputs.matrix(train.X, train.X.is_sparse), _binary(self.name, train)
             estimator = build(self.name, settings, int(seed) % 2**32)
             fitting = Fitting(self.name, settings, estimator, X, Y, progress)
             constant, estimators, together = fitting.fit(int(seed) % 2**32)
-        return ComparatorScorer(inputs, constant, estimators, together, X[:0])
+        return ComparatorScorer(inputs, constant, estimators, together, train.X.is_sparse)
 
 
 class Fitting:

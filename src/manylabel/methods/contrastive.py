@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from manylabel.data.dataset import Kind, Rows
+from manylabel.data.dataset import Rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.base import prepare, seeded, start_run
 from manylabel.methods.classification import Classification, build_criterion, embed, measure
@@ -15,10 +15,11 @@ from manylabel.methods.contrastive_term import ContrastSettings, build_contrast,
 from manylabel.methods.grid import GridEvaluation, GridSettings
 from manylabel.methods.joint import Balance, JointContrast, JointTraining
 from manylabel.methods.networks import check_network, width
-from manylabel.methods.recipe import KINDS, ClassifySettings, Recipe, Settings, ViewSettings
-from manylabel.methods.rows import Resident, view
+from manylabel.methods.recipe import ClassifySettings, Settings
+from manylabel.methods.rows import DeviceRows
 from manylabel.methods.scorer import NetworkScorer
-from manylabel.models import Inputs
+from manylabel.models import Preprocessor
+from manylabel.models.inputs import ViewSettings
 from manylabel.training import Listener, Ranks, Run, Stage, step_rows
 from manylabel.training.probe import ridge_scores
 
@@ -49,16 +50,19 @@ class SecondStage(ClassifySettings):
 
 
 class ContrastiveSettings(Settings):
-    """All settings of one kind of data; there is a pretraining, a contrast, or both.
+    """All settings of the family "contrastive"; there is a pretraining, a contrast, or both.
 
     Attributes
     ----------
+    classifier : str, default "bce"
+        The loss of the classifier; ``loss`` is the contrastive one.
     pretrain : PretrainSettings or None, default None
     contrast : JointContrast or None, default None
         Train the contrastive loss along with the classifier, on the views under ``classify.views``.
     classify : SecondStage
     """
 
+    classifier: str = "bce"
     pretrain: PretrainSettings | None = None
     contrast: JointContrast | None = None
     classify: SecondStage
@@ -91,24 +95,6 @@ class ContrastiveSettings(Settings):
             raise ManyLabelError(who, "classify.encoder_rate 1 where losses are joined", repr(rate))
 
 
-class ContrastiveRecipe(Recipe):
-    """A recipe of the family "contrastive".
-
-    Attributes
-    ----------
-    classifier : str, default "bce"
-        The loss of the classifier; ``loss`` is the contrastive one.
-    """
-
-    classifier: str = "bce"
-    vectors: ContrastiveSettings
-    images: ContrastiveSettings
-
-    def check(self, kind: Kind) -> None:
-        own = "images" if kind == "images" else "vectors"
-        getattr(self, own).check(f"method {self.name}, {own}")
-
-
 class Pretraining:
     """Train an encoder on a contrastive loss.
 
@@ -116,27 +102,27 @@ class Pretraining:
     ----------
     loss : str
         Name of a contrastive loss.
-    inputs : Inputs
+    inputs : Preprocessor
     encoder : nn.Module
         What is pretrained, (B, *shape) -> (B, H).
-    train, validation : Resident
+    train, validation : DeviceRows
     settings : PretrainSettings
     """
 
     def __init__(
         self,
         loss: str,
-        inputs: Inputs,
+        inputs: Preprocessor,
         encoder: nn.Module,
-        train: Resident,
-        validation: Resident,
+        train: DeviceRows,
+        validation: DeviceRows,
         settings: PretrainSettings,
     ) -> None:
         batch = contrasted(len(train), settings.stage.batch)
         self.term = build_term(loss, inputs, encoder, train.Y, settings, batch)
         self.module: nn.Module = self.term
         self.groups = self.term.groups
-        self.encoder, self.inputs, self.view = encoder, inputs, view(settings.views, inputs)
+        self.encoder, self.inputs, self.view = encoder, inputs, inputs.view(settings.views)
         self.train, self.validation, self.n_rows = train, validation, len(train)
 
     def loss(self, rows: Tensor) -> Tensor:
@@ -167,74 +153,60 @@ def contrasted(n_rows: int, batch: int) -> int:
 
 
 class ContrastiveMethod:
-    """Pretrain, then fine-tune or probe, or train jointly; see :class:`manylabel.methods.Method` for :meth:`fit`.
+    """Pretrain, then fine-tune or probe, or train jointly; see :class:`manylabel.methods.base.Trainer` for :meth:`fit`.
 
     Parameters
     ----------
-    recipe : ContrastiveRecipe
+    settings : ContrastiveSettings
     encoder : nn.Module, optional
         A network (B, *shape) -> (B, H) in place of the recipe's; it is copied, not changed.
 
     Raises
     ------
     ManyLabelError
-        For settings that the losses do not take, and where neither kind of data can be trained on: a grid on an encoder
-        that is trained along, or losses that are joined on an encoder with a learning rate of its own.
+        For settings that the losses do not take.
     """
 
-    def __init__(self, recipe: ContrastiveRecipe, encoder: nn.Module | None = None) -> None:
-        check_network(f"method {recipe.name}", encoder)
-        self.name, self.recipe, self.encoder = recipe.name, recipe, encoder
-        refused = []
-        for kind in KINDS:
-            settings: ContrastiveSettings = getattr(recipe, kind)
-            for term in settings.terms:
-                build_contrast(recipe.loss, term)  # refuses unknown settings before data are read
-            build_criterion(recipe.classifier, settings.classify.loss)
-            try:
-                recipe.check(kind)
-            except ManyLabelError as error:
-                refused.append(error)
-        if len(refused) == 2:
-            raise refused[0]
+    def __init__(self, settings: ContrastiveSettings, encoder: nn.Module | None = None) -> None:
+        check_network(f"method {settings.name}", encoder)
+        self.name, self.settings, self.encoder = settings.name, settings, encoder
+        for term in settings.terms:
+            build_contrast(settings.loss, term)  # refuses unknown settings before data are read
+        build_criterion(settings.classifier, settings.classify.loss)
 
     def fit(
         self,
         train: Rows,
         validation: Rows,
         *,
-        kind: Kind = "vectors",
         seed: int = 0,
         folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> NetworkScorer:
-        self.recipe.check(kind)
-        settings = self.recipe.images if kind == "images" else self.recipe.vectors
-        run = start_run(
-            self.recipe, settings.stages, train, validation, kind, seed, folder, progress, self.encoder
-        )
+        settings = self.settings
+        run = start_run(settings, settings.stages, train, validation, seed, folder, progress, self.encoder)
         with seeded(seed, f"method {self.name}"):
-            ready = prepare(self.recipe, self.encoder, train, kind)
+            ready = prepare(settings, self.encoder, train)
             inputs, encoder = ready.inputs, ready.encoder
-            parts = Resident.of(train, inputs), Resident.of(validation, inputs)
+            parts = DeviceRows.of(train, inputs), DeviceRows.of(validation, inputs)
             if settings.pretrain is not None:
-                pretraining = Pretraining(self.recipe.loss, inputs, encoder, *parts, settings.pretrain)
+                pretraining = Pretraining(settings.loss, inputs, encoder, *parts, settings.pretrain)
                 run.train("pretrain", pretraining, settings.pretrain.stage)
-            classifier = self._classifier(run, settings, inputs, encoder, *parts)
+            classifier = self._classifier(run, inputs, encoder, *parts)
         return NetworkScorer(inputs, encoder, classifier, ready.built_from)
 
     def _classifier(
         self,
         run: Run,
-        settings: ContrastiveSettings,
-        inputs: Inputs,
+        inputs: Preprocessor,
         encoder: nn.Module,
-        train: Resident,
-        validation: Resident,
+        train: DeviceRows,
+        validation: DeviceRows,
     ) -> nn.Linear:
         """The last stage: a classifier, on a pretrained encoder or trained along with it."""
+        settings = self.settings
         classify, name = settings.classify, settings.stages[-1]
-        criterion = build_criterion(self.recipe.classifier, classify.loss)
+        criterion = build_criterion(settings.classifier, classify.loss)
         if classify.grid is not None:
             grid = GridEvaluation(inputs, encoder, train, validation, classify.grid, criterion)
             run.train(name, grid, classify.stage)
@@ -245,7 +217,7 @@ class ContrastiveMethod:
             run.train(name, Classification(*parts), classify.stage)
             return classifier
         batch, contrast = contrasted(len(train), classify.stage.batch), settings.contrast
-        term = build_term(self.recipe.loss, inputs, encoder, train.Y, contrast, batch)
+        term = build_term(settings.loss, inputs, encoder, train.Y, contrast, batch)
         balance = Balance(contrast.weight, contrast.balance, classify.stage.epochs * (len(train) // batch))
         run.train(name, JointTraining(*parts, term, balance.to(inputs.mean.device)), classify.stage)
         return classifier

@@ -16,15 +16,22 @@ from manylabel.labels import DenseLabels, LabelMatrix
 from manylabel.losses.base import ContrastiveLoss, PrototypeLoss
 from manylabel.methods.classification import built_loss
 from manylabel.methods.networks import width
-from manylabel.methods.recipe import Model
-from manylabel.methods.rows import View
-from manylabel.models import FlatParameters, Inputs, LabelQueue, MomentumEncoder, PlainHead, ProjectionHead
+from manylabel.methods.recipe import Config
+from manylabel.models import (
+    FlatParameters,
+    LabelQueue,
+    MomentumEncoder,
+    PlainHead,
+    Preprocessor,
+    ProjectionHead,
+)
+from manylabel.models.inputs import View
 from manylabel.training import Group, Ranks
 
 _MANY_BATCHES = 8  # from so many batches in a queue on, running label sums cost less than summing all
 
 
-class ContrastSettings(Model):
+class ContrastSettings(Config):
     """A contrastive loss and what it compares.
 
     Attributes
@@ -87,7 +94,7 @@ class ContrastiveTerm(nn.Module):
     ----------
     loss : str
         Name of a contrastive loss.
-    inputs : Inputs
+    inputs : Preprocessor
     encoder : nn.Module
         (B, *shape) -> (B, H); it is trained along.
     n_labels : int
@@ -108,7 +115,7 @@ class ContrastiveTerm(nn.Module):
     """
 
     def __init__(
-        self, loss: str, inputs: Inputs, encoder: nn.Module, n_labels: int, settings: ContrastSettings
+        self, loss: str, inputs: Preprocessor, encoder: nn.Module, n_labels: int, settings: ContrastSettings
     ) -> None:
         super().__init__()
         size, device = width(encoder, inputs), inputs.mean.device
@@ -169,7 +176,7 @@ class MomentumTerm(ContrastiveTerm):
     def __init__(
         self,
         loss: str,
-        inputs: Inputs,
+        inputs: Preprocessor,
         encoder: nn.Module,
         n_labels: int,
         settings: ContrastSettings,
@@ -208,7 +215,7 @@ class MomentumTerm(ContrastiveTerm):
 
 
 def build_term(
-    loss: str, inputs: Inputs, encoder: nn.Module, Y: Tensor, settings: ContrastSettings, batch: int
+    loss: str, inputs: Preprocessor, encoder: nn.Module, Y: Tensor, settings: ContrastSettings, batch: int
 ) -> ContrastiveTerm:
     """The term that the settings ask for.
 

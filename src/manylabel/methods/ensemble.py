@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from manylabel import files
-from manylabel.data.dataset import Features, Kind, Rows
-from manylabel.methods.base import MOST_SEED, Method, check_seed
-from manylabel.methods.recipe import AnyRecipe
+from manylabel.data import Rows
+from manylabel.data.rows import Features
+from manylabel.methods.base import MOST_SEED, Trainer, check_seed
+from manylabel.methods.recipe import AnySettings
 from manylabel.methods.scorer import Scorer
 from manylabel.training import Listener, Progress, checkpoint
 
@@ -21,27 +22,26 @@ type_name = "ensemble"
 
 
 class Ensemble:
-    """Train ``recipe.members`` members; see :class:`manylabel.methods.Method` for :meth:`fit`.
+    """Train ``settings.members`` members; see :class:`manylabel.methods.base.Trainer` for :meth:`fit`.
 
     Parameters
     ----------
-    member : Method
+    member : Trainer
         Trains each of them; member k of seed s has the seed ``1000 s + k``.
     """
 
-    def __init__(self, member: Method) -> None:
+    def __init__(self, member: Trainer) -> None:
         self.member, self.name = member, member.name
 
     @property
-    def recipe(self) -> AnyRecipe:
-        return self.member.recipe
+    def settings(self) -> AnySettings:
+        return self.member.settings
 
     def fit(
         self,
         train: Rows,
         validation: Rows,
         *,
-        kind: Kind = "vectors",
         seed: int = 0,
         folder: str | Path | None = None,
         progress: Listener | None = None,
@@ -49,13 +49,11 @@ class Ensemble:
         members = []
         check_seed(f"method {self.name}", seed, MOST_SEED // 1000 - 1)
         place = None if folder is None else files.as_path(folder, f"method {self.name}, folder")
-        for k in range(self.recipe.members):
+        for k in range(self.settings.members):
             own = None if place is None else place / f"member-{k}"
-            listener = None if progress is None else _numbered(progress, k, self.recipe.members)
+            listener = None if progress is None else _numbered(progress, k, self.settings.members)
             members.append(
-                self.member.fit(
-                    train, validation, kind=kind, seed=1000 * seed + k, folder=own, progress=listener
-                )
+                self.member.fit(train, validation, seed=1000 * seed + k, folder=own, progress=listener)
             )
         return EnsembleScorer(members)
 

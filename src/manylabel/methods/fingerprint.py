@@ -54,15 +54,8 @@ def fingerprint(settings: str, network: nn.Module | None, *parts: Rows) -> str:
 
 def _of_rows(rows: Rows) -> Iterator[Any]:
     X, Y = rows.X, rows.Y.sparse().to("cpu")
-    if isinstance(X, list):
-        yield f"{len(X)} texts".encode()
-        yield from (text.encode("utf-8", "surrogatepass") for text in X)
-    elif isinstance(X, Tensor):
-        yield from _of_tensor(X)
-    else:
-        yield repr(X.shape).encode()
-        for array in (X.indptr, X.indices, X.data):
-            yield from _of_array(array)
+    yield f"{type(X).__name__} {len(X)} {X.dtype}".encode()
+    yield from X.content()
     yield repr(Y.shape).encode()
     for numbers in (Y.offsets, Y.columns):
         yield from _of_tensor(numbers.long())

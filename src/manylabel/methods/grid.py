@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from manylabel import metrics
 from manylabel.methods.classification import Frozen, LogitLoss, measure
 from manylabel.methods.networks import width
-from manylabel.methods.recipe import Model
-from manylabel.methods.rows import Resident
-from manylabel.models import FlatParameters, Inputs
+from manylabel.methods.recipe import Config
+from manylabel.methods.rows import DeviceRows
+from manylabel.models import FlatParameters, Preprocessor
 from manylabel.training import Group
 
 
-class GridSettings(Model):
+class GridSettings(Config):
     """The classifiers of a linear evaluation; every learning rate is combined with every weight decay.
 
     Attributes
@@ -41,10 +41,10 @@ class GridEvaluation:
 
     Parameters
     ----------
-    inputs : Inputs
+    inputs : Preprocessor
     encoder : nn.Module
         It stays as it is.
-    train, validation : Resident
+    train, validation : DeviceRows
     grid : GridSettings
     loss : callable (logits, Y) -> scalar
         A mean over rows.
@@ -59,10 +59,10 @@ class GridEvaluation:
 
     def __init__(
         self,
-        inputs: Inputs,
+        inputs: Preprocessor,
         encoder: nn.Module,
-        train: Resident,
-        validation: Resident,
+        train: DeviceRows,
+        validation: DeviceRows,
         grid: GridSettings,
         loss: LogitLoss,
     ) -> None:

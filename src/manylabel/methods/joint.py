@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from manylabel.methods.classification import Classification, LogitLoss
 from manylabel.methods.contrastive_term import ContrastiveTerm, ContrastSettings
 from manylabel.methods.recipe import ClassifySettings
-from manylabel.methods.rows import Resident
-from manylabel.models import FlatParameters, Inputs
+from manylabel.methods.rows import DeviceRows
+from manylabel.models import FlatParameters, Preprocessor
 from manylabel.training import Group
 
 
@@ -84,10 +84,10 @@ class JointTraining(Classification):
 
     Parameters
     ----------
-    inputs : Inputs
+    inputs : Preprocessor
     encoder : nn.Module
     classifier : nn.Module
-    train, validation : Resident
+    train, validation : DeviceRows
     settings : ClassifySettings
     loss : callable (logits, Y) -> scalar
     term : ContrastiveTerm
@@ -97,11 +97,11 @@ class JointTraining(Classification):
 
     def __init__(
         self,
-        inputs: Inputs,
+        inputs: Preprocessor,
         encoder: nn.Module,
         classifier: nn.Module,
-        train: Resident,
-        validation: Resident,
+        train: DeviceRows,
+        validation: DeviceRows,
         settings: ClassifySettings,
         loss: LogitLoss,
         term: ContrastiveTerm,

@@ -9,19 +9,19 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from manylabel import losses
-from manylabel.data.dataset import Kind, Rows
+from manylabel.data.dataset import Rows
 from manylabel.methods.base import prepare, seeded, start_run
 from manylabel.methods.classification import Classification, built_loss, check_loss_settings
 from manylabel.methods.networks import check_network, width
-from manylabel.methods.recipe import Model, Recipe, Settings
-from manylabel.methods.rows import Resident
+from manylabel.methods.recipe import Config, Settings
+from manylabel.methods.rows import DeviceRows
 from manylabel.methods.scorer import NetworkScorer
-from manylabel.models import Inputs
+from manylabel.models import Preprocessor
 from manylabel.models.mixture_head import MixtureHead
 from manylabel.training import Listener, Ranks
 
 
-class MixtureSettings(Model):
+class MixtureSettings(Config):
     """The Gaussians of the labels.
 
     Attributes
@@ -52,19 +52,12 @@ class KMCLSettings(Settings):
     mixture: MixtureSettings = MixtureSettings()
 
 
-class KMCLRecipe(Recipe):
-    """A recipe of the family "kmcl"."""
-
-    vectors: KMCLSettings
-    images: KMCLSettings
-
-
-def build_loss(name: str, settings: KMCLSettings) -> nn.Module:
+def build_loss(settings: KMCLSettings) -> nn.Module:
     """The loss of the mixtures, over the rows of all ranks."""
     mixture = settings.mixture.model_dump(exclude={"width"})
     check_loss_settings("classify.loss", settings.classify.loss, {*mixture, "reduction"})
     own = {**mixture, **settings.classify.loss, "group": Ranks.current().group}
-    return built_loss("classify.loss", name, own)
+    return built_loss("classify.loss", settings.loss, own)
 
 
 class MixtureTraining(Classification):
@@ -72,10 +65,10 @@ class MixtureTraining(Classification):
 
     Parameters
     ----------
-    inputs : Inputs
+    inputs : Preprocessor
     encoder : nn.Module
     head : MixtureHead
-    train, validation : Resident
+    train, validation : DeviceRows
     settings : KMCLSettings
     loss : nn.Module
         Of features, logits, means, variances and labels.
@@ -83,11 +76,11 @@ class MixtureTraining(Classification):
 
     def __init__(
         self,
-        inputs: Inputs,
+        inputs: Preprocessor,
         encoder: nn.Module,
         head: MixtureHead,
-        train: Resident,
-        validation: Resident,
+        train: DeviceRows,
+        validation: DeviceRows,
         settings: KMCLSettings,
         loss: nn.Module,
     ) -> None:
@@ -103,45 +96,40 @@ class MixtureTraining(Classification):
 
 
 class KMCLMethod:
-    """Kernel-based multi-label contrastive learning; see :class:`manylabel.methods.Method` for :meth:`fit`.
+    """Kernel-based multi-label contrastive learning; see :class:`manylabel.methods.base.Trainer` for :meth:`fit`.
 
     Parameters
     ----------
-    recipe : KMCLRecipe
+    settings : KMCLSettings
     encoder : nn.Module, optional
         A network (B, *shape) -> (B, H) in place of the recipe's; it is copied, not changed.
     """
 
     stages = ("train",)
 
-    def __init__(self, recipe: KMCLRecipe, encoder: nn.Module | None = None) -> None:
-        check_network(f"method {recipe.name}", encoder)
-        self.name, self.recipe, self.encoder = recipe.name, recipe, encoder
-        for settings in (recipe.vectors, recipe.images):
-            build_loss(recipe.loss, settings)  # refuses unknown settings before data are read
+    def __init__(self, settings: KMCLSettings, encoder: nn.Module | None = None) -> None:
+        check_network(f"method {settings.name}", encoder)
+        self.name, self.settings, self.encoder = settings.name, settings, encoder
+        build_loss(settings)  # refuses unknown ones before data are read
 
     def fit(
         self,
         train: Rows,
         validation: Rows,
         *,
-        kind: Kind = "vectors",
         seed: int = 0,
         folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> NetworkScorer:
-        run = start_run(
-            self.recipe, self.stages, train, validation, kind, seed, folder, progress, self.encoder
-        )
-        settings = self.recipe.images if kind == "images" else self.recipe.vectors
-        mixture = settings.mixture
+        run = start_run(self.settings, self.stages, train, validation, seed, folder, progress, self.encoder)
+        mixture = self.settings.mixture
         with seeded(seed, f"method {self.name}"):
-            ready = prepare(self.recipe, self.encoder, train, kind)
+            ready = prepare(self.settings, self.encoder, train)
             inputs, encoder = ready.inputs, ready.encoder
             head = MixtureHead(width(encoder, inputs), train.Y.n_labels, mixture.width, mixture.similarity)
             head.to(inputs.mean.device)
-            parts = Resident.of(train, inputs), Resident.of(validation, inputs)
-            loss = build_loss(self.recipe.loss, settings)
-            task = MixtureTraining(inputs, encoder, head, *parts, settings, loss)
-            run.train("train", task, settings.classify.stage)
+            parts = DeviceRows.of(train, inputs), DeviceRows.of(validation, inputs)
+            loss = build_loss(self.settings)
+            task = MixtureTraining(inputs, encoder, head, *parts, self.settings, loss)
+            run.train("train", task, self.settings.classify.stage)
         return NetworkScorer(inputs, encoder, head.classifier(), ready.built_from)

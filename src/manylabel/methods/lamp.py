@@ -6,14 +6,14 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from manylabel.methods.recipe import Model, VectorRecipe, VectorSettings
-from manylabel.methods.rows import Resident
+from manylabel.methods.recipe import Config, VectorSettings
+from manylabel.methods.rows import DeviceRows
 from manylabel.methods.vectors import VectorMethod
 from manylabel.models.lamp import LaMP
 from manylabel.training import Run
 
 
-class LaMPNetwork(Model):
+class LaMPNetwork(Config):
     """The parameters of :class:`manylabel.models.lamp.LaMP`."""
 
     width: int = Field(512, ge=1)
@@ -41,28 +41,22 @@ class LaMPSettings(VectorSettings):
     network: LaMPNetwork = LaMPNetwork()
 
 
-class LaMPRecipe(VectorRecipe):
-    """A recipe of the family "lamp"."""
-
-    vectors: LaMPSettings
-
-
 class LaMPMethod(VectorMethod):
     """Label message passing; see :class:`manylabel.models.lamp.LaMP`.
 
     Rows that are read as words are not standardised: a word is a feature other than 0.
     """
 
-    recipe: LaMPRecipe
+    settings: LaMPSettings
     network_type = LaMP
     settings_type = LaMPNetwork
 
     @property
     def standardise(self) -> bool:
-        settings = self.recipe.vectors
+        settings = self.settings
         return settings.standardise and settings.network.inputs == "vector"
 
-    def build(self, train: Resident, validation: Resident, run: Run) -> LaMP:
+    def build(self, train: DeviceRows, validation: DeviceRows, run: Run) -> LaMP:
         network = self.new_network(train)
         assert isinstance(network, LaMP)
         if network.graph == "prior":

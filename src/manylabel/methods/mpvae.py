@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from manylabel.methods.recipe import Model, VectorRecipe, VectorSettings, Widths
+from manylabel.methods.recipe import Config, VectorSettings, Widths
 from manylabel.methods.vectors import VectorMethod
 from manylabel.models.mpvae import MPVAE
 
 
-class MPVAENetwork(Model):
+class MPVAENetwork(Config):
     """The parameters of :class:`manylabel.models.mpvae.MPVAE`."""
 
     latent: int = Field(50, ge=1)
@@ -29,12 +29,6 @@ class MPVAESettings(VectorSettings):
     """Settings of MPVAE."""
 
     network: MPVAENetwork = MPVAENetwork()
-
-
-class MPVAERecipe(VectorRecipe):
-    """A recipe of the family "mpvae"."""
-
-    vectors: MPVAESettings
 
 
 class MPVAEMethod(VectorMethod):

@@ -11,13 +11,13 @@ import scipy.sparse as sp
 import torch
 
 from manylabel import files
-from manylabel.data.dataset import Features, Kind, Rows
+from manylabel.data import Rows
+from manylabel.data.rows import Features
 from manylabel.labels import LabelMatrix
-from manylabel.methods.base import Method
-from manylabel.methods.recipe import AnyRecipe, NeighbourSettings
-from manylabel.methods.rows import features
+from manylabel.methods.base import Trainer
+from manylabel.methods.recipe import AnySettings, NeighbourSettings
 from manylabel.methods.scorer import Scorer
-from manylabel.models import Inputs
+from manylabel.models import Preprocessor, fit_preprocessor, preprocessor_like
 from manylabel.training import Listener, checkpoint
 from manylabel.training.checkpoint import prefixed, under
 
@@ -27,38 +27,38 @@ _ROWS = 1024
 
 
 class WithNeighbours:
-    """Train a method, and keep the training rows; see :class:`manylabel.methods.Method` for :meth:`fit`.
+    """Train a method, and keep the training rows; see :class:`manylabel.methods.base.Trainer` for :meth:`fit`.
 
     Parameters
     ----------
-    method : Method
-        Its recipe has ``neighbours`` for some kind of data; data of the other kind are left to the method alone.
+    method : Trainer
+        Its settings have ``neighbours``.
     """
 
-    def __init__(self, method: Method) -> None:
+    def __init__(self, method: Trainer) -> None:
         self.method, self.name = method, method.name
 
     @property
-    def recipe(self) -> AnyRecipe:
-        return self.method.recipe
+    def settings(self) -> AnySettings:
+        return self.method.settings
 
     def fit(
         self,
         train: Rows,
         validation: Rows,
         *,
-        kind: Kind = "vectors",
         seed: int = 0,
         folder: str | Path | None = None,
         progress: Listener | None = None,
-    ) -> Scorer:
-        scorer = self.method.fit(train, validation, kind=kind, seed=seed, folder=folder, progress=progress)
-        settings = self.recipe.neighbours(kind)
-        if settings is None:
-            return scorer
-        usual = "representation" if kind == "images" else "features"
-        inputs = Inputs.fit(train.X, kind) if (settings.among or usual) == "features" else None
-        rows = scorer.embed(train.X) if inputs is None else features(train.X, inputs)
+    ) -> NeighbourScorer:
+        scorer = self.method.fit(train, validation, seed=seed, folder=folder, progress=progress)
+        settings = self.settings.neighbours
+        assert settings is not None
+        inputs = fit_preprocessor(train.X)
+        usual = "features" if inputs.n_dims == 1 else "representation"
+        if (settings.among or usual) == "representation":
+            return NeighbourScorer(scorer, None, scorer.embed(train.X), _matrix(train.Y), settings)
+        rows = inputs.matrix(train.X, train.X.is_sparse)
         return NeighbourScorer(scorer, inputs, rows, _matrix(train.Y), settings)
 
 
@@ -68,7 +68,7 @@ class NeighbourScorer:
     Parameters
     ----------
     scorer : Scorer
-    inputs : Inputs or None
+    inputs : Preprocessor or None
         Standardises rows as the training rows were; None where rows are near in the representation of ``scorer``.
     rows : (n, n_features) float32 array or CSR matrix, or (n, H) float32 array
         Training rows, standardised where they are dense, or their representations.
@@ -84,7 +84,7 @@ class NeighbourScorer:
     """
 
     def __init__(
-        self, scorer: Scorer, inputs: Inputs | None, rows: Any, labels: Any, settings: NeighbourSettings
+        self, scorer: Scorer, inputs: Preprocessor | None, rows: Any, labels: Any, settings: NeighbourSettings
     ) -> None:
         from sklearn.neighbors import NearestNeighbors
 
@@ -101,7 +101,7 @@ class NeighbourScorer:
 
     def votes(self, X: Features) -> np.ndarray[Any, Any]:
         """What the neighbours alone say, (n, n_labels) float32."""
-        near = self.scorer.embed(X) if self.inputs is None else features(X, self.inputs, like=self.rows)
+        near = self.scorer.embed(X) if self.inputs is None else self.inputs.matrix(X, sp.issparse(self.rows))
         blocks = [self._votes(near[start : start + _ROWS]) for start in range(0, near.shape[0], _ROWS)]
         return np.concatenate(blocks) if blocks else np.zeros((0, self.labels.shape[1]), np.float32)
 
@@ -130,7 +130,7 @@ class NeighbourScorer:
     def load(cls, path: Path, load: Callable[[Path], Scorer]) -> NeighbourScorer:
         """Read what :meth:`save` wrote, the scorer with ``load``."""
         tensors, meta = checkpoint.load(path)
-        inputs = None if meta["inputs"] is None else Inputs.like(meta["inputs"])
+        inputs = None if meta["inputs"] is None else preprocessor_like(meta["inputs"])
         if inputs is not None:
             inputs.load_state_dict(under("inputs", tensors))
         rows, labels = (

@@ -11,12 +11,13 @@ from torch import nn
 
 from manylabel.errors import ManyLabelError
 from manylabel.methods.recipe import EncoderSettings
-from manylabel.models import MLP, Inputs, ResNet50, SmallResNet
+from manylabel.models import MLP, Preprocessor, ResNet50, SmallResNet
 
+_DIMENSIONS = {"mlp": 1, "small_resnet": 3, "resnet50": 3}  # of the rows that a network takes
 _COPIES = 4  # of each weight in training: itself, its gradient and two moments
 
 
-def build_encoder(settings: EncoderSettings, inputs: Inputs) -> nn.Module:
+def build_encoder(settings: EncoderSettings, inputs: Preprocessor) -> nn.Module:
     """An encoder with fresh weights for rows of the shape of ``inputs``.
 
     Raises
@@ -24,8 +25,8 @@ def build_encoder(settings: EncoderSettings, inputs: Inputs) -> nn.Module:
     ManyLabelError
         If the network is made for another kind of data, or does not fit in memory.
     """
-    if (settings.name == "mlp") != (inputs.kind == "vectors"):
-        raise ManyLabelError("encoder", f"a network for {inputs.kind}", settings.name)
+    if _DIMENSIONS[settings.name] != inputs.n_dims:
+        raise ManyLabelError("encoder", f"a network for {inputs.name}", settings.name)
     return fitting("encoder", lambda: _build(settings, inputs.shape[0]))
 
 
@@ -102,7 +103,7 @@ def copied(network: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def check_encoder(encoder: nn.Module, inputs: Inputs) -> int:
+def check_encoder(encoder: nn.Module, inputs: Preprocessor) -> int:
     """How many numbers a network of the caller's own makes of one row, tried on two rows of zeros.
 
     Raises
@@ -128,7 +129,7 @@ def check_encoder(encoder: nn.Module, inputs: Inputs) -> int:
     return int(out.shape[1])
 
 
-def width(encoder: nn.Module, inputs: Inputs) -> int:
+def width(encoder: nn.Module, inputs: Preprocessor) -> int:
     """How many numbers an encoder makes of one row.
 
     Raises

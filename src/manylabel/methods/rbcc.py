@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from manylabel.errors import ManyLabelError
 from manylabel.methods.classification import measure
-from manylabel.methods.recipe import Model, VectorRecipe, VectorSettings
-from manylabel.methods.rows import Resident
+from manylabel.methods.recipe import Config, VectorSettings
+from manylabel.methods.rows import DeviceRows
 from manylabel.methods.vectors import VectorMethod
 from manylabel.models import FlatParameters
 from manylabel.models.bayesian_network import learn_parents
@@ -19,13 +19,13 @@ from manylabel.models.rbcc import BinaryRelevance, RecurrentChains
 from manylabel.training import Group, Run, Stage
 
 
-class RBCCNetwork(Model):
+class RBCCNetwork(Config):
     """The parameters of :class:`manylabel.models.rbcc.RecurrentChains`."""
 
     hidden: int = Field(100, ge=1)
 
 
-class ErrorSettings(Model):
+class ErrorSettings(Config):
     """Training of the independent classifiers whose errors make the graph.
 
     Attributes
@@ -47,22 +47,16 @@ class RBCCSettings(VectorSettings):
     errors: ErrorSettings
 
 
-class RBCCRecipe(VectorRecipe):
-    """A recipe of the family "rbcc"."""
-
-    vectors: RBCCSettings
-
-
 class HalvesTraining:
     """Binary relevance on each half of the training rows.
 
     Parameters
     ----------
-    train, validation : Resident
+    train, validation : DeviceRows
     hidden : int
     """
 
-    def __init__(self, train: Resident, validation: Resident, hidden: int) -> None:
+    def __init__(self, train: DeviceRows, validation: DeviceRows, hidden: int) -> None:
         if len(train) < 2:
             hint = "Rows without labels are left out."
             raise ManyLabelError("rbcc", "at least 2 training rows with labels", str(len(train)), hint)
@@ -100,7 +94,7 @@ class HalvesTraining:
         return found.numpy()
 
 
-def logits(network: nn.Module, rows: Resident) -> Tensor:
+def logits(network: nn.Module, rows: DeviceRows) -> Tensor:
     """Logits of many rows, some at a time: the hidden layer is wide."""
     return torch.cat([network(x) for x in rows.parts(256)]).float()
 
@@ -111,14 +105,14 @@ class RBCCMethod(VectorMethod):
     Training rows without labels are left out, as in the released code.
     """
 
-    recipe: RBCCRecipe
+    settings: RBCCSettings
     network_type = RecurrentChains
     settings_type = RBCCNetwork
     stages = ("errors", "train")
     needs_labels = True
 
-    def build(self, train: Resident, validation: Resident, run: Run) -> RecurrentChains:
-        settings = self.recipe.vectors.errors
+    def build(self, train: DeviceRows, validation: DeviceRows, run: Run) -> RecurrentChains:
+        settings = self.settings.errors
         task = HalvesTraining(train, validation, settings.hidden)
         run.train("errors", task, settings.stage)
         network = self.new_network(train)

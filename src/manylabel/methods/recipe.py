@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from manylabel.data.dataset import Kind
+from manylabel.data.rows import Vectors
+from manylabel.data.rows.registry import KINDS
+from manylabel.models.inputs import ViewSettings
 from manylabel.training import Stage
 
-KINDS: tuple[Literal["vectors", "images"], ...] = ("vectors", "images")
 
-
-class Model(BaseModel):
+class Config(BaseModel):
     """Settings that refuse unknown names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -22,7 +22,7 @@ Widths: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min
 """Sizes of the layers of a network, at least one."""
 
 
-class EncoderSettings(Model):
+class EncoderSettings(Config):
     """Which network makes the representation.
 
     Attributes
@@ -39,31 +39,7 @@ class EncoderSettings(Model):
     dropout: float = Field(0.2, ge=0, lt=1)
 
 
-class ViewSettings(Model):
-    """How rows are disturbed in training.
-
-    Attributes
-    ----------
-    mask : float, default 0
-        Vectors: the probability of each feature to be set to 0 after standardisation.
-    crop : float, default 1
-        Images: the smallest share of the picture's area that a random crop keeps; 1 does not crop.
-    flip : bool, default False
-        Images: mirror at random.
-    jitter : float, default 0
-        Images: strength of random changes of brightness and contrast (and of saturation and hue of coloured ones).
-    greyscale : float, default 0
-        Coloured images: the probability of losing the colour.
-    """
-
-    mask: float = Field(0.0, ge=0, lt=1)
-    crop: float = Field(1.0, gt=0, le=1)
-    flip: bool = False
-    jitter: float = Field(0.0, ge=0)
-    greyscale: float = Field(0.0, ge=0, le=1)
-
-
-class ClassifySettings(Model):
+class ClassifySettings(Config):
     """Training of the classifier, with the encoder or on top of it.
 
     Attributes
@@ -82,7 +58,7 @@ class ClassifySettings(Model):
     loss: dict[str, bool | float | str] = {}
 
 
-class NeighbourSettings(Model):
+class NeighbourSettings(Config):
     """How the nearest training rows have a say in the probabilities.
 
     Attributes
@@ -104,36 +80,7 @@ class NeighbourSettings(Model):
     weight: float = Field(0.5, ge=0, le=1)
 
 
-class KindSettings(Model):
-    """What every method can be told for one kind of data.
-
-    Attributes
-    ----------
-    neighbours : NeighbourSettings or None, default None
-        Average the probabilities with those of the nearest training rows.
-    """
-
-    neighbours: NeighbourSettings | None = None
-
-
-class NoSettings(Model):
-    """Settings for a kind of data that a method is not defined for."""
-
-
-class Settings(KindSettings):
-    """All settings of one kind of data.
-
-    Attributes
-    ----------
-    encoder : EncoderSettings
-    classify : ClassifySettings
-    """
-
-    encoder: EncoderSettings = EncoderSettings()
-    classify: ClassifySettings
-
-
-class Expected(Model):
+class Expected(Config):
     """What a recipe reached when it was last measured.
 
     Attributes
@@ -154,11 +101,13 @@ class Expected(Model):
     values: dict[str, tuple[float, float]]
 
 
-class AnyRecipe(Model):
-    """A method with everything that decides how it is trained; each family adds its own settings.
+class AnySettings(Config):
+    """A method with everything that decides how it is trained on one kind of data; each family adds its own settings.
 
     Attributes
     ----------
+    kinds : tuple of str
+        The kinds of data that the family is defined for.
     name : str
     family : str
         Which code trains it.
@@ -169,8 +118,11 @@ class AnyRecipe(Model):
     members : int, default 1
         How many are trained, from different seeds; their probabilities are averaged.
     expected : tuple of Expected
-    vectors, images : KindSettings
+    neighbours : NeighbourSettings or None, default None
+        Average the probabilities with those of the nearest training rows.
     """
+
+    kinds: ClassVar[tuple[str, ...]] = tuple(KINDS)
 
     name: str
     family: str
@@ -178,53 +130,35 @@ class AnyRecipe(Model):
     source: str
     members: int = Field(1, ge=1)
     expected: tuple[Expected, ...] = ()
-    vectors: KindSettings
-    images: KindSettings | NoSettings
+    neighbours: NeighbourSettings | None = None
 
-    def settings(self, kind: Kind) -> KindSettings | NoSettings:
-        """The settings for data of one kind."""
-        return self.images if kind == "images" else self.vectors
-
-    def neighbours(self, kind: Kind) -> NeighbourSettings | None:
-        """Those that have a say on data of one kind."""
-        settings = self.settings(kind)
-        return settings.neighbours if isinstance(settings, KindSettings) else None
-
-    def check(self, kind: Kind) -> None:
-        """Refuse settings that cannot be trained together on data of one kind; families that have such say which.
+    def check(self, who: str) -> None:
+        """Refuse settings that cannot be trained together; families that have such say which.
 
         Raises
         ------
         ManyLabelError
-            Names the kind of data, what was expected and the setting.
+            Names ``who``, what was expected and the setting.
         """
 
-    @property
-    def summary(self) -> str:
-        """The first sentence of ``about``."""
-        return self.about.partition(". ")[0].removesuffix(".")
 
-
-class Recipe(AnyRecipe):
-    """A recipe of an encoder with a classifier.
+class Settings(AnySettings):
+    """All settings of an encoder with a classifier.
 
     Attributes
     ----------
     loss : str
         Of the classifier in the family "logit", of the contrast in the family "contrastive".
-    vectors, images : Settings
+    encoder : EncoderSettings
+    classify : ClassifySettings
     """
 
     loss: str
-    vectors: Settings
-    images: Settings
-
-    def settings(self, kind: Kind) -> Settings:
-        """The settings for data of one kind."""
-        return self.images if kind == "images" else self.vectors
+    encoder: EncoderSettings = EncoderSettings()
+    classify: ClassifySettings
 
 
-class VectorViewSettings(Model):
+class VectorViewSettings(Config):
     """How rows are disturbed in training.
 
     Attributes
@@ -236,7 +170,7 @@ class VectorViewSettings(Model):
     mask: float = Field(0.0, ge=0, lt=1)
 
 
-class VectorTraining(Model):
+class VectorTraining(Config):
     """Training of a network that makes the scores of all labels itself.
 
     Attributes
@@ -249,31 +183,20 @@ class VectorTraining(Model):
     views: VectorViewSettings = VectorViewSettings()
 
 
-class VectorSettings(KindSettings):
-    """Settings of a method that is defined for feature vectors only.
+class VectorSettings(AnySettings):
+    """Settings of a method that is defined for feature vectors, and for texts, which become vectors.
 
     Attributes
     ----------
     standardise : bool, default True
         Take mean and scale of the training rows out of the features; the released codes take them as they are.
-    network : Model
+    network : Config
         Each family declares its own.
     classify : VectorTraining
     """
 
+    kinds: ClassVar[tuple[str, ...]] = tuple(k for k, overlays in KINDS.items() if Vectors.kind in overlays)
+
     standardise: bool = True
-    network: Model
+    network: Config
     classify: VectorTraining
-
-
-class VectorRecipe(AnyRecipe):
-    """A recipe of a method that is defined for feature vectors only; each family declares its own settings.
-
-    Attributes
-    ----------
-    vectors : VectorSettings
-    images : NoSettings
-    """
-
-    vectors: VectorSettings
-    images: NoSettings = NoSettings()

@@ -1,22 +1,20 @@
-"""Recipe files: found by name, read, changed by settings, checked."""
+"""Recipe files: found by name and read, with those that they are like."""
 
 from __future__ import annotations
 
-import copy
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-
-from manylabel.data.dataset import Kind
+from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError, did_you_mean
-from manylabel.methods.recipe import KINDS, AnyRecipe, NeighbourSettings
+from manylabel.methods.resolve import Layers, merged_table, removed
 
 _MOST_LIKE, _MOST_NESTED = 16, 16  # recipes that are like one another, and tables within tables
+
+_OF_THE_RECIPE = ("name", "family", "about", "source", "expected")  # what cannot be taken away
 
 PAPER = "paper-"  # how the names of recipes begin that follow the papers
 
@@ -33,11 +31,13 @@ def short_name(name: str) -> str:
     return Path(name).stem if name.endswith(".toml") else name
 
 
-def read(name: str) -> dict[str, Any]:
-    """The table of a recipe: one that ships, one of a file, or one for an import path.
+def read(name: str) -> Layers:
+    """The layers of a recipe, its own last: one that ships, one of a file, or one for an import path.
 
     A file that says ``like = "bce"`` holds only what differs from that recipe; with another loss of the classifier, all
-    settings of that loss. ``without = ["images.pretrain"]`` takes settings of that recipe away.
+    settings of that loss. Sections such as ``[encoder]`` hold for every kind of data; an overlay such as
+    ``[images.encoder]`` changes them for one kind. ``without = ["pretrain"]`` takes settings of that recipe away, and
+    in an overlay those of one kind.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ def read(name: str) -> dict[str, Any]:
     return _read(name, ())
 
 
-def _read(name: Any, above: tuple[str, ...]) -> dict[str, Any]:
-    """The table of a recipe that those ``above`` it are like."""
+def _read(name: Any, above: tuple[str, ...]) -> Layers:
+    """The layers of a recipe that those ``above`` it are like."""
     _check_name(name, above)
     if name.endswith(".toml"):
         table = _parsed(Path(name))
@@ -70,13 +70,11 @@ def _read(name: Any, above: tuple[str, ...]) -> dict[str, Any]:
         hint = did_you_mean(name, names(), otherwise)
         raise ManyLabelError("method", f"one of {', '.join(names())}", repr(name), hint)
     _check_sections(name, table)
-    without = table.pop("without", [])
-    if "like" in table:
-        parent = _without(_read(table.pop("like"), (*above, name)), without, name)
-        table = _merged(_inherited(parent, table), table)
-    elif without:
-        raise ManyLabelError(f"method {name}, without", "like, the recipe to take them from", "none")
-    return table | {"name": short_name(name)}
+    own = table | {"name": short_name(name)}
+    parent = own.pop("like", None)
+    layers = () if parent is None else _read(parent, (*above, name))
+    _check_without(name, layers, own)
+    return (*layers, own)
 
 
 def _check_name(name: Any, above: tuple[str, ...]) -> None:
@@ -131,181 +129,33 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 def _of_import_path(path: str) -> dict[str, Any]:
     about = f"{path} with its default parameters, under the same splits and thresholds as the other methods."
+    source = f"The package {path.split('.')[0]}."
     settings = {"estimator": path, "parameters": {}}
-    kinds = {kind: copy.deepcopy(settings) for kind in ("vectors", "images")}
-    return {"family": "comparator", "about": about, "source": f"The package {path.split('.')[0]}."} | kinds
+    return {"family": "comparator", "about": about, "source": source} | settings
 
 
-def _without(parent: dict[str, Any], settings: Any, name: str) -> dict[str, Any]:
-    """A recipe less some settings of one kind of data or, without its name in front, of both."""
-    who = f"method {name}, without"
-    if not isinstance(settings, list) or not all(isinstance(setting, str) for setting in settings):
-        raise ManyLabelError(who, 'a list such as ["images.pretrain"]', repr(settings))
-    for setting in settings:
+def _check_without(name: str, layers: Layers, table: Mapping[str, Any]) -> None:
+    """Refuse to take away what no kind of data has."""
+    _check_list(f"method {name}, without", table.get("without", []))
+    if table.get("without") and not layers:
+        raise ManyLabelError(f"method {name}, without", "like, the recipe to take them from", "none")
+    for setting in table.get("without", []):
         head, _, rest = setting.partition(".")
-        kinds, path = ([head], rest) if head in KINDS and rest else (KINDS, setting)
-        if sum(_removed(parent.get(kind, {}), path.split(".")) for kind in kinds) == 0:
-            raise ManyLabelError(who, "settings of the recipe that it is like", repr(setting))
-    return parent
+        overlay, path = (head, rest) if head in KINDS and rest else (None, setting)
+        kinds = [kind for kind in KINDS if overlay is None or overlay in KINDS[kind]]
+        if path in _OF_THE_RECIPE or not any(removed(merged_table(layers, kind), path) for kind in kinds):
+            expected = "settings of the recipe that it is like"
+            raise ManyLabelError(f"method {name}, without", expected, repr(setting))
+    for overlay in KINDS:
+        settings = table.get(overlay, {}).get("without", [])
+        _check_list(f"method {name}, {overlay}.without", settings)
+        bare = {key: value for key, value in table.items() if key not in KINDS}
+        for setting in settings:
+            if not removed(merged_table((*layers, bare), overlay), setting):
+                who = f"method {name}, {overlay}.without"
+                raise ManyLabelError(who, "settings that the recipe has before", repr(setting))
 
 
-def _removed(node: Any, path: list[str]) -> bool:
-    """Whether there was something at a path, which is gone now."""
-    for part in path[:-1]:
-        node = node.get(part) if isinstance(node, dict) else None
-    return isinstance(node, dict) and node.pop(path[-1], None) is not None
-
-
-def _inherited(parent: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """What a recipe takes over: not the scores, and not the settings of the classifier's loss if it has another."""
-    if _loss_of_classifier(parent | changes) != _loss_of_classifier(parent):
-        for kind in KINDS:
-            _removed(parent.get(kind, {}), ["classify", "loss"])
-    return parent | {"expected": ()}
-
-
-def _loss_of_classifier(table: dict[str, Any]) -> Any:
-    return table.get("classifier", "bce") if table.get("family") == "contrastive" else table.get("loss")
-
-
-def _merged(table: Any, changes: dict[str, Any]) -> dict[str, Any]:
-    """A table with changes; a table within it is changed, anything else is replaced."""
-    known = table if isinstance(table, dict) else {}
-    inner = {key: _merged(known.get(key), value) for key, value in changes.items() if isinstance(value, dict)}
-    return known | changes | inner
-
-
-def load(table: dict[str, Any], schema: type[AnyRecipe], overrides: Mapping[str, Any]) -> AnyRecipe:
-    """Change some settings of a recipe and check it.
-
-    Parameters
-    ----------
-    table : dict
-        From :func:`read`; it is changed.
-    schema : type of AnyRecipe
-        Of the recipe's family.
-    overrides : dict
-        Dotted setting to value, such as ``{"classify.stage.epochs": 5}``; it changes both ``vectors`` and ``images``,
-        or one of them if only that has a section of this name, or if the name starts with it
-        (``"vectors.pretrain.temperature"``).
-
-    Raises
-    ------
-    ManyLabelError
-        For an unknown setting, or a value that the setting does not take.
-    """
-    name, sections = table["name"], _sections(table, schema)
-    for setting, value in overrides.items():
-        _override(table, schema, setting, value, sections)
-    try:
-        return schema.model_validate(table)
-    except ValidationError as error:
-        raise _refusal(name, error.errors()[0], overrides, sections) from None
-
-
-def check_for(recipe: AnyRecipe, kind: Kind, settings: Iterable[str]) -> None:
-    """Refuse what cannot be trained on data of one kind, and settings of a section that only the other kind has.
-
-    Parameters
-    ----------
-    recipe : AnyRecipe
-        With these settings.
-    kind : "vectors", "images" or "text"
-    settings : iterable of str
-        Dotted names, as in :func:`load`.
-
-    Raises
-    ------
-    ManyLabelError
-        Names the kind of data, what was expected and the setting.
-    """
-    recipe.check(kind)
-    own, other = "images" if kind == "images" else "vectors", "vectors" if kind == "images" else "images"
-    for setting in settings:
-        section = setting.partition(".")[0]
-        here, there = (getattr(getattr(recipe, k), section, None) for k in (own, other))
-        if here is None and there is not None:
-            hint = f"Write {other}.{setting} where it is meant for {other} alone."
-            who = f"method {recipe.name}, {own}"
-            raise ManyLabelError(who, f"a setting that it has for {own}", repr(setting), hint)
-
-
-def _refusal(
-    name: str, error: ErrorDetails, overrides: Mapping[str, Any], sections: set[tuple[str, str]]
-) -> ManyLabelError:
-    """What was expected and what came, of a setting that a recipe does not take."""
-    place = [str(part) for part in error["loc"]]
-    if error["type"] == "missing":
-        section = place[1] if len(place) > 2 else None
-        opened = next((setting for setting in overrides if section in setting.split(".")[:2]), None)
-        if section is None or opened is None or (place[0], section) in sections:
-            return ManyLabelError(f"method {name}, {'.'.join(place)}", "a value", "none")
-        needed = ".".join(place[1:])
-        hint = f"The recipe has no {section}; take one that has, or give all of its settings."
-        return ManyLabelError(f"method {name}, {place[0]}", f"{needed} as well", repr(opened), hint)
-    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    expected, got = message[:1].lower() + message[1:], repr(error["input"])
-    if error["type"] == "extra_forbidden":
-        expected = "no setting of this name"
-    elif isinstance(error["input"], dict):
-        got = "other values"
-    return ManyLabelError(f"method {name}, {'.'.join(place)}", expected, got)
-
-
-_FIXED = ("name", "family", "about", "source", "expected", *KINDS)  # no settings by themselves
-
-
-def _sections(table: dict[str, Any], schema: type[AnyRecipe]) -> set[tuple[str, str]]:
-    """The sections that a recipe has, of each kind of data: all that do not default to none, and those in its file."""
-    found: set[tuple[str, str]] = set()
-    for kind in KINDS:
-        for section, field in getattr(schema.model_fields[kind].annotation, "model_fields", {}).items():
-            if kind in table and (field.default is not None or table[kind].get(section) is not None):
-                found.add((kind, section))
-    return found
-
-
-def _override(
-    table: dict[str, Any],
-    schema: type[AnyRecipe],
-    setting: str,
-    value: Any,
-    sections: set[tuple[str, str]],
-) -> None:
-    head = setting.partition(".")[0]
-    kinds = [kind for kind in KINDS if kind in table]
-    whole = _declared(schema, setting) and (head != setting if head in kinds else head not in _FIXED)
-    inside = "." in setting or isinstance(value, Mapping)
-    places = [kind for kind in kinds if inside and (kind, head) in sections] or kinds
-    for path in [setting] if whole else [f"{kind}.{setting}" for kind in places]:
-        if not _declared(schema, path):
-            own = {"neighbours": dict.fromkeys(NeighbourSettings.model_fields)}
-            known = [name for kind in kinds for name in _paths(table[kind] | own)]
-            expected = f"a setting such as {', '.join(dict.fromkeys(known))}"
-            raise ManyLabelError(f"method {table['name']}", expected, repr(setting))
-        *parents, last = path.split(".")
-        node = table
-        for parent in parents:
-            if not isinstance(node.get(parent), dict):
-                node[parent] = {}
-            node = node[parent]
-        node[last] = value
-
-
-def _declared(schema: type[AnyRecipe], path: str) -> bool:
-    """Whether a recipe has a field at this dotted path, given in its file or left at its default."""
-    model: Any = schema
-    for part in path.split("."):
-        field = getattr(model, "model_fields", {}).get(part)
-        if field is None:
-            return get_origin(model) is dict  # of a loss, which checks the names itself
-        kinds = getattr(field.annotation, "__args__", ())
-        model = next((kind for kind in kinds if hasattr(kind, "model_fields")), field.annotation)
-    return True
-
-
-def _paths(settings: dict[str, Any], prefix: str = "") -> list[str]:
-    found: list[str] = []
-    for key, value in settings.items():
-        found += _paths(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]
-    return found
+def _check_list(who: str, settings: Any) -> None:
+    if not isinstance(settings, list) or not all(isinstance(setting, str) for setting in settings):
+        raise ManyLabelError(who, 'a list such as ["pretrain"]', repr(settings))

@@ -1,23 +1,18 @@
-"""Rows made ready to train on: resident tensors that are indexed, and the views that disturb a batch."""
+"""Rows on the device of the network, dense or sparse, whose batches are indexed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-import scipy.sparse as sp
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from manylabel.arrays import as_array
-from manylabel.data import views
-from manylabel.data.dataset import Features, Rows
-from manylabel.methods.recipe import ViewSettings
-from manylabel.models import Inputs
-
-View: TypeAlias = Callable[[Tensor], Tensor]
+from manylabel.data import Rows
+from manylabel.models import Preprocessor
+from manylabel.models.inputs.vectors import OfFeatures
 
 _DENSE_UP_TO = 2**28  # bytes of sparse rows or texts that are made dense once
 
@@ -31,15 +26,15 @@ class SparseRows:
         Row i owns the entries ``offsets[i]:offsets[i + 1]``.
     columns : (nnz,) int64 tensor
     values : (nnz,) tensor of the type of ``inputs``
-    inputs : Inputs
+    inputs : Preprocessor
     """
 
-    def __init__(self, offsets: Tensor, columns: Tensor, values: Tensor, inputs: Inputs) -> None:
+    def __init__(self, offsets: Tensor, columns: Tensor, values: Tensor, inputs: Preprocessor) -> None:
         self.offsets, self.columns, self.values, self.inputs = offsets, columns, values, inputs
         self.shape, self.device = (len(offsets) - 1, *inputs.shape), values.device
 
     @classmethod
-    def of(cls, X: Any, inputs: Inputs) -> SparseRows:
+    def of(cls, X: Any, inputs: Preprocessor) -> SparseRows:
         """From a SciPy CSR matrix (n, n_features)."""
         device = inputs.mean.device
         parts = (torch.from_numpy(part).to(device) for part in (X.indptr, X.indices, X.data))
@@ -71,7 +66,7 @@ class SparseRows:
 
 
 @dataclass(frozen=True)
-class Resident:
+class DeviceRows:
     """Rows on the device of the network.
 
     Attributes
@@ -85,15 +80,15 @@ class Resident:
     Y: Tensor
 
     @classmethod
-    def of(cls, rows: Rows, inputs: Inputs) -> Resident:
+    def of(cls, rows: Rows, inputs: Preprocessor) -> DeviceRows:
         """Make rows ready; vectors are standardised here, once, unless they would take too much memory dense."""
         device = inputs.mean.device
         soft = getattr(rows.Y.sparse(), "weights", None) is not None
         Y = rows.Y.dense(torch.float32 if soft else torch.uint8).to(device)
-        if is_sparse(rows.X) and 4 * len(rows) * inputs.shape[0] > _DENSE_UP_TO:
-            return cls(SparseRows.of(inputs.sparse(rows.X), inputs), Y)
-        X = inputs.dense(rows.X).to(device)
-        return cls(inputs(X) if inputs.kind == "vectors" else X, Y)
+        large = 4 * len(rows) * inputs.shape[0] > _DENSE_UP_TO
+        if large and rows.X.is_sparse and isinstance(inputs, OfFeatures):
+            return cls(SparseRows.of(inputs.csr(rows.X), inputs), Y)
+        return cls(inputs.prepared(inputs.dense(rows.X).to(device)), Y)
 
     def __len__(self) -> int:
         return len(self.X)
@@ -106,53 +101,7 @@ class Resident:
         for rows in torch.split(torch.arange(len(self), device=self.Y.device), size):
             yield self.X[rows]
 
-    def take(self, rows: Tensor) -> Resident:
+    def take(self, rows: Tensor) -> DeviceRows:
         """The rows at these positions."""
         X = self.X[rows] if isinstance(self.X, Tensor) else self.X.take(rows)
-        return Resident(X, self.Y[rows])
-
-
-def features(X: Features, inputs: Inputs, like: Any = None) -> Any:
-    """Rows as an estimator takes them: (n, n_features), a NumPy array of float32 or a SciPy CSR matrix.
-
-    Dense rows are standardised; sparse rows and the TF-IDF vectors of texts are taken as they are. New rows are taken
-    as the training rows were, ``like`` them.
-
-    Raises
-    ------
-    ManyLabelError
-        If the rows do not have the form of the training rows.
-    """
-    found: Any = inputs.read(X)
-    if is_sparse(found if like is None else like):
-        return inputs.sparse(
-            found if is_sparse(found) else sp.csr_matrix(as_array(found.to(inputs.dtype), "X"))
-        )
-    return inputs(inputs.dense(found).to(inputs.mean.device)).flatten(1).cpu().numpy()
-
-
-def is_sparse(X: Any) -> bool:
-    """Whether rows are a sparse matrix, or texts."""
-    return isinstance(X, list) or hasattr(X, "tocsr")
-
-
-def view(settings: ViewSettings, inputs: Inputs) -> View:
-    """What happens to a batch of :class:`Resident` rows before it enters the encoder in training.
-
-    Vectors are masked; pictures are cropped, jittered and standardised.
-    """
-    if inputs.kind == "vectors":
-        return (lambda x: views.mask(x, settings.mask)) if settings.mask else _same
-    augment = views.ImageViews(
-        crop=settings.crop, flip=settings.flip, jitter=settings.jitter, greyscale=settings.greyscale
-    )
-    return lambda x: inputs(augment(x))
-
-
-def plain(inputs: Inputs) -> View:
-    """What happens to rows outside training: pictures are standardised."""
-    return _same if inputs.kind == "vectors" else inputs
-
-
-def _same(x: Tensor) -> Tensor:
-    return x
+        return DeviceRows(X, self.Y[rows])

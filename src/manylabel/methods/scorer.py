@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from manylabel import files
-from manylabel.data.features import Features, count_rows
+from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError
 from manylabel.methods.networks import build_encoder
 from manylabel.methods.recipe import EncoderSettings
-from manylabel.models import Inputs
+from manylabel.models import Preprocessor, preprocessor_like
 from manylabel.training import checkpoint
 
 type_name = "network scorer"
@@ -42,7 +42,7 @@ class NetworkScorer:
 
     Parameters
     ----------
-    inputs : Inputs
+    inputs : Preprocessor
     encoder : nn.Module
         (B, *shape) -> (B, H)
     classifier : nn.Linear
@@ -53,7 +53,7 @@ class NetworkScorer:
 
     def __init__(
         self,
-        inputs: Inputs,
+        inputs: Preprocessor,
         encoder: nn.Module,
         classifier: nn.Linear,
         settings: EncoderSettings | None = None,
@@ -119,7 +119,7 @@ class NetworkScorer:
         tensors, meta = checkpoint.load(files.as_path(path, "load"))
         if meta.get("type") != type_name:
             raise ManyLabelError(str(path), "a saved scorer", repr(meta.get("type", "something else")))
-        inputs = Inputs.like(meta["inputs"])
+        inputs = preprocessor_like(meta["inputs"])
         settings = None if meta["encoder"] is None else EncoderSettings.model_validate(meta["encoder"])
         if settings is not None:
             encoder = build_encoder(settings, inputs)
@@ -133,16 +133,15 @@ class NetworkScorer:
 
 @torch.no_grad()
 def in_batches(
-    module: nn.Module, inputs: Inputs, X: Features, score: Callable[[Tensor], Tensor], rows: int = 1024
+    module: nn.Module, inputs: Preprocessor, X: Features, score: Callable[[Tensor], Tensor], rows: int = 1024
 ) -> np.ndarray[Any, Any]:
     """What ``score`` makes of standardised rows, so many at a time, with ``module`` in evaluation mode."""
     module.eval()
-    X = inputs.read(X)
-    device = inputs.mean.device
-    n = count_rows(X)
+    features, device = inputs.read(X), inputs.mean.device
+    n = len(features)
     parts: list[Tensor] = []
     for start in range(0, n, rows):
-        x = inputs(inputs.dense(X[start : start + rows]).to(device))
+        x = inputs(inputs.dense(features.take(slice(start, start + rows))).to(device))
         parts.append(score(x).float().cpu())
     if not n:  # a row of zeros tells the width: few networks take no rows
         parts.append(score(torch.zeros(1, *inputs.shape, device=device))[:0].float().cpu())

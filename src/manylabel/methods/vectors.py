@@ -12,17 +12,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manylabel import files
-from manylabel.data import views
-from manylabel.data.dataset import Features, Kind, Rows
+from manylabel.data import Rows
+from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError
 from manylabel.methods.base import device, seeded, start_run
 from manylabel.methods.classification import measure
 from manylabel.methods.networks import fitting
-from manylabel.methods.recipe import Model, VectorRecipe
-from manylabel.methods.rows import Resident
+from manylabel.methods.recipe import Config, VectorSettings
+from manylabel.methods.rows import DeviceRows
 from manylabel.methods.scorer import in_batches
-from manylabel.models import FlatParameters, Inputs
-from manylabel.models.inputs import warn_of_blurred
+from manylabel.models import FlatParameters, Preprocessor, fit_preprocessor, preprocessor_like
+from manylabel.models.inputs.augment import mask
+from manylabel.models.inputs.vectors import OfFeatures
 from manylabel.models.label_network import LabelNetwork
 from manylabel.training import Group, Listener, Run, checkpoint
 
@@ -33,13 +34,13 @@ class NetworkTraining:
     Parameters
     ----------
     network : LabelNetwork
-    train, validation : Resident
+    train, validation : DeviceRows
     mask : float, default 0
         Probability of each feature to be set to 0 in training.
     """
 
     def __init__(
-        self, network: LabelNetwork, train: Resident, validation: Resident, mask: float = 0.0
+        self, network: LabelNetwork, train: DeviceRows, validation: DeviceRows, mask: float = 0.0
     ) -> None:
         self.network, self.train, self.validation, self.mask = network, train, validation, mask
         self.module: nn.Module = network
@@ -49,7 +50,7 @@ class NetworkTraining:
     def loss(self, rows: Tensor) -> Tensor:
         """The network's loss on these rows."""
         x = self.train.X[rows]
-        return self.network.loss(views.mask(x, self.mask) if self.mask else x, self.train.Y[rows])
+        return self.network.loss(mask(x, self.mask) if self.mask else x, self.train.Y[rows])
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:
@@ -66,15 +67,15 @@ class VectorScorer:
 
     Parameters
     ----------
-    inputs : Inputs
+    inputs : Preprocessor
     network : LabelNetwork
     family : str
         Of the method that trained it.
-    settings : Model
+    settings : Config
         How ``network`` was built.
     """
 
-    def __init__(self, inputs: Inputs, network: LabelNetwork, family: str, settings: Model) -> None:
+    def __init__(self, inputs: Preprocessor, network: LabelNetwork, family: str, settings: Config) -> None:
         self.inputs, self.network, self.family, self.settings = inputs, network, family, settings
         self.module = nn.ModuleDict({"inputs": inputs, "network": network}).eval()
 
@@ -101,11 +102,11 @@ class VectorScorer:
 
 
 class VectorMethod:
-    """A method that is defined for feature vectors; see :class:`manylabel.methods.Method` for :meth:`fit`.
+    """A method that is defined for feature vectors; see :class:`manylabel.methods.base.Trainer` for :meth:`fit`.
 
     Parameters
     ----------
-    recipe : VectorRecipe
+    settings : VectorSettings
     encoder : None
         A network of the caller's own has no place in these methods.
 
@@ -113,7 +114,7 @@ class VectorMethod:
     ----------
     network_type : type of LabelNetwork
         Built from the numbers of features and labels, and the settings.
-    settings_type : type of Model
+    settings_type : type of Config
         Of the recipe's settings under ``network``.
     stages : tuple of str
     needs_labels : bool
@@ -121,76 +122,70 @@ class VectorMethod:
     """
 
     network_type: ClassVar[type[Any]]
-    settings_type: ClassVar[type[Model]]
+    settings_type: ClassVar[type[Config]]
     stages: ClassVar[tuple[str, ...]] = ("train",)
     needs_labels: ClassVar[bool] = False
 
-    def __init__(self, recipe: VectorRecipe, encoder: nn.Module | None = None) -> None:
+    def __init__(self, settings: VectorSettings, encoder: nn.Module | None = None) -> None:
         if encoder is not None:
             hint = "Use one of the methods that train an encoder, such as bce or mulsupcon."
-            raise ManyLabelError(f"method {recipe.name}", "its own network", "an encoder", hint)
-        self.name, self.recipe = recipe.name, recipe
+            raise ManyLabelError(f"method {settings.name}", "its own network", "an encoder", hint)
+        self.name, self.settings = settings.name, settings
 
     def fit(
         self,
         train: Rows,
         validation: Rows,
         *,
-        kind: Kind = "vectors",
         seed: int = 0,
         folder: str | Path | None = None,
         progress: Listener | None = None,
     ) -> VectorScorer:
-        if kind == "images":
-            hint = "Use a method with an encoder of images, such as bce or mulsupcon."
-            raise ManyLabelError(f"method {self.name}", "vectors or texts", kind, hint)
-        run = start_run(self.recipe, self.stages, train, validation, kind, seed, folder, progress)
-        settings = self.recipe.vectors
+        run = start_run(self.settings, self.stages, train, validation, seed, folder, progress)
+        settings = self.settings
         with seeded(seed, f"method {self.name}"):
             inputs = self.inputs(train).to(device())
-            parts = self._resident(train, inputs), Resident.of(validation, inputs)
+            parts = self._resident(train, inputs), DeviceRows.of(validation, inputs)
             network = self.build(*parts, run)
             task = NetworkTraining(network, *parts, settings.classify.views.mask)
             run.train("train", task, settings.classify.stage)
-        return VectorScorer(inputs, network, self.recipe.family, settings.network)
+        return VectorScorer(inputs, network, settings.family, settings.network)
 
     @classmethod
     def restore(cls, tensors: checkpoint.Tensors, meta: dict[str, Any]) -> VectorScorer:
         """The scorer that :meth:`VectorScorer.save` wrote, from what the file holds."""
         settings = cls.settings_type.model_validate(meta["network"])
-        inputs = Inputs.like(meta["inputs"])
+        inputs = preprocessor_like(meta["inputs"])
         network = cls.network_type(inputs.shape[0], meta["n_labels"], **dict(settings))
         scorer = VectorScorer(inputs, network, meta["type"], settings)
         scorer.module.load_state_dict(tensors)
         return scorer
 
-    def inputs(self, train: Rows) -> Inputs:
+    def inputs(self, train: Rows) -> Preprocessor:
         """The standardisation of the rows, or one that changes nothing."""
-        fitted = Inputs.fit(train.X, "vectors")
-        if self.standardise:
-            return fitted
-        warn_of_blurred(train.X)
-        return fitted.unscaled()
+        fitted = fit_preprocessor(train.X)
+        assert isinstance(fitted, OfFeatures)  # recipes of these families are for no other kind
+        return fitted if self.standardise else fitted.unscaled(train.X)
 
     @property
     def standardise(self) -> bool:
         """Whether features are standardised."""
-        return self.recipe.vectors.standardise
+        return self.settings.standardise
 
-    def build(self, train: Resident, validation: Resident, run: Run) -> LabelNetwork:
+    def build(self, train: DeviceRows, validation: DeviceRows, run: Run) -> LabelNetwork:
         """The network before it is trained, on the device of the rows."""
         return self.new_network(train)
 
-    def new_network(self, train: Resident) -> LabelNetwork:
+    def new_network(self, train: DeviceRows) -> LabelNetwork:
         """A network of the recipe's settings with fresh weights, on the device of the rows."""
         sizes = (train.X.shape[1], train.Y.shape[1])
-        settings = dict(self.recipe.vectors.network)
+        settings = dict(self.settings.network)
         made = fitting(f"method {self.name}, network", lambda: self.network_type(*sizes, **settings))
         network = cast(LabelNetwork, made)
         return network.to(train.X.device)
 
-    def _resident(self, train: Rows, inputs: Inputs) -> Resident:
-        rows = Resident.of(train, inputs)
+    def _resident(self, train: Rows, inputs: Preprocessor) -> DeviceRows:
+        rows = DeviceRows.of(train, inputs)
         if rows.Y.is_floating_point():
             hint = "Round the labels, or use bce, which takes them as they are."
             raise ManyLabelError(f"method {self.name}", "labels that are 0 or 1", "soft labels", hint)

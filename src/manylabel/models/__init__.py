@@ -3,7 +3,7 @@
 from manylabel.models.encoders import MLP, Dropout, ResNet50, SmallResNet
 from manylabel.models.flat import FlatParameters
 from manylabel.models.heads import PlainHead, ProjectionHead
-from manylabel.models.inputs import Inputs
+from manylabel.models.inputs import Preprocessor, fit_preprocessor, preprocessor_like
 from manylabel.models.momentum import MomentumEncoder
 from manylabel.models.queue import LabelQueue
 
@@ -11,11 +11,13 @@ __all__ = [
     "MLP",
     "Dropout",
     "FlatParameters",
-    "Inputs",
     "LabelQueue",
     "MomentumEncoder",
     "PlainHead",
+    "Preprocessor",
     "ProjectionHead",
     "ResNet50",
     "SmallResNet",
+    "fit_preprocessor",
+    "preprocessor_like",
 ]

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from manylabel.data.views import keep_mask
+from manylabel.models.inputs.augment import keep_mask
 
 
 def scaled_mask(n: int, p: float, like: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from manylabel import methods
 from manylabel.errors import ManyLabelError, did_you_mean
-from manylabel.methods.recipe import KINDS
 from manylabel.reproduction.ablation import ablation
 from manylabel.reproduction.compare_losses import compare_losses
 from manylabel.reproduction.compare_published import compare_published
@@ -292,12 +291,13 @@ def _number(x: float) -> float | int:
 
 def _of_length(method: str, epochs: int) -> str:
     recipe = methods.get(Variant.parse(method).method).recipe
-    pretrained = [kind for kind in KINDS if getattr(getattr(recipe, kind), "pretrain", None) is not None]
+    found = recipe.own_settings
+    pretrained = [kind for kind, own in found.items() if getattr(own, "pretrain", None) is not None]
     settings: dict[str, object] = {}
     if not pretrained:
         settings = {"classify.stage.epochs": epochs, "classify.stage.ema": None}
     for kind in pretrained:
-        prefix = "" if len(pretrained) == len(KINDS) else f"{kind}."
+        prefix = "" if len(pretrained) == len(found) else f"{kind}."
         settings |= {f"{prefix}pretrain.stage.epochs": epochs, f"{prefix}classify.encoder_rate": 0}
     return _with(method, settings)
 

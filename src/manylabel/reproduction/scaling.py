@@ -32,7 +32,7 @@ def fitted(method: str, scale: float, fraction: float, n_rows: int) -> dict[str,
     """
     variant = Variant.parse(method)
     recipe = methods.get(variant.method, **variant.settings).recipe
-    old = flattened(recipe.model_dump(mode="json", include={"vectors", "images"}))
+    old = flattened({kind: own.model_dump(mode="json") for kind, own in recipe.own_settings.items()})
     largest = 2 ** int(math.log2(max(1.0, ROWS_LEFT * fraction * n_rows)))
     new: dict[str, Any] = {}
     for stage in (name.removesuffix("epochs") for name in old if name.endswith("stage.epochs")):

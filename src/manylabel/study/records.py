@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from manylabel import __version__, data, files
-from manylabel.data.dataset import DataSet, Kind
+from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
 from manylabel.kernels.loading import numba_version
 from manylabel.study.parameters import Render
@@ -79,7 +79,7 @@ class DataCard(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    kind: Kind
+    kind: str
     digest: str
     rows: dict[str, int]
     features: str

@@ -38,8 +38,7 @@ def begun(cell: Cell, threads: int, dataset: DataSet) -> RunRecord:
     ManyLabelError
         If the method or one of its settings is unknown, or of no use for these data.
     """
-    recipe = methods.get(cell.recipe, **cell.changed).recipe
-    methods.check_for(recipe, dataset.kind, cell.changed)
+    recipe = methods.get(cell.recipe, **cell.changed).recipe.resolve(dataset.kind)
     return RunRecord(
         method=cell.name,
         recipe=recipe.model_dump(mode="json", exclude={"expected"}, exclude_none=True),
@@ -62,7 +61,7 @@ def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> Ru
         train, validation = data.split_validation(part, cell.seed)
         started = time.perf_counter()
         scorer = methods.get(cell.recipe, **cell.changed).fit(
-            train, validation, kind=dataset.kind, seed=cell.seed, folder=folder, progress=tell
+            train, validation, seed=cell.seed, folder=folder, progress=tell
         )
         seconds = time.perf_counter() - started
         scores = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from manylabel import data, files
 from manylabel.data.dataset import DataSet
+from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError
 from manylabel.study.cell import Cell
 from manylabel.study.executors.base import Executor, Failed, Finished, Listener, Loaded, Source, Started
@@ -117,6 +118,9 @@ def _check_folder(study: Plan, dataset: DataSet) -> None:
 
 
 def _difference(found: RunRecord, asked: RunRecord) -> str:
+    if KINDS.keys() & found.recipe.keys():
+        version = found.versions.get("manylabel", "an earlier one")
+        return f"the settings of all kinds of data in one record, as version {version} wrote them"
     old, new = found.settings, asked.settings
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     if not names:

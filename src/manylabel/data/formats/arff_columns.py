@@ -11,6 +11,7 @@ import numpy as np
 
 from manylabel.data.formats.arff_header import Attribute, Header, refusal, unescaped
 from manylabel.data.formats.border import shown
+from manylabel.data.rows.registry import is_sparse_matrix
 from manylabel.errors import ManyLabelError
 
 _PAIRS = ({"no", "yes"}, {"n", "y"}, {"false", "true"}, {"f", "t"}, {"absent", "present"}, {"off", "on"})
@@ -169,7 +170,7 @@ class Columns:
             return X
         starts = np.cumsum(widths) - widths
         n, width = X.shape[0], int(widths.sum())
-        if hasattr(X, "tocsr"):
+        if is_sparse_matrix(X):
             return _widened_sparse(X, starts, coded, width, self.path)
         if n * width > WIDE:
             return _as_csr(X, starts, coded, width)

@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from manylabel.data.features import narrowed
 from manylabel.data.formats.arff_columns import LARGEST, Columns
 from manylabel.data.formats.arff_header import as_number, refusal, unescaped
 from manylabel.data.formats.border import shown
+from manylabel.data.rows import sparse, vectors
 from manylabel.errors import ManyLabelError
 
 _BLOCK = 1 << 19  # numbers that are read before they are checked and narrowed
@@ -144,7 +144,7 @@ def _read_dense(rows: ArffRows) -> tuple[Any, Any]:
         if len(wrong):
             rows.bad_value(block[wrong[0]][0], int(at[0]), values[wrong[0], at[0]])
         columns.recode(values, every)
-        X.append(narrowed(values[:, ~columns.is_label]))
+        X.append(vectors.narrowed(values[:, ~columns.is_label]))
         Y.append(values[:, columns.is_label].astype(np.uint8))
     return np.concatenate(X), np.concatenate(Y)
 
@@ -229,7 +229,7 @@ def _read_sparse(rows: ArffRows) -> tuple[Any, Any]:
     table.eliminate_zeros()
     table.sort_indices()
     X, Y = table[:, np.flatnonzero(~columns.is_label)], table[:, np.flatnonzero(columns.is_label)]
-    X = narrowed(X)
+    X = sparse.narrowed(X)
     return X, Y if Y.shape[0] * Y.shape[1] > _MANY_LABELS else Y.toarray().astype(np.uint8)
 
 

@@ -14,6 +14,7 @@ from manylabel.data.assembly import About, Part, assemble
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.border import border, shown
 from manylabel.data.formats.foreign import hint_for_arrays
+from manylabel.data.rows.registry import stacked
 from manylabel.errors import ManyLabelError
 
 _CSR = ("data", "indices", "indptr", "shape")
@@ -149,22 +150,12 @@ class Arrays:
 
 def joined(train: Part, validation: Part) -> tuple[Part, np.ndarray[Any, Any]]:
     """The rows of both, and the positions of the second among them."""
-    n = len(train.X) if isinstance(train.X, list) else train.X.shape[0]
+    n = train.Y.shape[0]
     try:
-        both = Part(_stack(train.X, validation.X), _stack(train.Y, validation.Y), train.where)
+        both = Part(stacked(train.X, validation.X), stacked(train.Y, validation.Y), train.where)
     except ValueError as error:
         raise ManyLabelError(validation.where, f"the columns of {train.where}", str(error)) from None
-    return both, np.arange(n, len(both.X) if isinstance(both.X, list) else both.X.shape[0])
-
-
-def _stack(first: Any, second: Any) -> Any:
-    if isinstance(first, list):
-        return first + second
-    if hasattr(first, "tocsr") or hasattr(second, "tocsr"):
-        import scipy.sparse as sp
-
-        return sp.vstack([sp.csr_matrix(first), sp.csr_matrix(second)], format="csr")
-    return np.concatenate([first, second])
+    return both, np.arange(n, both.Y.shape[0])
 
 
 def _part(arrays: Arrays, suffix: str) -> Part:

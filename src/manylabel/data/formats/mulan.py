@@ -10,6 +10,7 @@ from typing import Any
 from manylabel.data.assembly import About, Part, assemble
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.arff import ArffTable, read_arff
+from manylabel.data.rows.registry import same_layout
 from manylabel.errors import ManyLabelError
 
 _ENDINGS = (".arff", ".arff.gz")
@@ -83,12 +84,9 @@ def _same_columns(path: Path, table: ArffTable, test_path: Path, test: ArffTable
 
 def _same_layout(table: ArffTable, test: Part) -> tuple[ArffTable, Part]:
     """Both parts sparse where one is: a table with many categories is sparse only if it has many rows."""
-    if hasattr(table.part.X, "tocsr") == hasattr(test.X, "tocsr"):
-        return table, test
-    import scipy.sparse as sp
-
-    part = dataclasses.replace(table.part, X=sp.csr_matrix(table.part.X))
-    return dataclasses.replace(table, part=part), dataclasses.replace(test, X=sp.csr_matrix(test.X))
+    X, X_test = same_layout(table.part.X, test.X)
+    part = dataclasses.replace(table.part, X=X)
+    return dataclasses.replace(table, part=part), dataclasses.replace(test, X=X_test)
 
 
 def _only_table(folder: Path) -> Path:

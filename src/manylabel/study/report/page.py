@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from manylabel import files
+from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError
 from manylabel.printable import printable
 from manylabel.study.analysis.figures import embedding_plots, plots
@@ -144,8 +145,9 @@ def _recipes(record: StudyRecord, results: Results[str]) -> dict[str, dict[str, 
 
 
 def _for_kind(recipe: dict[str, Any], kind: str) -> dict[str, Any]:
-    general = {name: value for name, value in recipe.items() if name not in ("name", "vectors", "images")}
-    return general | flattened(recipe.get("images" if kind == "images" else "vectors", {}))
+    """The settings of a record; of one that holds a section for each kind of data, those of this kind."""
+    own = {name: value for name, value in recipe.items() if name != "name" and name not in KINDS}
+    return flattened(own | recipe.get(KINDS[kind][0], {}))
 
 
 def _without_positives(record: StudyRecord, results: Results[str]) -> list[str]:

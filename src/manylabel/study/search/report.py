@@ -139,7 +139,7 @@ def _recipe_text(search: Search, best: Any, n_trials: int, render: Render) -> st
     """The winner as a recipe file that stands for itself."""
     settings = {**search.settings, **settings_of(search, best)}
     recipe = methods.get(search.method, **settings).recipe
-    table = recipe.model_dump(mode="json", exclude={"name", "expected"}, exclude_none=True)
+    table = recipe.table(defaults=False)
     sets = ", ".join(dict.fromkeys(printable(problem.data) for problem in search.problems))
     table["about"] = (
         f"{methods.short_name(search.method)} with settings found on rows of the training part of {sets}: "

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from manylabel import data, methods, metrics
-from manylabel.data.dataset import DataSet, Kind
+from manylabel.data.dataset import DataSet
 from manylabel.data.splits import held_out_rows
 from manylabel.errors import ManyLabelError
 from manylabel.metrics.report import LOWER_IS_BETTER, Protocol
@@ -51,7 +51,7 @@ class Problem:
         train, validation = data.split_validation(self.dataset, self.seed)
         development = self.dataset.test
         made = methods.get(method, **settings)
-        scorer = made.fit(train, validation, kind=self.dataset.kind, seed=self.seed, progress=tell)
+        scorer = made.fit(train, validation, seed=self.seed, progress=tell)
         held_out = (scorer.scores(validation.X), validation.Y)
         scores = scorer.scores(development.X)
         found = metrics.evaluate(
@@ -131,16 +131,16 @@ class Search:
         made, recipe = [], methods.get(self.method, **self.settings).recipe
         for name in self.data:
             dataset = data.load(name, self.data_dir)
-            methods.check_for(recipe, dataset.kind, self.settings)
+            recipe.resolve(dataset.kind)
             for split in self.splits:
                 rows = without_test_rows(dataset, split)
                 made += [Problem(dataset.name, split, seed, rows) for seed in self.seeds]
         return tuple(made)
 
     @property
-    def kinds(self) -> set[Kind]:
-        """The kinds of settings that the data sets need."""
-        return {"images" if problem.dataset.kind == "images" else "vectors" for problem in self.problems}
+    def kinds(self) -> set[str]:
+        """The kinds of the data sets."""
+        return {problem.dataset.kind for problem in self.problems}
 
     @cached_property
     def choices(self) -> Space:
@@ -151,8 +151,9 @@ class Search:
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """The recipe before the search."""
-        return methods.get(self.method, **self.settings).recipe.model_dump(mode="json", exclude={"expected"})
+        """The settings before the search, of each kind of data."""
+        settings = methods.get(self.method, **self.settings).recipe.settings
+        return {kind: own.model_dump(mode="json", exclude={"expected"}) for kind, own in settings.items()}
 
     @property
     def name(self) -> str:

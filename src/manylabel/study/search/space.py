@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from manylabel import methods
-from manylabel.data.dataset import Kind
+from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError
-from manylabel.methods.recipe import KINDS
 from manylabel.study.records import flattened
 
 if TYPE_CHECKING:
@@ -83,13 +82,13 @@ class Choice(BaseModel):
 Space: TypeAlias = dict[str, Choice]
 
 
-def default_space(method: str, kinds: set[Kind], settings: Mapping[str, Any]) -> Space:
+def default_space(method: str, kinds: set[str], settings: Mapping[str, Any]) -> Space:
     """The space of a recipe for data of some kinds: what every recipe, its family and it alone have to set.
 
     Parameters
     ----------
     method : str
-    kinds : set of "vectors", "images"
+    kinds : set of str
     settings : mapping
         Replaces settings of the recipe, and is not searched.
 
@@ -137,12 +136,12 @@ def read_space(path: Path, method: str, settings: Mapping[str, Any]) -> Space:
     return space
 
 
-def recipe_values(space: Space, recipe: Mapping[str, Any], kinds: set[Kind]) -> dict[str, Any] | None:
+def recipe_values(space: Space, recipe: Mapping[str, Any], kinds: set[str]) -> dict[str, Any] | None:
     """The recipe's own values as a trial keeps them; None where the space or the kinds do not agree on one."""
     flat, values = flattened(recipe), {}
     for name, choice in space.items():
         section = name.partition(".")[0]
-        having = [kind for kind in sorted(kinds) if recipe[kind].get(section) is not None]
+        having = [kind for kind in sorted(kinds) if recipe.get(kind, {}).get(section) is not None]
         found = [flat.get(place) for place in ([f"{kind}.{name}" for kind in having] or [name])]
         value = choice.encoded(found[0])
         if value is None or any(other != found[0] for other in found):
@@ -170,20 +169,20 @@ def _checked(who: str, table: Mapping[str, Any]) -> Space:
     return space
 
 
-def _fits(name: str, choice: Choice, method: str, kinds: set[Kind], settings: Mapping[str, Any]) -> bool:
+def _fits(name: str, choice: Choice, method: str, kinds: set[str], settings: Mapping[str, Any]) -> bool:
     """Whether a recipe has the section of a setting for data of one of these kinds, and takes all values."""
     head, _, rest = name.partition(".")
     prefixed = head in KINDS
     section = rest.partition(".")[0] if prefixed else head
-    recipe = methods.get(method, **settings).recipe
-    places = [kind for kind in kinds if kind == head or not prefixed]
-    if all(getattr(recipe.settings(kind), section, None) is None for kind in places):
-        return False
     try:
+        recipe = methods.get(method, **settings).recipe
+        places = [recipe.resolve(kind) for kind in kinds if not prefixed or head in KINDS[kind]]
+        if all(getattr(own, section, None) is None for own in places):
+            return False
         for value in choice.ends:
             changed = methods.get(method, **{**settings, name: value}).recipe
             for kind in kinds:
-                changed.check(kind)
+                changed.resolve(kind)
     except ManyLabelError:
         return False
     return True

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
+from manylabel.data.rows import Texts, as_features
 from manylabel.errors import ManyLabelError
+from manylabel.models.inputs import vectors
+from manylabel.models.inputs.vectors import OfFeatures
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -77,6 +80,66 @@ class Words(nn.Module):
             self._vectoriser = _vectoriser(vocabulary=self.vocabulary)
         self._vectoriser.idf_ = self.idf.cpu().numpy().astype(np.float64)
         return self._vectoriser.transform(texts)
+
+
+class TextPreprocessor(OfFeatures):
+    """Texts as TF-IDF vectors of the words of the training texts, divided by one number.
+
+    Parameters
+    ----------
+    vocabulary : sequence of n_words str
+
+    Attributes
+    ----------
+    words : Words
+    """
+
+    name: ClassVar[str] = "text"
+
+    def __init__(self, vocabulary: Sequence[str]) -> None:
+        super().__init__((len(vocabulary),), (len(vocabulary),))
+        self.words = Words(vocabulary)
+
+    @classmethod
+    def fit(cls, X: Texts) -> Self:
+        """Learn vocabulary, weights and scale.
+
+        Raises
+        ------
+        ManyLabelError
+            If no two texts share a word.
+        """
+        words = Words.fit(X.values, vectors.MOST_FEATURES)
+        made = cls(words.vocabulary)
+        made.words = words
+        made.scale_by_one_number(made.csr(X))
+        return made
+
+    @property
+    def form(self) -> str:
+        return "texts"
+
+    @property
+    def expected(self) -> str:
+        return "a list of texts, as in training"
+
+    def meta(self) -> dict[str, Any]:
+        return super().meta() | {"vocabulary": self.words.vocabulary}
+
+    @classmethod
+    def like(cls, meta: dict[str, Any]) -> Self:
+        return cls(meta["vocabulary"])
+
+    def dense(self, X: Any) -> Tensor:
+        return torch.from_numpy(self.csr(X).toarray())
+
+    def csr(self, X: Any) -> Any:
+        rows = as_features(X)
+        self.check(rows)
+        return self.words.rows(rows.values)
+
+    def matrix(self, X: Any, sparse: bool) -> Any:
+        return self.csr(X)
 
 
 def _vectoriser(**settings: Any) -> Any:

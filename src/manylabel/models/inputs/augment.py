@@ -3,16 +3,47 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeAlias
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional as F
 
 from manylabel.errors import ManyLabelError, missing_extra
 
+View: TypeAlias = Callable[[Tensor], Tensor]
+
 _LEVELS = 1 << 16
 _ASPECT = 4 / 3  # a crop is at most so much wider than high, or higher than wide
 _JITTERED = 0.8  # share of pictures whose colours change
+
+
+class ViewSettings(BaseModel):
+    """How rows are disturbed in training.
+
+    Attributes
+    ----------
+    mask : float, default 0
+        Vectors: the probability of each feature to be set to 0 after standardisation.
+    crop : float, default 1
+        Images: the smallest share of the picture's area that a random crop keeps; 1 does not crop.
+    flip : bool, default False
+        Images: mirror at random.
+    jitter : float, default 0
+        Images: strength of random changes of brightness and contrast (and of saturation and hue of coloured ones).
+    greyscale : float, default 0
+        Coloured images: the probability of losing the colour.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    mask: float = Field(0.0, ge=0, lt=1)
+    crop: float = Field(1.0, gt=0, le=1)
+    flip: bool = False
+    jitter: float = Field(0.0, ge=0)
+    greyscale: float = Field(0.0, ge=0, le=1)
 
 
 def keep_mask(shape: torch.Size | tuple[int, ...], p: float, device: torch.device | str = "cpu") -> Tensor:

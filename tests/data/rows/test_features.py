@@ -9,8 +9,9 @@ import torch
 
 from manylabel import ManyLabelError, as_labels
 from manylabel.data import Rows
-from manylabel.data.checks import checked_features
-from manylabel.data.features import as_features, blurred_columns
+from manylabel.data.rows import as_features, features_of_file
+from manylabel.data.rows.sparse import _blurred as blurred_sparse
+from manylabel.data.rows.vectors import _blurred as blurred_dense
 
 VALUES = np.array([[1.0, 0.0, 3.0], [0.0, 5.0, 0.0], [2.0, 0.0, 4.0]])
 Y = as_labels(np.eye(3))
@@ -72,7 +73,7 @@ SPARSE = {
 
 @pytest.mark.parametrize("name", DENSE)
 def test_dense_numbers_are_read(name):
-    X = Rows(DENSE[name], Y).X
+    X = Rows(DENSE[name], Y).X.values
     assert isinstance(X, torch.Tensor)
     assert not X.requires_grad
     assert X.double().tolist() == (VALUES != 0 if name == "?" else VALUES).tolist()
@@ -83,7 +84,7 @@ def test_dense_numbers_are_read(name):
 def test_sparse_numbers_are_read_and_left_as_they_are(name):
     given = SPARSE[name]() if callable(SPARSE[name]) else SPARSE[name]
     before = copy.deepcopy(given) if sp.issparse(given) else None
-    X = Rows(given, Y).X
+    X = Rows(given, Y).X.values
     assert isinstance(X, sp.csr_matrix)
     assert X.has_canonical_format
     assert X.dtype in (np.float32, np.float64)
@@ -97,22 +98,22 @@ def test_sparse_numbers_are_read_and_left_as_they_are(name):
     "texts", [["a", "b", ""], ("a", "b", ""), np.array(["a", "b", ""]), np.array(["a", "b", ""], object)]
 )
 def test_texts_are_read(texts):
-    assert Rows(texts, Y).X == ["a", "b", ""]
+    assert Rows(texts, Y).X.values == ["a", "b", ""]
 
 
 def test_pictures_keep_their_bytes():
     pictures = torch.randint(0, 256, (3, 1, 4, 4), dtype=torch.uint8)
     assert Rows(pictures, Y).X is not None
-    assert torch.equal(Rows(pictures.numpy(), Y).X, pictures)
+    assert torch.equal(Rows(pictures.numpy(), Y).X.values, pictures)
 
 
 def test_taking_rows_neither_checks_nor_copies_more_than_them():
     rows = Rows(VALUES, Y)
-    assert rows.take([2, 0, 2]).X.tolist() == VALUES[[2, 0, 2]].tolist()
-    assert rows.take(np.array([True, False, True])).X.tolist() == VALUES[[0, 2]].tolist()
+    assert rows.take([2, 0, 2]).X.values.tolist() == VALUES[[2, 0, 2]].tolist()
+    assert rows.take(np.array([True, False, True])).X.values.tolist() == VALUES[[0, 2]].tolist()
     assert len(rows.take([])) == 0
     assert rows.take([-1]).Y.dense().tolist() == [[0, 0, 1]]
-    assert rows.take(torch.tensor([1])).X.tolist() == VALUES[[1]].tolist()
+    assert rows.take(torch.tensor([1])).X.values.tolist() == VALUES[[1]].tolist()
 
 
 def test_no_rows_are_rows():
@@ -137,22 +138,23 @@ def clocks():
 
 @pytest.mark.parametrize("layout", [np.asarray, sp.csr_matrix])
 def test_a_large_offset_is_kept_where_float32_would_blur_it(layout, clocks):
-    assert blurred_columns(layout(clocks)).tolist() == [0]
-    kept = checked_features(layout(clocks), "test")
+    blurred = blurred_sparse if layout is sp.csr_matrix else blurred_dense
+    assert blurred(layout(clocks)).tolist() == [0]
+    kept = features_of_file(layout(clocks), "test").values
     dense = kept.toarray() if sp.issparse(kept) else kept.numpy()
     assert dense.dtype == np.float64
     assert np.array_equal(dense, clocks)
-    narrowed = checked_features(layout(clocks[:, 1:]), "test")
+    narrowed = features_of_file(layout(clocks[:, 1:]), "test").values
     assert narrowed.dtype in (np.float32, torch.float32)
 
 
 def test_seconds_over_years_and_constants_are_not_blurred():
     years = 1.7e9 + 3e7 * np.random.default_rng(0).random((50, 1))
-    assert not len(blurred_columns(years))
-    assert not len(blurred_columns(np.full((50, 2), 1.7e9)))
-    assert not len(blurred_columns(np.zeros((50, 2))))
+    assert not len(blurred_dense(years))
+    assert not len(blurred_dense(np.full((50, 2), 1.7e9)))
+    assert not len(blurred_dense(np.zeros((50, 2))))
 
 
 def test_features_are_shared_where_they_can_be():
     X = torch.randn(3, 4)
-    assert as_features(X).data_ptr() == X.data_ptr()
+    assert as_features(X).values.data_ptr() == X.data_ptr()

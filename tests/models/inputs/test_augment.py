@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from manylabel.data.views import ImageViews, keep_mask, mask
 from manylabel.errors import ManyLabelError
+from manylabel.models.inputs.augment import ImageViews, keep_mask, mask
 
 
 @pytest.mark.parametrize("p", [0.0, 0.2, 0.5, 0.9])

@@ -1,0 +1,83 @@
+"""The contract of features: rows of one kind that say themselves how they are taken, compared, digested and told."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterator
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+
+class Features(ABC):
+    """The features of n rows of one kind, read and checked where they were made.
+
+    Parameters
+    ----------
+    values : tensor, CSR matrix or list
+        What holds them; it may be shared with the caller and is never written to.
+
+    Attributes
+    ----------
+    kind : str
+        The name of the kind in recipes and records.
+    overlays : tuple of str
+        The kinds whose overlays in a recipe hold for these rows, the later ones above the earlier.
+    is_sparse : bool
+        Whether rows are lists of entries, which dense rows would fill up with zeros.
+    """
+
+    kind: ClassVar[str]
+    overlays: ClassVar[tuple[str, ...]]
+    is_sparse: ClassVar[bool] = False
+
+    def __init__(self, values: Any) -> None:
+        self.values = values
+
+    def __len__(self) -> int:
+        return int(self.values.shape[0])
+
+    @property
+    def row_shape(self) -> tuple[int, ...] | None:
+        """The shape of one row; None for rows that are no arrays."""
+        return tuple(self.values.shape[1:])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of rows, then the shape of one."""
+        return (len(self), *(self.row_shape or ()))
+
+    @property
+    def form(self) -> str:
+        """What new rows have to agree with, for messages."""
+        return f"shape {self.row_shape}"
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the numbers."""
+        return self.values.dtype
+
+    @abstractmethod
+    def take(self, rows: slice | np.ndarray[Any, Any]) -> Self:
+        """The rows of a slice, or at these positions in their order."""
+
+    @abstractmethod
+    def row_keys(self) -> Iterator[Hashable]:
+        """A key for each row; equal rows have equal keys."""
+
+    @abstractmethod
+    def content(self) -> Iterator[Any]:
+        """Shape and values as buffers, to digest: the same on every machine, whatever the rows were read from."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """What a person wants to know of them, in a few words."""
+
+    def warn_of_blurred(self, names: Any = None) -> None:  # noqa: B027  (few kinds can lose anything)
+        """Warn of columns that lose what they tell where rows become float32 and nothing is subtracted before.
+
+        Parameters
+        ----------
+        names : (n_features,) int tensor, optional
+            The numbers of the columns, where some were left out.
+        """

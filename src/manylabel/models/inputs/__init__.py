@@ -1,0 +1,20 @@
+"""Preprocessors: from features of one kind to what an encoder eats, fitted on training rows."""
+
+from manylabel.models.inputs.augment import View, ViewSettings
+from manylabel.models.inputs.base import Preprocessor
+from manylabel.models.inputs.images import ImagePreprocessor
+from manylabel.models.inputs.registry import fit_preprocessor, preprocessor_like, preprocessor_type
+from manylabel.models.inputs.tfidf import TextPreprocessor
+from manylabel.models.inputs.vectors import VectorPreprocessor
+
+__all__ = [
+    "ImagePreprocessor",
+    "Preprocessor",
+    "TextPreprocessor",
+    "VectorPreprocessor",
+    "View",
+    "ViewSettings",
+    "fit_preprocessor",
+    "preprocessor_like",
+    "preprocessor_type",
+]
