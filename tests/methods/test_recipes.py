@@ -144,7 +144,7 @@ def test_a_recipe_resolves_for_every_kind_that_it_supports(name):
 
 
 def test_the_table_of_a_recipe_is_a_recipe(tmp_path):
-    from manylabel.study.tune_report import toml
+    from manylabel.study.search.report import toml
 
     for name in ("best", "lamp", "k_neighbours", "paper-reg"):
         file = tmp_path / f"{name}.toml"

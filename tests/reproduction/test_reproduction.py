@@ -208,7 +208,7 @@ def test_trainings_on_a_share_take_the_steps_of_all_rows(tiny_data: Path, tmp_pa
     steps = {}
     for study in asked.plan.studies:
         (run,) = study.folder.finished_runs()
-        recipe = run.recipe["vectors"]["classify"]["stage"]
+        recipe = run.recipe["classify"]["stage"]
         seen = 120 * run.fraction * 0.9  # a tenth are validation rows
         assert recipe["batch"] <= seen
         steps[run.fraction] = run.monitor["train"]["epochs"] * math.ceil(seen / recipe["batch"])
