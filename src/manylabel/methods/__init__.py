@@ -10,17 +10,16 @@ from torch import nn
 from manylabel import files
 from manylabel.errors import ManyLabelError
 from manylabel.methods import ensemble, neighbours
-from manylabel.methods.base import Trainer
 from manylabel.methods.cgmvae import CGMVAEMethod, CGMVAESettings
 from manylabel.methods.comparator import ComparatorMethod, ComparatorSettings, load_trusted
 from manylabel.methods.contrastive import ContrastiveMethod, ContrastiveSettings
-from manylabel.methods.ensemble import Ensemble, EnsembleScorer
+from manylabel.methods.ensemble import EnsembleScorer
 from manylabel.methods.kmcl import KMCLMethod, KMCLSettings
 from manylabel.methods.lamp import LaMPMethod, LaMPSettings
 from manylabel.methods.logit import LogitMethod
 from manylabel.methods.method import Method
 from manylabel.methods.mpvae import MPVAEMethod, MPVAESettings
-from manylabel.methods.neighbours import NeighbourScorer, WithNeighbours
+from manylabel.methods.neighbours import NeighbourScorer
 from manylabel.methods.networks import check_network
 from manylabel.methods.rbcc import RBCCMethod, RBCCSettings
 from manylabel.methods.recipe import AnySettings, Settings
@@ -77,15 +76,8 @@ def get(name: str, *, encoder: nn.Module | None = None, **overrides: Any) -> Met
         expected = f"a family, one of {', '.join(FAMILIES)}"
         raise ManyLabelError(f"method {name}", expected, f"{named!r:.60}")
     recipe = resolve_recipe(name, layers, family.settings, overrides)
-    trainers = {kind: _trainer(family, settings, encoder) for kind, settings in recipe.settings.items()}
+    trainers = {kind: family.method(settings, encoder) for kind, settings in recipe.settings.items()}
     return Method(recipe, trainers)
-
-
-def _trainer(family: Family, settings: AnySettings, encoder: nn.Module | None) -> Trainer:
-    trainer: Trainer = family.method(settings, encoder)
-    if settings.members > 1:
-        trainer = Ensemble(trainer)
-    return trainer if settings.neighbours is None else WithNeighbours(trainer)
 
 
 def load_scorer(path: str | Path, encoder: nn.Module | None = None, *, trusted: bool = False) -> Scorer:

@@ -1,13 +1,14 @@
-"""What every method shares: the face, the seed, the device, the fingerprint of what it trains on."""
+"""One fit for every method: checks, seeds, preparation and records; a family writes its training."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,89 +17,156 @@ from manylabel import files
 from manylabel.data import Rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.fingerprint import fingerprint
-from manylabel.methods.networks import build_encoder, check_encoder, copied
-from manylabel.methods.recipe import AnySettings, EncoderSettings, Settings
-from manylabel.methods.scorer import Scorer
+from manylabel.methods.networks import build_encoder, check_encoder, check_network, copied
+from manylabel.methods.recipe import AnySettings, Settings
+from manylabel.methods.rows import DeviceRows
+from manylabel.methods.scorer import NetworkScorer, Scorer
 from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.training import Listener, Run
 
 
-class Trainer(Protocol):
-    """Turns training rows of one kind into a scorer. It never sees test rows.
+@dataclass(frozen=True)
+class Order:
+    """How one training is asked for.
 
     Attributes
     ----------
-    name : str
-    settings : AnySettings
+    seed : int, default 0
+    folder : str, Path or None, default None
+        Keeps a checkpoint and a history.
+    progress : callable or None, default None
+        Receives :class:`manylabel.training.Progress`.
     """
 
-    name: str
-
-    @property
-    def settings(self) -> AnySettings: ...
-
-    def fit(
-        self,
-        train: Rows,
-        validation: Rows,
-        *,
-        seed: int = 0,
-        folder: str | Path | None = None,
-        progress: Listener | None = None,
-    ) -> Scorer:
-        """Train.
-
-        Parameters
-        ----------
-        train, validation : Rows
-            The validation rows choose epochs and are never trained on.
-        seed : int, default 0
-            Initial weights, order of rows, views. The caller's random state is left as it was.
-        folder : str or Path, optional
-            Keeps a checkpoint and a history; it is made where it is missing. A second call with the same folder, rows,
-            recipe, seed and network goes on from there.
-        progress : callable, optional
-            Receives :class:`manylabel.training.Progress`.
-
-        Raises
-        ------
-        ManyLabelError
-            If the parts lack rows or do not fit each other, the network or the seed cannot be used, training
-            diverges, or the folder cannot be written to or holds the checkpoint of another training.
-
-        Warns
-        -----
-        UserWarning
-            If there are fewer training rows than a batch: each step then takes all of them.
-        """
-        ...
+    seed: int = 0
+    folder: str | Path | None = None
+    progress: Listener | None = None
 
 
-@dataclass
-class Prepared:
-    """An encoder and its inputs, on the device where they train.
+@dataclass(frozen=True)
+class Ready:
+    """What a training starts from, on the device where it happens.
 
     Attributes
     ----------
     inputs : Preprocessor
-    encoder : nn.Module
-    built_from : EncoderSettings or None
-        None for a network of the caller's own.
+    train, validation : DeviceRows
     """
 
     inputs: Preprocessor
-    encoder: nn.Module
-    built_from: EncoderSettings | None
+    train: DeviceRows
+    validation: DeviceRows
+
+    @property
+    def parts(self) -> tuple[DeviceRows, DeviceRows]:
+        """Training and validation rows."""
+        return self.train, self.validation
 
 
-def prepare(settings: Settings, own: nn.Module | None, train: Rows) -> Prepared:
-    """Fit the standardisation and build the encoder, or copy the caller's own."""
-    inputs = fit_preprocessor(train.X).to(device())
-    encoder = build_encoder(settings.encoder, inputs) if own is None else copied(own)
-    encoder = encoder.to(device())
-    if own is not None:
+class Trainer(ABC):
+    """Turns training rows of one kind into a scorer; a family writes :meth:`trained`.
+
+    Parameters
+    ----------
+    settings : AnySettings
+        Of the family.
+
+    Attributes
+    ----------
+    name : str
+    """
+
+    settings: Any
+
+    def __init__(self, settings: AnySettings) -> None:
+        self.name, self.settings = settings.name, settings
+
+    def fit(self, train: Rows, validation: Rows, order: Order) -> Scorer:
+        """Check what is given, and train at the seed; see :meth:`manylabel.methods.Method.fit`."""
+        who = f"method {self.name}"
+        check_rows(who, train, validation, order.seed)
+        if order.folder is not None:
+            order = replace(order, folder=files.usable_folder(order.folder, f"{who}, folder"))
+        with seeded(order.seed, who):
+            return self.trained(train, validation, order)
+
+    @abstractmethod
+    def trained(self, train: Rows, validation: Rows, order: Order) -> Scorer:
+        """What training leaves; parts and order are sound, the generators are seeded, the folder is there."""
+
+
+class NetworkTrainer(Trainer):
+    """Trains networks in stages that can be resumed; a family writes :meth:`train`.
+
+    Attributes
+    ----------
+    stages : tuple of str
+    encoder : nn.Module or None
+        The caller's own, in place of the recipe's.
+    """
+
+    stages: tuple[str, ...] = ("train",)
+    encoder: nn.Module | None = None
+
+    def trained(self, train: Rows, validation: Rows, order: Order) -> Scorer:
+        run = self._run(train, validation, order)
+        inputs = self.inputs(train).to(device())
+        rows = self.resident(train, inputs), DeviceRows.of(validation, inputs)
+        return self.train(Ready(inputs, *rows), run)
+
+    @abstractmethod
+    def train(self, ready: Ready, run: Run) -> Scorer:
+        """Train the stages, and give what they leave."""
+
+    def inputs(self, train: Rows) -> Preprocessor:
+        """The standardisation of the rows."""
+        return fit_preprocessor(train.X)
+
+    def resident(self, train: Rows, inputs: Preprocessor) -> DeviceRows:
+        """The training rows on the device."""
+        return DeviceRows.of(train, inputs)
+
+    def _run(self, train: Rows, validation: Rows, order: Order) -> Run:
+        """A run whose checkpoint belongs to what these settings train on these rows and this seed."""
+        seed = int(order.seed)
+        if order.folder is None:
+            return Run(self.stages, seed, None, "", order.progress)
+        elsewhere = {"name", "about", "source", "expected", "neighbours"}  # what training does not look at
+        told = self.settings.model_dump_json(exclude=elsewhere)
+        text = f"{told}\n{train.X.kind} {seed} {self.stages}"
+        digest = fingerprint(text, self.encoder, train, validation)
+        return Run(self.stages, seed, Path(order.folder), digest, order.progress)
+
+
+class EncoderTrainer(NetworkTrainer):
+    """Trains an encoder with a classifier.
+
+    Parameters
+    ----------
+    settings : Settings
+    encoder : nn.Module, optional
+        A network (B, *shape) -> (B, H) in place of the recipe's; it is copied, not changed.
+    """
+
+    settings: Settings
+
+    def __init__(self, settings: Settings, encoder: nn.Module | None = None) -> None:
+        super().__init__(settings)
+        check_network(f"method {self.name}", encoder)
+        self.encoder = encoder
+
+    def new_encoder(self, inputs: Preprocessor) -> nn.Module:
+        """The encoder of the settings with fresh weights, or a copy of the caller's own."""
+        if self.encoder is None:
+            return build_encoder(self.settings.encoder, inputs).to(inputs.mean.device)
+        encoder = copied(self.encoder).to(inputs.mean.device)
         check_encoder(encoder, inputs)
-    return Prepared(inputs, encoder, settings.encoder if own is None else None)
+        return encoder
+
+    def scorer(self, inputs: Preprocessor, encoder: nn.Module, classifier: nn.Linear) -> NetworkScorer:
+        """What the training of a network of :meth:`new_encoder` leaves."""
+        built_from = self.settings.encoder if self.encoder is None else None
+        return NetworkScorer(inputs, encoder, classifier, built_from)
 
 
 def device() -> torch.device:
@@ -175,28 +243,3 @@ def check_rows(who: str, train: Rows, validation: Rows, seed: int) -> None:
             )
     if train.Y.n_labels == 0:
         raise ManyLabelError(who, "at least one label", "none", "Give the labels a column.")
-
-
-def start_run(
-    settings: AnySettings,
-    stages: tuple[str, ...],
-    train: Rows,
-    validation: Rows,
-    seed: int,
-    folder: str | Path | None,
-    progress: Listener | None,
-    network: nn.Module | None = None,
-) -> Run:
-    """A run whose checkpoint belongs to what this recipe trains on these rows and this seed.
-
-    The folder is made and tried before any work. ``network`` is the caller's own, if there is one.
-    """
-    who = f"method {settings.name}"
-    check_rows(who, train, validation, seed)
-    if folder is None:
-        return Run(stages, int(seed), None, "", progress)
-    place = files.usable_folder(folder, f"{who}, folder")
-    elsewhere = {"name", "about", "source", "expected", "neighbours"}  # what training does not look at
-    told = settings.model_dump_json(exclude=elsewhere)
-    text = f"{told}\n{train.X.kind} {int(seed)} {stages}"
-    return Run(stages, int(seed), place, fingerprint(text, network, train, validation), progress)

@@ -17,7 +17,7 @@ from manylabel import files
 from manylabel.data import Rows
 from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError, missing_extra
-from manylabel.methods.base import check_rows, enough_memory
+from manylabel.methods.base import Order, Trainer
 from manylabel.methods.recipe import AnySettings
 from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.training import Listener, Progress
@@ -149,8 +149,8 @@ def load_trusted(path: Path) -> ComparatorScorer:
     return scorer
 
 
-class ComparatorMethod:
-    """Fit a classifier of scikit-learn's kind; see :class:`manylabel.methods.base.Trainer` for :meth:`fit`.
+class ComparatorMethod(Trainer):
+    """Fit a classifier of scikit-learn's kind.
 
     Dense rows are standardised; sparse rows and the TF-IDF vectors of texts are taken as they are. The validation rows
     are not looked at; an interrupted fit starts anew.
@@ -162,33 +162,21 @@ class ComparatorMethod:
         There is no place for one.
     """
 
+    settings: ComparatorSettings
+
     def __init__(self, settings: ComparatorSettings, encoder: nn.Module | None = None) -> None:
         if encoder is not None:
             raise ManyLabelError(f"method {settings.name}", "features as they are", "an encoder")
-        self.name, self.settings = settings.name, settings
+        super().__init__(settings)
         if not _lacks_extra(settings.estimator):  # the recipe can be looked at without
             build(self.name, settings, seed=0)  # refuses unknown parameters before data are read
 
-    def fit(
-        self,
-        train: Rows,
-        validation: Rows,
-        *,
-        seed: int = 0,
-        folder: str | Path | None = None,
-        progress: Listener | None = None,
-    ) -> ComparatorScorer:
-        who = f"method {self.name}"
-        check_rows(who, train, validation, seed)
-        if folder is not None:
-            files.usable_folder(folder, f"{who}, folder")
-        settings = self.settings
-        inputs = fit_preprocessor(train.X)
-        with enough_memory(who):
-            X, Y = inputs.matrix(train.X, train.X.is_sparse), _binary(self.name, train)
-            estimator = build(self.name, settings, int(seed) % 2**32)
-            fitting = Fitting(self.name, settings, estimator, X, Y, progress)
-            constant, estimators, together = fitting.fit(int(seed) % 2**32)
+    def trained(self, train: Rows, validation: Rows, order: Order) -> ComparatorScorer:
+        inputs, seed = fit_preprocessor(train.X), int(order.seed) % 2**32
+        X, Y = inputs.matrix(train.X, train.X.is_sparse), _binary(self.name, train)
+        estimator = build(self.name, self.settings, seed)
+        fitting = Fitting(self.name, self.settings, estimator, X, Y, order.progress)
+        constant, estimators, together = fitting.fit(seed)
         return ComparatorScorer(inputs, constant, estimators, together, train.X.is_sparse)
 
 

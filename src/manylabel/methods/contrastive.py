@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
-from manylabel.data.dataset import Rows
 from manylabel.errors import ManyLabelError
-from manylabel.methods.base import prepare, seeded, start_run
+from manylabel.methods.base import EncoderTrainer, Ready
 from manylabel.methods.classification import Classification, build_criterion, embed, measure
 from manylabel.methods.contrastive_term import ContrastSettings, build_contrast, build_term
 from manylabel.methods.grid import GridEvaluation, GridSettings
 from manylabel.methods.joint import Balance, JointContrast, JointTraining
-from manylabel.methods.networks import check_network, width
+from manylabel.methods.networks import width
 from manylabel.methods.recipe import ClassifySettings, Settings
 from manylabel.methods.rows import DeviceRows
 from manylabel.methods.scorer import NetworkScorer
 from manylabel.models import Preprocessor
 from manylabel.models.inputs import ViewSettings
-from manylabel.training import Listener, Ranks, Run, Stage, step_rows
+from manylabel.training import Ranks, Run, Stage, step_rows
 from manylabel.training.probe import ridge_scores
 
 
@@ -152,14 +149,8 @@ def contrasted(n_rows: int, batch: int) -> int:
     return rows
 
 
-class ContrastiveMethod:
-    """Pretrain, then fine-tune or probe, or train jointly; see :class:`manylabel.methods.base.Trainer` for :meth:`fit`.
-
-    Parameters
-    ----------
-    settings : ContrastiveSettings
-    encoder : nn.Module, optional
-        A network (B, *shape) -> (B, H) in place of the recipe's; it is copied, not changed.
+class ContrastiveMethod(EncoderTrainer):
+    """Pretrain, then fine-tune or probe, or train jointly.
 
     Raises
     ------
@@ -167,33 +158,22 @@ class ContrastiveMethod:
         For settings that the losses do not take.
     """
 
+    settings: ContrastiveSettings
+
     def __init__(self, settings: ContrastiveSettings, encoder: nn.Module | None = None) -> None:
-        check_network(f"method {settings.name}", encoder)
-        self.name, self.settings, self.encoder = settings.name, settings, encoder
+        super().__init__(settings, encoder)
+        self.stages = settings.stages
         for term in settings.terms:
             build_contrast(settings.loss, term)  # refuses unknown settings before data are read
         build_criterion(settings.classifier, settings.classify.loss)
 
-    def fit(
-        self,
-        train: Rows,
-        validation: Rows,
-        *,
-        seed: int = 0,
-        folder: str | Path | None = None,
-        progress: Listener | None = None,
-    ) -> NetworkScorer:
-        settings = self.settings
-        run = start_run(settings, settings.stages, train, validation, seed, folder, progress, self.encoder)
-        with seeded(seed, f"method {self.name}"):
-            ready = prepare(settings, self.encoder, train)
-            inputs, encoder = ready.inputs, ready.encoder
-            parts = DeviceRows.of(train, inputs), DeviceRows.of(validation, inputs)
-            if settings.pretrain is not None:
-                pretraining = Pretraining(settings.loss, inputs, encoder, *parts, settings.pretrain)
-                run.train("pretrain", pretraining, settings.pretrain.stage)
-            classifier = self._classifier(run, inputs, encoder, *parts)
-        return NetworkScorer(inputs, encoder, classifier, ready.built_from)
+    def train(self, ready: Ready, run: Run) -> NetworkScorer:
+        settings, inputs = self.settings, ready.inputs
+        encoder = self.new_encoder(inputs)
+        if settings.pretrain is not None:
+            pretraining = Pretraining(settings.loss, inputs, encoder, *ready.parts, settings.pretrain)
+            run.train("pretrain", pretraining, settings.pretrain.stage)
+        return self.scorer(inputs, encoder, self._classifier(run, inputs, encoder, *ready.parts))
 
     def _classifier(
         self,

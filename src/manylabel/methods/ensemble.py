@@ -13,49 +13,27 @@ import torch
 from manylabel import files
 from manylabel.data import Rows
 from manylabel.data.rows import Features
-from manylabel.methods.base import MOST_SEED, Trainer, check_seed
-from manylabel.methods.recipe import AnySettings
+from manylabel.methods.base import MOST_SEED, Order, Trainer, check_seed
 from manylabel.methods.scorer import Scorer
 from manylabel.training import Listener, Progress, checkpoint
 
 type_name = "ensemble"
 
 
-class Ensemble:
-    """Train ``settings.members`` members; see :class:`manylabel.methods.base.Trainer` for :meth:`fit`.
-
-    Parameters
-    ----------
-    member : Trainer
-        Trains each of them; member k of seed s has the seed ``1000 s + k``.
-    """
-
-    def __init__(self, member: Trainer) -> None:
-        self.member, self.name = member, member.name
-
-    @property
-    def settings(self) -> AnySettings:
-        return self.member.settings
-
-    def fit(
-        self,
-        train: Rows,
-        validation: Rows,
-        *,
-        seed: int = 0,
-        folder: str | Path | None = None,
-        progress: Listener | None = None,
-    ) -> EnsembleScorer:
-        members = []
-        check_seed(f"method {self.name}", seed, MOST_SEED // 1000 - 1)
-        place = None if folder is None else files.as_path(folder, f"method {self.name}, folder")
-        for k in range(self.settings.members):
-            own = None if place is None else place / f"member-{k}"
-            listener = None if progress is None else _numbered(progress, k, self.settings.members)
-            members.append(
-                self.member.fit(train, validation, seed=1000 * seed + k, folder=own, progress=listener)
-            )
-        return EnsembleScorer(members)
+def fit_members(trainer: Trainer, train: Rows, validation: Rows, order: Order) -> EnsembleScorer:
+    """Train ``settings.members`` members; member k of seed s has the seed ``1000 s + k``."""
+    check_seed(f"method {trainer.name}", order.seed, MOST_SEED // 1000 - 1)
+    n = trainer.settings.members
+    place = None if order.folder is None else files.as_path(order.folder, f"method {trainer.name}, folder")
+    members = []
+    for k in range(n):
+        own = Order(
+            1000 * order.seed + k,
+            None if place is None else place / f"member-{k}",
+            None if order.progress is None else _numbered(order.progress, k, n),
+        )
+        members.append(trainer.fit(train, validation, own))
+    return EnsembleScorer(members)
 
 
 def _numbered(progress: Listener, k: int, members: int) -> Listener:

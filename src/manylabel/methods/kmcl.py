@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 from torch import Tensor, nn
 
 from manylabel import losses
-from manylabel.data.dataset import Rows
-from manylabel.methods.base import prepare, seeded, start_run
+from manylabel.methods.base import EncoderTrainer, Ready
 from manylabel.methods.classification import Classification, built_loss, check_loss_settings
-from manylabel.methods.networks import check_network, width
+from manylabel.methods.networks import width
 from manylabel.methods.recipe import Config, Settings
 from manylabel.methods.rows import DeviceRows
 from manylabel.methods.scorer import NetworkScorer
 from manylabel.models import Preprocessor
 from manylabel.models.mixture_head import MixtureHead
-from manylabel.training import Listener, Ranks
+from manylabel.training import Ranks, Run
 
 
 class MixtureSettings(Config):
@@ -95,41 +93,21 @@ class MixtureTraining(Classification):
         return self.mixture_loss(*(part.float() for part in mixture), train.Y[rows])  # type: ignore[no-any-return]
 
 
-class KMCLMethod:
-    """Kernel-based multi-label contrastive learning; see :class:`manylabel.methods.base.Trainer` for :meth:`fit`.
+class KMCLMethod(EncoderTrainer):
+    """Kernel-based multi-label contrastive learning."""
 
-    Parameters
-    ----------
-    settings : KMCLSettings
-    encoder : nn.Module, optional
-        A network (B, *shape) -> (B, H) in place of the recipe's; it is copied, not changed.
-    """
-
-    stages = ("train",)
+    settings: KMCLSettings
 
     def __init__(self, settings: KMCLSettings, encoder: nn.Module | None = None) -> None:
-        check_network(f"method {settings.name}", encoder)
-        self.name, self.settings, self.encoder = settings.name, settings, encoder
+        super().__init__(settings, encoder)
         build_loss(settings)  # refuses unknown ones before data are read
 
-    def fit(
-        self,
-        train: Rows,
-        validation: Rows,
-        *,
-        seed: int = 0,
-        folder: str | Path | None = None,
-        progress: Listener | None = None,
-    ) -> NetworkScorer:
-        run = start_run(self.settings, self.stages, train, validation, seed, folder, progress, self.encoder)
-        mixture = self.settings.mixture
-        with seeded(seed, f"method {self.name}"):
-            ready = prepare(self.settings, self.encoder, train)
-            inputs, encoder = ready.inputs, ready.encoder
-            head = MixtureHead(width(encoder, inputs), train.Y.n_labels, mixture.width, mixture.similarity)
-            head.to(inputs.mean.device)
-            parts = DeviceRows.of(train, inputs), DeviceRows.of(validation, inputs)
-            loss = build_loss(self.settings)
-            task = MixtureTraining(inputs, encoder, head, *parts, self.settings, loss)
-            run.train("train", task, self.settings.classify.stage)
-        return NetworkScorer(inputs, encoder, head.classifier(), ready.built_from)
+    def train(self, ready: Ready, run: Run) -> NetworkScorer:
+        inputs, settings = ready.inputs, self.settings
+        encoder, mixture = self.new_encoder(inputs), settings.mixture
+        sizes = width(encoder, inputs), ready.train.Y.shape[1]
+        head = MixtureHead(*sizes, mixture.width, mixture.similarity).to(inputs.mean.device)
+        loss = build_loss(settings)
+        task = MixtureTraining(inputs, encoder, head, *ready.parts, settings, loss)
+        run.train("train", task, settings.classify.stage)
+        return self.scorer(inputs, encoder, head.classifier())

@@ -14,11 +14,10 @@ from manylabel import files
 from manylabel.data import Rows
 from manylabel.data.rows import Features
 from manylabel.labels import LabelMatrix
-from manylabel.methods.base import Trainer
-from manylabel.methods.recipe import AnySettings, NeighbourSettings
+from manylabel.methods.recipe import NeighbourSettings
 from manylabel.methods.scorer import Scorer
 from manylabel.models import Preprocessor, fit_preprocessor, preprocessor_like
-from manylabel.training import Listener, checkpoint
+from manylabel.training import checkpoint
 from manylabel.training.checkpoint import prefixed, under
 
 type_name = "neighbours"
@@ -26,40 +25,14 @@ type_name = "neighbours"
 _ROWS = 1024
 
 
-class WithNeighbours:
-    """Train a method, and keep the training rows; see :class:`manylabel.methods.base.Trainer` for :meth:`fit`.
-
-    Parameters
-    ----------
-    method : Trainer
-        Its settings have ``neighbours``.
-    """
-
-    def __init__(self, method: Trainer) -> None:
-        self.method, self.name = method, method.name
-
-    @property
-    def settings(self) -> AnySettings:
-        return self.method.settings
-
-    def fit(
-        self,
-        train: Rows,
-        validation: Rows,
-        *,
-        seed: int = 0,
-        folder: str | Path | None = None,
-        progress: Listener | None = None,
-    ) -> NeighbourScorer:
-        scorer = self.method.fit(train, validation, seed=seed, folder=folder, progress=progress)
-        settings = self.settings.neighbours
-        assert settings is not None
-        inputs = fit_preprocessor(train.X)
-        usual = "features" if inputs.n_dims == 1 else "representation"
-        if (settings.among or usual) == "representation":
-            return NeighbourScorer(scorer, None, scorer.embed(train.X), _matrix(train.Y), settings)
-        rows = inputs.matrix(train.X, train.X.is_sparse)
-        return NeighbourScorer(scorer, inputs, rows, _matrix(train.Y), settings)
+def beside_neighbours(scorer: Scorer, train: Rows, settings: NeighbourSettings) -> NeighbourScorer:
+    """A scorer that was trained on rows, beside the nearest of them."""
+    inputs = fit_preprocessor(train.X)
+    usual = "features" if inputs.n_dims == 1 else "representation"
+    if (settings.among or usual) == "representation":
+        return NeighbourScorer(scorer, None, scorer.embed(train.X), _matrix(train.Y), settings)
+    rows = inputs.matrix(train.X, train.X.is_sparse)
+    return NeighbourScorer(scorer, inputs, rows, _matrix(train.Y), settings)
 
 
 class NeighbourScorer:

@@ -15,7 +15,7 @@ from manylabel import files
 from manylabel.data import Rows
 from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError
-from manylabel.methods.base import device, seeded, start_run
+from manylabel.methods.base import NetworkTrainer, Ready
 from manylabel.methods.classification import measure
 from manylabel.methods.networks import fitting
 from manylabel.methods.recipe import Config, VectorSettings
@@ -25,7 +25,7 @@ from manylabel.models import FlatParameters, Preprocessor, fit_preprocessor, pre
 from manylabel.models.inputs.augment import mask
 from manylabel.models.inputs.vectors import OfFeatures
 from manylabel.models.label_network import LabelNetwork
-from manylabel.training import Group, Listener, Run, checkpoint
+from manylabel.training import Group, Run, checkpoint
 
 
 class NetworkTraining:
@@ -101,8 +101,8 @@ class VectorScorer:
         return in_batches(self.module, self.inputs, X, score, self.network.rows_at_once)
 
 
-class VectorMethod:
-    """A method that is defined for feature vectors; see :class:`manylabel.methods.base.Trainer` for :meth:`fit`.
+class VectorMethod(NetworkTrainer):
+    """A method that is defined for feature vectors.
 
     Parameters
     ----------
@@ -123,33 +123,21 @@ class VectorMethod:
 
     network_type: ClassVar[type[Any]]
     settings_type: ClassVar[type[Config]]
-    stages: ClassVar[tuple[str, ...]] = ("train",)
     needs_labels: ClassVar[bool] = False
+    settings: VectorSettings
 
     def __init__(self, settings: VectorSettings, encoder: nn.Module | None = None) -> None:
         if encoder is not None:
             hint = "Use one of the methods that train an encoder, such as bce or mulsupcon."
             raise ManyLabelError(f"method {settings.name}", "its own network", "an encoder", hint)
-        self.name, self.settings = settings.name, settings
+        super().__init__(settings)
 
-    def fit(
-        self,
-        train: Rows,
-        validation: Rows,
-        *,
-        seed: int = 0,
-        folder: str | Path | None = None,
-        progress: Listener | None = None,
-    ) -> VectorScorer:
-        run = start_run(self.settings, self.stages, train, validation, seed, folder, progress)
+    def train(self, ready: Ready, run: Run) -> VectorScorer:
         settings = self.settings
-        with seeded(seed, f"method {self.name}"):
-            inputs = self.inputs(train).to(device())
-            parts = self._resident(train, inputs), DeviceRows.of(validation, inputs)
-            network = self.build(*parts, run)
-            task = NetworkTraining(network, *parts, settings.classify.views.mask)
-            run.train("train", task, settings.classify.stage)
-        return VectorScorer(inputs, network, settings.family, settings.network)
+        network = self.build(*ready.parts, run)
+        task = NetworkTraining(network, *ready.parts, settings.classify.views.mask)
+        run.train("train", task, settings.classify.stage)
+        return VectorScorer(ready.inputs, network, settings.family, settings.network)
 
     @classmethod
     def restore(cls, tensors: checkpoint.Tensors, meta: dict[str, Any]) -> VectorScorer:
@@ -184,7 +172,7 @@ class VectorMethod:
         network = cast(LabelNetwork, made)
         return network.to(train.X.device)
 
-    def _resident(self, train: Rows, inputs: Preprocessor) -> DeviceRows:
+    def resident(self, train: Rows, inputs: Preprocessor) -> DeviceRows:
         rows = DeviceRows.of(train, inputs)
         if rows.Y.is_floating_point():
             hint = "Round the labels, or use bce, which takes them as they are."
