@@ -13,6 +13,7 @@ def test_the_public_names_are_these():
         "LabelMatrix",
         "ManyLabelError",
         "__version__",
+        "as_labels",
         "data",
         "losses",
         "methods",

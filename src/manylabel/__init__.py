@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from manylabel import data, losses, methods, metrics, models, study, training
     from manylabel.errors import ManyLabelError
-    from manylabel.labels import LabelMatrix
+    from manylabel.labels import LabelMatrix, as_labels
 
 __version__ = "0.1.0"
 
@@ -16,6 +16,7 @@ __all__ = [
     "LabelMatrix",
     "ManyLabelError",
     "__version__",
+    "as_labels",
     "data",
     "losses",
     "methods",
@@ -25,7 +26,11 @@ __all__ = [
     "training",
 ]
 
-_HOMES = {"LabelMatrix": "manylabel.labels", "ManyLabelError": "manylabel.errors"}
+_HOMES = {
+    "LabelMatrix": "manylabel.labels",
+    "as_labels": "manylabel.labels",
+    "ManyLabelError": "manylabel.errors",
+}
 
 
 def __getattr__(name: str) -> Any:

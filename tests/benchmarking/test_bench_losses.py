@@ -11,7 +11,6 @@ from manylabel import losses
 from manylabel.benchmarking import losses as bench
 from manylabel.benchmarking import measure, problems, table, textbook
 from manylabel.cli import main
-from manylabel.losses.kernel_mixture import kernel_contrastive
 
 TINY = problems.Shape(24, 40, 6, 8, 2)
 
@@ -45,7 +44,7 @@ def test_textbook_kernel_mixture_is_the_loss(anisotropic):
     Y = problems.drawn_labels(9, 5, 2, g)
     got = textbook.kernel_contrastive(means, 1 + variances, Y, 7, 0.2)
     torch.testing.assert_close(
-        got, kernel_contrastive(means, 1 + variances, Y, n_features=7, temperature=0.2)
+        got, losses.KMCL(temperature=0.2).contrastive(means, 1 + variances, Y, n_features=7).value
     )
 
 

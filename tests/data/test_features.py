@@ -7,13 +7,13 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from manylabel import LabelMatrix, ManyLabelError
+from manylabel import ManyLabelError, as_labels
 from manylabel.data import Rows
 from manylabel.data.checks import checked_features
 from manylabel.data.features import as_features, blurred_columns
 
 VALUES = np.array([[1.0, 0.0, 3.0], [0.0, 5.0, 0.0], [2.0, 0.0, 4.0]])
-Y = LabelMatrix.of(np.eye(3))
+Y = as_labels(np.eye(3))
 
 
 class Frame:
@@ -116,8 +116,8 @@ def test_taking_rows_neither_checks_nor_copies_more_than_them():
 
 
 def test_no_rows_are_rows():
-    assert len(Rows(torch.zeros(0, 4), LabelMatrix.of(torch.zeros(0, 2)))) == 0
-    assert len(Rows([], LabelMatrix.of(torch.zeros(0, 2)))) == 0
+    assert len(Rows(torch.zeros(0, 4), as_labels(torch.zeros(0, 2)))) == 0
+    assert len(Rows([], as_labels(torch.zeros(0, 2)))) == 0
 
 
 def test_a_refusal_names_the_first_entry():

@@ -11,7 +11,7 @@ from manylabel.data import DataSet, Rows, split_validation, take_fraction
 from manylabel.data.assembly import About, Part, assemble
 from manylabel.data.splits import stratified
 from manylabel.errors import ManyLabelError
-from manylabel.labels import LabelMatrix
+from manylabel.labels import as_labels
 
 
 def long_tail(n_rows, n_labels, seed=0):
@@ -23,7 +23,7 @@ def long_tail(n_rows, n_labels, seed=0):
 
 
 def dataset(Y, validation_rows=None):
-    rows = Rows(torch.arange(len(Y), dtype=torch.float32)[:, None], LabelMatrix.of(Y))
+    rows = Rows(torch.arange(len(Y), dtype=torch.float32)[:, None], as_labels(Y))
     names = tuple(map(str, range(Y.shape[1])))
     return DataSet("small", "vectors", rows, rows, names, validation_rows=validation_rows)
 
@@ -32,7 +32,7 @@ def dataset(Y, validation_rows=None):
 @pytest.mark.parametrize("seed", range(3))
 def test_every_label_keeps_its_share(seed, fraction):
     Y = long_tail(1000, 20, seed)
-    drawn = stratified(LabelMatrix.of(Y), fraction, seed)
+    drawn = stratified(as_labels(Y), fraction, seed)
     wanted = fraction * Y.sum(0)
     off = np.abs(Y[drawn].sum(0) - wanted)
     assert off.mean() < 1
@@ -47,9 +47,7 @@ def test_shares_are_kept_better_than_by_chance():
     error = {"drawn": [], "chance": []}
     for seed in range(10):
         chance = np.random.default_rng(seed).permutation(1000) < 200
-        error["drawn"].append(
-            np.abs(Y[stratified(LabelMatrix.of(Y), 0.2, seed)].sum(0) - 0.2 * Y.sum(0)).mean()
-        )
+        error["drawn"].append(np.abs(Y[stratified(as_labels(Y), 0.2, seed)].sum(0) - 0.2 * Y.sum(0)).mean())
         error["chance"].append(np.abs(Y[chance].sum(0) - 0.2 * Y.sum(0)).mean())
     assert np.mean(error["drawn"]) < 0.25 * np.mean(error["chance"])
 
@@ -60,14 +58,14 @@ def test_no_label_loses_its_last_training_row(fraction):
         Y = np.random.default_rng(seed).random((60, 40)) < 0.04
         Y[0] = True  # one row carries every label, so it is the only carrier of some
         Y[1:, :5] = False
-        drawn = stratified(LabelMatrix.of(Y), fraction, seed)
+        drawn = stratified(as_labels(Y), fraction, seed)
         assert Y[~drawn].any(0).all()
 
 
 def test_label_of_one_row_stays_in_training():
     Y = np.eye(10, dtype=bool)
     Y = np.vstack([Y, np.zeros((30, 10), dtype=bool)])
-    drawn = stratified(LabelMatrix.of(Y), 0.2, 0)
+    drawn = stratified(as_labels(Y), 0.2, 0)
     assert not drawn[:10].any()
     assert drawn.sum() == 8
 
@@ -75,16 +73,16 @@ def test_label_of_one_row_stays_in_training():
 def test_rows_without_labels_are_drawn_by_the_same_share():
     Y = np.zeros((100, 2), dtype=bool)
     Y[:50, 0] = True
-    drawn = stratified(LabelMatrix.of(Y), 0.2, 0)
+    drawn = stratified(as_labels(Y), 0.2, 0)
     assert (drawn[:50].sum(), drawn[50:].sum()) == (10, 10)
 
 
 def test_seed_decides_and_layout_does_not():
     Y = long_tail(300, 8)
-    first = stratified(LabelMatrix.of(Y), 0.2, 7)
-    np.testing.assert_array_equal(first, stratified(LabelMatrix.of(Y), 0.2, 7))
-    np.testing.assert_array_equal(first, stratified(LabelMatrix.of(sp.csr_matrix(Y.astype(float))), 0.2, 7))
-    assert (first != stratified(LabelMatrix.of(Y), 0.2, 8)).any()
+    first = stratified(as_labels(Y), 0.2, 7)
+    np.testing.assert_array_equal(first, stratified(as_labels(Y), 0.2, 7))
+    np.testing.assert_array_equal(first, stratified(as_labels(sp.csr_matrix(Y.astype(float))), 0.2, 7))
+    assert (first != stratified(as_labels(Y), 0.2, 8)).any()
 
 
 def test_split_validation_partitions_the_training_rows():
@@ -107,7 +105,7 @@ def test_published_rows_are_taken_whatever_the_seed():
 @pytest.mark.parametrize(("fraction", "rows"), [(0, 10), (1, 10), (-0.1, 10), (0.2, 2), (0.01, 10)])
 def test_splits_that_leave_a_part_empty_are_refused(fraction, rows):
     with pytest.raises(ManyLabelError, match="split: expected"):
-        stratified(LabelMatrix.of(np.ones((rows, 1))), fraction, 0)
+        stratified(as_labels(np.ones((rows, 1))), fraction, 0)
 
 
 def test_large_label_matrix_takes_seconds():
@@ -119,7 +117,7 @@ def test_large_label_matrix_takes_seconds():
     )
     Y.sum_duplicates()
     Y.data[:] = 1
-    labels = LabelMatrix.of(Y)
+    labels = as_labels(Y)
     start = time.process_time()
     drawn = stratified(labels, 0.2, 0)
     assert time.process_time() - start < 10
@@ -128,7 +126,7 @@ def test_large_label_matrix_takes_seconds():
 
 
 def test_few_rows_of_many_labels_still_spare_some():
-    Y = LabelMatrix.of(torch.eye(6).repeat(2, 1))  # two rows a label: none is owed a tenth of a row
+    Y = as_labels(torch.eye(6).repeat(2, 1))  # two rows a label: none is owed a tenth of a row
     drawn = stratified(Y, 0.1, seed=0)
     assert drawn.sum() == 1
     assert stratified(Y, 0.25, seed=0).sum() == 3
@@ -136,7 +134,7 @@ def test_few_rows_of_many_labels_still_spare_some():
 
 
 def test_rows_that_are_the_last_of_a_label_are_not_spared():
-    assert not stratified(LabelMatrix.of(torch.eye(6)), 0.2, seed=0).any()
+    assert not stratified(as_labels(torch.eye(6)), 0.2, seed=0).any()
 
 
 def test_split_without_a_row_to_spare_is_refused():

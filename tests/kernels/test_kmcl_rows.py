@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from manylabel.kernels.loading import without_compiled
-from manylabel.labels import LabelMatrix
-from manylabel.losses.kernel_pairs import PairKernel, _Compiled, kernel_pairs_dense, kernel_pairs_streamed
+from manylabel.labels import as_labels
+from manylabel.losses.kmcl.contrastive import PairKernel, _Compiled, kernel_pairs_dense, kernel_pairs_streamed
 
 numba = pytest.importorskip("numba", reason="compiled rows need the extra 'fast'")
 
@@ -34,7 +34,7 @@ def computed(function, mu, variance, g, dtype, *arguments):
 def test_the_same_as_tiles_and_as_the_equation(draw, uniform, anchors, factor, temperature, spread):
     n, n_labels = 37, 9
     mu, variance = spread * draw(n_labels, n, 1), (spread * draw(n_labels, n, 1)).exp()
-    Y = LabelMatrix.of(draw(n, n_labels) > 0.5)
+    Y = as_labels(draw(n, n_labels) > 0.5)
     kernel = PairKernel(factor, temperature)
     assert _Compiled.fits(mu, kernel)
     length = anchors.stop - anchors.start
@@ -53,7 +53,7 @@ def test_the_same_as_tiles_and_as_the_equation(draw, uniform, anchors, factor, t
 def test_errors_with_as_many_features_as_in_a_network(draw):
     n, n_labels = 128, 20
     mu, variance = 0.05 * draw(n_labels, n, 1), 1 + 0.05 * draw(n_labels, n, 1).sigmoid()
-    Y, kernel = LabelMatrix.of(draw(n, n_labels) > 1), PairKernel(1024.0, 0.17)
+    Y, kernel = as_labels(draw(n, n_labels) > 1), PairKernel(1024.0, 0.17)
     arguments = Y, kernel, slice(0, n)
     exact = computed(kernel_pairs_dense, mu, variance, torch.ones(n), torch.float64, *arguments)
     fast = computed(kernel_pairs_streamed, mu, variance, torch.ones(n), torch.float32, *arguments, True)
@@ -80,7 +80,7 @@ def test_logarithms_are_right_to_the_last_digits():
 def test_nan_comes_through(draw, place):
     inputs = [draw(3, 6, 1), draw(3, 6, 1).exp()]
     inputs[place][1, 2] = np.nan
-    Y = LabelMatrix.of(torch.ones(6, 3))
+    Y = as_labels(torch.ones(6, 3))
     values = kernel_pairs_streamed(*inputs, Y, PairKernel(1.0, 0.17), slice(0, 6), False)
     assert values.isnan().all()
 

@@ -6,16 +6,17 @@ from contextlib import nullcontext
 import pytest
 import torch
 
-from manylabel import LabelMatrix, losses
+from manylabel import as_labels, losses
 from manylabel.kernels import choice
 from manylabel.kernels.loading import without_compiled
-from manylabel.losses import blocks
+from manylabel.losses import threads
+from manylabel.losses.precision import computing
 from manylabel.losses.softmax import Overlaps
 
 pytest.importorskip("numba", reason="compiled tiles need the extra 'fast'")
 
 shapes = pytest.mark.parametrize("shape", [(1, 1), (3, 7), (64, 130)], ids=str)
-OWN = -1e30
+SELF_EXPONENT = -1e30
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def tensors(things):
 
 def exponents(draw, m, n):
     s = 12 * draw(m, n)
-    s[0, 0] = OWN
+    s[0, 0] = SELF_EXPONENT
     return s
 
 
@@ -99,7 +100,7 @@ def test_rows_finished_by_label_sums(draw):
     """Scores are the rows' products with the weighted sums of their labels; a row without labels has 0."""
     Y = torch.rand(40, 6) < 0.4
     Y[3] = False
-    lists = LabelMatrix.of(Y * torch.rand(40, 6)).sparse()
+    lists = as_labels(Y * torch.rand(40, 6)).sparse()
     slope, z, sums = draw(40, 33), draw(40, 33), draw(6, 33)
     shares, factors = draw(40), draw(40)
     pull = lists.dense() @ sums
@@ -145,7 +146,7 @@ def test_rows_that_share_a_label(draw, shape):
     m, n = shape
     Y, T = draw(m, 40) > 1.5, draw(n, 40) > 1.5
     Y[-1] = T[0] = False
-    lists, others = LabelMatrix.of(Y).sparse(), LabelMatrix.of(T).sparse()
+    lists, others = as_labels(Y).sparse(), as_labels(T).sparse()
     tile = choice.shared_labels(
         lists.offsets, lists.columns, choice.label_bits(others.offsets, others.columns, 40), n
     )
@@ -198,10 +199,10 @@ def test_a_block_has_one_thread_for_the_operators_of_torch():
     before = torch.get_num_threads()
     seen = []
 
-    @blocks.for_blocks
     def work(x):
-        blocks.each_block(lambda _: seen.append(torch.get_num_threads()), range(4), x.device)
-        return torch.get_num_threads()
+        with computing(x):
+            threads.each_block(lambda _: seen.append(torch.get_num_threads()), range(4), x.device)
+            return torch.get_num_threads()
 
     try:
         torch.set_num_threads(2)

@@ -11,10 +11,10 @@ from manylabel.errors import ManyLabelError
 from manylabel.labels import (
     DenseLabels,
     LabelMatrix,
-    OneLabel,
     PackedLabels,
+    SingleLabel,
     SparseLabels,
-    SummedLabels,
+    as_labels,
     match_groups,
     packed,
 )
@@ -26,13 +26,13 @@ def matrices(soft: bool = False, one: bool = False, n: int = 23, c: int = 7) -> 
     if one:
         Y &= Y.cumsum(1) == 1
     values = Y * (torch.rand(n, c).double() if soft else 1)
-    layouts = [DenseLabels(values), LabelMatrix.of(values.double().to_sparse())]
+    layouts = [DenseLabels(values), as_labels(values.double().to_sparse())]
     if not soft:
         layouts.append(PackedLabels.pack(values))
     keys = torch.zeros(n, 1)
-    layouts.append(SummedLabels(layouts[-1], keys, layouts[0].label_counts(), layouts[0].label_sums(keys)))
+    layouts.append(layouts[-1].with_sums(keys, layouts[0].label_counts(), layouts[0].label_sums(keys)))
     if one:
-        layouts.append(OneLabel(torch.where(Y.any(1), Y.int().argmax(1), c), c))
+        layouts.append(SingleLabel(torch.where(Y.any(1), Y.int().argmax(1), c), c))
     return layouts
 
 
@@ -51,7 +51,7 @@ QUESTIONS = {
     "label_sums": lambda m: m.label_sums(torch.arange(46.0).view(23, 2)),
     "label_sums_with_factors": lambda m: m.label_sums(torch.ones(23, 2), torch.arange(23.0)),
     "compact": lambda m: m.compact().dense(),
-    "followed_by": lambda m: m.followed_by(m.take(slice(4))).dense(),
+    "concat": lambda m: m.concat(m.take(slice(4))).dense(),
     "with_identity": lambda m: m.with_identity().dense(),
     "row_hashes": lambda m: m.row_hashes(),
     "pick": lambda m: spread(m, m.pick(torch.arange(23.0 * m.n_labels).view(m.n_labels, 23))),
@@ -119,10 +119,10 @@ def test_match_groups_counts_nothing_twice():
 def test_compact_lists_large_and_mostly_empty_matrices():
     Y = torch.zeros(600, 400, dtype=torch.bool)
     Y[torch.arange(600), torch.arange(600) % 400] = True
-    assert isinstance(LabelMatrix.of(Y).compact(), SparseLabels)
-    torch.testing.assert_close(LabelMatrix.of(Y).compact().dense(), Y.float())
-    assert isinstance(LabelMatrix.of(Y[:20]).compact(), DenseLabels)
-    assert isinstance(LabelMatrix.of(~Y).compact(), DenseLabels)
+    assert isinstance(as_labels(Y).compact(), SparseLabels)
+    torch.testing.assert_close(as_labels(Y).compact().dense(), Y.float())
+    assert isinstance(as_labels(Y[:20]).compact(), DenseLabels)
+    assert isinstance(as_labels(~Y).compact(), DenseLabels)
 
 
 @pytest.mark.parametrize("shape", [(0, 9), (5, 0), (1, 1), (40, 30)])
@@ -155,9 +155,9 @@ def test_only_0_and_1_can_be_packed():
 def test_only_label():
     for layout in matrices(one=True):
         Y = layout.dense()
-        assert layout.only_label("x").tolist() == [int(y.argmax()) if y.any() else -1 for y in Y]
+        assert layout.class_numbers("x").tolist() == [int(y.argmax()) if y.any() else -1 for y in Y]
     with pytest.raises(ManyLabelError, match="x: expected one label per row, but got up to 2"):
-        LabelMatrix.of([[1, 1], [0, 1]]).only_label("x")
+        as_labels([[1, 1], [0, 1]]).class_numbers("x")
 
 
 def test_binary():
@@ -176,10 +176,10 @@ def test_sizes_and_device():
 
 def test_scipy_input_with_repeated_and_stored_zero_entries():
     coo = sp.coo_array(([1, 0, 1], ([0, 1, 2], [1, 0, 2])), shape=(3, 4))
-    assert LabelMatrix.of(coo).dense().tolist() == [[0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0]]
+    assert as_labels(coo).dense().tolist() == [[0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0]]
     repeated = sp.coo_array(([1, 1], ([0, 0], [1, 1])), shape=(3, 4))
     with pytest.raises(ManyLabelError, match=r"labels in \[0, 1\], but got values from 2 to 2"):
-        LabelMatrix.of(repeated)
+        as_labels(repeated)
 
 
 @pytest.mark.parametrize(
@@ -196,20 +196,20 @@ def test_scipy_input_with_repeated_and_stored_zero_entries():
 )
 def test_refusals(labels, binary, message):
     with pytest.raises(ManyLabelError, match="who: expected .*" + message):
-        LabelMatrix.of(labels, binary=binary, who="who")
+        as_labels(labels, binary=binary, who="who")
 
 
 def test_a_checked_matrix_is_checked_again_only_when_more_is_asked():
-    soft = LabelMatrix.of(torch.tensor([[0.0, 0.5]]))
-    assert LabelMatrix.of(soft) is soft
+    soft = as_labels(torch.tensor([[0.0, 0.5]]))
+    assert as_labels(soft) is soft
     with pytest.raises(ManyLabelError, match="0 or 1"):
-        LabelMatrix.of(soft, binary=True)
+        as_labels(soft, binary=True)
 
 
 def test_label_sums_by_blocks_are_those_of_all_rows(monkeypatch):
     Y = (torch.rand(50, 3) < 0.4).double()
     Z, factors = torch.randn(50, 4).double(), torch.rand(50).double()
-    labels = LabelMatrix.of(Y).sparse()
+    labels = as_labels(Y).sparse()
     monkeypatch.setattr("manylabel.labels.sparse._BLOCK", 5)
     torch.testing.assert_close(labels.label_sums(Z), Y.T @ Z)
     torch.testing.assert_close(labels.label_sums(Z, factors), (Y.T * factors) @ Z)
@@ -217,9 +217,9 @@ def test_label_sums_by_blocks_are_those_of_all_rows(monkeypatch):
 
 def test_some_labels_only():
     Y = torch.tensor([[1, 0, 0, 1], [0, 0, 0, 0], [0, 0, 1, 1]])
-    labels = LabelMatrix.of(Y).sparse()
+    labels = as_labels(Y).sparse()
     assert labels.occurring().tolist() == [0, 2, 3]
-    assert torch.equal(labels.only(torch.tensor([3, 0])).dense(torch.int64), Y[:, [3, 0]])
+    assert torch.equal(labels.select_labels(torch.tensor([3, 0])).dense(torch.int64), Y[:, [3, 0]])
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (3, 0), (1, 1), (6, 5), (300, 130)], ids=str)
@@ -237,4 +237,4 @@ def test_lists_of_a_dense_matrix(shape, dtype):
 def test_label_numbers_out_of_range_are_refused():
     wild = torch.sparse_csr_tensor([0, 1, 2], [1, 9], [1.0, 1.0], (2, 4), check_invariants=False)
     with pytest.raises(ManyLabelError, match="label numbers from 0 to 3, but got numbers from 1 to 9"):
-        LabelMatrix.of(wild)
+        as_labels(wild)

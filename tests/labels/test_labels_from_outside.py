@@ -12,7 +12,7 @@ import torch
 
 from manylabel import losses
 from manylabel.errors import ManyLabelError
-from manylabel.labels import DenseLabels, LabelMatrix, OneLabel, PackedLabels, SparseLabels, SummedLabels
+from manylabel.labels import DenseLabels, PackedLabels, SingleLabel, SparseLabels, as_labels
 
 VALUES = [[1, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 0]]
 Y = np.array(VALUES)
@@ -70,7 +70,7 @@ GIVEN = {
 
 @pytest.mark.parametrize("what", GIVEN)
 def test_numbers_in_any_container(what):
-    assert LabelMatrix.of(GIVEN[what]).dense().tolist() == VALUES
+    assert as_labels(GIVEN[what]).dense().tolist() == VALUES
     z = torch.randn(4, 5)
     with torch.no_grad():
         assert torch.equal(losses.get("any")(z, GIVEN[what]), losses.get("any")(z, VALUES))
@@ -93,7 +93,7 @@ def unordered():
 def test_the_matrices_of_the_caller_stay_as_they_are():
     matrix = unordered()
     before = copy.deepcopy((matrix.data, matrix.indices, matrix.indptr))
-    assert LabelMatrix.of(matrix).dense().tolist() == [[1, 0, 1], [0, 1, 0]]
+    assert as_labels(matrix).dense().tolist() == [[1, 0, 1], [0, 1, 0]]
     assert all(
         np.array_equal(a, b)
         for a, b in zip(before, (matrix.data, matrix.indices, matrix.indptr), strict=True)
@@ -103,7 +103,7 @@ def test_the_matrices_of_the_caller_stay_as_they_are():
 
 def test_what_was_checked_stays_what_it_was():
     matrix = sp.csr_matrix(Y)
-    labels, lists = LabelMatrix.of(matrix), torch.tensor([0, 2], dtype=torch.int32)
+    labels, lists = as_labels(matrix), torch.tensor([0, 2], dtype=torch.int32)
     by_hand = SparseLabels(torch.tensor([0, 1, 2], dtype=torch.int32), lists, None, 3)
     matrix.indices[:] = 10**7
     lists[:] = -(10**7)
@@ -166,7 +166,7 @@ WILD = {
 @pytest.mark.parametrize("what", WILD)
 def test_places_outside_a_matrix_are_refused(what):
     given = WILD[what]()
-    for call in (lambda: LabelMatrix.of(given), lambda: losses.get("mulsupcon")(torch.randn(4, 5), given)):
+    for call in (lambda: as_labels(given), lambda: losses.get("mulsupcon")(torch.randn(4, 5), given)):
         with pytest.raises(ManyLabelError, match=r"expected .* but got"):
             call()
 
@@ -186,13 +186,13 @@ BY_HAND = {
     "fewer entries": lambda: labels.with_entries(torch.ones(1)),
     "entries of another shape": lambda: DenseLabels(torch.ones(2, 3)).with_entries(torch.ones(3, 2)),
     "a vector": lambda: DenseLabels(torch.ones(3)),
-    "one label too far": lambda: OneLabel(i([0, 4]), 3),
-    "one label below 0": lambda: OneLabel(i([-1]), 3),
-    "one label as a float": lambda: OneLabel(i([0.0]), 3),
+    "one label too far": lambda: SingleLabel(i([0, 4]), 3),
+    "one label below 0": lambda: SingleLabel(i([-1]), 3),
+    "one label as a float": lambda: SingleLabel(i([0.0]), 3),
     "bits of another width": lambda: PackedLabels(torch.zeros(2, 2, dtype=torch.uint8), 3),
     "bits as floats": lambda: PackedLabels(torch.zeros(2, 1), 3),
     "bits beyond the last label": lambda: PackedLabels(torch.full((2, 1), 255, dtype=torch.uint8), 3),
-    "sums of other labels": lambda: SummedLabels(labels, torch.ones(2, 4), torch.ones(3), torch.ones(2, 4)),
+    "sums of other labels": lambda: labels.with_sums(torch.ones(2, 4), torch.ones(3), torch.ones(2, 4)),
 }
 
 
@@ -204,9 +204,9 @@ def test_layouts_built_by_hand_are_checked(what):
 
 LAYOUTS = {
     "dense": DenseLabels(torch.tensor(VALUES)),
-    "sparse": LabelMatrix.of(sp.csr_matrix(Y)),
+    "sparse": as_labels(sp.csr_matrix(Y)),
     "packed": PackedLabels.pack(Y),
-    "one": OneLabel(i([0, 1, 3, 2]), 3),
+    "one": SingleLabel(i([0, 1, 3, 2]), 3),
 }
 QUESTIONS = {
     "a row that is not there": lambda m: m.take(i([4])),
@@ -221,8 +221,8 @@ QUESTIONS = {
     "label sums on meta": lambda m: m.label_sums(torch.ones(4, 2, device="meta")),
     "row sums of other labels": lambda m: m.row_sums(torch.randn(1, 2)),
     "row sums of a list": lambda m: m.row_sums([[1.0]] * 3),
-    "followed by other labels": lambda m: m.followed_by(LabelMatrix.of(torch.zeros(2, 5))),
-    "followed by a tensor": lambda m: m.followed_by(torch.zeros(2, 3)),
+    "followed by other labels": lambda m: m.concat(as_labels(torch.zeros(2, 5))),
+    "followed by a tensor": lambda m: m.concat(torch.zeros(2, 3)),
 }
 
 

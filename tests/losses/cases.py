@@ -68,14 +68,14 @@ def run(
 ) -> tuple[Tensor, list[Tensor]]:
     """Value and gradients (anchors, and keys where they have one) of a loss built by name.
 
-    ``ran`` is the rung that must have run, the one that the settings ask for where it is left out.
+    ``ran`` is the backend that must have run, the one that the settings ask for where it is left out.
     """
     x = c.x.clone().requires_grad_()
     keys = c.keys.clone().requires_grad_(keys_grad)
     Y, T = (c.Y.double().to_sparse(), c.T.double().to_sparse()) if sparse else (c.Y, c.T)
     loss = losses.get(name, **settings)
     value = loss(x, Y) if mutual else loss(x, Y, keys, T)
-    assert loss.engine.ran == (ran or settings.get("engine", loss.engine.ran))
+    assert loss.backend == (ran or settings.get("engine", loss.backend))
     inputs = [x] if mutual or not keys_grad else [x, keys]
     return value.detach(), list(torch.autograd.grad(value.sum(), inputs))
 

@@ -47,7 +47,7 @@ class Entry:
     call: Callable[..., Tensor]  # (loss, floats, labels)
     twin: Callable[..., Tensor]  # (floats, labels, temperature, **reduction), float64
     settings: dict[str, Any] = field(default_factory=dict)
-    attention: bool = False  # whether the flash rung can do it
+    attention: bool = False  # whether the flash backend can do it
 
     def __str__(self) -> str:
         return f"{self.loss}-{self.form}" if self.form else self.loss
@@ -65,17 +65,26 @@ class Entry:
     def value(
         self, inputs: Inputs, temperature: float = 0.5, sparse: bool = False, **settings: Any
     ) -> Tensor:
-        """What the loss gives, on the rung asked for; settings that it does not have are left out."""
+        """What the loss gives, on the backend asked for; settings that it does not have are left out."""
+        return self.called(self.build(temperature, **settings), inputs, temperature, sparse)
+
+    def build(self, temperature: float = 0.5, **settings: Any) -> torch.nn.Module:
+        """The loss, without the settings that it does not have."""
         wanted = {"temperature": temperature, **self.settings, **settings}
-        loss = losses.get(self.loss, **{k: v for k, v in wanted.items() if k in self.takes and v is not None})
+        return losses.get(self.loss, **{k: v for k, v in wanted.items() if k in self.takes and v is not None})
+
+    def called(
+        self, loss: torch.nn.Module, inputs: Inputs, temperature: float = 0.5, sparse: bool = False
+    ) -> Tensor:
+        """What a loss gives, and by the backend asked for."""
         floats = [*self.tempered(inputs.floats, temperature), *inputs.constants]
         value = self.call(loss, floats, [y.double().to_sparse() if sparse else y for y in inputs.labels])
-        if "engine" in self.takes and loss.engine.name != "auto":
-            assert loss.engine.ran == self.rung(loss.engine.name, floats[0])
+        if "engine" in self.takes and loss.engine != "auto":
+            assert loss.backend == self.backend(loss.engine, floats[0])
         return value
 
-    def rung(self, engine: str, z: Tensor) -> str:
-        """What runs where a rung is asked for; a skip where this platform lacks it."""
+    def backend(self, engine: str, z: Tensor) -> str:
+        """What runs where a backend is asked for; a skip where this platform lacks it."""
         if engine != "flash":
             return engine
         if not self.attention:
@@ -95,7 +104,7 @@ class Entry:
 
 
 def needs_attention(z: Tensor) -> None:
-    """Skip a test where torch has no attention operator that the flash rung can use on rows like these."""
+    """Skip a test where torch has no attention operator that the flash backend can use on rows like these."""
     wide = torch.float64 if z.dtype == torch.float64 else torch.float32
     if not flash.works(z.device.type, wide, z.shape[1]):
         pytest.skip(f"this torch has no attention operator for {wide} on {z.device.type}")

@@ -11,7 +11,6 @@ from tests.losses.registry import Size, contrastive
 
 from manylabel import losses
 from manylabel.errors import ManyLabelError
-from manylabel.losses.kernel_mixture import kernel_contrastive
 
 nan, inf = float("nan"), float("inf")
 z, x, K = torch.randn(8, 4), torch.randn(8, 3), torch.randn(6, 4)
@@ -95,7 +94,14 @@ ARGUMENTS = {
     "twoway": (x, Y),
     "kmcl": (z, x, x, ones, Y),
 }
-FUNCTIONS = {name: type(get(name)).function for name in ARGUMENTS}
+
+
+def changed(name: str, *arguments: object, **settings: object) -> object:
+    """A loss whose settings are changed after it was built."""
+    loss = get(name)
+    for setting, value in settings.items():
+        setattr(loss, setting, value)
+    return loss(*arguments)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +109,8 @@ FUNCTIONS = {name: type(get(name)).function for name in ARGUMENTS}
     [case for case in NUMBERS if not isinstance(case[2], torch.Tensor) and case[2] in (None, -1, 2, 0)],
     ids=lambda v: f"{v!r:.20}",
 )
-def test_functions_refuse_them_too(name, setting, value):
-    refused(lambda: FUNCTIONS[name](*ARGUMENTS[name], **{setting: value}), setting)
+def test_settings_changed_later_are_refused_too(name, setting, value):
+    refused(lambda: changed(name, *ARGUMENTS[name], **{setting: value}), setting)
 
 
 @pytest.mark.parametrize("name", [*SETTINGS, "alpha"])
@@ -120,16 +126,16 @@ OTHER_SETTINGS: dict[str, tuple[Call, str]] = {
     "a name spelt wrong": (lambda: get("mulsupkon"), "mulsupcon"),
     "a setting of another loss": (lambda: get("bce", temperature=0.1), "settings among"),
     "group is text": (lambda: get("mulsupcon", group="world"), "process group"),
-    "group is a number": (lambda: FUNCTIONS["mulsupcon"](z, Y, group=3), "process group"),
+    "group is a number": (lambda: changed("mulsupcon", z, Y, group=3), "process group"),
     "reduction is a number": (lambda: get("mulsupcon", reduction=3), "'mean', 'sum' or 'none'"),
-    "reduction of a function": (lambda: FUNCTIONS["mulsupcon"](z, Y, reduction="avg"), "'mean'"),
-    "reduction of a function on logits": (lambda: FUNCTIONS["focal"](x, Y, reduction="avg"), "'rows'"),
+    "reduction changed later": (lambda: changed("mulsupcon", z, Y, reduction="avg"), "'mean'"),
+    "reduction on logits changed later": (lambda: changed("focal", x, Y, reduction="avg"), "'rows'"),
     "reduction rows of zlpr": (lambda: get("zlpr", reduction="rows"), "'mean', 'sum' or 'none'"),
-    "reduction of kmcl": (lambda: FUNCTIONS["kmcl"](z, x, x, ones, Y, reduction="avg"), "'mean'"),
+    "reduction of kmcl": (lambda: changed("kmcl", z, x, x, ones, Y, reduction="avg"), "'mean'"),
     "engine is a list": (lambda: get("any", engine=["dense"]), "'auto'"),
     "engine is None": (lambda: get("any", engine=None), "'auto'"),
     "normalize is text": (lambda: get("any", normalize="no"), "True or False"),
-    "normalize of a function": (lambda: FUNCTIONS["mulsupcon"](z, Y, normalize=None), "True or False"),
+    "normalize changed later": (lambda: changed("mulsupcon", z, Y, normalize=None), "True or False"),
     "weight is a number": (lambda: get("pair_weighted", weight=5), "function"),
     "normalize_weights is text": (
         lambda: get("pair_weighted", normalize_weights="no"),
@@ -146,7 +152,7 @@ OTHER_SETTINGS: dict[str, tuple[Call, str]] = {
     "alpha of texts": (lambda: get("focal", alpha=["a", "b", "c"]), "numbers"),
     "two alphas for three labels": (lambda: get("focal", alpha=torch.ones(2))(x, Y), "each label"),
     "features of kmcl": (
-        lambda: kernel_contrastive(x, ones, Y, n_features=2.5),
+        lambda: get("kmcl").contrastive(x, ones, Y, n_features=2.5),
         "whole number",
     ),
 }

@@ -1,4 +1,4 @@
-"""What must hold for every registered loss, in every form, on every rung of the engine."""
+"""What must hold for every registered loss, in every form, on every backend of the engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from torch import Tensor
 
 from manylabel import losses
 from manylabel.losses import precision
-from manylabel.losses.softmax import Engine
 
 every_loss = pytest.mark.parametrize("entry", ENTRIES, ids=str)
 every_call = pytest.mark.parametrize(
@@ -84,11 +83,11 @@ def test_every_registered_loss_is_in_the_table():
 @pytest.mark.parametrize("entry", [entry for entry in ENTRIES if "engine" in entry.takes], ids=str)
 @pytest.mark.parametrize("engine", ["dense", "streamed", "flash"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_the_rung_that_ran_is_recorded(entry, engine, dtype):
+def test_the_backend_that_ran_is_recorded(entry, engine, dtype):
     loss = losses.get(entry.loss, engine=engine, **entry.settings)
     floats, labels, constants = differentiable(entry.draw(Size()), dtype)
     entry.call(loss, [*floats, *constants], labels)
-    assert loss.engine.ran == entry.rung(engine, floats[0])
+    assert loss.backend == entry.backend(engine, floats[0])
 
 
 @every_call
@@ -163,8 +162,8 @@ def test_reduction_none_gives_a_value_per_row(entry, engine):
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_values_of_rows_over_the_divisor_are_the_mean(entry, engine, size, reduction):
     inputs = entry.draw(size)
-    recorded = Engine(engine)
-    entry.value(inputs, engine=recorded, reduction=reduction)
+    recorded = entry.build(engine=engine, reduction=reduction)
+    entry.called(recorded, inputs)
     assert float(recorded.divisor) == pytest.approx(float(entry.exact(inputs, reduction="divisor")))
     assert not recorded.divisor.requires_grad
     values = entry.value(inputs, engine=engine, reduction="none")

@@ -7,7 +7,7 @@ import torch
 from tests.losses.registry import CALLS, ENTRIES, Entry, Inputs, Size
 from torch.profiler import ProfilerActivity, profile
 
-from manylabel.losses.softmax.rows import block_shape, tile_shape
+from manylabel.losses.softmax.tiles import block_shape, tile_shape
 
 VALUE_ERROR, GRADIENT_ERROR = 5e-7, 4e-6
 

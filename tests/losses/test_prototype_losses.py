@@ -10,11 +10,11 @@ import pytest
 import torch
 from tests import reference
 
-from manylabel import LabelMatrix, losses
+from manylabel import as_labels, losses
 from manylabel.errors import ManyLabelError
-from manylabel.losses import shares
-from manylabel.losses.softmax import anchored, contrast, lopsided
-from manylabel.losses.softmax import mutual as mutual_walk
+from manylabel.losses.prototype_weights import EqualREGWeights, REGWeights, equal_label_weights
+from manylabel.losses.softmax import contrast
+from manylabel.losses.softmax.tiles import tile_size
 
 FOLDER = Path(__file__).parents[1] / "reference_values"
 STORED = {name: np.load(FOLDER / f"{name}.npz") for name in ("prototype_losses", "edge_definitions")}
@@ -126,12 +126,12 @@ def test_msc_with_keys(engine):
 @every_loss
 @pytest.mark.parametrize("tile", [(1, 1), (2, 3), (5, 4), (64, 7)])
 @pytest.mark.parametrize("temperature", [0.3, 0.01])
-def test_tile_size_does_not_matter(name, tile, temperature, monkeypatch):
+def test_tile_size_does_not_matter(name, tile, temperature):
     x, Y, P = drawn(b=11)
     want = run(name, x, Y, P, engine="dense", temperature=temperature)
-    for walk in (anchored, lopsided, mutual_walk, shares):
-        monkeypatch.setattr(walk, "tile_shape", lambda *_: tile)
-    assert_near(run(name, x, Y, P, engine="streamed", temperature=temperature), want, 1e-10)
+    with tile_size(*tile):
+        got = run(name, x, Y, P, engine="streamed", temperature=temperature)
+    assert_near(got, want, 1e-10)
 
 
 @every_loss
@@ -214,19 +214,18 @@ def test_some_anchors_of_a_batch_get_what_they_get_in_the_whole(
 ):
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(700, 64, dtype=dtype, generator=generator)
-    A = LabelMatrix.of(torch.rand(700, 5, generator=generator) < 0.4)
+    A = as_labels(torch.rand(700, 5, generator=generator) < 0.4)
     some = slice(90, 640)
 
     def weights(Y, own):
         if alpha:
-            return shares.Shares(Y, A, alpha, regularised, dtype, own)
-        return shares.EqualShares(Y, A, dtype) if regularised else shares.equal_label_weights(Y, A, dtype)
+            return REGWeights(Y, A, alpha, regularised, dtype, own)
+        return EqualREGWeights(Y, A, dtype) if regularised else equal_label_weights(Y, A, dtype)
 
     def gradient(engine, part):
         leaf = x.clone().requires_grad_()
         anchors, keys, Y, own = (leaf[some], leaf, A.take(some), some.start) if part else (leaf, None, A, 0)
-        settings = {"temperature": temperature, "normalize": normalize, "engine": engine, "own": own}
-        values = contrast(anchors, keys, weights(Y, own), **settings).values
+        values, _ = contrast(anchors, keys, weights(Y, own), own, None, temperature, normalize, engine)
         values = values if part else values[some]
         values.sum().backward()
         return values.detach(), leaf.grad

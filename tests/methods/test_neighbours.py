@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from manylabel import methods
 from manylabel.data import Rows
 from manylabel.errors import ManyLabelError
-from manylabel.labels import LabelMatrix
+from manylabel.labels import as_labels
 from manylabel.methods.neighbours import NeighbourScorer
 
 TINY = {"encoder.widths": [8], "classify.stage.epochs": 2, "classify.stage.batch": 16}
@@ -89,7 +89,7 @@ def test_no_rows_have_no_scores():
 def sparse_rows(n, seed):
     generator = torch.Generator().manual_seed(seed)
     X = (torch.rand(n, 12, generator=generator) < 0.4).float()
-    return Rows(sp.csr_matrix(X.numpy()), LabelMatrix.of(X[:, :4] > 0))
+    return Rows(sp.csr_matrix(X.numpy()), as_labels(X[:, :4] > 0))
 
 
 @pytest.mark.parametrize("make", [rows, sparse_rows])
@@ -117,7 +117,7 @@ def pictures(n, seed):
     Y = torch.eye(4).repeat(n // 4, 1)
     bright = torch.kron(Y.view(-1, 1, 2, 2), torch.full((8, 8), 100.0))
     noise = torch.randint(0, 100, bright.shape, generator=torch.Generator().manual_seed(seed))
-    return Rows((bright + noise).to(torch.uint8), LabelMatrix.of(Y))
+    return Rows((bright + noise).to(torch.uint8), as_labels(Y))
 
 
 OF_PICTURES = {

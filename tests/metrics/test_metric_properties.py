@@ -8,7 +8,7 @@ import scipy.sparse as sp
 import torch
 
 from manylabel import metrics
-from manylabel.labels import LabelMatrix
+from manylabel.labels import as_labels
 from manylabel.metrics import Counts, inputs
 from manylabel.metrics.thresholds import SET_METRICS
 
@@ -80,7 +80,7 @@ def test_label_order_per_label(name):
         sp.csr_matrix,
         sp.coo_array,
         torch.from_numpy,
-        LabelMatrix.of,
+        as_labels,
         lambda Y: torch.from_numpy(Y.astype(np.float32)).to_sparse_csr(),
         lambda Y: Y.astype(np.int8),
     ],

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tests.study.test_statistics import results
 
-from manylabel.labels import LabelMatrix
+from manylabel.labels import as_labels
 from manylabel.study import embedding_plots, plots
 from manylabel.study.curves import curves, paired_dots
 from manylabel.study.drawing import Picture, legend, new_figure, short, styled, wrapped
@@ -38,7 +38,7 @@ def pictures() -> list[Picture]:
     for run in shown.runs:
         run.evaluations["tuned"]["per_label"]["f1"] = [0.5] * len(NAMES)
     history = [{"stage": "train", "epoch": 1, "loss": 1.0, "monitor": {"map": 0.5}}]
-    Y = LabelMatrix.of(np.eye(len(NAMES), dtype=np.uint8))
+    Y = as_labels(np.eye(len(NAMES), dtype=np.uint8))
     embedding = np.random.default_rng(0).normal(size=(len(NAMES), 3))
     pair = (Summary(0.5, 0.1, 2), Summary(0.4, 0.1, 2))
     curve = {1.0: Summary(0.5, 0.1, 2), 2.0: Summary(0.6, float("nan"), 1)}

@@ -10,7 +10,7 @@ import pytest
 
 from manylabel import files
 from manylabel.errors import ManyLabelError
-from manylabel.labels import LabelMatrix
+from manylabel.labels import as_labels
 from manylabel.study.records import (
     RunRecord,
     StudyFolder,
@@ -108,7 +108,7 @@ def test_files_of_earlier_versions_are_read_with_a_warning(tmp_path: Path) -> No
 
 def test_test_labels_read_back(tmp_path: Path) -> None:
     Y = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0]])
-    StudyFolder(tmp_path).write_test_labels(LabelMatrix.of(Y))
+    StudyFolder(tmp_path).write_test_labels(as_labels(Y))
     np.testing.assert_array_equal(StudyFolder(tmp_path).test_labels().dense().numpy(), Y)
 
 

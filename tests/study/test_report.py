@@ -14,7 +14,7 @@ import pytest
 from tests.study.test_statistics import results
 
 from manylabel.errors import ManyLabelError
-from manylabel.labels import LabelMatrix
+from manylabel.labels import as_labels
 from manylabel.study import Report, StudyFolder, drawing, embedding_plots, plots, write_report
 from manylabel.study.heat_map import class_heat_map
 
@@ -144,7 +144,7 @@ def test_a_page_of_odd_data_and_names_is_well_formed(study: StudyFolder, tmp_pat
     record = folder.record()
     card = record.card.model_copy(update={"label_names": names, "name": "<i>\x1b\nx"})
     record.model_copy(update={"card": card}).write(folder.study_file)
-    folder.write_test_labels(LabelMatrix.of(np.zeros((60, 4), dtype=np.uint8)))
+    folder.write_test_labels(as_labels(np.zeros((60, 4), dtype=np.uint8)))
     for run in folder.finished_runs():
         evaluations = json.loads(json.dumps(run.evaluations))
         for evaluation in evaluations.values():
@@ -210,7 +210,7 @@ def test_embedding_maps_colour_rows_with_one_label() -> None:
     Y = np.eye(3, dtype=np.uint8)[rng.integers(0, 3, 60)]
     Y[:20] = 1
     embeddings = {m: rng.normal(size=(60, 5)) for m in ("bce", "mulsupcon")}
-    picture = embedding_plots.embedding_maps(embeddings, LabelMatrix.of(Y), ["a", "b", "c"])
+    picture = embedding_plots.embedding_maps(embeddings, as_labels(Y), ["a", "b", "c"])
     for axis in picture.figure.axes:
         names = [points.get_label() for points in axis.collections]
         assert names == ["several labels or none", "a", "b", "c"]
@@ -221,7 +221,7 @@ def test_embedding_maps_colour_rows_with_one_label() -> None:
 def test_embedding_maps_colour_label_sets_where_single_labels_are_rare() -> None:
     Y = np.array([[1, 1, 0], [0, 1, 1], [1, 1, 1], [0, 0, 0]] * 10 + [[1, 0, 0]], dtype=np.uint8)
     embedding = np.random.default_rng(0).normal(size=(len(Y), 5))
-    picture = embedding_plots.embedding_maps({"bce": embedding}, LabelMatrix.of(Y), ["a", "b", "c"])
+    picture = embedding_plots.embedding_maps({"bce": embedding}, as_labels(Y), ["a", "b", "c"])
     shown = {points.get_label(): len(points.get_offsets()) for points in picture.figure.axes[0].collections}
     assert shown == {"other label sets": 0, "a + b": 10, "b + c": 10, "a + b + c": 10, "no label": 10, "a": 1}
     assert "Only 2.4% of them carry a single label, so the 5 most frequent label sets" in picture.caption
@@ -229,7 +229,7 @@ def test_embedding_maps_colour_label_sets_where_single_labels_are_rare() -> None
 
 def test_pictures_of_many_methods_wrap() -> None:
     methods = [f"method {i}" for i in range(7)]
-    Y = LabelMatrix.of(np.eye(2, dtype=np.uint8)[np.arange(20) % 2])
+    Y = as_labels(np.eye(2, dtype=np.uint8)[np.arange(20) % 2])
     embedding = np.random.default_rng(0).normal(size=(20, 3))
     history = [{"stage": "train", "epoch": 1, "loss": 1.0, "monitor": {"map": 0.5}}]
     pictures = [
@@ -248,7 +248,7 @@ def test_embedding_maps_take_few_rows_and_thin_embeddings(rows: int, width: int)
     """A width of 0 stands for an embedding that is the same for all rows."""
     Y = np.ones((rows, 1), dtype=np.uint8)
     embedding = np.random.default_rng(0).normal(size=(rows, width)) if width else np.ones((rows, 3))
-    picture = embedding_plots.embedding_maps({"bce": embedding}, LabelMatrix.of(Y), ["a"])
+    picture = embedding_plots.embedding_maps({"bce": embedding}, as_labels(Y), ["a"])
     points = picture.figure.axes[0].collections[1].get_offsets()
     assert points.shape == (rows, 2)
     assert np.isfinite(points).all()
@@ -256,7 +256,7 @@ def test_embedding_maps_take_few_rows_and_thin_embeddings(rows: int, width: int)
 
 def test_heat_maps_share_one_scale_and_state_the_diagonal() -> None:
     rng = np.random.default_rng(0)
-    Y = LabelMatrix.of(np.eye(4, dtype=np.uint8)[rng.integers(0, 3, 40)])
+    Y = as_labels(np.eye(4, dtype=np.uint8)[rng.integers(0, 3, 40)])
     maps = {m: class_heat_map(rng.normal(size=(40, 6)), Y) for m in ("bce", "mulsupcon")}
     picture = embedding_plots.heat_maps(maps, ["a", "b", "c", "d"], 1.0)
     images = [axis.images[0] for axis in picture.figure.axes[:2]]

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from manylabel.data import Rows
-from manylabel.labels import LabelMatrix
+from manylabel.labels import as_labels
 from manylabel.methods import get
 from manylabel.training import joined
 
@@ -29,7 +29,7 @@ def rows(n, seed):
     generator = torch.Generator().manual_seed(seed)
     X = torch.randn(n, 10, generator=generator)
     Y = (X @ torch.randn(10, 4, generator=torch.Generator().manual_seed(9)) > 0.5).to(torch.uint8)
-    return Rows(X, LabelMatrix.of(Y))
+    return Rows(X, as_labels(Y))
 
 
 def fit(folder=None, method="mulsupcon", progress=None, seed=3, **overrides):

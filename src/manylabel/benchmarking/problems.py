@@ -13,8 +13,7 @@ from torch.nn import functional as F
 
 from manylabel import losses
 from manylabel.benchmarking import textbook
-from manylabel.labels import LabelMatrix, PackedLabels, SummedLabels
-from manylabel.losses.kernel_mixture import kernel_contrastive
+from manylabel.labels import LabelMatrix, PackedLabels, as_labels
 from manylabel.models import LabelQueue
 
 TEMPERATURE = 0.1
@@ -75,7 +74,7 @@ def listed_labels(n_rows: int, n_labels: int, per_row: int, generator: torch.Gen
     columns = torch.randint(n_labels, (n_rows, per_row), generator=generator).flatten().numpy()
     rows = np.arange(n_rows).repeat(per_row)
     Y = csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(n_rows, n_labels))
-    return LabelMatrix.of(Y.astype(bool))
+    return as_labels(Y.astype(bool))
 
 
 def with_keys(shape: Shape, textbook_rows: int | None = None, engine: str = "auto") -> Problem:
@@ -91,7 +90,7 @@ def with_keys(shape: Shape, textbook_rows: int | None = None, engine: str = "aut
 
     def value(z: Tensor) -> Tensor:
         sums = queue.label_sums(keys[: shape.rows], T[: shape.rows])
-        found: Tensor = loss(z, Y, keys.to(z.dtype), SummedLabels(carried, keys, *sums))
+        found: Tensor = loss(z, Y, keys.to(z.dtype), carried.with_sums(keys, *sums))
         return found
 
     first = slice(0, min(textbook_rows or shape.rows, shape.rows))
@@ -118,7 +117,7 @@ def in_batch(name: str, shape: Shape) -> Problem:
     """A loss of a batch against itself; the labels come as lists."""
     g = torch.Generator().manual_seed(0)
     x = torch.randn(shape.rows, shape.dim, generator=g)
-    Y = LabelMatrix.of(drawn_labels(shape.rows, shape.labels, shape.per_row, g)).sparse()
+    Y = as_labels(drawn_labels(shape.rows, shape.labels, shape.per_row, g)).sparse()
     loss = losses.get(name, temperature=TEMPERATURE)
     return Problem(
         lambda dtype: gradients(lambda z: loss(z, Y), x.to(dtype)),
@@ -148,8 +147,10 @@ def kernel_mixture(shape: Shape, anisotropic: bool) -> Problem:
     means = 0.05 * torch.randn(size, generator=g)
     variances = 1 + 0.05 * torch.rand(size, generator=g)
 
+    loss = losses.KMCL(temperature=KERNEL_TEMPERATURE)
+
     def term(m: Tensor, v: Tensor) -> Tensor:
-        return kernel_contrastive(m, v, Y, n_features=shape.dim, temperature=KERNEL_TEMPERATURE)
+        return loss.contrastive(m, v, Y, n_features=shape.dim).value
 
     def slow(m: Tensor, v: Tensor) -> Tensor:
         return textbook.kernel_contrastive(m, v, Y, shape.dim, KERNEL_TEMPERATURE)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from manylabel.data.features import Features, blurred_columns, check_indices
 from manylabel.errors import ManyLabelError
-from manylabel.labels import LabelMatrix
+from manylabel.labels import LabelMatrix, as_labels
 
 _DENSE_UP_TO = 128  # labels; a batch of so few is indexed faster as a dense block than as lists
 
@@ -74,10 +74,10 @@ def checked_labels(Y: Any, who: str) -> LabelMatrix:
         got = f"{values[first]:g} in row {rows[first]}, column {columns[first]} (counted from 0)"
         hint = "Encode missing labels as 0 or drop their rows."
         raise ManyLabelError(who, "every label to be 0 or 1", got, hint)
-    labels = LabelMatrix.of(Y.astype(np.uint8), binary=True, who=who)
+    labels = as_labels(Y.astype(np.uint8), binary=True, who=who)
     if labels.n_labels > _DENSE_UP_TO:
         return labels.sparse()
-    return LabelMatrix.of(labels.dense(torch.uint8))
+    return as_labels(labels.dense(torch.uint8))
 
 
 def checked_names(

@@ -6,22 +6,22 @@ sums, overlaps, groups of identical rows) and never looks at how the labels are 
 
 from __future__ import annotations
 
+from manylabel.labels.base import LabelMatrix, Labels, RowIndex
+from manylabel.labels.convert import as_labels
 from manylabel.labels.dense import DenseLabels
-from manylabel.labels.groups import match_groups
-from manylabel.labels.matrix import LabelMatrix, Labels, RowIndex
-from manylabel.labels.one_label import OneLabel
+from manylabel.labels.hashing import match_groups
 from manylabel.labels.packed import PackedLabels
+from manylabel.labels.single_label import SingleLabel
 from manylabel.labels.sparse import SparseLabels
-from manylabel.labels.summed import SummedLabels
 
 __all__ = [
     "DenseLabels",
     "LabelMatrix",
     "Labels",
-    "OneLabel",
     "PackedLabels",
     "RowIndex",
+    "SingleLabel",
     "SparseLabels",
-    "SummedLabels",
+    "as_labels",
     "match_groups",
 ]

@@ -78,7 +78,7 @@ def is_canonical(indptr: NDArray[Any], indices: NDArray[Any]) -> bool:
 def check_product(who: str, given: Tensor, n: int, each: str, device: torch.device) -> None:
     """Refuse what is not one floating row for each of ``n`` things, on their device."""
     right = isinstance(given, Tensor) and given.dim() == 2 and given.is_floating_point()
-    if not right or len(given) != n or given.device != device:
+    if not right or given.shape[0] != n or given.device != device:
         expected = f"one embedding for each of {n} {each}, floating, on {device}"
         raise ManyLabelError(who, expected, described(given), "Pass rows and labels of the same samples.")
 

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from manylabel.errors import ManyLabelError
 from manylabel.kernels.transforms import transformed
-from manylabel.labels.checks import check_line, check_product, described
-from manylabel.labels.groups import label_hashes
-from manylabel.labels.matrix import LabelMatrix, RowIndex, row_index
+from manylabel.labels.base import LabelMatrix, RowIndex, row_index
+from manylabel.labels.checks import described
+from manylabel.labels.hashing import label_hashes
 from manylabel.labels.sparse import SparseLabels
 
 # Entries; below this, products with the dense matrix are cheaper than listing its labels.
@@ -22,15 +22,15 @@ class DenseLabels(LabelMatrix):
 
     def __init__(self, Y: Tensor) -> None:
         if not isinstance(Y, Tensor) or Y.dim() != 2 or Y.layout != torch.strided:
-            hint = "Use LabelMatrix.of for anything else."
+            hint = "Use as_labels for anything else."
             raise ManyLabelError("DenseLabels", "a dense (n_rows, n_labels) tensor", described(Y), hint)
         self.Y = Y
-        self.n_rows, self.n_labels = Y.shape
+        (self.n_rows, self.n_labels), self.device = Y.shape, Y.device
         self._converted: Tensor | None = None
 
     @property
-    def device(self) -> torch.device:
-        return self.Y.device
+    def requires_grad(self) -> bool:
+        return self.Y.requires_grad
 
     def compact(self) -> LabelMatrix:
         if self.Y.numel() < _COMPACT_FROM or torch.compiler.is_compiling() or transformed():
@@ -41,20 +41,14 @@ class DenseLabels(LabelMatrix):
     def row_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
         return self.dense(dtype).sum(1)
 
-    def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+    def _label_counts(self, dtype: torch.dtype) -> Tensor:
         return self.dense(dtype).sum(0)
 
-    def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
-        check_product("label sums", Z, self.n_rows, "label rows", self.device)
-        if factors is not None:
-            check_line(
-                "label sums", f"factors, one for each of {self.n_rows} label rows", factors, self.n_rows
-            )
+    def _label_sums(self, Z: Tensor, factors: Tensor | None) -> Tensor:
         Yt = self.dense(Z.dtype).T
         return (Yt if factors is None else Yt * factors) @ Z
 
-    def row_sums(self, M: Tensor) -> Tensor:
-        check_product("row sums", M, self.n_labels, "labels", self.device)
+    def _row_sums(self, M: Tensor) -> Tensor:
         return self.dense(M.dtype) @ M
 
     def take(self, rows: RowIndex) -> DenseLabels:
@@ -99,10 +93,10 @@ class DenseLabels(LabelMatrix):
     def pick(self, columns_first: Tensor) -> Tensor:
         return columns_first.T
 
-    def followed_by(self, other: LabelMatrix) -> LabelMatrix:
+    def concat(self, other: LabelMatrix) -> LabelMatrix:
         self.check_same_labels(other)
         if not isinstance(other, DenseLabels):
-            return self.sparse().followed_by(other)
+            return self.sparse().concat(other)
         return DenseLabels(torch.cat([self.Y, other.Y]))
 
     def with_identity(self) -> DenseLabels:

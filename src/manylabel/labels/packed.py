@@ -12,9 +12,10 @@ from torch.nn import functional as F
 
 from manylabel.errors import ManyLabelError
 from manylabel.kernels.transforms import transformed
-from manylabel.labels.checks import check_product, described
+from manylabel.labels.base import LabelMatrix, Labels, RowIndex, row_index
+from manylabel.labels.checks import described
+from manylabel.labels.convert import as_labels
 from manylabel.labels.dense import DenseLabels
-from manylabel.labels.matrix import LabelMatrix, Labels, RowIndex, row_index
 from manylabel.labels.products import LabelSums, RowSums
 from manylabel.labels.sparse import SparseLabels
 
@@ -39,7 +40,7 @@ class PackedLabels(LabelMatrix):
     def __init__(self, bits: Tensor, n_labels: int, *, trusted: bool = False) -> None:
         if not trusted:
             check_bits(bits, n_labels, "PackedLabels")
-        self.bits, self.n_rows, self.n_labels = bits, len(bits), n_labels
+        self.bits, self.n_rows, self.n_labels, self.device = bits, len(bits), n_labels, bits.device
 
     @staticmethod
     def pack(Y: Labels, *, who: str = "labels") -> PackedLabels:
@@ -52,15 +53,13 @@ class PackedLabels(LabelMatrix):
         """
         if isinstance(Y, PackedLabels):
             return Y
-        labels = LabelMatrix.of(Y, binary=True, who=who)
+        labels = as_labels(Y, binary=True, who=who)
         return PackedLabels(_packed(labels.dense(torch.uint8)), labels.n_labels, trusted=True)
 
-    @property
-    def device(self) -> torch.device:
-        return self.bits.device
-
     def compact(self) -> LabelMatrix:
-        """Few entries are unpacked; of many, lists if most are 0, else as they are."""
+        """Few entries are unpacked; of many, lists if most are 0, else as they are; so too where sums are known."""
+        if self._known is not None:
+            return self
         if self.n_rows * self.n_labels <= _BLOCK:
             return DenseLabels(self.dense(torch.uint8)).compact()
         few = 8 * int(_ones(self.bits).sum()) < self.n_rows * self.n_labels
@@ -69,20 +68,18 @@ class PackedLabels(LabelMatrix):
     def row_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
         return _ones(self.bits).sum(1).to(dtype)
 
-    def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+    def _label_counts(self, dtype: torch.dtype) -> Tensor:
         counts = [((self.bits >> place) & 1).sum(0) for place in range(7, -1, -1)]
         return torch.stack(counts, 1).flatten()[: self.n_labels].to(dtype)
 
-    def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
-        check_product("label sums", Z, self.n_rows, "label rows", self.device)
+    def _label_sums(self, Z: Tensor, factors: Tensor | None) -> Tensor:
         if factors is None and transformed():
             return self.dense(Z.dtype).T @ Z
         if factors is None:
             return LabelSums.apply(Z, self)  # type: ignore[no-any-return, no-untyped-call]
         return self._label_products(Z, factors)
 
-    def row_sums(self, M: Tensor) -> Tensor:
-        check_product("row sums", M, self.n_labels, "labels", self.device)
+    def _row_sums(self, M: Tensor) -> Tensor:
         if transformed():
             return self.dense(M.dtype) @ M
         return RowSums.apply(M, self)  # type: ignore[no-any-return, no-untyped-call]
@@ -126,29 +123,11 @@ class PackedLabels(LabelMatrix):
     def entries(self) -> None:
         return None
 
-    def with_entries(self, values: Tensor) -> LabelMatrix:
-        return self.sparse().with_entries(values)
-
-    def spread_rows(self, v: Tensor) -> Tensor:
-        return self.sparse().spread_rows(v)
-
-    def spread_labels(self, v: Tensor) -> Tensor:
-        return self.sparse().spread_labels(v)
-
-    def pick(self, columns_first: Tensor) -> Tensor:
-        return self.sparse().pick(columns_first)
-
-    def followed_by(self, other: LabelMatrix) -> LabelMatrix:
+    def concat(self, other: LabelMatrix) -> LabelMatrix:
         if not isinstance(other, PackedLabels):
-            return self.sparse().followed_by(other)
+            return self.sparse().concat(other)
         self.check_same_labels(other)
         return PackedLabels(torch.cat([self.bits, other.bits]), self.n_labels, trusted=True)
-
-    def with_identity(self) -> LabelMatrix:
-        return self.sparse().with_identity()
-
-    def row_hashes(self) -> Tensor:
-        return self.sparse().row_hashes()
 
 
 def check_bits(bits: Tensor, n_labels: int, who: str) -> None:

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from manylabel.errors import ManyLabelError
 from manylabel.kernels.choice import add_label_sums
 from manylabel.kernels.transforms import transformed
-from manylabel.labels.checks import check_line, check_lists, check_product, described
-from manylabel.labels.groups import label_hashes
-from manylabel.labels.matrix import LabelMatrix, RowIndex, row_index
+from manylabel.labels.base import LabelMatrix, RowIndex, row_index
+from manylabel.labels.checks import check_line, check_lists, described
+from manylabel.labels.hashing import label_hashes
 from manylabel.labels.products import LabelSums, RowSums
 
 _BLOCK = 2048  # rows
@@ -54,11 +54,7 @@ class SparseLabels(LabelMatrix):
             _check_weights(weights, columns)
             offsets, columns = offsets.clone(), columns.clone()  # what was checked stays as it was
         self.offsets, self.columns, self.weights = offsets.int(), columns.int(), weights
-        self.n_rows, self.n_labels = len(offsets) - 1, n_labels
-
-    @property
-    def device(self) -> torch.device:
-        return self.columns.device
+        self.n_rows, self.n_labels, self.device = len(offsets) - 1, n_labels, columns.device
 
     @property
     def rows(self) -> Tensor:
@@ -82,23 +78,18 @@ class SparseLabels(LabelMatrix):
             0, self.rows, self.weights.to(dtype)
         )
 
-    def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+    def _label_counts(self, dtype: torch.dtype) -> Tensor:
         weights = None if self.weights is None else self.weights.to(dtype)
         if weights is not None and weights.requires_grad:  # bincount has no gradient
             return weights.new_zeros(self.n_labels).index_add(0, self.columns, weights)
         return torch.bincount(self.columns, weights, self.n_labels).to(dtype)
 
-    def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
-        check_product("label sums", Z, self.n_rows, "label rows", self.device)
+    def _label_sums(self, Z: Tensor, factors: Tensor | None) -> Tensor:
         if factors is not None:
-            check_line(
-                "label sums", f"factors, one for each of {self.n_rows} label rows", factors, self.n_rows
-            )
-        elif self._by_autograd():
+            return self._label_products(Z, factors)
+        if self._by_autograd():
             return self.dense(Z.dtype).T @ Z
-        else:
-            return LabelSums.apply(Z, self)  # type: ignore[no-any-return, no-untyped-call]
-        return self._label_products(Z, factors)
+        return LabelSums.apply(Z, self)  # type: ignore[no-any-return, no-untyped-call]
 
     def _label_products(self, Z: Tensor, factors: Tensor | None) -> Tensor:
         """``Y^T diag(factors) Z`` without gradient: row after row by compiled code, else label after label."""
@@ -132,8 +123,7 @@ class SparseLabels(LabelMatrix):
             entries = entries.with_entries(spread if entries.weights is None else spread * entries.weights)
         sums += entries._row_products(Z)
 
-    def row_sums(self, M: Tensor) -> Tensor:
-        check_product("row sums", M, self.n_labels, "labels", self.device)
+    def _row_sums(self, M: Tensor) -> Tensor:
         if self._by_autograd():
             return self.dense(M.dtype) @ M
         return RowSums.apply(M, self)  # type: ignore[no-any-return, no-untyped-call]
@@ -203,7 +193,7 @@ class SparseLabels(LabelMatrix):
     def pick(self, columns_first: Tensor) -> Tensor:
         return columns_first[self.columns, self.rows]
 
-    def followed_by(self, other: LabelMatrix) -> SparseLabels:
+    def concat(self, other: LabelMatrix) -> SparseLabels:
         self.check_same_labels(other)
         tail = other.sparse()
         offsets = torch.cat([self.offsets, self.offsets[-1] + tail.offsets[1:]])
@@ -226,7 +216,7 @@ class SparseLabels(LabelMatrix):
         """The labels that some row carries, in order."""
         return torch.bincount(self.columns, minlength=self.n_labels).nonzero().squeeze(1)
 
-    def only(self, labels: Tensor) -> SparseLabels:
+    def select_labels(self, labels: Tensor) -> SparseLabels:
         """These rows with some of the labels, numbered anew in the order given."""
         numbers = torch.full((self.n_labels,), -1, dtype=torch.int32, device=self.device)
         numbers[labels] = torch.arange(len(labels), dtype=torch.int32, device=self.device)

@@ -12,8 +12,8 @@ from typing import Any
 from torch import nn
 
 from manylabel.errors import ManyLabelError, did_you_mean
-from manylabel.losses.cached import cached_step
-from manylabel.losses.kernel_mixture import KMCL
+from manylabel.losses.gradient_cache import cached_step
+from manylabel.losses.kmcl import KMCL
 from manylabel.losses.logits import ASL, BCE, ZLPR, Focal, TwoWay
 from manylabel.losses.overlap import Base, PairWeighted, SimilarityDissimilarity
 from manylabel.losses.prototypes import MSC, REG, WRG, Proto

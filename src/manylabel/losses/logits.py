@@ -5,7 +5,6 @@ Logits ``x`` are (B, C), labels ``Y`` (B, C); ``p = sigmoid(x)``. Half-precision
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -15,55 +14,236 @@ from torch.nn import functional as F
 from manylabel.arrays import as_tensor
 from manylabel.errors import ManyLabelError
 from manylabel.kernels.transforms import transformed
-from manylabel.labels import LabelMatrix, Labels
-from manylabel.losses.batch import FLOATING, refuse_gradient
+from manylabel.labels import Labels, as_labels
+from manylabel.losses.base import FLOATING, refuse_gradient
 from manylabel.losses.precision import full_precision, working_dtype
 from manylabel.losses.settings import REDUCTIONS, check_reduction, real, switch
 
 _ABSENT = -1e30  # a logit that takes no part: finite, so that a side without entries keeps a gradient of 0
 
 
-@full_precision
-def bce(logits: Tensor, Y: Labels, *, reduction: str = "mean") -> Tensor:
-    """Binary cross entropy; see :class:`BCE`."""
-    x, y = _read("BCE", logits, Y, reduction, binary=False)
-    return _reduce(F.softplus(x) - x * y, reduction)
+class LogitLoss(nn.Module):
+    """Settings of a loss on logits; subclasses give its terms."""
+
+    reductions: ClassVar[tuple[str, ...]] = (*REDUCTIONS, "rows")
+    shown: ClassVar[tuple[str, ...]] = ("reduction",)
+    binary: ClassVar[bool] = True  # whether labels are sets
+
+    def __init__(self, reduction: str) -> None:
+        super().__init__()
+        check_reduction(type(self).__name__, reduction, self.reductions)
+        self.reduction = reduction
+
+    def terms(self, x: Tensor, y: Tensor) -> Tensor:
+        """What each row and label costs, (B, C), or each row, (B, 1), from logits and labels (B, C)."""
+        raise NotImplementedError
+
+    def forward(self, logits: Tensor, Y: Labels) -> Tensor:
+        """The loss of logits (B, C) with labels ``Y`` (B, C)."""
+        who = type(self).__name__
+        with full_precision(logits):
+            check_reduction(who, self.reduction, self.reductions)
+            return _reduce(self.terms(*read_logits(who, logits, Y, self.binary)), self.reduction)
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={getattr(self, name)}" for name in self.shown)
 
 
-@full_precision
-def focal(
-    logits: Tensor, Y: Labels, *, gamma: float = 2.0, alpha: Any = None, reduction: str = "sum"
-) -> Tensor:
-    """Focal loss; see :class:`Focal`."""
-    gamma = real("Focal", "gamma", gamma, least=0.0)
-    weights = _read_alpha(alpha)
-    x, y = _read("Focal", logits, Y, reduction)
-    if weights is not None and len(weights) != x.shape[1]:
-        expected = f"alpha of shape ({x.shape[1]},), one weight for each label"
-        raise ManyLabelError("Focal", expected, str(tuple(weights.shape)), "Pass one weight per column.")
-    toward = torch.where(y > 0, x, -x)  # the logit of the right answer
-    terms = -_power(torch.sigmoid(-toward), gamma) * F.logsigmoid(toward)
-    return _reduce(terms if weights is None else terms * weights.to(x.device), reduction)
+class BCE(LogitLoss):
+    """Binary cross entropy: the mean over rows and labels of ``softplus(x) - x y``.
+
+    Parameters
+    ----------
+    reduction : "mean", "sum", "rows" or "none", default "mean"
+        "rows" divides the sum by B alone; "none" gives sums of rows, (B,).
+
+    Notes
+    -----
+    Divisor: B times C. Soft labels are allowed. Logits of 0 give log 2.
+    """
+
+    binary = False
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+
+    def terms(self, x: Tensor, y: Tensor) -> Tensor:
+        return F.softplus(x) - x * y
 
 
-@full_precision
-def asl(
-    logits: Tensor,
-    Y: Labels,
-    *,
-    gamma_neg: float = 4.0,
-    gamma_pos: float = 1.0,
-    clip: float = 0.05,
-    eps: float = 1e-8,
+class Focal(LogitLoss):
+    """Focal loss: ``-(1 - p_t)^gamma log p_t``, ``p_t = p`` for present labels, ``1 - p`` for absent ones.
+
+    Parameters
+    ----------
+    gamma : float, default 2
+    alpha : (C,) tensor, array or list, optional
+        Weights of the labels, none negative; a parameter is learnt.
+    reduction : "sum", "mean", "rows" or "none", default "sum"
+        "mean" divides by B times C, "rows" by B; "none" gives sums of rows, (B,).
+
+    Notes
+    -----
+    Equals :class:`ASL` with ``gamma_pos = gamma_neg = gamma``, ``clip=0``, ``detach_focus=False``.
+    """
+
+    shown = ("gamma", "reduction")
+
+    def __init__(self, gamma: float = 2.0, alpha: Any = None, reduction: str = "sum") -> None:
+        super().__init__(reduction)
+        self.gamma = real("Focal", "gamma", gamma, least=0.0)
+        self.alpha: Tensor | None
+        weights = _read_alpha(alpha)
+        if isinstance(weights, nn.Parameter):
+            self.alpha = weights
+        else:
+            self.register_buffer("alpha", weights)
+
+    def terms(self, x: Tensor, y: Tensor) -> Tensor:
+        gamma, weights = real("Focal", "gamma", self.gamma, least=0.0), _read_alpha(self.alpha)
+        if weights is not None and len(weights) != x.shape[1]:
+            expected = f"alpha of shape ({x.shape[1]},), one weight for each label"
+            raise ManyLabelError("Focal", expected, str(tuple(weights.shape)), "Pass one weight per column.")
+        toward = torch.where(y > 0, x, -x)  # the logit of the right answer
+        terms = -_power(torch.sigmoid(-toward), gamma) * F.logsigmoid(toward)
+        return terms if weights is None else terms * weights.to(x.device)
+
+
+class ASL(LogitLoss):
+    """Asymmetric loss: present and absent labels each with their own focusing, absent ones with a margin.
+
+    ::
+
+        pn = min(1 - p + clip, 1)
+        present:  -(1 - p)^gamma_pos log max(p, eps)
+        absent:   -(1 - pn)^gamma_neg log max(pn, eps)
+
+    Parameters
+    ----------
+    gamma_neg, gamma_pos : float, default 4 and 1
+    clip : float, default 0.05
+        The margin: absent labels with ``p`` below it cost nothing.
+    eps : float, default 1e-8
+        Below it a logarithm is cut off, and with it the gradient (of present labels with logits below -18.4).
+    detach_focus : bool, default True
+        No gradient through the focusing factors.
+    log_space : bool, default False
+        Take the logarithms from the logits, without ``eps``: no gradient is lost however wrong the logit.
+    reduction : "sum", "mean", "rows" or "none", default "sum"
+        "mean" divides by B times C, "rows" by B; "none" gives sums of rows, (B,).
+
+    References
+    ----------
+    E. Ben-Baruch et al., "Asymmetric Loss for Multi-Label Classification", ICCV 2021. The released code
+    switches gradients off globally for the focusing factor; here the factor alone is detached.
+    """
+
+    shown = ("gamma_neg", "gamma_pos", "clip", "eps", "detach_focus", "log_space", "reduction")
+
+    def __init__(
+        self,
+        gamma_neg: float = 4.0,
+        gamma_pos: float = 1.0,
+        clip: float = 0.05,
+        eps: float = 1e-8,
+        detach_focus: bool = True,
+        log_space: bool = False,
+        reduction: str = "sum",
+    ) -> None:
+        super().__init__(reduction)
+        check_focus("ASL", gamma_neg, gamma_pos, clip, eps)
+        self.gamma_neg, self.gamma_pos, self.clip, self.eps = gamma_neg, gamma_pos, clip, eps
+        self.detach_focus = switch("ASL", "detach_focus", detach_focus)
+        self.log_space = switch("ASL", "log_space", log_space)
+
+    def terms(self, x: Tensor, y: Tensor) -> Tensor:
+        focus = (self.gamma_neg, self.gamma_pos, self.clip, self.eps)
+        check_focus("ASL", *focus)
+        return asymmetric_terms(x, y, *focus, self.detach_focus, self.log_space)
+
+
+class ZLPR(LogitLoss):
+    """Zero-bounded log-sum-exp and pairwise rank loss.
+
+    ::
+
+        L_i = log(1 + sum_{c in y_i} exp(-x_ic)) + log(1 + sum_{c not in y_i} exp(x_ic))
+
+    Parameters
+    ----------
+    reduction : "mean", "sum" or "none", default "mean"
+        "none" gives ``L_i``, (B,).
+
+    Notes
+    -----
+    Divisor: B. A row without labels, or with all of them, has log 1 = 0 for the side that is missing. The
+    threshold of a decision is logit 0. The code released with the study of Audibert et al. returns a lower
+    number (it leaves out the maxima it subtracts) with the same gradient; this is the value of the equation.
+    """
+
+    reductions = REDUCTIONS
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+
+    def terms(self, x: Tensor, y: Tensor) -> Tensor:
+        positive, negative = x.masked_fill(y == 0, -_ABSENT).neg(), x.masked_fill(y > 0, _ABSENT)
+        # the 0 put beside them is the 1 in the logarithms
+        sides = (F.pad(side, (0, 1)).logsumexp(1, keepdim=True) for side in (positive, negative))
+        return sum(sides, torch.zeros_like(x[:, :1]))  # (B, 1)
+
+
+class TwoWay(LogitLoss):
+    """Two-way loss: present labels above absent ones, within each row and within each label.
+
+    ::
+
+        g+ = Tp logsumexp_{present}(-x / Tp),   g- = Tn logsumexp_{absent}(x / Tn)
+        L  = mean of softplus(g+ + g-) over rows that have a label + mean over labels that a row has
+
+    Parameters
+    ----------
+    positive_temperature, negative_temperature : float, default 4 and 1
+        ``Tp`` and ``Tn``.
+
+    Notes
+    -----
+    Divisors: the rows with a label, and the labels with a row. A side without entries gives 0. There is no
+    value per row, hence no ``reduction``.
+
+    References
+    ----------
+    T. Kobayashi, "Two-Way Multi-Label Loss", CVPR 2023.
+    """
+
+    shown = ("positive_temperature", "negative_temperature")
+
+    def __init__(self, positive_temperature: float = 4.0, negative_temperature: float = 1.0) -> None:
+        super().__init__("sum")
+        self.positive_temperature, self.negative_temperature = positive_temperature, negative_temperature
+        self._read_temperatures()
+
+    def _read_temperatures(self) -> tuple[float, float]:
+        names = ("positive_temperature", "negative_temperature")
+        first, second = (real("TwoWay", name, getattr(self, name), least=0.0, above=True) for name in names)
+        return first, second
+
+    def terms(self, x: Tensor, y: Tensor) -> Tensor:
+        temperatures = self._read_temperatures()
+        return _one_way(x, y, *temperatures) + _one_way(x.T, y.T, *temperatures)
+
+
+def asymmetric_terms(
+    x: Tensor,
+    y: Tensor,
+    gamma_neg: float,
+    gamma_pos: float,
+    clip: float,
+    eps: float,
     detach_focus: bool = True,
     log_space: bool = False,
-    reduction: str = "sum",
 ) -> Tensor:
-    """Asymmetric loss; see :class:`ASL`."""
-    check_focus("ASL", gamma_neg, gamma_pos, clip, eps)
-    switch("ASL", "detach_focus", detach_focus)
-    switch("ASL", "log_space", log_space)
-    x, y = _read("ASL", logits, Y, reduction)
+    """What each row and label costs in the asymmetric loss, (B, C); see :class:`ASL`."""
     p, absent = torch.sigmoid(x), torch.sigmoid(-x)
     shifted = (absent + clip).clamp(max=1.0)  # probability of "absent", easier by the margin
     if log_space:
@@ -75,31 +255,7 @@ def asl(
         present, rejected = present.detach(), rejected.detach()
     positive = y * _power(present, gamma_pos) * log_present
     negative = (1.0 - y) * _power(rejected, gamma_neg) * log_absent
-    return _reduce(-(positive + negative), reduction)
-
-
-@full_precision
-def zlpr(logits: Tensor, Y: Labels, *, reduction: str = "mean") -> Tensor:
-    """Zero-bounded log-sum-exp and pairwise rank loss; see :class:`ZLPR`."""
-    x, y = _read("ZLPR", logits, Y, reduction, known=REDUCTIONS)
-    positive, negative = x.masked_fill(y == 0, -_ABSENT).neg(), x.masked_fill(y > 0, _ABSENT)
-    values = F.pad(positive, (0, 1)).logsumexp(1) + F.pad(negative, (0, 1)).logsumexp(
-        1
-    )  # the 0 is the 1 in log
-    return _reduce(values[:, None], reduction)
-
-
-@full_precision
-def two_way(
-    logits: Tensor, Y: Labels, *, positive_temperature: float = 4.0, negative_temperature: float = 1.0
-) -> Tensor:
-    """Two-way multi-label loss; see :class:`TwoWay`."""
-    positive_temperature = real("TwoWay", "positive_temperature", positive_temperature, least=0.0, above=True)
-    negative_temperature = real("TwoWay", "negative_temperature", negative_temperature, least=0.0, above=True)
-    x, y = _read("TwoWay", logits, Y)
-    by_row = _one_way(x, y, positive_temperature, negative_temperature)
-    by_label = _one_way(x.T, y.T, positive_temperature, negative_temperature)
-    return by_row + by_label
+    return -(positive + negative)
 
 
 def _one_way(x: Tensor, y: Tensor, positive_temperature: float, negative_temperature: float) -> Tensor:
@@ -111,16 +267,13 @@ def _one_way(x: Tensor, y: Tensor, positive_temperature: float, negative_tempera
     return (F.softplus(margin) * counted).sum() / counted.sum().clamp(min=1)
 
 
-def _read(
+def read_logits(
     who: str,
     logits: Tensor,
     Y: Labels,
-    reduction: str = "mean",
     binary: bool = True,
-    known: tuple[str, ...] = (*REDUCTIONS, "rows"),
 ) -> tuple[Tensor, Tensor]:
     """Logits and dense labels in working precision."""
-    check_reduction(who, reduction, known)
     right = isinstance(logits, Tensor) and logits.dim() == 2 and logits.dtype in FLOATING
     if not right or logits.layout != torch.strided or logits.device.type == "meta":
         got = type(logits).__name__
@@ -129,7 +282,7 @@ def _read(
         raise ManyLabelError(
             who, "logits as a floating tensor of shape (n, n_labels)", got, "One row per sample."
         )
-    labels = LabelMatrix.of(Y, binary=binary, who=who)
+    labels = as_labels(Y, binary=binary, who=who)
     if labels.shape != tuple(logits.shape):
         raise ManyLabelError(
             who,
@@ -183,186 +336,3 @@ def _reduce(terms: Tensor, reduction: str) -> Tensor:
     if reduction == "rows":
         return terms.sum() / max(len(terms), 1)
     return terms.sum() if reduction == "sum" else terms.sum() / max(terms.numel(), 1)
-
-
-class LogitLoss(nn.Module):
-    """Settings of a loss on logits; subclasses name the pure function."""
-
-    function: ClassVar[Callable[..., Tensor]]
-    reductions: ClassVar[tuple[str, ...]] = (*REDUCTIONS, "rows")
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__()
-        if "reduction" in settings:
-            check_reduction(type(self).__name__, settings["reduction"], self.reductions)
-        self.settings = settings
-
-    def forward(self, logits: Tensor, Y: Labels) -> Tensor:
-        """The loss of logits (B, C) with labels ``Y`` (B, C)."""
-        return type(self).function(logits, Y, **self.settings)
-
-    def extra_repr(self) -> str:
-        return ", ".join(f"{name}={value}" for name, value in self.settings.items())
-
-
-class BCE(LogitLoss):
-    """Binary cross entropy: the mean over rows and labels of ``softplus(x) - x y``.
-
-    Parameters
-    ----------
-    reduction : "mean", "sum", "rows" or "none", default "mean"
-        "rows" divides the sum by B alone; "none" gives sums of rows, (B,).
-
-    Notes
-    -----
-    Divisor: B times C. Soft labels are allowed. Logits of 0 give log 2.
-    """
-
-    function = staticmethod(bce)
-
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__(reduction=reduction)
-
-
-class Focal(LogitLoss):
-    """Focal loss: ``-(1 - p_t)^gamma log p_t``, ``p_t = p`` for present labels, ``1 - p`` for absent ones.
-
-    Parameters
-    ----------
-    gamma : float, default 2
-    alpha : (C,) tensor, array or list, optional
-        Weights of the labels, none negative; a parameter is learnt.
-    reduction : "sum", "mean", "rows" or "none", default "sum"
-        "mean" divides by B times C, "rows" by B; "none" gives sums of rows, (B,).
-
-    Notes
-    -----
-    Equals :class:`ASL` with ``gamma_pos = gamma_neg = gamma``, ``clip=0``, ``detach_focus=False``.
-    """
-
-    function = staticmethod(focal)
-
-    def __init__(self, gamma: float = 2.0, alpha: Any = None, reduction: str = "sum") -> None:
-        super().__init__(gamma=real("Focal", "gamma", gamma, least=0.0), reduction=reduction)
-        self.alpha: Tensor | None
-        weights = _read_alpha(alpha)
-        if isinstance(weights, nn.Parameter):
-            self.alpha = weights
-        else:
-            self.register_buffer("alpha", weights)
-
-    def forward(self, logits: Tensor, Y: Labels) -> Tensor:
-        """The loss of logits (B, C) with labels ``Y`` (B, C)."""
-        return focal(logits, Y, alpha=self.alpha, **self.settings)
-
-
-class ASL(LogitLoss):
-    """Asymmetric loss: present and absent labels each with their own focusing, absent ones with a margin.
-
-    ::
-
-        pn = min(1 - p + clip, 1)
-        present:  -(1 - p)^gamma_pos log max(p, eps)
-        absent:   -(1 - pn)^gamma_neg log max(pn, eps)
-
-    Parameters
-    ----------
-    gamma_neg, gamma_pos : float, default 4 and 1
-    clip : float, default 0.05
-        The margin: absent labels with ``p`` below it cost nothing.
-    eps : float, default 1e-8
-        Below it a logarithm is cut off, and with it the gradient (of present labels with logits below -18.4).
-    detach_focus : bool, default True
-        No gradient through the focusing factors.
-    log_space : bool, default False
-        Take the logarithms from the logits, without ``eps``: no gradient is lost however wrong the logit.
-    reduction : "sum", "mean", "rows" or "none", default "sum"
-        "mean" divides by B times C, "rows" by B; "none" gives sums of rows, (B,).
-
-    References
-    ----------
-    E. Ben-Baruch et al., "Asymmetric Loss for Multi-Label Classification", ICCV 2021. The released code
-    switches gradients off globally for the focusing factor; here the factor alone is detached.
-    """
-
-    function = staticmethod(asl)
-
-    def __init__(
-        self,
-        gamma_neg: float = 4.0,
-        gamma_pos: float = 1.0,
-        clip: float = 0.05,
-        eps: float = 1e-8,
-        detach_focus: bool = True,
-        log_space: bool = False,
-        reduction: str = "sum",
-    ) -> None:
-        check_focus("ASL", gamma_neg, gamma_pos, clip, eps)
-        super().__init__(
-            gamma_neg=gamma_neg,
-            gamma_pos=gamma_pos,
-            clip=clip,
-            eps=eps,
-            detach_focus=switch("ASL", "detach_focus", detach_focus),
-            log_space=switch("ASL", "log_space", log_space),
-            reduction=reduction,
-        )
-
-
-class ZLPR(LogitLoss):
-    """Zero-bounded log-sum-exp and pairwise rank loss.
-
-    ::
-
-        L_i = log(1 + sum_{c in y_i} exp(-x_ic)) + log(1 + sum_{c not in y_i} exp(x_ic))
-
-    Parameters
-    ----------
-    reduction : "mean", "sum" or "none", default "mean"
-        "none" gives ``L_i``, (B,).
-
-    Notes
-    -----
-    Divisor: B. A row without labels, or with all of them, has log 1 = 0 for the side that is missing. The
-    threshold of a decision is logit 0. The code released with the study of Audibert et al. returns a lower
-    number (it leaves out the maxima it subtracts) with the same gradient; this is the value of the equation.
-    """
-
-    function = staticmethod(zlpr)
-    reductions = REDUCTIONS
-
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__(reduction=reduction)
-
-
-class TwoWay(LogitLoss):
-    """Two-way loss: present labels above absent ones, within each row and within each label.
-
-    ::
-
-        g+ = Tp logsumexp_{present}(-x / Tp),   g- = Tn logsumexp_{absent}(x / Tn)
-        L  = mean of softplus(g+ + g-) over rows that have a label + mean over labels that a row has
-
-    Parameters
-    ----------
-    positive_temperature, negative_temperature : float, default 4 and 1
-        ``Tp`` and ``Tn``.
-
-    Notes
-    -----
-    Divisors: the rows with a label, and the labels with a row. A side without entries gives 0. There is no
-    value per row, hence no ``reduction``.
-
-    References
-    ----------
-    T. Kobayashi, "Two-Way Multi-Label Loss", CVPR 2023.
-    """
-
-    function = staticmethod(two_way)
-
-    def __init__(self, positive_temperature: float = 4.0, negative_temperature: float = 1.0) -> None:
-        temperatures = {
-            "positive_temperature": positive_temperature,
-            "negative_temperature": negative_temperature,
-        }
-        super().__init__(**{w: real("TwoWay", w, t, least=0.0, above=True) for w, t in temperatures.items()})

@@ -5,96 +5,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
 
 from manylabel.errors import ManyLabelError
 from manylabel.kernels.transforms import transformed
-from manylabel.labels import LabelMatrix, Labels
-from manylabel.losses.batch import EPS, read_batch, reduce
-from manylabel.losses.module import ContrastiveLoss
-from manylabel.losses.precision import exact
+from manylabel.labels import LabelMatrix
+from manylabel.losses.base import EPS, Batch, ContrastiveLoss
 from manylabel.losses.settings import switch
-from manylabel.losses.softmax import Engine, Overlaps, TileWeights
-from manylabel.losses.softmax.job import without_own
-from manylabel.losses.softmax.rows import tile_shape, tiles
+from manylabel.losses.softmax import Overlaps, PairWeights, TileWeights
+from manylabel.losses.softmax.accumulator import without_self
+from manylabel.losses.softmax.tiles import tile_shape, tiles
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
 PAIR_WEIGHT_GRADIENT = "pair weights that require a gradient"
 PairWeight: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-
-
-@exact
-def base(
-    z: Tensor,
-    Y: Labels,
-    keys: Tensor | None = None,
-    Y_keys: Labels | None = None,
-    *,
-    temperature: float | Tensor = 0.1,
-    reduction: str = "mean",
-    normalize: bool = True,
-    engine: str | Engine = "auto",
-    group: ProcessGroup | None = None,
-) -> Tensor:
-    """SupCon weighted by Jaccard overlap; see :class:`Base`."""
-    batch = read_batch("Base", z, Y, keys, Y_keys, group=group).spread()
-    weights = Jaccard(batch.Y, batch.T, batch.dtype)
-    result = batch.contrast(weights, temperature, normalize, engine)
-    return reduce(result.values, reduction, (result.totals > 0).sum(), engine, batch.shard)
-
-
-@exact
-def similarity_dissimilarity(
-    z: Tensor,
-    Y: Labels,
-    keys: Tensor | None = None,
-    Y_keys: Labels | None = None,
-    *,
-    temperature: float | Tensor = 0.07,
-    reduction: str = "mean",
-    normalize: bool = True,
-    engine: str | Engine = "auto",
-    group: ProcessGroup | None = None,
-) -> Tensor:
-    """SupCon weighted by shared and by other labels; see :class:`SimilarityDissimilarity`."""
-    batch = read_batch("SimilarityDissimilarity", z, Y, keys, Y_keys, group=group).spread()
-    weights = SharedAgainstOther(batch.Y, batch.T, batch.dtype, batch.own)
-    if batch.keys is None:  # the weights are not symmetric
-        batch = replace(batch, keys=batch.z)
-    result = batch.contrast(weights, temperature, normalize, engine)
-    return reduce(result.values, reduction, (result.totals > 0).sum(), engine, batch.shard)
-
-
-@exact
-def pair_weighted(
-    z: Tensor,
-    Y: Labels,
-    keys: Tensor | None = None,
-    Y_keys: Labels | None = None,
-    *,
-    weight: PairWeight | None = None,
-    normalize_weights: bool = True,
-    temperature: float | Tensor = 0.1,
-    reduction: str = "mean",
-    normalize: bool = True,
-    engine: str | Engine = "auto",
-    group: ProcessGroup | None = None,
-) -> Tensor:
-    """SupCon under weights that the caller defines; see :class:`PairWeighted`."""
-    _check_settings(weight, normalize_weights)
-    batch = read_batch("PairWeighted", z, Y, keys, Y_keys, binary=False, group=group).spread()
-    weights = GivenWeights(batch.Y, batch.T, weight or shared_labels, normalize_weights)
-    learnt = PAIR_WEIGHT_GRADIENT if weights.learnt(batch.dtype) else None
-    if batch.keys is None:  # the weights need not be symmetric
-        batch = replace(batch, keys=batch.z)
-    result = batch.contrast(weights, temperature, normalize, engine, learnt)
-    return reduce(result.values, reduction, (result.totals > 0).sum(), engine, batch.shard)
 
 
 def _check_settings(weight: object, normalize_weights: object) -> None:
@@ -132,12 +61,14 @@ class Jaccard(TileWeights):
 class SharedAgainstOther(TileWeights):
     """``w_ia = |y_i and y_a| / (|y_i| (1 + |y_a minus y_i|) |P_i|)``, ``P_i`` the others that share a label with i."""
 
-    def __init__(self, Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype, own: int | None) -> None:
+    one_sided = True
+
+    def __init__(self, Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype, self_offset: int | None) -> None:
         self.overlaps = Overlaps(Y, T)
         self.other_counts = T.row_counts(dtype)
-        self.part = (Y.row_counts(dtype) * self._partners(own, dtype)).clamp_(min=1).reciprocal_()
+        self.part = (Y.row_counts(dtype) * self._partners(self_offset, dtype)).clamp_(min=1).reciprocal_()
 
-    def _partners(self, own: int | None, dtype: torch.dtype) -> Tensor:
+    def _partners(self, self_offset: int | None, dtype: torch.dtype) -> Tensor:
         """``|P_i|``, (B,)."""
         Y, T = self.overlaps.Y, self.overlaps.T
         height, width = tile_shape(Y.n_rows, T.n_rows, Y.device)
@@ -145,7 +76,7 @@ class SharedAgainstOther(TileWeights):
         for columns in tiles(0, T.n_rows, width):
             for rows in tiles(0, Y.n_rows, height):
                 positive = self.overlaps.shared(rows, columns, dtype)
-                partners[rows] += without_own(positive, rows, columns, own, 0.0).sum(1)
+                partners[rows] += without_self(positive, rows, columns, self_offset, 0.0).sum(1)
         return partners
 
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
@@ -155,12 +86,17 @@ class SharedAgainstOther(TileWeights):
 
 
 class GivenWeights(TileWeights):
-    """Weights of the caller, as they are or divided by their sum over the candidates."""
+    """Weights of the caller, as they are or divided by their sum over the candidates; they need not be symmetric."""
 
-    def __init__(self, Y: LabelMatrix, T: LabelMatrix, weight: PairWeight, normalize: bool) -> None:
+    one_sided = True
+
+    def __init__(
+        self, Y: LabelMatrix, T: LabelMatrix, weight: PairWeight, normalize: bool, dtype: torch.dtype
+    ) -> None:
         self.Y, self.T, self.weight, self.normalize = Y, T, weight, normalize
+        self.learnt = PAIR_WEIGHT_GRADIENT if self._are_learnt(dtype) else None
 
-    def learnt(self, dtype: torch.dtype) -> bool:
+    def _are_learnt(self, dtype: torch.dtype) -> bool:
         """Whether weights are part of a graph: asked of one anchor and, to see the shape, of up to two candidates."""
         if not torch.is_grad_enabled() or torch.compiler.is_compiling() or not len(self.Y) or not len(self.T):
             return False
@@ -212,7 +148,10 @@ class Base(ContrastiveLoss):
     A. Audibert, A. Gauffre, M.-R. Amini, "Multi-Label Contrastive Learning: A Comprehensive Study", 2024.
     """
 
-    function = staticmethod(base)
+    who = "Base"
+
+    def weights(self, batch: Batch) -> PairWeights:
+        return Jaccard(batch.Y, batch.T, batch.dtype)
 
 
 class SimilarityDissimilarity(ContrastiveLoss):
@@ -241,17 +180,20 @@ class SimilarityDissimilarity(ContrastiveLoss):
     That the factors multiply the logarithm is our reading; inside it they would have no gradient.
     """
 
-    function = staticmethod(similarity_dissimilarity)
+    who = "SimilarityDissimilarity"
 
     def __init__(
         self,
         temperature: float | Tensor = 0.07,
         reduction: str = "mean",
         normalize: bool = True,
-        engine: str | Engine = "auto",
+        engine: str = "auto",
         group: ProcessGroup | None = None,
     ) -> None:
         super().__init__(temperature, reduction, normalize, engine, group)
+
+    def weights(self, batch: Batch) -> PairWeights:
+        return SharedAgainstOther(batch.Y, batch.T, batch.dtype, batch.self_offset)
 
 
 class PairWeighted(ContrastiveLoss):
@@ -282,7 +224,8 @@ class PairWeighted(ContrastiveLoss):
     torch.Size([])
     """
 
-    function = staticmethod(pair_weighted)
+    who, binary = "PairWeighted", False
+    shown = ("weight", "normalize_weights", *ContrastiveLoss.shown)
 
     def __init__(
         self,
@@ -291,13 +234,15 @@ class PairWeighted(ContrastiveLoss):
         temperature: float | Tensor = 0.1,
         reduction: str = "mean",
         normalize: bool = True,
-        engine: str | Engine = "auto",
+        engine: str = "auto",
         group: ProcessGroup | None = None,
     ) -> None:
         super().__init__(temperature, reduction, normalize, engine, group)
         _check_settings(weight, normalize_weights)
         self.weight, self.normalize_weights = weight, normalize_weights
 
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments of the function."""
-        return {"weight": self.weight, "normalize_weights": self.normalize_weights, **super().settings()}
+    def weights(self, batch: Batch) -> PairWeights:
+        _check_settings(self.weight, self.normalize_weights)
+        return GivenWeights(
+            batch.Y, batch.T, self.weight or shared_labels, self.normalize_weights, batch.dtype
+        )

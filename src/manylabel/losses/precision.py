@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from manylabel.losses.blocks import for_blocks
-from manylabel.losses.settings import check_group, check_reduction, read_temperature, switch
+from manylabel.losses.threads import side_by_side, threads_for
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-_SHARP = 1 / 64  # a temperature below which the rounding of float32 shows in the fifth decimal of a value
+SHARP = 1 / 64  # a temperature below which the rounding of float32 shows in the fifth decimal of a value
 _SMALL = 1 << 16  # numbers
+_AS_IT_IS = nullcontext()
 
 
 def working_dtype(x: Tensor) -> torch.dtype:
@@ -24,63 +21,47 @@ def working_dtype(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
-def full_precision(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a function outside of autocast, on the device of its first tensor argument."""
-
-    @wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        device = next((a.device.type for a in args if isinstance(a, Tensor)), "cpu")
-        if device == "meta" or not torch.is_autocast_enabled(device):
-            return function(*args, **kwargs)
-        with torch.autocast(device, enabled=False):
-            return function(*args, **kwargs)
-
-    return run
+def full_precision(x: object) -> AbstractContextManager[Any]:
+    """Leave autocast on the device of a tensor."""
+    device = x.device.type if isinstance(x, Tensor) else "cpu"
+    if device == "meta" or not torch.is_autocast_enabled(device):
+        return _AS_IT_IS
+    return torch.autocast(device, enabled=False)
 
 
-def exact(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:
-    """Run a loss of the engine in full precision: float32, or float64 where that is what comes in.
-
-    Small inputs at a very low temperature are computed in float64 on a CPU, where that costs little; not over several
-    ranks, whose shards could then differ in type.
-    """
-    run = for_blocks(full_precision(loss))
-
-    @wraps(loss)
-    def exactly(*args: P.args, **kwargs: P.kwargs) -> Tensor:
-        if not torch.compiler.is_compiling():
-            _read_settings(loss.__name__, kwargs)
-        z, temperature = (args or (None,))[0], kwargs.get("temperature", 1.0)
-        if not _is_sharp(temperature) or kwargs.get("group") is not None or not _is_small(z):
-            return run(*args, **kwargs)
-        wide = {name: _widened(value) for name, value in kwargs.items()}
-        value: Tensor = run(*map(_widened, args), **wide)
-        return value.float()
-
-    return exactly
+def computing(x: object) -> AbstractContextManager[Any]:
+    """Leave autocast, and let blocks of rows be worked on side by side."""
+    if (
+        torch.compiler.is_compiling()
+        or torch.get_num_threads() == 1
+        or not isinstance(x, Tensor)
+        or threads_for(x) < 2
+    ):
+        return full_precision(x)
+    return _exact_and_side_by_side(x)
 
 
-def _read_settings(who: str, settings: dict[str, Any]) -> None:
-    """Check what all losses of the engine have in common; a temperature that is not learnt becomes a number."""
-    if "temperature" in settings:
-        settings["temperature"] = read_temperature(who, settings["temperature"])
-    check_reduction(who, settings.get("reduction", "mean"))
-    switch(who, "normalize", settings.get("normalize", True))
-    check_group(who, settings.get("group"))
+@contextmanager
+def _exact_and_side_by_side(x: Tensor) -> Iterator[None]:
+    with full_precision(x), side_by_side(x):
+        yield
 
 
-def _is_sharp(temperature: object) -> bool:
+def is_sharp(temperature: float | Tensor) -> bool:
+    """Whether a temperature is so low that float32 is not precise enough."""
     if isinstance(temperature, Tensor):
-        return not torch.compiler.is_compiling() and float(temperature.detach()) < _SHARP
-    return isinstance(temperature, float) and temperature < _SHARP
+        return not torch.compiler.is_compiling() and float(temperature.detach()) < SHARP
+    return temperature < SHARP
 
 
-def _is_small(z: object) -> bool:
+def is_small(z: object) -> bool:
+    """Whether rows are few, and on a CPU, where float64 costs little."""
     return (
         isinstance(z, Tensor) and z.dtype != torch.float64 and z.device.type == "cpu" and z.numel() <= _SMALL
     )
 
 
-def _widened(value: Any) -> Any:
+def widened(value: Any) -> Any:
+    """Floating tensors in float64, anything else as it is."""
     wanted = isinstance(value, Tensor) and value.layout == torch.strided and value.is_floating_point()
     return value.double() if wanted else value

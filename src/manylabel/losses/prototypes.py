@@ -6,195 +6,20 @@ embeddings and always get a gradient. A prototype carries its own label and no o
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from manylabel.errors import ManyLabelError
-from manylabel.labels import LabelMatrix, Labels, OneLabel
-from manylabel.losses.batch import EPS, Batch, check_embeddings, read_batch, reduce
-from manylabel.losses.module import PrototypeLoss
-from manylabel.losses.precision import exact
+from manylabel.labels import Labels, SingleLabel
+from manylabel.losses.base import EPS, Batch, PrototypeLoss
+from manylabel.losses.prototype_weights import EqualREGWeights, MSCWeights, REGWeights, equal_label_weights
 from manylabel.losses.settings import real
-from manylabel.losses.shares import EqualShares, SharedUnits, Shares, equal_label_weights
-from manylabel.losses.softmax import Engine, LabelWeights, PairWeights, contrast
+from manylabel.losses.softmax import LabelWeights, PairWeights
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
-
-
-@exact
-def proto(
-    z: Tensor,
-    Y: Labels,
-    prototypes: Tensor,
-    *,
-    temperature: float | Tensor = 0.1,
-    reduction: str = "mean",
-    normalize: bool = True,
-    engine: str | Engine = "auto",
-    group: ProcessGroup | None = None,
-) -> Tensor:
-    """Prototypes as the only candidates; see :class:`Proto`."""
-    batch, prototypes = _read("Proto", z, Y, prototypes, group=group)
-    counts = batch.Y.row_counts(batch.dtype)  # (B,)
-    own_label = OneLabel(torch.arange(batch.Y.n_labels, device=z.device), batch.Y.n_labels, trusted=True)
-    weights = LabelWeights(batch.Y, counts.new_ones(batch.Y.n_labels), own_label, counts)
-    values, _ = contrast(
-        batch.z, prototypes, weights, temperature=temperature, normalize=normalize, engine=engine
-    )
-    return reduce(values / counts.clamp(min=1), reduction, (counts > 0).sum(), engine, batch.shard)
-
-
-@exact
-def msc(
-    z: Tensor,
-    Y: Labels,
-    prototypes: Tensor,
-    keys: Tensor | None = None,
-    Y_keys: Labels | None = None,
-    *,
-    alpha: float = 1.0,
-    beta: float = 0.1,
-    temperature: float | Tensor = 0.1,
-    reduction: str = "mean",
-    normalize: bool = True,
-    engine: str | Engine = "auto",
-    group: ProcessGroup | None = None,
-) -> Tensor:
-    """MSC (ABALONE); see :class:`MSC`."""
-    alpha = real("MSC", "alpha", alpha, least=0.0)
-    beta = real("MSC", "beta", beta, least=0.0)
-    batch, prototypes = _read("MSC", z, Y, prototypes, keys, Y_keys, group)
-    z = batch.z
-    samples = replace(batch, keys=None, T=batch.Y, own=0).spread()
-    candidates, T, own = [z if samples.keys is None else samples.keys], samples.T, samples.own or 0
-    if keys is not None:
-        more = batch.spread()
-        assert more.keys is not None
-        candidates, T = [*candidates, more.keys], T.followed_by(more.T)
-    n_samples = T.n_rows
-    weights = SharedUnits(batch.Y, T.with_identity(), n_samples, alpha, batch.dtype, own)
-    multiplicity = torch.ones(n_samples + len(prototypes), dtype=batch.dtype, device=z.device)
-    multiplicity[:n_samples] = beta
-    values, totals = contrast(
-        z,
-        torch.cat([*candidates, prototypes]),
-        weights,
-        temperature=temperature,
-        normalize=normalize,
-        engine=engine,
-        own=own,
-        multiplicity=multiplicity,
-    )
-    divisor = weights.counts.clamp(min=1) + (0.0 if keys is None else EPS)
-    return reduce(values / divisor, reduction, (totals > 0).sum(), engine, batch.shard)
-
-
-@exact
-def reg(
-    z: Tensor,
-    Y: Labels,
-    prototypes: Tensor,
-    *,
-    alpha: float = 0.0,
-    temperature: float | Tensor = 0.1,
-    reduction: str = "mean",
-    normalize: bool = True,
-    engine: str | Engine = "auto",
-    group: ProcessGroup | None = None,
-) -> Tensor:
-    """REG: no positive is ever pushed away; see :class:`REG`."""
-    alpha = real("REG", "alpha", alpha)
-
-    def weights(Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype, own: int) -> PairWeights:
-        return Shares(Y, T, alpha, True, dtype, own) if alpha else EqualShares(Y, T, dtype)
-
-    batch, prototypes = _read("REG", z, Y, prototypes, group=group)
-    return _among_all(batch, prototypes, weights, temperature, reduction, normalize, engine)
-
-
-@exact
-def wrg(
-    z: Tensor,
-    Y: Labels,
-    prototypes: Tensor,
-    *,
-    alpha: float = 0.0,
-    temperature: float | Tensor = 0.1,
-    reduction: str = "mean",
-    normalize: bool = True,
-    engine: str | Engine = "auto",
-    group: ProcessGroup | None = None,
-) -> Tensor:
-    """REG without its regulariser; see :class:`WRG`."""
-    alpha = real("WRG", "alpha", alpha)
-
-    def weights(Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype, own: int) -> PairWeights:
-        return Shares(Y, T, alpha, False, dtype, own) if alpha else equal_label_weights(Y, T, dtype)
-
-    batch, prototypes = _read("WRG", z, Y, prototypes, group=group)
-    return _among_all(batch, prototypes, weights, temperature, reduction, normalize, engine)
-
-
-def _among_all(
-    batch: Batch,
-    prototypes: Tensor,
-    make_weights: Callable[[LabelMatrix, LabelMatrix, torch.dtype, int], PairWeights],
-    temperature: float | Tensor,
-    reduction: str,
-    normalize: bool,
-    engine: str | Engine,
-) -> Tensor:
-    """Samples and prototypes, each against all the others; mean over those that have a positive.
-
-    Over several ranks each one has the samples it holds and a share of the prototypes as anchors.
-    """
-    A, shard, n = batch.Y.with_identity(), batch.shard, len(batch.z)
-    if shard is None:
-        x, T, candidates, own = torch.cat([batch.z, prototypes]), A, None, 0
-    else:
-        part = shard.part(len(prototypes))
-        x = torch.cat([batch.z, prototypes[part]])
-        A = A.take(torch.cat([torch.arange(n), torch.arange(n + part.start, n + part.stop)]))
-        T, candidates, own = shard.labels(A), shard.rows(x), shard.first(len(x))
-    values, totals = contrast(
-        x,
-        candidates,
-        make_weights(A, T, batch.dtype, own),
-        temperature=temperature,
-        normalize=normalize,
-        engine=engine,
-        own=own,
-        uniform=reduction != "none",
-    )
-    return reduce(values, reduction, (totals > 0).sum(), engine, shard)
-
-
-def _read(
-    who: str,
-    z: Tensor,
-    Y: Labels,
-    prototypes: Tensor,
-    keys: Tensor | None = None,
-    Y_keys: Labels | None = None,
-    group: ProcessGroup | None = None,
-) -> tuple[Batch, Tensor]:
-    """The batch, and prototypes in its precision."""
-    batch = read_batch(who, z, Y, keys, Y_keys, group=group)
-    prototypes = check_embeddings(who, "prototypes", prototypes, beside=batch.z)
-    want = (batch.Y.n_labels, z.shape[1])
-    if tuple(prototypes.shape) != want:
-        raise ManyLabelError(
-            who,
-            f"prototypes of shape {want}, one per label",
-            str(tuple(prototypes.shape)),
-            "Pass a (n_labels, D) parameter.",
-        )
-    return batch, prototypes
 
 
 class Proto(PrototypeLoss):
@@ -224,7 +49,27 @@ class Proto(PrototypeLoss):
     A. Audibert, A. Gauffre, M.-R. Amini, "Multi-Label Contrastive Learning: A Comprehensive Study", 2024.
     """
 
-    function = staticmethod(proto)
+    who = "Proto"
+
+    def read(self, *arguments: Any) -> Batch:
+        batch, prototypes = self.read_with_prototypes(*arguments)
+        ids = torch.arange(len(prototypes), device=batch.z.device)
+        T = SingleLabel(ids, len(prototypes), trusted=True)  # a prototype has its own label
+        return replace(batch, keys=prototypes, T=T, self_offset=None)
+
+    def weights(self, batch: Batch) -> PairWeights:
+        counts = batch.Y.row_counts(batch.dtype)  # (B,)
+        return LabelWeights(batch.Y, counts.new_ones(batch.Y.n_labels), batch.T, counts)
+
+    def per_anchor(self, batch: Batch, totals: Tensor) -> Tensor:
+        return totals.clamp(min=1)
+
+
+@dataclass
+class MSCBatch(Batch):
+    """Samples against samples, keys if there are any, and prototypes, in this order."""
+
+    keyed: bool = False
 
 
 class MSC(PrototypeLoss):
@@ -232,10 +77,11 @@ class MSC(PrototypeLoss):
 
     ::
 
-        G_abc = alpha Y_ac Y_bc / |y_a or y_b|          for other samples b
-        w_ab  = sum_c G_abc / (Y_ac + sum_b G_abc),     w_ac = Y_ac / (Y_ac + sum_b G_abc) for the prototype
-        of c log p_ar = s_ar/tau - log( beta sum_b exp(s_ab/tau) + sum_c exp(z_a.p_c/tau) )
-        L = mean_a (1/|y_a|) ( - sum_r w_ar log p_ar )
+        G_abc    = alpha Y_ac Y_bc / |y_a or y_b|        for other samples b
+        w_ab     = sum_c G_abc / (Y_ac + sum_b G_abc)
+        w_ac     = Y_ac / (Y_ac + sum_b G_abc)           for the prototype of c
+        log p_ar = s_ar / tau - log(beta sum_b exp(s_ab / tau) + sum_c exp(z_a . p_c / tau))
+        L        = mean_a (1/|y_a|) (- sum_r w_ar log p_ar)
 
     Parameters
     ----------
@@ -258,7 +104,8 @@ class MSC(PrototypeLoss):
     Classification", ECML-PKDD 2024.
     """
 
-    function = staticmethod(msc)
+    who = "MSC"
+    shown = ("alpha", "beta", *PrototypeLoss.shown)
 
     def __init__(
         self,
@@ -267,7 +114,7 @@ class MSC(PrototypeLoss):
         temperature: float | Tensor = 0.1,
         reduction: str = "mean",
         normalize: bool = True,
-        engine: str | Engine = "auto",
+        engine: str = "auto",
         group: ProcessGroup | None = None,
     ) -> None:
         super().__init__(temperature, reduction, normalize, engine, group)
@@ -282,11 +129,30 @@ class MSC(PrototypeLoss):
         Y_keys: Labels | None = None,
     ) -> Tensor:
         """The loss of anchors ``z`` (B, D) with labels ``Y``, prototypes (C, D), more samples ``keys``."""
-        return msc(z, Y, prototypes, keys, Y_keys, **self.settings())
+        return self._computed(z, Y, prototypes, keys, Y_keys)
 
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments of the function."""
-        return {"alpha": self.alpha, "beta": self.beta, **super().settings()}
+    def read(self, *arguments: Any) -> MSCBatch:
+        batch, prototypes = self.read_with_prototypes(*arguments)
+        keyed = not batch.in_batch
+        samples = replace(batch, keys=None, T=batch.Y, self_offset=0).gather()
+        candidates, T = [batch.z if samples.keys is None else samples.keys], samples.T
+        if keyed:
+            more = batch.gather()
+            assert more.keys is not None
+            candidates, T = [*candidates, more.keys], T.concat(more.T)
+        multiplicity = torch.ones(T.n_rows + len(prototypes), dtype=batch.dtype, device=batch.z.device)
+        multiplicity[: T.n_rows] = real("MSC", "beta", self.beta, least=0.0)
+        keys, T = torch.cat([*candidates, prototypes]), T.with_identity()
+        return MSCBatch(batch.z, batch.Y, keys, T, samples.self_offset, batch.shard, multiplicity, keyed)
+
+    def weights(self, batch: Batch) -> PairWeights:
+        alpha = real("MSC", "alpha", self.alpha, least=0.0)
+        n_samples = batch.T.n_rows - batch.T.n_labels
+        return MSCWeights(batch.Y, batch.T, n_samples, alpha, batch.dtype, batch.self_offset or 0)
+
+    def per_anchor(self, batch: Batch, totals: Tensor) -> Tensor:
+        assert isinstance(batch, MSCBatch)
+        return batch.Y.row_counts(batch.dtype).clamp(min=1) + (EPS if batch.keyed else 0.0)
 
 
 class WRG(PrototypeLoss):
@@ -294,8 +160,9 @@ class WRG(PrototypeLoss):
 
     ::
 
-        F_ab = (|y_a and y_b| / |y_b|)^alpha,  or for alpha < 0: 1 where y_b lies within y_a, else 0;   F_aa
-        = 0 w_ab = (1/|y_a|) F_ab sum_c A_ac A_bc / n_ac,   n_ac = sum_b F_ab A_bc
+        F_ab = (|y_a and y_b| / |y_b|)^alpha             or for alpha < 0: 1 where y_b lies within y_a, else 0
+        F_aa = 0
+        w_ab = (1/|y_a|) F_ab sum_c A_ac A_bc / n_ac,   n_ac = sum_b F_ab A_bc
         L    = (1/M) sum_a - sum_b w_ab log p_ab
 
     Parameters
@@ -311,7 +178,7 @@ class WRG(PrototypeLoss):
     Divisor: M, the anchors with a positive. A prototype whose label no sample carries has none.
     """
 
-    function = staticmethod(wrg)
+    who, shown = "WRG", ("alpha", *PrototypeLoss.shown)
 
     def __init__(
         self,
@@ -319,15 +186,35 @@ class WRG(PrototypeLoss):
         temperature: float | Tensor = 0.1,
         reduction: str = "mean",
         normalize: bool = True,
-        engine: str | Engine = "auto",
+        engine: str = "auto",
         group: ProcessGroup | None = None,
     ) -> None:
         super().__init__(temperature, reduction, normalize, engine, group)
         self.alpha = real(type(self).__name__, "alpha", alpha)
 
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments of the function."""
-        return {"alpha": self.alpha, **super().settings()}
+    def read(self, *arguments: Any) -> Batch:
+        """Samples and prototypes, each against all the others.
+
+        Over several ranks each one has the samples it holds and a share of the prototypes as anchors.
+        """
+        batch, prototypes = self.read_with_prototypes(*arguments)
+        A, shard, n = batch.Y.with_identity(), batch.shard, len(batch.z)
+        if shard is None:
+            return Batch(torch.cat([batch.z, prototypes]), A, None, A, 0)
+        part = shard.part(len(prototypes))
+        x = torch.cat([batch.z, prototypes[part]])
+        A = A.take(torch.cat([torch.arange(n), torch.arange(n + part.start, n + part.stop)]))
+        return Batch(x, A, None, A, 0, shard).gather()
+
+    def weights(self, batch: Batch) -> PairWeights:
+        return self._weights(batch, regularised=False) or equal_label_weights(batch.Y, batch.T, batch.dtype)
+
+    def _weights(self, batch: Batch, regularised: bool) -> PairWeights | None:
+        """Those of alpha other than 0."""
+        alpha = real(self.who, "alpha", self.alpha)
+        if not alpha:
+            return None
+        return REGWeights(batch.Y, batch.T, alpha, regularised, batch.dtype, batch.self_offset or 0)
 
 
 class REG(WRG):
@@ -348,4 +235,7 @@ class REG(WRG):
     Rows without labels give NaN in the released code; here they are negatives only.
     """
 
-    function = staticmethod(reg)
+    who = "REG"
+
+    def weights(self, batch: Batch) -> PairWeights:
+        return self._weights(batch, regularised=True) or EqualREGWeights(batch.Y, batch.T, batch.dtype)

@@ -10,141 +10,26 @@ anchor).
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from manylabel.errors import ManyLabelError
-from manylabel.labels import LabelMatrix, Labels, OneLabel, SparseLabels, match_groups
-from manylabel.labels.reading import dense_values
-from manylabel.losses.batch import Batch, read_batch, reduce, refuse_gradient
-from manylabel.losses.module import ContrastiveLoss
-from manylabel.losses.precision import exact
-from manylabel.losses.softmax import Contrast, Engine, LabelWeights, Overlaps, TileWeights
-
-if TYPE_CHECKING:
-    from torch.distributed import ProcessGroup
+from manylabel.labels import LabelMatrix, Labels, SingleLabel, SparseLabels, as_labels, match_groups
+from manylabel.labels.convert import dense_values
+from manylabel.losses.base import Batch, ContrastiveLoss, refuse_gradient
+from manylabel.losses.softmax import LabelWeights, Overlaps, PairWeights, TileWeights
 
 _MANY_LABELS = 1 << 14
 
 
-@exact
-def mulsupcon(
-    z: Tensor,
-    Y: Labels,
-    keys: Tensor | None = None,
-    Y_keys: Labels | None = None,
-    *,
-    temperature: float | Tensor = 0.1,
-    reduction: str = "mean",
-    normalize: bool = True,
-    engine: str | Engine = "auto",
-    group: ProcessGroup | None = None,
-) -> Tensor:
-    """MulSupCon: one positive set per label of the anchor; see :class:`MulSupCon`."""
-    batch = read_batch("MulSupCon", z, Y, keys, Y_keys, binary=False, group=group).spread()
-    values, totals = _per_label(batch, temperature, normalize, engine)
-    counts = batch.Y.row_counts(batch.dtype) if batch.mutual else totals
-    return reduce(values, reduction, counts.sum(), engine, batch.shard)
+def label_weights(batch: Batch) -> LabelWeights:
+    """``w_ia = sum_j Y_ij T_aj / n_j``: ``L_i = sum_{j in y_i} [ lse_i - (1/n_j) sum_{a carries j} s_ia / tau ]``."""
+    return _in_batch_weights(batch) if batch.in_batch else _against_keys_weights(batch)
 
 
-@exact
-def mulsupcon_weighted(
-    z: Tensor,
-    Y: Labels,
-    keys: Tensor | None = None,
-    Y_keys: Labels | None = None,
-    *,
-    temperature: float | Tensor = 0.1,
-    reduction: str = "mean",
-    normalize: bool = True,
-    engine: str | Engine = "auto",
-    group: ProcessGroup | None = None,
-) -> Tensor:
-    """MulSupCon with every anchor divided by its number of labels; see :class:`MulSupConWeighted`."""
-    batch = read_batch("MulSupConWeighted", z, Y, keys, Y_keys, binary=False, group=group).spread()
-    values, totals = _per_label(batch, temperature, normalize, engine)
-    counts = batch.Y.row_counts(batch.dtype) if batch.mutual else totals
-    return reduce(values / torch.where(counts > 0, counts, 1), reduction, len(z), engine, batch.shard)
-
-
-@exact
-def supcon(
-    z: Tensor,
-    Y: Labels,
-    keys: Tensor | None = None,
-    Y_keys: Labels | None = None,
-    *,
-    temperature: float | Tensor = 0.1,
-    reduction: str = "mean",
-    normalize: bool = True,
-    engine: str | Engine = "auto",
-    group: ProcessGroup | None = None,
-) -> Tensor:
-    """SupCon for one label per row; see :class:`SupCon`."""
-    ids, key_ids = _class_numbers(Y), None if Y_keys is None else _class_numbers(Y_keys)
-    key_column = None if key_ids is None else _one_column(key_ids)
-    batch = read_batch("SupCon", z, _one_column(ids), keys, key_column, group=group).spread()
-    own = ids.to(z.device)
-    other = own if key_ids is None else key_ids.to(z.device)
-    if batch.shard is not None:
-        other = batch.shard.rows(other)
-    groups, key_groups = match_groups(own, other)
-    unlabelled, key_unlabelled = torch.full_like(own, len(z)), torch.full_like(other, len(z))
-    left = torch.where(own < 0, unlabelled, groups)
-    right = left if batch.keys is None else torch.where(other < 0, key_unlabelled, key_groups)
-    result = _same_group(batch, left, right, temperature, normalize, engine)
-    return reduce(result.values, reduction, (result.totals > 0).sum(), engine, batch.shard)
-
-
-@exact
-def supcon_all(
-    z: Tensor,
-    Y: Labels,
-    keys: Tensor | None = None,
-    Y_keys: Labels | None = None,
-    *,
-    temperature: float | Tensor = 0.1,
-    reduction: str = "mean",
-    normalize: bool = True,
-    engine: str | Engine = "auto",
-    group: ProcessGroup | None = None,
-) -> Tensor:
-    """SupCon whose positives carry exactly the anchor's labels; see :class:`All`."""
-    batch = read_batch("ALL", z, Y, keys, Y_keys, group=group).spread()
-    groups, key_groups = batch.Y.groups(None if batch.keys is None else batch.T)
-    result = _same_group(batch, groups, key_groups, temperature, normalize, engine)
-    return reduce(result.values, reduction, (result.totals > 0).sum(), engine, batch.shard)
-
-
-@exact
-def supcon_any(
-    z: Tensor,
-    Y: Labels,
-    keys: Tensor | None = None,
-    Y_keys: Labels | None = None,
-    *,
-    temperature: float | Tensor = 0.1,
-    reduction: str = "mean",
-    normalize: bool = True,
-    engine: str | Engine = "auto",
-    group: ProcessGroup | None = None,
-) -> Tensor:
-    """SupCon whose positives share at least one label with the anchor; see :class:`AnyShared`."""
-    batch = read_batch("ANY", z, Y, keys, Y_keys, group=group).spread()
-    weights = SharedLabel(batch.Y, batch.T)
-    result = batch.contrast(weights, temperature, normalize, engine)
-    return reduce(result.values, reduction, (result.totals > 0).sum(), engine, batch.shard)
-
-
-def _per_label(batch: Batch, temperature: float | Tensor, normalize: bool, engine: str | Engine) -> Contrast:
-    """``L_i = sum_{j in y_i} [ lse_i - (1/n_j) sum_{a carries j} s_ia / tau ]``."""
-    weights = _mutual_label_weights(batch) if batch.mutual else _label_weights(batch)
-    return batch.contrast(weights, temperature, normalize, engine)
-
-
-def _label_weights(batch: Batch) -> LabelWeights:
+def _against_keys_weights(batch: Batch) -> LabelWeights:
     """``w_ia = sum_j Y_ij T_aj / n_j``; a label without carriers drops out."""
     Y, T = _only_labels_of_anchors(batch.Y, batch.T)
     n = T.label_counts(batch.dtype)  # (C,)
@@ -158,40 +43,37 @@ def _only_labels_of_anchors(Y: LabelMatrix, T: LabelMatrix) -> tuple[LabelMatrix
     if Y.n_labels < _MANY_LABELS or not (isinstance(Y, SparseLabels) and isinstance(T, SparseLabels)):
         return Y, T
     labels = Y.occurring()
-    return Y.only(labels), T.only(labels)
+    return Y.select_labels(labels), T.select_labels(labels)
 
 
-def _mutual_label_weights(batch: Batch) -> LabelWeights:
+def _in_batch_weights(batch: Batch) -> LabelWeights:
     """``w_ia = sum_j Y_ij Y_aj / n_ij`` with ``n_ij`` the weight of label j on the other rows."""
     Y, T, dtype = batch.Y, batch.T, batch.dtype
     n = T.label_counts(dtype)  # (C,)
     if Y.binary and T.binary:
         carried = (n > 1).to(dtype)
         per_label = carried / (n - 1).clamp(min=1)
-        totals, own = Y.row_sums(torch.stack([carried, per_label], 1)).unbind(1)
-        return LabelWeights(Y, per_label, T, totals, own)
+        totals, self_weights = Y.row_sums(torch.stack([carried, per_label], 1)).unbind(1)
+        return LabelWeights(Y, per_label, T, totals, self_weights)
     entries = Y.entries()
     entries = torch.ones_like(Y.spread_labels(n)) if entries is None else entries.to(dtype)
     others = Y.spread_labels(n) - entries
     carried = (others > 0).to(dtype)
     left = entries * carried / torch.where(others > 0, others, 1)
     totals = Y.with_entries(entries * carried).row_counts(dtype)
-    own = Y.with_entries(entries * left).row_counts(dtype)
-    return LabelWeights(Y.with_entries(left), torch.ones_like(n), T, totals, own)
+    self_weights = Y.with_entries(entries * left).row_counts(dtype)
+    return LabelWeights(Y.with_entries(left), torch.ones_like(n), T, totals, self_weights)
 
 
-def _same_group(
-    batch: Batch,
-    groups: Tensor,
-    key_groups: Tensor,
-    temperature: float | Tensor,
-    normalize: bool,
-    engine: str | Engine,
-) -> Contrast:
-    """Positives are the candidates of the anchor's group; group B stands for none."""
-    n_groups = len(batch.z)
-    left, right = (OneLabel(ids, n_groups, trusted=True) for ids in (groups, key_groups))
-    return _per_label(replace(batch, Y=left, T=right), temperature, normalize, engine)
+def in_groups(batch: Batch, groups: Tensor, key_groups: Tensor) -> Batch:
+    """The same rows, each with the number of its group as its only label; group B stands for none."""
+    Y, T = (SingleLabel(ids, len(batch.z), trusted=True) for ids in (groups, key_groups))
+    return replace(batch, Y=Y, T=T)
+
+
+def _counts(batch: Batch, totals: Tensor) -> Tensor:
+    """Labels of each anchor: all of them in a batch, else those that some candidate carries, (B,)."""
+    return batch.Y.row_counts(batch.dtype) if batch.in_batch else totals
 
 
 class SharedLabel(TileWeights):
@@ -220,9 +102,9 @@ def _class_numbers(Y: Labels) -> Tensor:
                 hint = "Pass integers or a one-hot matrix."
                 raise ManyLabelError("SupCon", "whole class numbers", f"{vector.dtype}", hint)
             return vector.long()
-    labels = LabelMatrix.of(Y, binary=True, who="SupCon")
+    labels = as_labels(Y, binary=True, who="SupCon")
     refuse_gradient("SupCon", labels)
-    return labels.only_label("SupCon")
+    return labels.class_numbers("SupCon")
 
 
 def _one_column(ids: Tensor) -> Tensor:
@@ -247,7 +129,7 @@ class MulSupCon(ContrastiveLoss):
     engine : "auto", "dense", "streamed" or "flash", default "auto"
     group : torch.distributed.ProcessGroup, optional
         The ranks that hold the batch together, each its own anchors and keys; see
-        :class:`~manylabel.losses.module.LossModule`.
+        :class:`~manylabel.losses.base.LossModule`.
 
     Notes
     -----
@@ -275,7 +157,13 @@ class MulSupCon(ContrastiveLoss):
     torch.Size([])
     """
 
-    function = staticmethod(mulsupcon)
+    who, binary = "MulSupCon", False
+
+    def weights(self, batch: Batch) -> PairWeights:
+        return label_weights(batch)
+
+    def divide_by(self, batch: Batch, totals: Tensor) -> Tensor | int:
+        return _counts(batch, totals).sum()
 
 
 class MulSupConInBatch(MulSupCon):
@@ -311,7 +199,17 @@ class MulSupConWeighted(ContrastiveLoss):
     of them.
     """
 
-    function = staticmethod(mulsupcon_weighted)
+    who, binary = "MulSupConWeighted", False
+
+    def weights(self, batch: Batch) -> PairWeights:
+        return label_weights(batch)
+
+    def per_anchor(self, batch: Batch, totals: Tensor) -> Tensor:
+        counts = _counts(batch, totals)
+        return torch.where(counts > 0, counts, 1)
+
+    def divide_by(self, batch: Batch, totals: Tensor) -> Tensor | int:
+        return len(batch.z)
 
 
 class SupCon(ContrastiveLoss):
@@ -333,7 +231,23 @@ class SupCon(ContrastiveLoss):
     P. Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020.
     """
 
-    function = staticmethod(supcon)
+    who = "SupCon"
+
+    def read(self, *arguments: Any) -> Batch:
+        z, Y, keys, Y_keys = arguments
+        ids, key_ids = _class_numbers(Y), None if Y_keys is None else _class_numbers(Y_keys)
+        batch = super().read(z, _one_column(ids), keys, None if key_ids is None else _one_column(key_ids))
+        ids = ids.to(z.device)  # (B,)
+        key_ids = ids if key_ids is None else key_ids.to(z.device)
+        if batch.shard is not None:
+            key_ids = batch.shard.rows(key_ids)
+        groups, key_groups = match_groups(ids, key_ids)
+        groups = groups.masked_fill(ids < 0, len(z))
+        key_groups = groups if batch.keys is None else key_groups.masked_fill(key_ids < 0, len(z))
+        return in_groups(batch, groups, key_groups)
+
+    def weights(self, batch: Batch) -> PairWeights:
+        return label_weights(batch)
 
 
 class All(ContrastiveLoss):
@@ -351,7 +265,11 @@ class All(ContrastiveLoss):
     each other, as in the released code.
     """
 
-    function = staticmethod(supcon_all)
+    who = "ALL"
+
+    def weights(self, batch: Batch) -> PairWeights:
+        groups, key_groups = batch.Y.groups(None if batch.keys is None else batch.T)
+        return label_weights(in_groups(batch, groups, key_groups))
 
 
 class AnyShared(ContrastiveLoss):
@@ -369,4 +287,7 @@ class AnyShared(ContrastiveLoss):
     by zero there).
     """
 
-    function = staticmethod(supcon_any)
+    who = "ANY"
+
+    def weights(self, batch: Batch) -> PairWeights:
+        return SharedLabel(batch.Y, batch.T)

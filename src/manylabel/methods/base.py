@@ -162,7 +162,7 @@ def check_rows(who: str, train: Rows, validation: Rows, kind: Kind, seed: int) -
     """
     for name, part in (("train", train), ("validation", validation)):
         if not isinstance(part, Rows):
-            hint = "Pass manylabel.data.Rows(X, LabelMatrix.of(Y))."
+            hint = "Pass manylabel.data.Rows(X, as_labels(Y))."
             raise ManyLabelError(f"{who}, {name}", "Rows", type(part).__name__, hint)
     if len(train) == 0:
         raise ManyLabelError(who, "training rows", "none", "Pass at least one.")

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from manylabel import losses
 from manylabel.errors import ManyLabelError
 from manylabel.labels import DenseLabels, LabelMatrix
-from manylabel.losses.module import ContrastiveLoss, PrototypeLoss
+from manylabel.losses.base import ContrastiveLoss, PrototypeLoss
 from manylabel.methods.classification import built_loss
 from manylabel.methods.networks import width
 from manylabel.methods.recipe import Model

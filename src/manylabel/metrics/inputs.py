@@ -13,7 +13,7 @@ from torch import Tensor
 
 from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
-from manylabel.labels import LabelMatrix, Labels
+from manylabel.labels import Labels, as_labels
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Scores: TypeAlias = "Tensor | np.ndarray[Any, Any]"
@@ -53,7 +53,7 @@ def scores_and_labels(scores: Scores, Y: Labels, who: str) -> tuple[Array, Array
         If the scores hold NaN or are not two-dimensional, the labels are not 0/1, or the shapes differ.
     """
     S = as_scores(scores, who)
-    labels = LabelMatrix.of(Y, binary=True, who=who)
+    labels = as_labels(Y, binary=True, who=who)
     if labels.shape != S.shape:
         raise ManyLabelError(
             who,

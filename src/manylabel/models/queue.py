@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from manylabel.errors import ManyLabelError
-from manylabel.labels import DenseLabels, LabelMatrix, Labels, PackedLabels, SummedLabels
+from manylabel.labels import DenseLabels, LabelMatrix, Labels, PackedLabels, as_labels
 from manylabel.labels.packed import check_bits
 from manylabel.losses.settings import switch, whole
 
@@ -102,7 +102,7 @@ class LabelQueue(nn.Module):
         """
         if not self.soft:
             return PackedLabels.pack(labels, who="LabelQueue")
-        soft = LabelMatrix.of(labels, who="LabelQueue")
+        soft = as_labels(labels, who="LabelQueue")
         return soft if isinstance(soft, DenseLabels) else DenseLabels(soft.dense(self.labels.dtype))
 
     def candidates(self, keys: Tensor, labels: Labels) -> tuple[Tensor, LabelMatrix]:
@@ -126,15 +126,15 @@ class LabelQueue(nn.Module):
         n, own = len(self), self.storable(labels)
         self._check(keys, own, "candidates")
         all_keys = torch.cat([keys, self.keys[:n].to(keys.dtype)])
-        all_labels = own.followed_by(self._wrapped(self.labels[:n]))
+        all_labels = own.concat(self._wrapped(self.labels[:n]))
         if not self.running_sums:
             return all_keys, all_labels
-        return all_keys, SummedLabels(all_labels, all_keys, *self.label_sums(keys, labels))
+        return all_keys, all_labels.with_sums(all_keys, *self.label_sums(keys, labels))
 
     @torch.no_grad()
     def label_sums(self, keys: Tensor, labels: Labels) -> tuple[Tensor, Tensor]:
         """Column sums of the labels, and label sums of the keys, of the given rows and the stored ones."""
-        Y = LabelMatrix.of(labels, who="LabelQueue")
+        Y = as_labels(labels, who="LabelQueue")
         self._check(keys, Y, "label_sums")
         counts, sums = _label_sums(keys, Y)
         if sums.device.type == "cpu" and sums.dtype == torch.float32:

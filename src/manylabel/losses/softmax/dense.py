@@ -1,4 +1,4 @@
-"""The dense rung: the equation as it stands, by autograd. Twice differentiable; holds B x N."""
+"""The dense backend: the equation as it stands, by autograd. Twice differentiable; holds B x N."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from torch import Tensor
 
 from manylabel.kernels.torch_ops import raised
 from manylabel.losses.precision import working_dtype
-from manylabel.losses.softmax.rows import Sides, unit
-from manylabel.losses.softmax.weights import PairWeights, TileWeights
+from manylabel.losses.softmax.pair_weights import PairWeights, TileWeights
+from manylabel.losses.softmax.tiles import Sides, unit
 
 
 def contrast_dense(
@@ -17,7 +17,7 @@ def contrast_dense(
     weights: PairWeights,
     temperature: float | Tensor,
     normalize: Sides,
-    own: int | None,
+    self_offset: int | None,
     multiplicity: Tensor | None,
     uniform: bool,
 ) -> tuple[Tensor, Tensor]:
@@ -28,9 +28,9 @@ def contrast_dense(
     s = z @ k.T / temperature  # (B, N)
     w = weights.tile(slice(0, len(z)), slice(0, len(k)), dtype)
     logits = s if multiplicity is None else s + multiplicity.log()
-    if own is not None:
+    if self_offset is not None:
         candidates = torch.arange(len(k), device=z.device)
-        pair = candidates == candidates[own : own + len(z), None]
+        pair = candidates == candidates[self_offset : self_offset + len(z), None]
         logits, w = logits.masked_fill(pair, -1e30), w.masked_fill(pair, 0)
     totals = w.sum(1)
     lse = logits.logsumexp(1) if len(k) else logits.sum(1)  # of none it would be infinite

@@ -1,4 +1,4 @@
-"""The flash rung: attention over constant candidates whose values are the candidates themselves.
+"""The flash backend: attention over constant candidates whose values are the candidates themselves.
 
 Attention with queries z, keys k and values k gives the softmax average of the candidates and the logsumexp in
 one operator, which is all that the gradient needs. The operators are not part of torch's public interface:
@@ -12,19 +12,19 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from manylabel.losses.softmax.anchored import Anchored
-from manylabel.losses.softmax.job import LN2, Job, Sums
-from manylabel.losses.softmax.rows import Rows, Sides, tiles
-from manylabel.losses.softmax.weights import LabelWeights, PairWeights
+from manylabel.losses.softmax.accumulator import LN2, Accumulator, Sums
+from manylabel.losses.softmax.against_keys import AgainstKeys
+from manylabel.losses.softmax.pair_weights import LabelWeights, PairWeights
+from manylabel.losses.softmax.tiles import Rows, Sides, tiles
 
 _STRETCH = 1 << 13  # candidates
 
 
 def fits(
-    x: Tensor, keys: Tensor | None, weights: PairWeights, own: int | None, multiplicity: Tensor | None
+    x: Tensor, keys: Tensor | None, weights: PairWeights, self_offset: int | None, multiplicity: Tensor | None
 ) -> bool:
     """Whether attention can do it: constant candidates, label sums, no pair left out, and it works here."""
-    plain = own is None and multiplicity is None and isinstance(weights, LabelWeights)
+    plain = self_offset is None and multiplicity is None and isinstance(weights, LabelWeights)
     if not plain or keys is None or keys.requires_grad or not len(keys) or not len(x):
         return False
     dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
@@ -37,16 +37,18 @@ def contrast_flash(
     weights: PairWeights,
     temperature: float,
     normalize: Sides,
-    own: int | None,
+    self_offset: int | None,
     multiplicity: Tensor | None,
     uniform: bool,
 ) -> tuple[Tensor, Tensor]:
     """Values ``L_i`` and weight totals of every anchor, both (B,); see :func:`contrast`."""
-    job = Job(weights, temperature, normalize, own, multiplicity, uniform, attention=attended)
-    return Anchored.apply(x, keys, job)  # type: ignore[no-any-return, no-untyped-call]
+    accumulator = Accumulator(
+        weights, temperature, normalize, self_offset, multiplicity, uniform, attention=attended
+    )
+    return AgainstKeys.apply(x, keys, accumulator)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def attended(z: Tensor, candidates: Rows, job: Job, average: Tensor | None) -> Sums:
+def attended(z: Tensor, candidates: Rows, accumulator: Accumulator, average: Tensor | None) -> Sums:
     """What a walk over all tiles would have summed, the average into the memory given for it.
 
     Attention adds up a stretch of candidates at a time, as the walk does; averages of stretches are averaged by mass.
@@ -54,7 +56,7 @@ def attended(z: Tensor, candidates: Rows, job: Job, average: Tensor | None) -> S
     sums = Sums(z, bounded=False, average=average, tiled=False)
     total: Tensor | None = None
     for columns in tiles(0, candidates.n, _STRETCH):
-        found, lse = attention(z, candidates.tile(columns), 1 / job.temperature)
+        found, lse = attention(z, candidates.tile(columns), 1 / accumulator.temperature)
         before, total = total, lse if total is None else torch.logaddexp(total, lse)
         if average is not None and before is None:
             average.copy_(found)

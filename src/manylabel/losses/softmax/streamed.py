@@ -1,15 +1,15 @@
-"""The streamed rung: tiles of similarities, base-2 exponentials, own gradients; never B x N."""
+"""The streamed backend: tiles of similarities, base-2 exponentials, own gradients; never B x N."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from manylabel.losses.softmax.anchored import Anchored
-from manylabel.losses.softmax.job import Job
-from manylabel.losses.softmax.lopsided import Lopsided
-from manylabel.losses.softmax.mutual import Mutual
-from manylabel.losses.softmax.rows import Sides
-from manylabel.losses.softmax.weights import PairWeights, TileWeights
+from manylabel.losses.softmax.accumulator import Accumulator
+from manylabel.losses.softmax.against_keys import AgainstKeys
+from manylabel.losses.softmax.in_batch import InBatch
+from manylabel.losses.softmax.in_batch_asymmetric import InBatchAsymmetric
+from manylabel.losses.softmax.pair_weights import PairWeights, TileWeights
+from manylabel.losses.softmax.tiles import Sides
 
 
 def contrast_streamed(
@@ -18,16 +18,16 @@ def contrast_streamed(
     weights: PairWeights,
     temperature: float,
     normalize: Sides,
-    own: int | None,
+    self_offset: int | None,
     multiplicity: Tensor | None,
     uniform: bool,
 ) -> tuple[Tensor, Tensor]:
     """Values ``L_i`` and weight totals of every anchor, both (B,); see :func:`contrast`."""
-    job = Job(weights, temperature, normalize, own, multiplicity, uniform)
+    accumulator = Accumulator(weights, temperature, normalize, self_offset, multiplicity, uniform)
     if keys is None:
-        assert own == 0
+        assert self_offset == 0
         assert multiplicity is None
         if isinstance(weights, TileWeights) and not weights.symmetric:
-            return Lopsided.apply(x, job)  # type: ignore[no-any-return, no-untyped-call]
-        return Mutual.apply(x, job)  # type: ignore[no-any-return, no-untyped-call]
-    return Anchored.apply(x, keys, job)  # type: ignore[no-any-return, no-untyped-call]
+            return InBatchAsymmetric.apply(x, accumulator)  # type: ignore[no-any-return, no-untyped-call]
+        return InBatch.apply(x, accumulator)  # type: ignore[no-any-return, no-untyped-call]
+    return AgainstKeys.apply(x, keys, accumulator)  # type: ignore[no-any-return, no-untyped-call]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, TypeAlias
+from copy import copy
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -11,8 +12,8 @@ from torch import Tensor
 
 from manylabel.arrays import as_tensor
 from manylabel.errors import ManyLabelError
-from manylabel.labels.checks import described
-from manylabel.labels.groups import match_groups
+from manylabel.labels.checks import check_product, described
+from manylabel.labels.hashing import match_groups
 
 if TYPE_CHECKING:
     from manylabel.labels.sparse import SparseLabels
@@ -21,41 +22,31 @@ Labels: TypeAlias = "LabelMatrix | Tensor | np.ndarray[Any, Any] | Any"
 RowIndex: TypeAlias = "Tensor | np.ndarray[Any, Any] | slice"
 
 
+class KnownSums(NamedTuple):
+    """Column sums (n_labels,) of labels, and label sums (n_labels, D) of certain keys (n_rows, D)."""
+
+    keys: Tensor
+    counts: Tensor
+    sums: Tensor
+
+    def are_of(self, Z: Tensor) -> bool:
+        """Whether these are the keys, and no gradient is wanted."""
+        same = Z.data_ptr() == self.keys.data_ptr() and Z.shape == self.keys.shape
+        return same and Z.dtype == self.keys.dtype and not Z.requires_grad
+
+
 class LabelMatrix(ABC):
     """Labels of ``n_rows`` rows, each a set (or a weight in [0, 1]) over ``n_labels`` labels.
 
-    Build one with :meth:`of`. Equation symbols: Y is (n_rows, n_labels).
+    Build one with :func:`~manylabel.labels.convert.as_labels`. Equation symbols: Y is (n_rows, n_labels).
     """
 
     n_rows: int
     n_labels: int
+    device: torch.device
     _checked: str = "no"
+    _known: KnownSums | None = None
     _is_binary: bool | None = None
-
-    @staticmethod
-    def of(Y: Labels, *, binary: bool = False, who: str = "labels") -> LabelMatrix:
-        """Wrap labels of any layout.
-
-        Parameters
-        ----------
-        Y : (n_rows, n_labels) tensor (dense, COO or CSR), array, SciPy sparse matrix, or LabelMatrix
-            Bool, integer or floating entries in [0, 1]; sparse input stays sparse.
-        binary : bool, default False
-            Refuse entries other than 0 and 1.
-        who : str
-            Named in the error message.
-
-        Raises
-        ------
-        ManyLabelError
-            If Y is not two-dimensional, holds NaN, or holds entries outside [0, 1] (or {0, 1}).
-        """
-        from manylabel.labels.reading import wrap
-
-        labels = wrap(Y, who)
-        if not torch.compiler.is_compiling():
-            labels.check(binary, who)
-        return labels
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -72,8 +63,11 @@ class LabelMatrix(ABC):
         if self._checked == "binary" or (self._checked == "soft" and not binary):
             return
         entries = self.entries()
-        if entries is not None and entries.dtype != torch.bool and entries.numel():
-            _check_values(entries.detach(), binary, who)
+        if entries is not None and entries.dtype != torch.bool:
+            if torch.compiler.is_compiling():
+                return
+            if entries.numel():
+                _check_values(entries.detach(), binary, who)
         self._checked = "binary" if binary else "soft"
 
     @property
@@ -99,14 +93,14 @@ class LabelMatrix(ABC):
     def check_same_labels(self, other: LabelMatrix) -> None:
         """Refuse rows of another number of labels, or on another device, to follow these."""
         if not isinstance(other, LabelMatrix):
-            hint = "Wrap it with LabelMatrix.of."
-            raise ManyLabelError("followed_by", "a LabelMatrix", type(other).__name__, hint)
+            hint = "Wrap it with as_labels."
+            raise ManyLabelError("concat", "a LabelMatrix", type(other).__name__, hint)
         if other.n_labels != self.n_labels or other.device != self.device:
             expected = f"rows of {self.n_labels} labels on {self.device}"
             got = f"{other.n_labels} labels on {other.device}"
-            raise ManyLabelError("followed_by", expected, got, "Use the same label columns for both.")
+            raise ManyLabelError("concat", expected, got, "Use the same label columns for both.")
 
-    def only_label(self, who: str) -> Tensor:
+    def class_numbers(self, who: str) -> Tensor:
         """The one label number of each row, -1 for rows without, (n_rows,) int64.
 
         Raises
@@ -155,28 +149,73 @@ class LabelMatrix(ABC):
         own = self.row_hashes()
         return match_groups(own, own if other is None else other.row_hashes())
 
+    def with_sums(self, keys: Tensor, counts: Tensor, sums: Tensor) -> Self:
+        """The same labels, which know their counts and the label sums of certain keys.
+
+        Parameters
+        ----------
+        keys : (n_rows, D) tensor
+            Not to be changed afterwards.
+        counts : (n_labels,) tensor
+            Column sums of the labels.
+        sums : (n_labels, D) tensor
+            ``Y^T keys``.
+        """
+        wanted = ((len(self), keys.shape[-1]), (self.n_labels,), (self.n_labels, keys.shape[-1]))
+        got = tuple(tuple(t.shape) for t in (keys, counts, sums))
+        if got != wanted:
+            expected = f"keys, counts and sums of shapes {', '.join(map(str, wanted))}"
+            raise ManyLabelError("with_sums", expected, ", ".join(map(str, got)))
+        labels = copy(self)
+        labels._known = KnownSums(keys, counts, sums)
+        return labels
+
     @property
-    @abstractmethod
-    def device(self) -> torch.device: ...
+    def knows_sums(self) -> bool:
+        """Whether label sums of certain keys are known; see :meth:`with_sums`."""
+        return self._known is not None
+
+    def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        """``n_c``: rows of each label, (n_labels,)."""
+        return self._label_counts(dtype) if self._known is None else self._known.counts.to(dtype)
+
+    def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
+        """``Y^T Z``: sums of the rows of Z that carry each label, (n_rows, D) -> (n_labels, D).
+
+        With ``factors`` (n_rows,), of ``diag(factors) Z``, which is not made; then not differentiable.
+        """
+        check_product("label sums", Z, self.n_rows, "label rows", self.device)
+        if factors is not None and (factors.dim() != 1 or len(factors) != self.n_rows):
+            expected = f"{self.n_rows} factors, one for each of {self.n_rows} label rows"
+            raise ManyLabelError("label sums", expected, described(factors), "Pass one number for each.")
+        if self._known is None:
+            return self._label_sums(Z, factors)
+        if factors is None and not torch.compiler.is_compiling() and self._known.are_of(Z):
+            return self._known.sums.to(Z.dtype)
+        plain = copy(self)
+        plain._known = None
+        return plain.compact().label_sums(Z, factors)
+
+    def row_sums(self, M: Tensor) -> Tensor:
+        """``Y M``: sums of the rows of M over each row's labels, (n_labels, D) -> (n_rows, D)."""
+        check_product("row sums", M, self.n_labels, "labels", self.device)
+        return self._row_sums(M)
 
     @abstractmethod
     def row_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """``|y_i|``: labels of each row, (n_rows,)."""
 
     @abstractmethod
-    def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        """``n_c``: rows of each label, (n_labels,)."""
+    def _label_counts(self, dtype: torch.dtype) -> Tensor:
+        """What :meth:`label_counts` gives where it is not known."""
 
     @abstractmethod
-    def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
-        """``Y^T Z``: sums of the rows of Z that carry each label, (n_rows, D) -> (n_labels, D).
-
-        With ``factors`` (n_rows,), of ``diag(factors) Z``, which is not made; then not differentiable.
-        """
+    def _label_sums(self, Z: Tensor, factors: Tensor | None) -> Tensor:
+        """What :meth:`label_sums` gives of arguments that are right."""
 
     @abstractmethod
-    def row_sums(self, M: Tensor) -> Tensor:
-        """``Y M``: sums of the rows of M over each row's labels, (n_labels, D) -> (n_rows, D)."""
+    def _row_sums(self, M: Tensor) -> Tensor:
+        """What :meth:`row_sums` gives of an argument that is right."""
 
     @abstractmethod
     def take(self, rows: RowIndex) -> LabelMatrix:
@@ -198,33 +237,33 @@ class LabelMatrix(ABC):
     def entries(self) -> Tensor | None:
         """The stored values: all of Y, or those of the labels present; None stands for ones."""
 
-    @abstractmethod
     def with_entries(self, values: Tensor) -> LabelMatrix:
         """The same labels with other stored values (see :meth:`entries`)."""
+        return self.sparse().with_entries(values)
 
-    @abstractmethod
     def spread_rows(self, v: Tensor) -> Tensor:
         """One number per row, (n_rows,), in a shape that broadcasts against :meth:`entries`."""
+        return self.sparse().spread_rows(v)
 
-    @abstractmethod
     def spread_labels(self, v: Tensor) -> Tensor:
         """One number per label, (n_labels,), in a shape that broadcasts against :meth:`entries`."""
+        return self.sparse().spread_labels(v)
 
-    @abstractmethod
     def pick(self, columns_first: Tensor) -> Tensor:
         """The values at the stored entries, in their shape, from a dense (n_labels, n_rows) tensor."""
+        return self.sparse().pick(columns_first)
 
-    @abstractmethod
-    def followed_by(self, other: LabelMatrix) -> LabelMatrix:
+    def concat(self, other: LabelMatrix) -> LabelMatrix:
         """These rows and then those of another matrix over the same labels."""
+        return self.sparse().concat(other)
 
-    @abstractmethod
     def with_identity(self) -> LabelMatrix:
         """These rows, then one row for each label with that label alone, (n_rows + n_labels, n_labels)."""
+        return self.sparse().with_identity()
 
-    @abstractmethod
     def row_hashes(self) -> Tensor:
         """A 64-bit number per row, equal for equal label sets, (n_rows,) int64."""
+        return self.sparse().row_hashes()
 
 
 def _check_values(values: Tensor, binary: bool, who: str) -> None:

@@ -1,4 +1,4 @@
-"""The flash rung says what the dense one says, and steps back where attention cannot do it."""
+"""The flash backend says what the dense one says, and steps back where attention cannot do it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blocks of rows worked on side by side, where torch may use several threads of a CPU.
+"""Threads: blocks of rows worked on side by side, where torch may use several threads of a CPU.
 
 Operators on a tile are too short to be divided among threads; blocks of rows are not.
 """
@@ -6,16 +6,16 @@ Operators on a tile are too short to be divided among threads; blocks of rows ar
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, wraps
+from contextlib import contextmanager
+from functools import lru_cache
 from threading import local
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 _MOST_SHARES = 8
@@ -23,29 +23,31 @@ _FEW = 1024  # rows
 _blocks = local()
 
 
-def for_blocks(function: Callable[P, T]) -> Callable[P, T]:
-    """Run a function with one thread for torch's operators, and as many as they had for :func:`each_block`.
+def threads_for(x: Tensor) -> int:
+    """How many threads of torch's operators blocks of these rows may have instead; 1 where all is left to torch."""
+    if torch.compiler.is_compiling() or x.device.type != "cpu" or not x.dim() or len(x) < _FEW:
+        return 1
+    return torch.get_num_threads()
+
+
+@contextmanager
+def side_by_side(x: Tensor) -> Iterator[None]:
+    """Give torch's operators one thread meanwhile, and :func:`each_block` as many as they had.
 
     OpenMP's threads look out for the next operator for some milliseconds after each, on cores that blocks would have to
-    share with them. Where the first tensor among the arguments has few rows, all is left to torch's operators.
+    share with them. Where the rows are few, all is left to torch's operators.
     """
-
-    @wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        if torch.compiler.is_compiling():
-            return function(*args, **kwargs)
-        x, threads = next((a for a in args if isinstance(a, Tensor)), None), torch.get_num_threads()
-        if threads == 1 or x is None or x.device.type != "cpu" or len(x) < _FEW:
-            return function(*args, **kwargs)
-        _blocks.threads = threads
-        torch.set_num_threads(1)
-        try:
-            return function(*args, **kwargs)
-        finally:
-            torch.set_num_threads(threads)
-            _blocks.threads = 1
-
-    return run
+    threads = threads_for(x)
+    if threads < 2:
+        yield
+        return
+    _blocks.threads = threads
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        _blocks.threads = 1
 
 
 def each_block(work: Callable[[T], None], blocks: Iterable[T], device: torch.device) -> None:

@@ -1,4 +1,4 @@
-"""Gradients of contrasts that can be differentiated once more: the dense rung stands in for the one that ran."""
+"""Gradients of contrasts that can be differentiated once more: the dense backend stands in for the one that ran."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from manylabel.errors import ManyLabelError
-from manylabel.losses.precision import full_precision
+from manylabel.losses.second_derivatives import gradients_of
+from manylabel.losses.softmax.accumulator import Accumulator
 from manylabel.losses.softmax.dense import contrast_dense
-from manylabel.losses.softmax.job import Job
-from manylabel.losses.twice import gradients_of
 
 
 class Constant:
@@ -28,8 +27,10 @@ class Constant:
         return self.keys
 
 
-@full_precision
-def contrast_again(g: Tensor, job: Job, x: Tensor, keys: Tensor | None) -> list[Tensor | None]:
+def contrast_again(
+    g: Tensor, accumulator: Accumulator, x: Tensor, keys: Tensor | None
+) -> list[Tensor | None]:
     """``dL/dx`` and ``dL/dkeys`` of values weighted by ``g`` (B,), both part of a graph; holds B x N."""
-    settings: tuple[Any, ...] = (job.temperature, job.normalize, job.own, job.multiplicity, job.uniform)
-    return gradients_of(lambda x, keys: contrast_dense(x, keys, job.weights, *settings)[0], (x, keys), g)
+    weights, tau, sides = accumulator.weights, accumulator.temperature, accumulator.normalize
+    rest: tuple[Any, ...] = (accumulator.self_offset, accumulator.multiplicity, accumulator.uniform)
+    return gradients_of(lambda x, k: contrast_dense(x, k, weights, tau, sides, *rest)[0], (x, keys), g)

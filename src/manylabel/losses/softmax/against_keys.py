@@ -14,13 +14,13 @@ from torch import Tensor
 
 from manylabel.kernels.choice import compiles, finish_by_labels, project_rows
 from manylabel.kernels.torch_ops import raised
-from manylabel.losses.blocks import each_block, for_blocks, threads_of
-from manylabel.losses.precision import full_precision, working_dtype
-from manylabel.losses.softmax.again import Constant, contrast_again
-from manylabel.losses.softmax.job import LN2, OWN, Job, Sums, without_own
-from manylabel.losses.softmax.rows import ALL, Rows, Scratch, block_shape, tile_shape, tiles
-from manylabel.losses.softmax.weights import LabelWeights, TileWeights
-from manylabel.losses.twice import twice_differentiable
+from manylabel.losses.precision import computing, working_dtype
+from manylabel.losses.second_derivatives import twice_differentiable
+from manylabel.losses.softmax.accumulator import LN2, SELF_EXPONENT, Accumulator, Sums, without_self
+from manylabel.losses.softmax.pair_weights import LabelWeights, TileWeights
+from manylabel.losses.softmax.second_derivative import Constant, contrast_again
+from manylabel.losses.softmax.tiles import ALL, Rows, Scratch, block_shape, tile_shape, tiles
+from manylabel.losses.threads import each_block, threads_of
 
 _STRETCH = 12  # tiles whose sums of candidates are added up before they join the others
 _ALONE = 3  # stretches that are one sum still, as another one costs memory
@@ -29,21 +29,23 @@ _FEW = 64  # anchors whose label sums are looked up at a time
 
 def _again(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
     x, _slope, *rest = ctx.saved_tensors
-    dx, dkeys = contrast_again(g, ctx.job, x, rest[0] if ctx.constant is None else ctx.constant.unchanged())
+    dx, dkeys = contrast_again(
+        g, ctx.accumulator, x, rest[0] if ctx.constant is None else ctx.constant.unchanged()
+    )
     return dx, dkeys, None
 
 
-class Anchored(torch.autograd.Function):
+class AgainstKeys(torch.autograd.Function):
     """``(x, keys, job) -> values, totals``."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, keys: Tensor, job: Job) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor, keys: Tensor, accumulator: Accumulator) -> tuple[Tensor, Tensor]:
         want_x, want_keys = ctx.needs_input_grad[:2]
         dtype = working_dtype(x)
-        anchors = Rows(x, job.normalize.anchors, dtype)
-        candidates = Rows(keys, job.normalize.candidates, dtype, constant=not want_keys)
-        walk = _Walk(anchors, candidates, job, want_x)
-        if job.attention is None:
+        anchors = Rows(x, accumulator.normalize.anchors, dtype)
+        candidates = Rows(keys, accumulator.normalize.candidates, dtype, constant=not want_keys)
+        walk = _Walk(anchors, candidates, accumulator, want_x)
+        if accumulator.attention is None:
             height = block_shape(len(x), candidates.n, x.device)[0]
         else:  # it cuts the rows into tiles of its own
             height = max(-(-len(x) // threads_of(x.device)), 1)
@@ -51,7 +53,7 @@ class Anchored(torch.autograd.Function):
         ctx.dtypes = x.dtype, keys.dtype
         if want_keys:
             ctx.rows = anchors, candidates
-        ctx.job = job
+        ctx.accumulator = accumulator
         ctx.constant = None if want_keys else Constant(keys)
         rest = (keys, walk.lse, walk.totals, walk.scale) if want_keys else ()
         ctx.save_for_backward(x, walk.slope, *rest)
@@ -59,16 +61,14 @@ class Anchored(torch.autograd.Function):
         return walk.values, walk.totals
 
     @staticmethod
-    @twice_differentiable(_again)
-    @for_blocks
-    @full_precision
+    @twice_differentiable(_again, computing)
     def backward(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         _, slope, *rest = ctx.saved_tensors
         dx = None if slope is None else (slope * g[:, None]).to(ctx.dtypes[0])
         if not ctx.needs_input_grad[1]:
             return dx, None, None
         anchors, candidates = ctx.rows
-        return dx, _candidate_gradient(ctx.job, anchors, candidates, g, *rest[1:]), None
+        return dx, _candidate_gradient(ctx.accumulator, anchors, candidates, g, *rest[1:]), None
 
 
 class _Walk:
@@ -82,13 +82,13 @@ class _Walk:
     slope : (B, D) tensor or None
     """
 
-    def __init__(self, anchors: Rows, candidates: Rows, job: Job, want_slope: bool) -> None:
-        self.anchors, self.candidates, self.job = anchors, candidates, job
-        self.bounded = job.attention is None and job.bounded(anchors, candidates)
+    def __init__(self, anchors: Rows, candidates: Rows, accumulator: Accumulator, want_slope: bool) -> None:
+        self.anchors, self.candidates, self.accumulator = anchors, candidates, accumulator
+        self.bounded = accumulator.attention is None and accumulator.bounded(anchors, candidates)
         like = anchors.x.new_empty(0, dtype=anchors.dtype)
         self.values, self.lse, scale = (like.new_empty(anchors.n) for _ in range(3))
         self.slope = like.new_empty(anchors.n, anchors.dim) if want_slope else None
-        weights = job.weights
+        weights = accumulator.weights
         if isinstance(weights, LabelWeights):
             self.totals, self.scale = weights.totals, None
             self.label_sums = candidates.label_sums(weights.right)
@@ -98,25 +98,25 @@ class _Walk:
 
     def visit(self, rows: slice) -> None:
         """Make the values, and where they are wanted the slopes, of a block of anchors."""
-        job, weights = self.job, self.job.weights
+        accumulator, weights = self.accumulator, self.accumulator.weights
         z = self.anchors.tile(rows)
         slope = None if self.slope is None else self.slope[rows]
         scale = None
         tiled = weights if isinstance(weights, TileWeights) else None
         late = tiled is not None and tiled.regularised  # what a pair weighs takes the normaliser
-        if job.attention is not None:
-            sums = job.attention(z, self.candidates, job, slope)
+        if accumulator.attention is not None:
+            sums = accumulator.attention(z, self.candidates, accumulator, slope)
         elif late:
-            sums = scan(z, rows, self.candidates, job, None, self.bounded, average=None)
+            sums = scan(z, rows, self.candidates, accumulator, None, self.bounded, average=None)
         else:
-            sums = scan(z, rows, self.candidates, job, tiled, self.bounded, slope)
+            sums = scan(z, rows, self.candidates, accumulator, tiled, self.bounded, slope)
         lse = self.lse[rows] = sums.log2()
         if isinstance(weights, LabelWeights):
             totals, score = weights.totals[rows], self._label_scores(weights, z, rows, sums.mass)
         elif late:
             assert tiled is not None
             totals = self.totals[rows] = tiled.totals[rows]
-            score = scan_raised(z, rows, self.candidates, job, lse, slope)
+            score = scan_raised(z, rows, self.candidates, accumulator, lse, slope)
             self._project(rows, z, None)
         else:
             assert sums.total is not None
@@ -136,24 +136,26 @@ class _Walk:
     def _label_scores(self, weights: LabelWeights, z: Tensor, rows: slice, mass: Tensor) -> Tensor:
         """``sum_a w_ia exponent_ia`` from label sums, (rows,); finishes the slopes on the way."""
         left, slope = weights.left.take(rows), None if self.slope is None else self.slope[rows]
-        plain = weights.own is None and self.anchors.inverse is not None
+        plain = weights.self_weights is None and self.anchors.inverse is not None
         if slope is not None and plain and compiles(z.dtype, z.device):
             lists = weights.lists(left, z.dtype)
             shares = _share(weights.totals[rows], mass)
             found = finish_by_labels(slope, z, lists, self.label_sums, shares, self._factors(rows))
-            return found.mul_(self.job.factor)
+            return found.mul_(self.accumulator.factor)
         score = torch.empty_like(mass)
         for few in tiles(0, len(z), _FEW):
             part = slice(rows.start + few.start, rows.start + few.stop)
             pull = weights.weighted(left.take(few), z.dtype).row_sums(self.label_sums)
-            if weights.own is not None:
-                assert self.job.own is not None
-                own = slice(self.job.own + part.start, self.job.own + part.stop)
-                pull -= weights.own[part, None] * self.candidates.tile(own)
+            if weights.self_weights is not None:
+                assert self.accumulator.self_offset is not None
+                self_offset = slice(
+                    self.accumulator.self_offset + part.start, self.accumulator.self_offset + part.stop
+                )
+                pull -= weights.self_weights[part, None] * self.candidates.tile(self_offset)
             score[few] = torch.linalg.vecdot(z[few], pull)
             if slope is not None:
                 self._finish(part, z[few], mass[few], weights.totals[part], None, pull)
-        return score.mul_(self.job.factor)
+        return score.mul_(self.accumulator.factor)
 
     def _finish(
         self, rows: slice, z: Tensor, mass: Tensor, totals: Tensor, scale: Tensor | None, pull: Tensor
@@ -167,7 +169,7 @@ class _Walk:
         """Turn gradients with respect to exponents' rows into those with respect to rows of x, where wanted."""
         if self.slope is None:
             return
-        slope, temperature = self.slope[rows], self.job.temperature
+        slope, temperature = self.slope[rows], self.accumulator.temperature
         if self.anchors.inverse is not None:  # leave out what would lengthen the row
             factor = self._factors(rows)
             project_rows(slope, z, factor if scale is None else factor * scale)
@@ -176,7 +178,7 @@ class _Walk:
 
     def _factors(self, rows: slice) -> Tensor:
         """From gradients with respect to exponents' normalised rows to those with respect to rows of x."""
-        return self.anchors.slope(rows).mul_(1 / self.job.temperature)
+        return self.anchors.slope(rows).mul_(1 / self.accumulator.temperature)
 
 
 def _share(totals: Tensor, mass: Tensor) -> Tensor:
@@ -188,7 +190,7 @@ def scan(
     z: Tensor,
     rows: slice,
     candidates: Rows,
-    job: Job,
+    accumulator: Accumulator,
     weights: TileWeights | None,
     bounded: bool,
     average: Tensor | None,
@@ -203,35 +205,41 @@ def scan(
         if first:
             sums.begin_stretch()
         k = candidates.tile(columns)
-        s = scratch.product(z, k, job.factor)
+        s = scratch.product(z, k, accumulator.factor)
         if weights is not None:
-            w = without_own(weights.tile(rows, columns, s.dtype), rows, columns, job.own, 0.0)
+            w = without_self(
+                weights.tile(rows, columns, s.dtype), rows, columns, accumulator.self_offset, 0.0
+            )
             sums.add_weights(w, s, k)
-        s = without_own(s, rows, columns, job.own, OWN)
-        sums.add_scores(s, k, None if job.multiplicity is None else job.multiplicity[columns], first)
+        s = without_self(s, rows, columns, accumulator.self_offset, SELF_EXPONENT)
+        sums.add_scores(
+            s, k, None if accumulator.multiplicity is None else accumulator.multiplicity[columns], first
+        )
     sums.finish()
     return sums
 
 
 def scan_raised(
-    z: Tensor, rows: slice, candidates: Rows, job: Job, lse: Tensor, slope: Tensor | None
+    z: Tensor, rows: slice, candidates: Rows, accumulator: Accumulator, lse: Tensor, slope: Tensor | None
 ) -> Tensor:
     """A second pass, for weights that depend on the softmax: ``sum_a V_ia exponent_ia``, V the raised weights.
 
     Fills ``slope`` (rows, D), where it is wanted, with ``sum_a (W_i p_ia - V_ia) k_a``.
     """
-    weights = job.weights
+    weights = accumulator.weights
     assert isinstance(weights, TileWeights)
     score, totals = torch.zeros_like(lse), weights.totals[rows]
     width = block_shape(len(z), candidates.n, z.device)[1]
     scratch = Scratch((len(z), width), z)
     for number, columns in enumerate(tiles(0, candidates.n, width)):
         k = candidates.tile(columns)
-        s = scratch.product(z, k, job.factor)
-        p = without_own(s - lse[:, None], rows, columns, job.own, OWN).exp2_()
-        if job.multiplicity is not None:
-            p *= job.multiplicity[columns]
-        V = raised(without_own(weights.tile(rows, columns, s.dtype), rows, columns, job.own, 0.0), p)
+        s = scratch.product(z, k, accumulator.factor)
+        p = without_self(s - lse[:, None], rows, columns, accumulator.self_offset, SELF_EXPONENT).exp2_()
+        if accumulator.multiplicity is not None:
+            p *= accumulator.multiplicity[columns]
+        V = raised(
+            without_self(weights.tile(rows, columns, s.dtype), rows, columns, accumulator.self_offset, 0.0), p
+        )
         score += s.mul_(V).sum(1)
         if slope is not None:
             slope.addmm_(p.mul_(totals[:, None]).sub_(V), k, beta=min(number, 1))
@@ -239,11 +247,17 @@ def scan_raised(
 
 
 def _candidate_gradient(
-    job: Job, anchors: Rows, candidates: Rows, g: Tensor, lse: Tensor, totals: Tensor, scale: Tensor | None
+    accumulator: Accumulator,
+    anchors: Rows,
+    candidates: Rows,
+    g: Tensor,
+    lse: Tensor,
+    totals: Tensor,
+    scale: Tensor | None,
 ) -> Tensor:
     """``dL/dkeys``, tile by tile from the saved logsumexp."""
-    weights = job.weights
-    g = (g if scale is None else g * scale) / job.temperature
+    weights = accumulator.weights
+    g = (g if scale is None else g * scale) / accumulator.temperature
     z = anchors.tile(ALL)
     height, width = tile_shape(len(z), candidates.n, z.device)
     scratch = Scratch((height, width), z)
@@ -255,18 +269,20 @@ def _candidate_gradient(
         if isinstance(weights, LabelWeights):
             assert label_sums is not None
             block = weights.right.take(columns).row_sums(label_sums).neg_()
-            if weights.own is not None:
-                assert job.own is not None
-                _add_own(block, weights.own[:, None] * gz, columns, job.own)
+            if weights.self_weights is not None:
+                assert accumulator.self_offset is not None
+                _add_self(block, weights.self_weights[:, None] * gz, columns, accumulator.self_offset)
         else:
             block = torch.zeros_like(k)
         for rows in tiles(0, len(z), height):
-            s = scratch.product(z[rows], k, job.factor).sub_(lse[rows, None])
-            G = without_own(s, rows, columns, job.own, OWN).exp2_()
-            if job.multiplicity is not None:
-                G *= job.multiplicity[columns]
+            s = scratch.product(z[rows], k, accumulator.factor).sub_(lse[rows, None])
+            G = without_self(s, rows, columns, accumulator.self_offset, SELF_EXPONENT).exp2_()
+            if accumulator.multiplicity is not None:
+                G *= accumulator.multiplicity[columns]
             if isinstance(weights, TileWeights):
-                w = without_own(weights.tile(rows, columns, s.dtype), rows, columns, job.own, 0.0)
+                w = without_self(
+                    weights.tile(rows, columns, s.dtype), rows, columns, accumulator.self_offset, 0.0
+                )
                 w = raised(w, G) if weights.regularised else w
                 G.mul_(coefficient[rows]).addcmul_(w, g[rows, None], value=-1)
             else:
@@ -276,8 +292,8 @@ def _candidate_gradient(
     return dk
 
 
-def _add_own(block: Tensor, rows: Tensor, columns: slice, own: int) -> None:
+def _add_self(block: Tensor, rows: Tensor, columns: slice, self_offset: int) -> None:
     """Add what each anchor gives to the candidate it is, for the candidates of one block."""
-    start, stop = max(columns.start, own), min(columns.stop, own + len(rows))
+    start, stop = max(columns.start, self_offset), min(columns.stop, self_offset + len(rows))
     if start < stop:
-        block[start - columns.start : stop - columns.start] += rows[start - own : stop - own]
+        block[start - columns.start : stop - columns.start] += rows[start - self_offset : stop - self_offset]

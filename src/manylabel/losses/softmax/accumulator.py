@@ -15,16 +15,18 @@ import torch
 from torch import Tensor
 
 from manylabel.kernels.choice import add_powers
-from manylabel.losses.softmax.rows import Rows, Sides, log2_per
-from manylabel.losses.softmax.weights import PairWeights
+from manylabel.losses.softmax.pair_weights import PairWeights
+from manylabel.losses.softmax.tiles import Rows, Sides, log2_per
 
 LN2 = math.log(2.0)
-OWN = -1e30  # the exponent of an anchor's own pair: finite, so that the difference of two of them is 0
-_SAFE_EXPONENT = 98.0
+SELF_EXPONENT = (
+    -1e30
+)  # the exponent of an anchor's own pair: finite, so that the difference of two of them is 0
+SAFE_EXPONENT = 98.0
 
 
 @dataclass
-class Job:
+class Accumulator:
     """What to contrast, fixed for one call.
 
     ``uniform`` promises that the values of all anchors will be multiplied by the same number: where
@@ -35,10 +37,10 @@ class Job:
     weights: PairWeights
     temperature: float
     normalize: Sides
-    own: int | None
+    self_offset: int | None
     multiplicity: Tensor | None
     uniform: bool = False
-    attention: Callable[[Tensor, Rows, Job, Tensor | None], Sums] | None = None
+    attention: Callable[[Tensor, Rows, Accumulator, Tensor | None], Sums] | None = None
 
     @property
     def factor(self) -> float:
@@ -46,9 +48,9 @@ class Job:
 
     def bounded(self, anchors: Rows, candidates: Rows) -> bool:
         """Whether no exponent can leave the range in which sums need no maximum."""
-        if self.factor > _SAFE_EXPONENT and self.normalize.anchors:
+        if self.factor > SAFE_EXPONENT and self.normalize.anchors:
             return False
-        return self.factor * anchors.longest() * candidates.longest() <= _SAFE_EXPONENT
+        return self.factor * anchors.longest() * candidates.longest() <= SAFE_EXPONENT
 
 
 class Sums:
@@ -60,7 +62,7 @@ class Sums:
 
     def __init__(self, z: Tensor, bounded: bool, average: Tensor | None, tiled: bool) -> None:
         n = len(z)
-        self.peak = None if bounded else z.new_full((n,), OWN)
+        self.peak = None if bounded else z.new_full((n,), SELF_EXPONENT)
         self.mass = z.new_zeros(n)  # sum of 2^(exponent - peak)
         self.average = (
             average  # sum of 2^(exponent - peak) k over all stretches but the last, in given memory
@@ -131,10 +133,10 @@ class Sums:
         return lse if self.peak is None else lse.add_(self.peak)
 
 
-def without_own(tile: Tensor, rows: slice, columns: slice, own: int | None, fill: float) -> Tensor:
+def without_self(tile: Tensor, rows: slice, columns: slice, self_offset: int | None, fill: float) -> Tensor:
     """Fill the pairs of each anchor with itself, in place."""
-    if own is not None:
-        offset = own + rows.start - columns.start
+    if self_offset is not None:
+        offset = self_offset + rows.start - columns.start
         if -tile.shape[0] < offset < tile.shape[1]:
             tile.diagonal(offset).fill_(fill)
     return tile

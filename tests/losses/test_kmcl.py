@@ -12,8 +12,7 @@ from tests import reference
 
 from manylabel import losses
 from manylabel.errors import ManyLabelError
-from manylabel.losses import kernel_fit, kernel_pairs
-from manylabel.losses.kernel_mixture import kernel_contrastive, kmcl_terms
+from manylabel.losses.kmcl import contrastive, reconstruction
 
 STORED = np.load(Path(__file__).parents[1] / "reference_values" / "kmcl.npz")
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
@@ -21,6 +20,10 @@ ENGINES = ("dense", "streamed")
 INPUTS = ("feat", "logit", "mu", "var")
 every_shape = pytest.mark.parametrize("shape", ["isotropic", "anisotropic"])
 every_engine = pytest.mark.parametrize("engine", ENGINES)
+
+
+def kmcl_terms(*arguments, **settings):
+    return losses.KMCL(**settings).terms(*arguments)
 
 
 @pytest.mark.parametrize("case", range(6))
@@ -109,9 +112,11 @@ def test_values_of_rows_can_have_different_weights(engine):
     f, _, mu, v, Y = drawn("anisotropic")
     weights = torch.rand(7).double()
     grads = []
-    for rung in (engine, "dense"):
+    for backend in (engine, "dense"):
         inputs = [t.clone().requires_grad_() for t in (mu, v)]
-        rows = kernel_contrastive(*inputs, Y, n_features=f.shape[1], reduction="none", engine=rung)
+        rows = (
+            losses.KMCL(reduction="none", engine=backend).contrastive(*inputs, Y, n_features=f.shape[1]).value
+        )
         grads.append(torch.autograd.grad(rows @ weights, inputs))
     torch.testing.assert_close(*grads)
 
@@ -140,7 +145,7 @@ def test_flat_means_are_read_dimension_first():
 def test_tile_size_does_not_matter(shape, tile, monkeypatch):
     inputs = drawn(shape)
     want = kmcl_terms(*inputs, engine="dense")
-    for walk in (kernel_pairs, kernel_fit):
+    for walk in (contrastive, reconstruction):
         monkeypatch.setattr(walk, "_TILE", tile)
     torch.testing.assert_close(kmcl_terms(*inputs, engine="streamed"), want)
 

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manylabel.losses.precision import full_precision
-from manylabel.losses.twice import gradients_of, twice_differentiable
+from manylabel.losses.second_derivatives import gradients_of, twice_differentiable
 
 _TILE = 1 << 16  # numbers in a tile
 
@@ -54,7 +53,6 @@ class _Tiled(torch.autograd.Function):
 
     @staticmethod
     @twice_differentiable(_again)
-    @full_precision
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, ...]:
         inputs = ctx.saved_tensors
         gradients = tuple(torch.empty_like(x) for x in inputs)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from manylabel.arrays import as_array, as_tensor
 from manylabel.errors import ManyLabelError
+from manylabel.labels.base import LabelMatrix, Labels
 from manylabel.labels.checks import check_lists, check_numbers, check_scipy, is_canonical
 from manylabel.labels.dense import DenseLabels
-from manylabel.labels.matrix import LabelMatrix, Labels
 from manylabel.labels.sparse import SparseLabels, offsets_of
 
 ENCODE = (
@@ -21,10 +21,39 @@ ENCODE = (
 )
 
 
-def wrap(Y: Labels, who: str) -> LabelMatrix:
-    """The labels behind the face of a label matrix, values unchecked; copied only where the layout changes."""
-    if isinstance(Y, LabelMatrix):
-        return Y
+# dense labels of these types, on these devices, are taken without further questions
+_COMMON = (torch.bool, torch.uint8, torch.int64, torch.float32, torch.float64)
+_PLACES = ("cpu", "cuda")
+
+
+def as_labels(Y: Labels, *, binary: bool = False, who: str = "labels") -> LabelMatrix:
+    """Wrap labels of any layout as a label matrix; copied only where the layout changes.
+
+    Parameters
+    ----------
+    Y : (n_rows, n_labels) tensor (dense, COO or CSR), array, SciPy sparse matrix, or LabelMatrix
+        Bool, integer or floating entries in [0, 1]; sparse input stays sparse.
+    binary : bool, default False
+        Refuse entries other than 0 and 1.
+    who : str
+        Named in the error message.
+
+    Raises
+    ------
+    ManyLabelError
+        If Y is not two-dimensional, holds NaN, or holds entries outside [0, 1] (or {0, 1}).
+    """
+    labels = Y if isinstance(Y, LabelMatrix) else _wrapped(Y, who)
+    labels.check(binary, who)
+    return labels
+
+
+def _wrapped(Y: Labels, who: str) -> LabelMatrix:
+    """The labels behind the face of a label matrix, values unchecked."""
+    if type(Y) is Tensor and Y.dtype in _COMMON and Y.layout == torch.strided and Y.dim() == 2:
+        inside_vmap = not torch.compiler.is_compiling() and torch._C._functorch.is_batchedtensor(Y)
+        if Y.device.type in _PLACES and not Y.is_nested and not inside_vmap:
+            return DenseLabels(Y)
     if isinstance(Y, Tensor):
         _check_plain(Y, who)
         if Y.layout != torch.strided:

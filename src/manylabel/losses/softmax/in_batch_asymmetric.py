@@ -12,51 +12,53 @@ import torch
 from torch import Tensor
 
 from manylabel.kernels.choice import asymmetric_slopes
-from manylabel.losses.blocks import each_block, for_blocks, shares
-from manylabel.losses.precision import full_precision, working_dtype
-from manylabel.losses.softmax.job import LN2, OWN, Job, without_own
-from manylabel.losses.softmax.mutual import column_blocks, mutual_again, normalisers, pairs, within
-from manylabel.losses.softmax.rows import ALL, Rows, Scratch, tile_shape
-from manylabel.losses.softmax.weights import TileWeights
-from manylabel.losses.twice import twice_differentiable
+from manylabel.losses.precision import computing, working_dtype
+from manylabel.losses.second_derivatives import twice_differentiable
+from manylabel.losses.softmax.accumulator import LN2, SELF_EXPONENT, Accumulator, without_self
+from manylabel.losses.softmax.in_batch import column_blocks, in_batch_again, normalisers, pairs, within
+from manylabel.losses.softmax.pair_weights import TileWeights
+from manylabel.losses.softmax.tiles import ALL, Rows, Scratch, tile_shape
+from manylabel.losses.threads import each_block, shares
 
 
-class Lopsided(torch.autograd.Function):
+class InBatchAsymmetric(torch.autograd.Function):
     """``(x, job) -> values, totals``; no row is its own candidate."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, job: Job) -> tuple[Tensor, Tensor]:
-        assert isinstance(job.weights, TileWeights)
-        rows = Rows(x, job.normalize.anchors, working_dtype(x))
-        bounded = job.bounded(rows, rows)
-        lse, _, _ = normalisers(rows, job, bounded, weighted=False)
-        totals = job.weights.totals
-        g = torch.full_like(lse, 1 / job.temperature) if ctx.needs_input_grad[0] and job.uniform else None
-        score, dz = _visit(rows, job, lse, totals, g, bounded)
-        ctx.job, ctx.rows, ctx.bounded = job, rows, bounded
+    def forward(ctx: Any, x: Tensor, accumulator: Accumulator) -> tuple[Tensor, Tensor]:
+        assert isinstance(accumulator.weights, TileWeights)
+        rows = Rows(x, accumulator.normalize.anchors, working_dtype(x))
+        bounded = accumulator.bounded(rows, rows)
+        lse, _, _ = normalisers(rows, accumulator, bounded, weighted=False)
+        totals = accumulator.weights.totals
+        g = (
+            torch.full_like(lse, 1 / accumulator.temperature)
+            if ctx.needs_input_grad[0] and accumulator.uniform
+            else None
+        )
+        score, dz = _visit(rows, accumulator, lse, totals, g, bounded)
+        ctx.accumulator, ctx.rows, ctx.bounded = accumulator, rows, bounded
         ctx.save_for_backward(x, lse, totals, None if dz is None else rows.project(dz, ALL))
         ctx.mark_non_differentiable(totals)
         return (totals * lse).sub_(score).mul_(LN2), totals
 
     @staticmethod
-    @twice_differentiable(mutual_again)
-    @for_blocks
-    @full_precision
+    @twice_differentiable(in_batch_again, computing)
     def backward(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor, None]:
-        job, rows = ctx.job, ctx.rows
+        accumulator, rows = ctx.accumulator, ctx.rows
         _, lse, totals, dz = ctx.saved_tensors
         if dz is not None:
             return (dz * (g[0] if len(g) else 0.0)).to(rows.x.dtype), None
-        _, dz = _visit(rows, job, lse, totals, g / job.temperature, ctx.bounded)
+        _, dz = _visit(rows, accumulator, lse, totals, g / accumulator.temperature, ctx.bounded)
         assert dz is not None
         return rows.project(dz, ALL).to(rows.x.dtype), None
 
 
 def _visit(
-    rows: Rows, job: Job, lse: Tensor, totals: Tensor, g: Tensor | None, bounded: bool
+    rows: Rows, accumulator: Accumulator, lse: Tensor, totals: Tensor, g: Tensor | None, bounded: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Weighted sums of exponents (N,), and with ``g`` (N,) the gradient of all normalised rows (N, D)."""
-    weights = job.weights
+    weights = accumulator.weights
     assert isinstance(weights, TileWeights)
     n, device = rows.n, lse.device
     height, width = tile_shape(n, n, device)
@@ -73,10 +75,12 @@ def _visit(
             whole = rows.tile(columns)
             for block, part, diagonal in pairs(columns, height):
                 z, k = rows.tile(block, some), whole[within(part, columns)]
-                own = 0 if diagonal else None
-                s = without_own(scratch.product(z, k, job.factor), block, part, own, OWN)
+                self_offset = 0 if diagonal else None
+                s = without_self(
+                    scratch.product(z, k, accumulator.factor), block, part, self_offset, SELF_EXPONENT
+                )
                 there, back = (
-                    without_own(w, block, part, own, 0.0) for w in weights.both(block, part, s.dtype)
+                    without_self(w, block, part, self_offset, 0.0) for w in weights.both(block, part, s.dtype)
                 )
                 G = asymmetric_slopes(
                     s,

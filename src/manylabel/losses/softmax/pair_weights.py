@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from threading import local
 from typing import TypeGuard
 
@@ -93,6 +94,10 @@ class PairWeights(ABC):
     tile at a time.
     """
 
+    learnt: str | None = (
+        None  # what the weights depend on that only plain operators can differentiate, by name
+    )
+
     @abstractmethod
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
         """Weights of some anchors and candidates, (rows, columns); own pairs may hold anything."""
@@ -102,6 +107,7 @@ class PairWeights(ABC):
         return None
 
 
+@dataclass(eq=False)
 class LabelWeights(PairWeights):
     """``w_ia = sum_c left_ic per_label_c right_ac``, own pairs left out.
 
@@ -112,20 +118,15 @@ class LabelWeights(PairWeights):
     right : LabelMatrix (N, C)
     totals : (B,) tensor
         ``W_i``, own pair left out.
-    own : (B,) tensor, optional
+    self_weights : (B,) tensor, optional
         ``w_ii`` where each anchor is one of the candidates and must be left out.
     """
 
-    def __init__(
-        self,
-        left: LabelMatrix,
-        per_label: Tensor,
-        right: LabelMatrix,
-        totals: Tensor,
-        own: Tensor | None = None,
-    ) -> None:
-        self.left, self.per_label, self.right = left, per_label, right
-        self.totals, self.own = totals, own
+    left: LabelMatrix
+    per_label: Tensor
+    right: LabelMatrix
+    totals: Tensor
+    self_weights: Tensor | None = None
 
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
         table = self.right.take(columns).columns_first(dtype) * self.per_label.to(dtype)[:, None]
@@ -155,6 +156,8 @@ class TileWeights(PairWeights):
     symmetric : bool
         Whether ``tile(rows, columns)`` is the transpose of ``tile(columns, rows)`` when the batch is
         contrasted with itself. If not, ``totals`` must be known, as where weights are regularised.
+    one_sided : bool
+        Whether a batch against itself is to be taken as anchors and candidates that are not the same.
     regularised : bool
         Whether a positive that is already likelier than its weight is not pushed away: the linear term then
         has ``max(w_ia, p_ia)`` in place of ``w_ia``, without gradient, on pairs with ``w_ia > 0``.
@@ -163,6 +166,7 @@ class TileWeights(PairWeights):
     """
 
     symmetric = False
+    one_sided = False
     regularised = False
     totals: Tensor
 

@@ -19,57 +19,55 @@ from manylabel.kernels.choice import (
     softmax_slopes,
     subtract_weights,
 )
-from manylabel.losses.blocks import each_block, for_blocks, shares
-from manylabel.losses.precision import full_precision, working_dtype
-from manylabel.losses.softmax.again import contrast_again
-from manylabel.losses.softmax.anchored import scan
-from manylabel.losses.softmax.job import LN2, OWN, Job, without_own
-from manylabel.losses.softmax.rows import Rows, Scratch, tile_shape, tiles
-from manylabel.losses.softmax.weights import LabelWeights, TileWeights
-from manylabel.losses.twice import twice_differentiable
+from manylabel.losses.precision import computing, working_dtype
+from manylabel.losses.second_derivatives import twice_differentiable
+from manylabel.losses.softmax.accumulator import LN2, SELF_EXPONENT, Accumulator, without_self
+from manylabel.losses.softmax.against_keys import scan
+from manylabel.losses.softmax.pair_weights import LabelWeights, TileWeights
+from manylabel.losses.softmax.second_derivative import contrast_again
+from manylabel.losses.softmax.tiles import Rows, Scratch, tile_shape, tiles
+from manylabel.losses.threads import each_block, shares
 
 _BLOCK = 1024  # rows at a time where the work is a few N x D passes
 
 
-def mutual_again(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor | None, None]:
-    """The gradient of :class:`Mutual`, or of another walk over a batch against itself, as part of a graph."""
-    dx, _none = contrast_again(g, ctx.job, ctx.saved_tensors[0], None)
+def in_batch_again(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor | None, None]:
+    """The gradient of :class:`InBatch`, or of another walk over a batch against itself, as part of a graph."""
+    dx, _none = contrast_again(g, ctx.accumulator, ctx.saved_tensors[0], None)
     return dx, None
 
 
-class Mutual(torch.autograd.Function):
+class InBatch(torch.autograd.Function):
     """``(x, job) -> values, totals``; no row is its own candidate."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, job: Job) -> tuple[Tensor, Tensor]:
-        rows = Rows(x, job.normalize.anchors, working_dtype(x))
-        bounded = job.bounded(rows, rows)
-        lse, total, score = normalisers(rows, job, bounded)
+    def forward(ctx: Any, x: Tensor, accumulator: Accumulator) -> tuple[Tensor, Tensor]:
+        rows = Rows(x, accumulator.normalize.anchors, working_dtype(x))
+        bounded = accumulator.bounded(rows, rows)
+        lse, total, score = normalisers(rows, accumulator, bounded)
         scale = label_sums = None
-        if isinstance(job.weights, LabelWeights):
-            total, score, label_sums = _label_scores(rows, job.weights, job.factor)
+        if isinstance(accumulator.weights, LabelWeights):
+            total, score, label_sums = _label_scores(rows, accumulator.weights, accumulator.factor)
         assert total is not None
         assert score is not None
         if label_sums is None:
-            scale = job.weights.row_scale(total)
+            scale = accumulator.weights.row_scale(total)
         values = (total * lse).sub_(score).mul_(LN2)
         if scale is not None:
             values *= scale
-        ctx.job, ctx.rows, ctx.bounded = job, rows, bounded
+        ctx.accumulator, ctx.rows, ctx.bounded = accumulator, rows, bounded
         ctx.save_for_backward(x, lse, total, scale, label_sums)
         ctx.mark_non_differentiable(total)
         return values, total
 
     @staticmethod
-    @twice_differentiable(mutual_again)
-    @for_blocks
-    @full_precision
+    @twice_differentiable(in_batch_again, computing)
     def backward(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor, None]:
-        job, rows = ctx.job, ctx.rows
+        accumulator, rows = ctx.accumulator, ctx.rows
         _, lse, totals, scale, label_sums = ctx.saved_tensors
-        g = (g if scale is None else g * scale) / job.temperature
-        dz = _pair_gradient(rows, job, g, lse, totals, ctx.bounded)
-        weights = job.weights
+        g = (g if scale is None else g * scale) / accumulator.temperature
+        dz = _pair_gradient(rows, accumulator, g, lse, totals, ctx.bounded)
+        weights = accumulator.weights
         anchor_sums = None
         if isinstance(weights, LabelWeights):
             anchor_sums = rows.label_sums(weights.left, g).mul_(weights.per_label[:, None])
@@ -105,16 +103,16 @@ def pairs(columns: slice, height: int) -> Iterator[tuple[slice, slice, bool]]:
 
 
 def normalisers(
-    rows: Rows, job: Job, bounded: bool, weighted: bool = True
+    rows: Rows, accumulator: Accumulator, bounded: bool, weighted: bool = True
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Logsumexps to the base 2 of every row, (N,).
 
     With ``weighted`` and tile weights, also the row sums of these and of weights times exponents.
     """
     n, device = rows.n, rows.x.device
-    weights = job.weights if weighted and isinstance(job.weights, TileWeights) else None
+    weights = accumulator.weights if weighted and isinstance(accumulator.weights, TileWeights) else None
     if not bounded:
-        return _guarded_normalisers(rows, job, weights)
+        return _guarded_normalisers(rows, accumulator, weights)
     dealt = shares(column_blocks(n, device), device)
     sums = rows.x.new_zeros(len(dealt), 1 if weights is None else 3, n, dtype=rows.dtype)
     height, width = tile_shape(n, n, device)
@@ -125,14 +123,14 @@ def normalisers(
         for columns in dealt[share]:
             k = rows.tile(columns)
             for block, part, diagonal in pairs(columns, height):
-                s = scratch.product(rows.tile(block, some), k[within(part, columns)], job.factor)
+                s = scratch.product(rows.tile(block, some), k[within(part, columns)], accumulator.factor)
                 if weights is not None:
-                    own = 0 if diagonal else None
-                    w = without_own(weights.tile(block, part, s.dtype), block, part, own, 0.0)
+                    self_offset = 0 if diagonal else None
+                    w = without_self(weights.tile(block, part, s.dtype), block, part, self_offset, 0.0)
                     there, back = ((total[r], score[r]) for r in (block, part))
                     add_weights(s, w, there, None if diagonal else back)
                 if diagonal:
-                    add_powers_both(without_own(s, block, part, 0, OWN), mass[block], None)
+                    add_powers_both(without_self(s, block, part, 0, SELF_EXPONENT), mass[block], None)
                 else:
                     add_powers_both(s, mass[block], mass[part])
 
@@ -148,13 +146,13 @@ def within(part: slice, whole: slice) -> slice:
 
 
 def _guarded_normalisers(
-    rows: Rows, job: Job, weights: TileWeights | None
+    rows: Rows, accumulator: Accumulator, weights: TileWeights | None
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """The same where sums need a maximum: row by row, each pair twice."""
     lse, total, score = rows.x.new_zeros(3, rows.n, dtype=rows.dtype)
 
     def visit(block: slice) -> None:
-        sums = scan(rows.tile(block), block, rows, job, weights, bounded=False, average=None)
+        sums = scan(rows.tile(block), block, rows, accumulator, weights, bounded=False, average=None)
         lse[block] = sums.log2()
         if sums.total is not None and sums.score is not None:
             total[block], score[block] = sums.total, sums.score
@@ -171,15 +169,17 @@ def _label_scores(rows: Rows, weights: LabelWeights, factor: float) -> tuple[Ten
     def visit(block: slice) -> None:
         z = rows.tile(block)
         pull = weights.left.take(block).row_sums(label_sums)
-        if weights.own is not None:
-            pull.addcmul_(z, weights.own[block, None], value=-1)
+        if weights.self_weights is not None:
+            pull.addcmul_(z, weights.self_weights[block, None], value=-1)
         torch.sum(pull.mul_(z), 1, out=score[block])
 
     each_block(visit, tiles(0, rows.n, _BLOCK), score.device)
     return weights.totals, score.mul_(factor), label_sums
 
 
-def _pair_gradient(rows: Rows, job: Job, g: Tensor, lse: Tensor, totals: Tensor, bounded: bool) -> Tensor:
+def _pair_gradient(
+    rows: Rows, accumulator: Accumulator, g: Tensor, lse: Tensor, totals: Tensor, bounded: bool
+) -> Tensor:
     """Gradient of all normalised rows from the softmax and from tile weights."""
     n, device = rows.n, rows.x.device
     u = g * totals
@@ -195,15 +195,15 @@ def _pair_gradient(rows: Rows, job: Job, g: Tensor, lse: Tensor, totals: Tensor,
             whole = rows.tile(columns)
             for block, part, diagonal in pairs(columns, height):
                 z, k = rows.tile(block, some), whole[within(part, columns)]
-                s = scratch.product(z, k, job.factor)
+                s = scratch.product(z, k, accumulator.factor)
                 G = (
                     _softmax_both(s, u, lse, block, part)
                     if v is None
                     else softmax_slopes(s, v[block], v[part])
                 )
-                if isinstance(job.weights, TileWeights):
-                    subtract_weights(G, job.weights.tile(block, part, s.dtype), g[block], g[part])
-                dz[block].addmm_(without_own(G, block, part, 0 if diagonal else None, 0.0), k)
+                if isinstance(accumulator.weights, TileWeights):
+                    subtract_weights(G, accumulator.weights.tile(block, part, s.dtype), g[block], g[part])
+                dz[block].addmm_(without_self(G, block, part, 0 if diagonal else None, 0.0), k)
                 if not diagonal:
                     dz[part].addmm_(G.T, z)
 
@@ -231,5 +231,5 @@ def _subtract_label_pull(
     """Take the label-sum part off the gradient of one block of rows."""
     dz.addcmul_(weights.left.take(block).row_sums(label_sums), g[:, None], value=-1)
     dz -= weights.right.take(block).row_sums(anchor_sums)
-    if weights.own is not None:
-        dz.addcmul_(z, (2 * weights.own[block] * g)[:, None])
+    if weights.self_weights is not None:
+        dz.addcmul_(z, (2 * weights.self_weights[block] * g)[:, None])

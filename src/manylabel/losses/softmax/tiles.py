@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from manylabel.labels import LabelMatrix
 
 SMALLEST_NORM = 1e-12
 _SMALL = 1 << 20  # numbers
+_sizes: list[tuple[int, int]] = []  # asked for by tile_size
 ALL = slice(None)
 
 
@@ -40,16 +42,16 @@ def _may_overflow(norm: Tensor) -> bool:
     """Whether squares of a row may have left the range of its type; where looking would stall a device, yes."""
     if norm.device.type != "cpu" or torch.compiler.is_compiling() or transformed():
         return True
-    return bool(norm.numel()) and not float(norm.detach().max()) < _limit(norm.dtype)
+    return bool(norm.numel()) and not float(norm.detach().max()) < norm_limit(norm.dtype)
 
 
 def _largest(x: Tensor, norm: Tensor) -> Tensor:
     """The largest entry of each row whose norm is too large to be trusted, 1 for the others, (n, 1), constant."""
     largest = x.detach().abs().amax(1, keepdim=True) if x.shape[1] else torch.ones_like(norm)
-    return torch.where(norm.detach() < _limit(norm.dtype), 1.0, largest)
+    return torch.where(norm.detach() < norm_limit(norm.dtype), 1.0, largest)
 
 
-def _limit(dtype: torch.dtype) -> float:
+def norm_limit(dtype: torch.dtype) -> float:
     """A norm whose square is far from the largest number of its type."""
     return 2.0**500 if dtype == torch.float64 else 2.0**60
 
@@ -89,7 +91,7 @@ class Rows:
             self.odd = bool(len(norms))
             return False
         low, high = (float(bound) for bound in norms.aminmax())
-        self.odd = not (low > SMALLEST_NORM and high < _limit(norms.dtype))
+        self.odd = not (low > SMALLEST_NORM and high < norm_limit(norms.dtype))
         return max(1.0 - low, high - 1.0) <= 4 * torch.finfo(norms.dtype).eps
 
     def _inverse(self, norms: Tensor) -> Tensor:
@@ -100,7 +102,7 @@ class Rows:
         ):  # elsewhere it would take passes over all rows, or a stall
             return inverse
         for rows in tiles(0, self.n, max(_SMALL // max(self.dim, 1), 1)):
-            long = norms[rows] >= _limit(norms.dtype)
+            long = norms[rows] >= norm_limit(norms.dtype)
             if not bool(long.any()):
                 continue
             x = self.x[rows].to(self.dtype)
@@ -149,7 +151,7 @@ class Rows:
         slope: Tensor = torch.mul(norms, inverse).mul_(inverse)
         if self.odd:
             if norms.device.type == "cpu":
-                slope = torch.where(norms < _limit(norms.dtype), slope, inverse)
+                slope = torch.where(norms < norm_limit(norms.dtype), slope, inverse)
             slope = slope.masked_fill_(norms <= SMALLEST_NORM, 0.0)
         return slope
 
@@ -160,8 +162,20 @@ def tiles(start: int, stop: int, width: int) -> Iterator[slice]:
         yield slice(first, min(first + width, stop))
 
 
+@contextmanager
+def tile_size(height: int, width: int) -> Iterator[None]:
+    """Work on tiles of this size meanwhile, in every thread, whatever the device would like."""
+    _sizes.append((height, width))
+    try:
+        yield
+    finally:
+        _sizes.pop()
+
+
 def tile_shape(n_rows: int, n_columns: int, device: torch.device) -> tuple[int, int]:
     """Rows and columns of a tile of a batch against itself: a MiB of float32 on a CPU."""
+    if _sizes:
+        return _sizes[-1]
     if device.type == "cpu":
         return even(n_rows, 512), even(n_columns, 512)
     return even(n_rows, 4096), even(n_columns, 8192)
@@ -169,7 +183,7 @@ def tile_shape(n_rows: int, n_columns: int, device: torch.device) -> tuple[int, 
 
 def block_shape(n_rows: int, n_columns: int, device: torch.device) -> tuple[int, int]:
     """Rows and columns of a tile of anchors against candidates: small for few anchors, whose memory it rules."""
-    if device.type != "cpu":
+    if device.type != "cpu" or _sizes:
         return tile_shape(n_rows, n_columns, device)
     height = even(n_rows, 512)
     return height, even(n_columns, max((3 << 15) // height, height))

@@ -7,13 +7,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manylabel.errors import ManyLabelError
-from manylabel.labels.checks import check_numbers, check_product, described
-from manylabel.labels.groups import label_hashes
-from manylabel.labels.matrix import LabelMatrix, RowIndex, row_index
+from manylabel.labels.base import LabelMatrix, RowIndex, row_index
+from manylabel.labels.checks import check_numbers, described
+from manylabel.labels.hashing import label_hashes
 from manylabel.labels.sparse import SparseLabels
 
 
-class OneLabel(LabelMatrix):
+class SingleLabel(LabelMatrix):
     """At most one label per row, as its number.
 
     Parameters
@@ -28,13 +28,9 @@ class OneLabel(LabelMatrix):
     def __init__(self, ids: Tensor, n_labels: int, *, trusted: bool = False) -> None:
         if not trusted:
             if not isinstance(ids, Tensor) or ids.dim() != 1 or ids.dtype != torch.int64:
-                raise ManyLabelError("OneLabel", "a vector of int64 label numbers", described(ids))
-            check_numbers(ids, n_labels + 1, "OneLabel")
-        self.ids, self.n_rows, self.n_labels = ids, len(ids), n_labels
-
-    @property
-    def device(self) -> torch.device:
-        return self.ids.device
+                raise ManyLabelError("SingleLabel", "a vector of int64 label numbers", described(ids))
+            check_numbers(ids, n_labels + 1, "SingleLabel")
+        self.ids, self.n_rows, self.n_labels, self.device = ids, len(ids), n_labels, ids.device
 
     @property
     def present(self) -> Tensor:
@@ -44,11 +40,10 @@ class OneLabel(LabelMatrix):
     def row_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
         return self.present.to(dtype)
 
-    def label_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
+    def _label_counts(self, dtype: torch.dtype) -> Tensor:
         return self.label_sums(torch.ones(self.n_rows, 1, dtype=dtype, device=self.device)).squeeze(1)
 
-    def label_sums(self, Z: Tensor, factors: Tensor | None = None) -> Tensor:
-        check_product("label sums", Z, self.n_rows, "label rows", self.device)
+    def _label_sums(self, Z: Tensor, factors: Tensor | None) -> Tensor:
         sums = Z.new_zeros(self.n_labels + 1, Z.shape[1])
         if factors is None:
             return sums.index_add(0, self.ids, Z)[:-1]
@@ -57,12 +52,11 @@ class OneLabel(LabelMatrix):
             sums.index_add_(0, self.ids[rows], Z[rows] * factors[rows, None])
         return sums[:-1]
 
-    def row_sums(self, M: Tensor) -> Tensor:
-        check_product("row sums", M, self.n_labels, "labels", self.device)
+    def _row_sums(self, M: Tensor) -> Tensor:
         return F.pad(M, (0, 0, 0, 1)).index_select(0, self.ids)
 
-    def take(self, rows: RowIndex) -> OneLabel:
-        return OneLabel(self.ids[row_index(rows, self.n_rows, self.device)], self.n_labels, trusted=True)
+    def take(self, rows: RowIndex) -> SingleLabel:
+        return SingleLabel(self.ids[row_index(rows, self.n_rows, self.device)], self.n_labels, trusted=True)
 
     def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
         return (self.ids[:, None] == torch.arange(self.n_labels, device=self.device)).to(dtype)
@@ -71,8 +65,8 @@ class OneLabel(LabelMatrix):
         offsets = F.pad(self.present.cumsum(0), (1, 0))
         return SparseLabels(offsets, self.ids[self.present], None, self.n_labels, trusted=True)
 
-    def to(self, device: torch.device | str) -> OneLabel:
-        return OneLabel(self.ids.to(device), self.n_labels, trusted=True)
+    def to(self, device: torch.device | str) -> SingleLabel:
+        return SingleLabel(self.ids.to(device), self.n_labels, trusted=True)
 
     def entries(self) -> None:
         return None
@@ -90,11 +84,8 @@ class OneLabel(LabelMatrix):
         rows = torch.arange(self.n_rows, device=self.device)
         return F.pad(columns_first, (0, 0, 0, 1))[self.ids, rows]
 
-    def followed_by(self, other: LabelMatrix) -> LabelMatrix:
-        return self.sparse().followed_by(other)
-
-    def with_identity(self) -> OneLabel:
-        return OneLabel(
+    def with_identity(self) -> SingleLabel:
+        return SingleLabel(
             torch.cat([self.ids, torch.arange(self.n_labels, device=self.device)]),
             self.n_labels,
             trusted=True,

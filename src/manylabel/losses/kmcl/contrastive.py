@@ -20,14 +20,13 @@ from torch import Tensor
 
 from manylabel.kernels.choice import compiles, visit_kmcl_rows
 from manylabel.labels import LabelMatrix
-from manylabel.losses.precision import full_precision
-from manylabel.losses.twice import gradients_of, twice_differentiable
+from manylabel.losses.second_derivatives import gradients_of, twice_differentiable
 
 SHARE_EPS = 1e-7  # what the authors add inside the logarithm
 _TILE = 1 << 17  # numbers in a tile
 _LOG2E = math.log2(math.e)
 _LARGEST_EXPONENT = 60.0  # up to this, powers can be summed without subtracting a maximum
-_OWN = -1e30  # the exponent of a sample's pair with itself
+_SELF_EXPONENT = -1e30  # the exponent of a sample's pair with itself
 
 
 class PairKernel(NamedTuple):
@@ -63,7 +62,7 @@ def kernel_pairs_dense(
     log_part = ((v - t).square() / (4 * v * t)).log1p()
     mean_part = (mu[:, anchors, None] - mu[:, None]).square() / (v + t)
     coefficient = (log_part + mean_part).sum(-1).mul(-kernel.factor / 2).exp()  # (C, anchors, B)
-    share = (coefficient / kernel.temperature).masked_fill(own, _OWN).softmax(2)  # E_ijk / S_ik
+    share = (coefficient / kernel.temperature).masked_fill(own, _SELF_EXPONENT).softmax(2)  # E_ijk / S_ik
     both = (y[anchors].T[:, :, None] * y.T[:, None]).masked_fill(own, 0)
     logs = (jaccard * share + SHARE_EPS).log() * both
     return -logs.sum((0, 2)) / shared.sign().sum(1).clamp(min=1)
@@ -118,7 +117,6 @@ class _Streamed(torch.autograd.Function):
 
     @staticmethod
     @twice_differentiable(_again)
-    @full_precision
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         mu, variance, tau, *gradients = ctx.saved_tensors
         if ctx.ready:
@@ -205,7 +203,9 @@ class _Tiled:
         for n, k, place in zip(*lists, strict=True):
             own = n[:, None]
             present, share, q, padded = self.buffers[:, : len(n)].unbind()
-            exponent = _exponents(self.distance(n, k), self.kernel).scatter_(1, own, _OWN)  # (rows, B)
+            exponent = _exponents(self.distance(n, k), self.kernel).scatter_(
+                1, own, _SELF_EXPONENT
+            )  # (rows, B)
             torch.softmax(exponent, 1, out=share)  # E / S
             torch.index_select(self.carriers, 0, k, out=present).scatter_(1, own, 0.0)
             torch.index_select(block.jaccard, 0, place, out=q).mul_(present).mul_(share)

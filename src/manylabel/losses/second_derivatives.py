@@ -7,22 +7,34 @@ as a constant, and a penalty on it would vanish without a word. There the equati
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import wraps
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from manylabel.losses.precision import full_precision
+
 Backward = Callable[..., Any]
 
 
-def twice_differentiable(again: Backward) -> Callable[[Backward], Backward]:
-    """Let a backward pass whose gradient will be differentiated run ``again(ctx, *gradients)`` instead."""
+def twice_differentiable(
+    again: Backward, surroundings: Callable[[Tensor], AbstractContextManager[Any]] = full_precision
+) -> Callable[[Backward], Backward]:
+    """Let a backward pass whose gradient will be differentiated run ``again(ctx, *gradients)`` instead.
+
+    Autocast of the caller would surround both: they are run in full precision, the first one in ``surroundings``.
+    """
 
     def decorate(backward: Backward) -> Backward:
         @wraps(backward)
         def run(ctx: Any, *gradients: Tensor) -> Any:
-            return (again if torch.is_grad_enabled() else backward)(ctx, *gradients)
+            if torch.is_grad_enabled():
+                with full_precision(gradients[0]):
+                    return again(ctx, *gradients)
+            with surroundings(gradients[0]):
+                return backward(ctx, *gradients)
 
         return run
 

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from manylabel.labels import LabelMatrix
-from manylabel.losses.batch import EPS
+from manylabel.losses.base import EPS
 from manylabel.losses.softmax import LabelWeights, Overlaps, TileWeights
-from manylabel.losses.softmax.job import without_own
-from manylabel.losses.softmax.rows import tile_shape, tiles
+from manylabel.losses.softmax.accumulator import without_self
+from manylabel.losses.softmax.tiles import tile_shape, tiles
 
 
-class OverlapWeights(TileWeights):
+class UnitWeights(TileWeights):
     """``w_ia = f_ia sum_c R_ic T_ac``, ``R_ic = Y_ic / (n_ic + EPS)``, ``n_ic`` a sum of ``f_ia T_ac``.
 
     Every label of an anchor hands out one unit of weight among the candidates that carry it, in shares ``f``.
@@ -22,8 +22,8 @@ class OverlapWeights(TileWeights):
     other_counts: Tensor  # (N,) labels of the candidates
     given: Overlaps  # sum_c R_ic T_ac
 
-    def __init__(self, Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype, own: int = 0) -> None:
-        self.Y, self.T, self.own = Y, T, own
+    def __init__(self, Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype, self_offset: int = 0) -> None:
+        self.Y, self.T, self.self_offset = Y, T, self_offset
         self.counts, self.other_counts = Y.row_counts(dtype), T.row_counts(dtype)
         self.shared = Overlaps(Y, T)
 
@@ -43,7 +43,7 @@ class OverlapWeights(TileWeights):
             for columns, T in candidates:
                 shared = Y.row_sums(T.columns_first(dtype))
                 f = self.share(shared, self.counts[rows], self.other_counts[columns], columns)
-                sums += T.label_sums(without_own(f, rows, columns, self.own, 0.0).T.contiguous())
+                sums += T.label_sums(without_self(f, rows, columns, self.self_offset, 0.0).T.contiguous())
             parts.append(Y.pick(sums))
         return torch.cat(parts) if parts else self.Y.pick(self.counts.new_zeros(self.Y.n_labels, 0))
 
@@ -53,13 +53,19 @@ class OverlapWeights(TileWeights):
         return f.mul_(self.given.tile(rows, columns, dtype))
 
 
-class SharedUnits(OverlapWeights):
+class MSCWeights(UnitWeights):
     """MSC: ``f_ia = alpha / |y_i or y_a|`` for samples and 1 for prototypes, which come last."""
 
     def __init__(
-        self, Y: LabelMatrix, T: LabelMatrix, n_samples: int, alpha: float, dtype: torch.dtype, own: int
+        self,
+        Y: LabelMatrix,
+        T: LabelMatrix,
+        n_samples: int,
+        alpha: float,
+        dtype: torch.dtype,
+        self_offset: int,
     ) -> None:
-        super().__init__(Y, T, dtype, own)
+        super().__init__(Y, T, dtype, self_offset)
         self.n_samples, self.alpha = n_samples, alpha
         carried = self.carried()
         present = _present(Y, carried)
@@ -72,13 +78,19 @@ class SharedUnits(OverlapWeights):
         return f
 
 
-class Shares(OverlapWeights):
+class REGWeights(UnitWeights):
     """REG: ``f_ia = (|y_i and y_a| / |y_a|)^alpha``; if alpha < 0, whether ``y_a`` lies within ``y_i``."""
 
     def __init__(
-        self, Y: LabelMatrix, T: LabelMatrix, alpha: float, regularised: bool, dtype: torch.dtype, own: int
+        self,
+        Y: LabelMatrix,
+        T: LabelMatrix,
+        alpha: float,
+        regularised: bool,
+        dtype: torch.dtype,
+        self_offset: int,
     ) -> None:
-        super().__init__(Y, T, dtype, own)
+        super().__init__(Y, T, dtype, self_offset)
         self.alpha, self.regularised = alpha, regularised
         carried = self.carried()
         R = _present(Y, carried) / (carried + EPS) / Y.spread_rows(self.counts.clamp(min=1))
@@ -102,13 +114,13 @@ class Shares(OverlapWeights):
         return there, back.mul_(self.taken.tile(rows, columns, dtype))
 
 
-class EqualShares(TileWeights):
-    """REG with alpha = 0: ``w_ia = (1/|y_i|) sum_{c shared} 1 / (n_c - 1 + EPS)``; see :func:`equal_shares`."""
+class EqualREGWeights(TileWeights):
+    """REG with alpha = 0: ``w_ia = (1/|y_i|) sum_{c shared} 1 / (n_c - 1 + EPS)``; see :func:`equal_reg_weights`."""
 
     regularised = True
 
     def __init__(self, Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype) -> None:
-        per_label, self.part, self.totals = equal_shares(Y, T, dtype)
+        per_label, self.part, self.totals = equal_reg_weights(Y, T, dtype)
         self.shared = Overlaps(Y, T, per_label)
 
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
@@ -119,7 +131,7 @@ class EqualShares(TileWeights):
         return shared * self.part[rows, None], shared.mul_(self.part[columns])
 
 
-def equal_shares(Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+def equal_reg_weights(Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
     """Where every carrier of a label, of the candidates ``T`` that the anchors ``Y`` are among, gets the same share.
 
     Returns
@@ -138,8 +150,8 @@ def equal_shares(Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype) -> tuple[Te
 
 
 def equal_label_weights(Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype) -> LabelWeights:
-    """The weights of :class:`EqualShares` where no pair need be looked at."""
-    per_label, part, totals = equal_shares(Y, T, dtype)
+    """The weights of :class:`EqualREGWeights` where no pair need be looked at."""
+    per_label, part, totals = equal_reg_weights(Y, T, dtype)
     left = Y.with_entries(_present(Y, Y.spread_rows(part)) * Y.spread_rows(part))
     return LabelWeights(left, per_label, T, totals, part * Y.row_sums(per_label[:, None]).squeeze(1))
 

@@ -1,0 +1,212 @@
+"""Few anchors against constant candidates in one strip: every similarity in one tile, the gradient made on the way.
+
+Small calls are ruled by the number of operators, so here is one of each: no blocks, no running sums, and the mean is
+part of the function, so that its backward pass is one multiplication.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from manylabel.losses.second_derivatives import gradients_of, twice_differentiable
+from manylabel.losses.softmax.accumulator import SAFE_EXPONENT
+from manylabel.losses.softmax.dense import contrast_dense
+from manylabel.losses.softmax.pair_weights import LabelWeights, PairWeights
+from manylabel.losses.softmax.second_derivative import Constant
+from manylabel.losses.softmax.tiles import SMALLEST_NORM, Sides, norm_limit
+
+_MOST_ANCHORS = 128
+_MOST_PAIRS = 1 << 18
+_TILE = 3 << 15  # pairs in memory at a time
+_LN2 = math.log(2.0)
+
+
+def fits(
+    x: Tensor,
+    keys: Tensor | None,
+    weights: PairWeights,
+    multiplicity: Tensor | None,
+    temperature: float | Tensor,
+) -> bool:
+    """Whether one strip can take these: few anchors, and constant candidates in working precision, on a CPU."""
+    if keys is None or multiplicity is not None or isinstance(temperature, Tensor) or x.device.type != "cpu":
+        return False
+    if not isinstance(weights, LabelWeights) or weights.self_weights is not None or keys.requires_grad:
+        return False
+    wide = keys.dtype == torch.float64 or (keys.dtype == torch.float32 and x.dtype != torch.float64)
+    n = x.shape[0]
+    return (
+        wide
+        and 0 < n <= _MOST_ANCHORS
+        and 0 < n * keys.shape[0] <= _MOST_PAIRS
+        and not torch.compiler.is_compiling()
+    )
+
+
+def contrast_strip(
+    x: Tensor,
+    keys: Tensor,
+    weights: LabelWeights,
+    temperature: float,
+    normalize: bool,
+    part: Tensor | None,
+    divisor: Tensor | None,
+) -> Tensor | None:
+    """``sum_i L_i / (part_i divisor)``, differentiable in ``x``; None where exponents or norms leave the safe range.
+
+    Parameters
+    ----------
+    x : (B, D) floating tensor
+    keys : (N, D) tensor
+        In working precision.
+    part : (B,) tensor or None
+        What each value is divided by; None for 1.
+    divisor : scalar tensor or None
+        What the sum is divided by; None for 1.
+    """
+    z = x.detach().to(keys.dtype)  # (B, D)
+    lengths, key_lengths = torch.linalg.vector_norm(z, dim=1), torch.linalg.vector_norm(keys, dim=1)
+    low, high = map(float, lengths.aminmax())
+    key_low, key_high = map(float, key_lengths.aminmax())
+    inverse = key_inverse = None
+    exponent = 1 / (temperature * _LN2)  # of a power of two, for a similarity of 1
+    if normalize:
+        limit = norm_limit(keys.dtype)
+        # a row as short as nothing has no direction, one whose square overflows no norm
+        if not (
+            min(low, key_low) > SMALLEST_NORM and max(high, key_high) < limit and exponent <= SAFE_EXPONENT
+        ):
+            return None
+        inverse = lengths.reciprocal_()
+        z = z * inverse[:, None]
+        if max(1 - key_low, key_high - 1) > 4 * torch.finfo(keys.dtype).eps:
+            key_inverse = key_lengths.reciprocal_()
+    elif not exponent * high * key_high <= SAFE_EXPONENT:
+        return None
+    problem = _Problem(weights, temperature, normalize, part, divisor, Constant(keys))
+    return _Strip.apply(x, keys, problem, z, inverse, key_inverse)  # type: ignore[no-any-return, no-untyped-call]
+
+
+@dataclass
+class _Problem:
+    weights: LabelWeights
+    temperature: float
+    normalize: bool
+    part: Tensor | None
+    divisor: Tensor | None
+    keys: Constant
+
+    def few_pairs(self, z: Tensor, keys: Tensor) -> bool:
+        """Whether the weights of all pairs cost less than label sums, which may be known."""
+        right = self.weights.right
+        return not right.knows_sums and right.n_labels <= z.shape[1] and z.shape[0] * keys.shape[0] <= _TILE
+
+    def reduced(self, values: Tensor) -> Tensor:
+        """From values of anchors (B,) to the value of the loss."""
+        value = (values if self.part is None else values / self.part).sum()
+        return value if self.divisor is None else value / self.divisor
+
+    def factors(self, inverse: Tensor | None, like: Tensor) -> Tensor:
+        """From minus slopes of values in exponents' rows to those of their sum in rows of ``x``, (B,)."""
+        factors = (
+            torch.full_like(like, -1 / self.temperature) if inverse is None else inverse / -self.temperature
+        )
+        return factors if self.part is None else factors.div_(self.part)
+
+
+def _again(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+    """The gradient as part of a graph, from the equation as it stands."""
+    problem: _Problem = ctx.problem
+    sides = Sides(problem.normalize, problem.normalize)
+
+    def value(x: Tensor) -> Tensor:
+        keys = problem.keys.unchanged()
+        values, _ = contrast_dense(x, keys, problem.weights, problem.temperature, sides, None, None, False)
+        return problem.reduced(values)
+
+    return *gradients_of(value, (ctx.saved_tensors[0],), g), None, None, None, None, None
+
+
+def _by_pairs(
+    problem: _Problem, z: Tensor, keys: Tensor, key_inverse: Tensor | None, want_slope: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Values (B,), and ``sum_a (w_ia - W_i p_ia) k_a`` (B, D), from the weight of each pair."""
+    weights, per_similarity = problem.weights, 1 / (problem.temperature * _LN2)
+    left, right = weights.left.dense(keys.dtype), weights.right.dense(keys.dtype)  # (B, C), (N, C)
+    w = (left * weights.per_label) @ right.T  # (B, N)
+    s = torch.addmm(z.new_empty(()), z, keys.T, beta=0, alpha=per_similarity)  # (B, N)
+    if key_inverse is not None:  # a factor of columns costs less than unit vectors of all candidates
+        s *= key_inverse
+    score = torch.linalg.vecdot(w, s)
+    powers = s.exp2_()  # ten times faster than exp; bounded, so no maximum is subtracted
+    mass = powers.sum(1)  # (B,)
+    slope = None
+    if want_slope:  # softmax and weights meet before they are summed: what they share leaves no rounding
+        G = w.addcmul_(powers, (weights.totals / mass)[:, None], value=-1)
+        slope = (G if key_inverse is None else G.mul_(key_inverse)) @ keys
+    return mass.log2_().mul_(weights.totals).sub_(score).mul_(_LN2), slope
+
+
+def _by_label_sums(
+    problem: _Problem, z: Tensor, keys: Tensor, key_inverse: Tensor | None, want_slope: bool
+) -> tuple[Tensor, Tensor | None]:
+    """The same from label sums, a tile of candidates at a time."""
+    weights, per_similarity = problem.weights, 1 / (problem.temperature * _LN2)
+    sums = weights.right.label_sums(keys, key_inverse)  # (C, D)
+    pull = weights.left.row_sums(sums * weights.per_label[:, None])  # (B, D): sum_a w_ia k_a
+    mass, average = z.new_zeros(z.shape[0]), torch.zeros_like(z) if want_slope else None
+    width = -(-keys.shape[0] // -(-z.shape[0] * keys.shape[0] // _TILE))
+    scratch = z.new_empty(z.shape[0] * width)
+    for start in range(0, keys.shape[0], width):
+        k = keys[start : start + width]
+        s = (
+            scratch[: z.shape[0] * k.shape[0]]
+            .view(z.shape[0], -1)
+            .addmm_(z, k.T, beta=0, alpha=per_similarity)
+        )  # (B, width)
+        inverse = None if key_inverse is None else key_inverse[start : start + width]
+        powers = (s if inverse is None else s.mul_(inverse)).exp2_()
+        mass += powers.sum(1)
+        if average is not None:
+            average.addmm_(powers if inverse is None else powers.mul_(inverse), k)
+    score = torch.linalg.vecdot(z, pull).mul_(per_similarity)
+    slope = (
+        None if average is None else torch.addcmul(pull, average, (weights.totals / mass)[:, None], value=-1)
+    )
+    return mass.log2_().mul_(weights.totals).sub_(score).mul_(_LN2), slope
+
+
+class _Strip(torch.autograd.Function):
+    """``(x, keys, problem, z, 1 / |x|, 1 / |keys|) -> value``."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        keys: Tensor,
+        problem: _Problem,
+        z: Tensor,
+        inverse: Tensor | None,
+        key_inverse: Tensor | None,
+    ) -> Tensor:
+        visit = _by_pairs if problem.few_pairs(z, keys) else _by_label_sums
+        values, slope = visit(problem, z, keys, key_inverse, ctx.needs_input_grad[0])
+        if slope is not None:
+            if inverse is not None:  # leave out what would lengthen the row
+                slope.addcmul_(z, torch.linalg.vecdot(slope, z)[:, None], value=-1)
+            slope *= problem.factors(inverse, values)[:, None]
+        ctx.problem = problem
+        ctx.save_for_backward(x, slope)
+        return problem.reduced(values)
+
+    @staticmethod
+    @twice_differentiable(_again)
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, slope = ctx.saved_tensors
+        divisor = ctx.problem.divisor
+        return (slope * (g if divisor is None else g / divisor)).to(x.dtype), None, None, None, None, None
