@@ -59,7 +59,7 @@ def case(
 def run(
     name: str,
     c: Case,
-    mutual: bool,
+    in_batch: bool,
     *,
     keys_grad: bool = True,
     sparse: bool = False,
@@ -74,18 +74,20 @@ def run(
     keys = c.keys.clone().requires_grad_(keys_grad)
     Y, T = (c.Y.double().to_sparse(), c.T.double().to_sparse()) if sparse else (c.Y, c.T)
     loss = losses.get(name, **settings)
-    value = loss(x, Y) if mutual else loss(x, Y, keys, T)
+    value = loss(x, Y) if in_batch else loss(x, Y, keys, T)
     assert loss.backend == (ran or settings.get("engine", loss.backend))
-    inputs = [x] if mutual or not keys_grad else [x, keys]
+    inputs = [x] if in_batch or not keys_grad else [x, keys]
     return value.detach(), list(torch.autograd.grad(value.sum(), inputs))
 
 
-def twin(name: str, c: Case, mutual: bool, tau: float, normalize: bool = True) -> tuple[Tensor, list[Tensor]]:
+def twin(
+    name: str, c: Case, in_batch: bool, tau: float, normalize: bool = True
+) -> tuple[Tensor, list[Tensor]]:
     """What the slow twin says, in float64."""
     x, keys = c.x.double().clone().requires_grad_(), c.keys.double().clone().requires_grad_()
     z, k = (reference.unit(x), reference.unit(keys)) if normalize else (x, keys)
-    value = TWINS[name](z, c.Y, z, c.Y, tau, True) if mutual else TWINS[name](z, c.Y, k, c.T, tau, False)
-    grads = torch.autograd.grad(value, [x] if mutual else [x, keys], allow_unused=True)
+    value = TWINS[name](z, c.Y, z, c.Y, tau, True) if in_batch else TWINS[name](z, c.Y, k, c.T, tau, False)
+    grads = torch.autograd.grad(value, [x] if in_batch else [x, keys], allow_unused=True)
     return value.detach(), [
         torch.zeros_like(i) if g is None else g for g, i in zip(grads, [x, keys], strict=False)
     ]

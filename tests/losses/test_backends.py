@@ -36,11 +36,13 @@ def test_where_attention_does_not_work_tiles_are_recorded(monkeypatch):
     assert_near(got, want, 1e-10)
 
 
-@pytest.mark.parametrize(("name", "mutual", "keys_grad"), [("any", False, False), ("mulsupcon", True, False)])
-def test_other_pairs_are_streamed(name, mutual, keys_grad):
+@pytest.mark.parametrize(
+    ("name", "in_batch", "keys_grad"), [("any", False, False), ("mulsupcon", True, False)]
+)
+def test_other_pairs_are_streamed(name, in_batch, keys_grad):
     given = case(name)
-    want = run(name, given, mutual, keys_grad=keys_grad, engine="dense")
-    got = run(name, given, mutual, keys_grad=keys_grad, engine="flash", ran="streamed")
+    want = run(name, given, in_batch, keys_grad=keys_grad, engine="dense")
+    got = run(name, given, in_batch, keys_grad=keys_grad, engine="flash", ran="streamed")
     assert_near(got, want, 1e-10)
 
 

@@ -29,8 +29,8 @@ WITH_KEYS = (
 )
 ON_LOGITS = ("bce", "focal", "asl", "zlpr", "twoway")
 CASES = [(name, "logits") for name in ON_LOGITS] + [(name, "prototypes") for name in WITH_PROTOTYPES]
-CASES += [(name, way) for name in WITH_KEYS for way in ("keys", "mutual")]
-CASES += [("msc", "prototypes and keys"), ("mulsupcon_inbatch", "mutual")]
+CASES += [(name, way) for name in WITH_KEYS for way in ("keys", "in_batch")]
+CASES += [("msc", "prototypes and keys"), ("mulsupcon_inbatch", "in_batch")]
 BACKENDS = [
     "aot_eager",
     pytest.param(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -39,3 +41,31 @@ def test_code_of_the_page_runs(page, capsys):
 def test_links_between_pages_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+\.md)", page.read_text()):
         assert (page.parent / target).exists()
+
+
+def blocks(text: str) -> list[str]:
+    """The ``::`` blocks of a text, without their indentation."""
+    found = re.findall(r"^( *)::\n\n((?:\1    .*\n|\n)+)", text, re.M)
+    return [textwrap.dedent(block).strip("\n").rstrip() for _, block in found]
+
+
+@pytest.mark.parametrize("name", losses.names())
+def test_the_page_has_the_equation_of_the_docstring(name):
+    page = (DOCS / "losses" / f"{name}.md").read_text().split("## Equation\n")[1]
+    found = blocks(inspect.getdoc(type(losses.get(name))))
+    if found:
+        assert re.search(r"^```text\n(.*?)```", page, re.M | re.S)[1].startswith(found[0])
+
+
+SOURCES = sorted(Path(losses.__file__).parent.rglob("*.py"))
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+def test_an_equation_has_a_line_of_its_own(source):
+    """Several short ones on a line stand apart; what is left of "=" is a name."""
+    for line in "\n".join(blocks(source.read_text())).splitlines():
+        for equation in filter(None, re.split(r"[,;] {3,}", re.sub(r"\{[^}]*\}", "", line))):
+            left, *right = equation.split(" = ")
+            assert len(right) <= 1, line
+            assert not right or len(left.split()) <= 2, line
+        assert not line or re.search(r" = |: ", line), line

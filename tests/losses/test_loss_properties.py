@@ -13,7 +13,7 @@ from manylabel.losses.softmax.tiles import tile_size
 NAMES = tuple(TWINS)
 every_loss = pytest.mark.parametrize("name", NAMES)
 every_engine = pytest.mark.parametrize("engine", ENGINES)
-both_ways = pytest.mark.parametrize("mutual", [False, True], ids=["keys", "mutual"])
+both_ways = pytest.mark.parametrize("in_batch", [False, True], ids=["keys", "in_batch"])
 
 
 def permuted(c: Case, rows=None, candidates=None, columns=None) -> Case:
@@ -28,58 +28,58 @@ def permuted(c: Case, rows=None, candidates=None, columns=None) -> Case:
 @both_ways
 @pytest.mark.parametrize("shape", [(9, 14, 5), (6, 1, 2), (20, 40, 8)])
 @pytest.mark.parametrize("normalize", [True, False])
-def test_equals_its_slow_twin(name, engine, mutual, shape, normalize):
+def test_equals_its_slow_twin(name, engine, in_batch, shape, normalize):
     b, n, c = shape
     given_case = case(name, b, n, c, seed=b)
-    got = run(name, given_case, mutual, engine=engine, temperature=0.2, normalize=normalize)
-    assert_near(got, twin(name, given_case, mutual, 0.2, normalize), 1e-10)
+    got = run(name, given_case, in_batch, engine=engine, temperature=0.2, normalize=normalize)
+    assert_near(got, twin(name, given_case, in_batch, 0.2, normalize), 1e-10)
 
 
 @every_loss
 @both_ways
 @pytest.mark.parametrize("tile", [(1, 1), (2, 3), (5, 4), (64, 7)])
 @pytest.mark.parametrize("temperature", [0.3, 0.01])
-def test_tile_size_does_not_matter(name, mutual, tile, temperature):
+def test_tile_size_does_not_matter(name, in_batch, tile, temperature):
     c = case(name, 11, 17, 4)
-    want = run(name, c, mutual, engine="dense", temperature=temperature)
+    want = run(name, c, in_batch, engine="dense", temperature=temperature)
     with tile_size(*tile):
-        got = run(name, c, mutual, engine="streamed", temperature=temperature)
+        got = run(name, c, in_batch, engine="streamed", temperature=temperature)
     assert_near(got, want, 1e-10)
 
 
 @every_loss
 @every_engine
 @both_ways
-def test_order_does_not_matter(name, engine, mutual):
+def test_order_does_not_matter(name, engine, in_batch):
     c = case(name)
-    value, grads = run(name, c, mutual, engine=engine)
+    value, grads = run(name, c, in_batch, engine=engine)
     rows = torch.randperm(len(c.x))
-    moved_value, moved = run(name, permuted(c, rows=rows), mutual, engine=engine)
+    moved_value, moved = run(name, permuted(c, rows=rows), in_batch, engine=engine)
     assert_near((moved_value, [moved[0]]), (value, [grads[0][rows]]), 1e-12)
     columns = torch.randperm(c.Y.shape[1])
-    assert_near(run(name, permuted(c, columns=columns), mutual, engine=engine), (value, grads), 1e-12)
-    if not mutual:
+    assert_near(run(name, permuted(c, columns=columns), in_batch, engine=engine), (value, grads), 1e-12)
+    if not in_batch:
         candidates = torch.randperm(len(c.keys))
-        moved_value, moved = run(name, permuted(c, candidates=candidates), mutual, engine=engine)
+        moved_value, moved = run(name, permuted(c, candidates=candidates), in_batch, engine=engine)
         assert_near((moved_value, moved), (value, [grads[0], grads[1][candidates]]), 1e-12)
 
 
 @every_loss
 @every_engine
 @both_ways
-def test_one_label_a_row_is_supcon(name, engine, mutual):
+def test_one_label_a_row_is_supcon(name, engine, in_batch):
     c = case("supcon", density=0.2)
     assert_near(
-        run(name, c, mutual, engine=engine, temperature=0.1),
-        run("supcon", c, mutual, engine=engine, temperature=0.1)
-        if _every_label_is_shared(c, mutual)
-        else twin(name, c, mutual, 0.1),
+        run(name, c, in_batch, engine=engine, temperature=0.1),
+        run("supcon", c, in_batch, engine=engine, temperature=0.1)
+        if _every_label_is_shared(c, in_batch)
+        else twin(name, c, in_batch, 0.1),
         1e-7 if name == "base" else 1e-10,
     )
 
 
-def _every_label_is_shared(c: Case, mutual: bool) -> bool:
-    counts = c.Y.sum(0) - 1 if mutual else c.T.sum(0)
+def _every_label_is_shared(c: Case, in_batch: bool) -> bool:
+    counts = c.Y.sum(0) - 1 if in_batch else c.T.sum(0)
     return bool((counts[c.Y.sum(0) > 0] > 0).all())
 
 
@@ -95,14 +95,14 @@ def test_constant_keys_with_sparse_labels(name, engine):
 @every_loss
 @every_engine
 @both_ways
-def test_nothing_contributes(name, engine, mutual):
+def test_nothing_contributes(name, engine, in_batch):
     c = case(name)
     c.Y[:], c.T[:] = 0, 0
     if name == "all":
         c.Y[:, 0] = 1  # rows without labels would match each other
         c.Y[torch.arange(4), torch.arange(1, 5)] = 1
         c = Case(c.x[:4], c.Y[:4], c.keys, c.T)
-    value, grads = run(name, c, mutual, engine=engine)
+    value, grads = run(name, c, in_batch, engine=engine)
     assert float(value) == 0
     assert all(bool((g == 0).all()) for g in grads)
 
@@ -110,10 +110,10 @@ def test_nothing_contributes(name, engine, mutual):
 @every_loss
 @every_engine
 @both_ways
-def test_a_row_of_zeros_gives_finite_numbers(name, engine, mutual):
+def test_a_row_of_zeros_gives_finite_numbers(name, engine, in_batch):
     c = case(name, b=8).to(torch.float32)
     c.x[2], c.keys[3] = 0, 0
-    value, grads = run(name, c, mutual, engine=engine)
+    value, grads = run(name, c, in_batch, engine=engine)
     assert bool(value.isfinite())
     assert all(bool(g.isfinite().all()) for g in grads)
     assert bool((grads[0][2] == 0).all())
@@ -121,21 +121,21 @@ def test_a_row_of_zeros_gives_finite_numbers(name, engine, mutual):
 
 @every_loss
 @both_ways
-def test_autocast_changes_nothing(name, mutual):
+def test_autocast_changes_nothing(name, in_batch):
     c = case(name, d=16).to(torch.float32)
-    want = run(name, c, mutual, engine="streamed")
+    want = run(name, c, in_batch, engine="streamed")
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        got = run(name, c, mutual, engine="streamed")
+        got = run(name, c, in_batch, engine="streamed")
     assert_near(got, want, 1e-6)
 
 
 @every_loss
 @both_ways
-def test_dense_rung_is_twice_differentiable(name, mutual):
+def test_dense_rung_is_twice_differentiable(name, in_batch):
     c = case(name, b=4, n=5, d=3)
     loss = losses.get(name, temperature=0.5, engine="dense")
     x, keys = c.x.requires_grad_(), c.keys.requires_grad_()
-    if mutual:
+    if in_batch:
         assert torch.autograd.gradgradcheck(lambda a: loss(a, c.Y), (x,))
     else:
         assert torch.autograd.gradgradcheck(lambda a, k: loss(a, c.Y, k, c.T), (x, keys))
@@ -145,12 +145,12 @@ def test_dense_rung_is_twice_differentiable(name, mutual):
 @every_engine
 @both_ways
 @pytest.mark.parametrize("sparse", [False, True])
-def test_soft_labels_are_weights(name, engine, mutual, sparse):
+def test_soft_labels_are_weights(name, engine, in_batch, sparse):
     c = case(name)
     g = torch.Generator().manual_seed(1)
     c.Y = (c.Y * torch.rand(c.Y.shape, generator=g)).double()
     c.T = (c.T * torch.rand(c.T.shape, generator=g)).double()
-    assert_near(run(name, c, mutual, engine=engine, sparse=sparse), twin(name, c, mutual, 0.1), 1e-10)
+    assert_near(run(name, c, in_batch, engine=engine, sparse=sparse), twin(name, c, in_batch, 0.1), 1e-10)
 
 
 def test_class_numbers_are_one_hot_rows():

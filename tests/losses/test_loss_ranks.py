@@ -24,8 +24,8 @@ CONTRASTIVE = (
     "pair_weighted",
 )
 IN_BATCH = ("mulsupcon_inbatch", "mulsupcon_soft", "msc", "proto", "reg", "wrg", "reg_alpha", "wrg_alpha")
-CASES = [(name, way) for name in CONTRASTIVE for way in ("keys", "mutual")]
-CASES += [(name, "mutual") for name in IN_BATCH] + [("msc", "keys")]
+CASES = [(name, way) for name in CONTRASTIVE for way in ("keys", "in_batch")]
+CASES += [(name, "in_batch") for name in IN_BATCH] + [("msc", "keys")]
 VARIANTS = [  # labels, engine, type of the rows
     ("dense", "dense", torch.float64),
     ("dense", "streamed", torch.float64),

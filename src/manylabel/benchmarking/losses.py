@@ -15,9 +15,11 @@ import torch
 from manylabel.benchmarking import measure, problems, textbook
 from manylabel.benchmarking.problems import Problem, Shape
 from manylabel.errors import ManyLabelError
+from manylabel.kernels.loading import compiled, without_compiled
 
 MIB = 1 << 20
 LOSS_ERROR, GRADIENT_ERROR = 2e-7, 2e-6
+NO_LOSS = 0.95  # where compiled kernels gain nothing, they may cost the rest
 
 
 @dataclass(frozen=True)
@@ -204,12 +206,22 @@ def _times(name: str, case: Case, problem: Problem, threads: int) -> Iterator[Ro
         functions["floor"] = problem.floor()
     if case.faster and problem.textbook:
         functions["textbook"] = problem.textbook
+    if compiled() is not None:
+        functions["torch alone"] = partial(_by_torch_alone, problem)
     best = measure.seconds(functions, threads)
     if case.faster:
         best["textbook"] /= problem.textbook_share
         yield Row(name, threads, "textbook / loss, time", *_ratio(best, "textbook", "loss", case.faster))
     if case.floors:
         yield Row(name, threads, "loss / products, time", *_ratio(best, "loss", "floor", case.floors))
+    if "torch alone" in best:
+        measured, _, _, detail = _ratio(best, "torch alone", "loss", NO_LOSS)
+        yield Row(name, threads, "without / with compiled kernels, time", measured, NO_LOSS, True, detail)
+
+
+def _by_torch_alone(problem: Problem) -> list[torch.Tensor]:
+    with without_compiled():
+        return problem.loss(torch.float32)
 
 
 def _ratio(best: dict[str, float], above: str, below: str, goal: float) -> tuple[float, float, bool, str]:

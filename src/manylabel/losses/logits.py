@@ -114,9 +114,9 @@ class ASL(LogitLoss):
 
     ::
 
-        pn = min(1 - p + clip, 1)
-        present:  -(1 - p)^gamma_pos log max(p, eps)
-        absent:   -(1 - pn)^gamma_neg log max(pn, eps)
+        p = sigmoid(x),   pn = min(1 - p + clip, 1)
+        present:  - (1 - p)^gamma_pos  log max(p, eps)
+        absent:   - (1 - pn)^gamma_neg log max(pn, eps)
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ class TwoWay(LogitLoss):
     ::
 
         g+ = Tp logsumexp_{present}(-x / Tp),   g- = Tn logsumexp_{absent}(x / Tn)
-        L  = mean of softplus(g+ + g-) over rows that have a label + mean over labels that a row has
+        L  = mean of softplus(g+ + g-) over rows that have a label  +  the same over labels that a row has
 
     Parameters
     ----------

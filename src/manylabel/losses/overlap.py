@@ -132,8 +132,8 @@ class Base(ContrastiveLoss):
 
     ::
 
-        J_ia = |y_i and y_a| / |y_i or y_a|,   w_ia = J_ia / sum_a J_ia
-        L    = (1/M) sum_i  - sum_a w_ia log p_ia
+        J_ia = |y_i and y_a| / (|y_i or y_a| + 1e-8),   w_ia = J_ia / (sum_a J_ia + 1e-8)
+        L    = (1/M) sum_i - sum_a w_ia log p_ia
 
     Parameters as in :class:`~manylabel.losses.MulSupCon`.
 
@@ -160,7 +160,8 @@ class SimilarityDissimilarity(ContrastiveLoss):
     ::
 
         Ks_ia = |y_i and y_a| / |y_i|,   Kd_ia = 1 / (1 + |y_a minus y_i|)
-        L_i   = -(1/|P_i|) sum_{a in P_i} Ks_ia Kd_ia log p_ia,   P_i = {a : y_a and y_i intersect}
+        P_i   = candidates that share a label with i
+        L     = (1/M) sum_i - (1/|P_i|) sum_{a in P_i} Ks_ia Kd_ia log p_ia
 
     Parameters
     ----------

@@ -77,11 +77,11 @@ class MSC(PrototypeLoss):
 
     ::
 
-        G_abc    = alpha Y_ac Y_bc / |y_a or y_b|        for other samples b
-        w_ab     = sum_c G_abc / (Y_ac + sum_b G_abc)
-        w_ac     = Y_ac / (Y_ac + sum_b G_abc)           for the prototype of c
+        G_abc = alpha Y_ac Y_bc / |y_a or y_b|                  for every other sample b
+        Dn_ac = Y_ac + sum_b G_abc
+        w_ab  = sum_c G_abc / (Dn_ac + 1e-8),   w_ac = Y_ac / (Dn_ac + 1e-8) for the prototype of c
         log p_ar = s_ar / tau - log(beta sum_b exp(s_ab / tau) + sum_c exp(z_a . p_c / tau))
-        L        = mean_a (1/|y_a|) (- sum_r w_ar log p_ar)
+        L     = mean_a (1/|y_a|) (- sum_r w_ar log p_ar)
 
     Parameters
     ----------
@@ -160,10 +160,7 @@ class WRG(PrototypeLoss):
 
     ::
 
-        F_ab = (|y_a and y_b| / |y_b|)^alpha             or for alpha < 0: 1 where y_b lies within y_a, else 0
-        F_aa = 0
-        w_ab = (1/|y_a|) F_ab sum_c A_ac A_bc / n_ac,   n_ac = sum_b F_ab A_bc
-        L    = (1/M) sum_a - sum_b w_ab log p_ab
+        L = (1/M) sum_a - sum_b w_ab log p_ab,   w_ab as in reg
 
     Parameters
     ----------
@@ -222,6 +219,9 @@ class REG(WRG):
 
     ::
 
+        F_ab = (|y_a and y_b| / |y_b|)^alpha,   or for alpha < 0: 1 where y_b lies within y_a, else 0;   F_aa = 0
+        n_ac = A_ac sum_b F_ab A_bc         A: labels of samples, then of prototypes (their own only)
+        w_ab = (1/|y_a|) F_ab sum_c A_ac A_bc / (n_ac + 1e-8)
         r_ab = max(p_ab - w_ab, 0) where w_ab > 0, a constant
         L    = (1/M) sum_a sum_b [ - w_ab log p_ab - r_ab s_ab / tau ]
 

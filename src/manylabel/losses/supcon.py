@@ -217,7 +217,7 @@ class SupCon(ContrastiveLoss):
 
     ::
 
-        L_i = lse_i - (1/|P_i|) sum_{p in P_i} s_ip / tau
+        L_i = lse_i - (1/|P_i|) sum_{p in P_i} s_ip / tau,   P_i = {a : class of a = class of i}
 
     ``Y`` is a vector of class numbers (negative: no label) or a one-hot matrix. Other parameters as in
     :class:`MulSupCon`.
