@@ -316,7 +316,15 @@ def test_cached_steps(what):
 
 @pytest.mark.parametrize("engine", ["dense", "streamed", "flash"])
 @pytest.mark.parametrize("dtypes", [("f4", "f8"), ("f2", "f8"), ("f8", "f4"), ("f8", "f2")], ids=str)
-@pytest.mark.parametrize("name", ["mulsupcon", "any", "base", "all", "similarity_dissimilarity", "msc"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mulsupcon",
+        "any",
+        "msc",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("base", "all", "similarity_dissimilarity")),
+    ],
+)
 def test_keys_of_another_type_are_taken_to_that_of_the_anchors(engine, dtypes, name):
     first, second = (getattr(torch, {"f2": "half", "f4": "float32", "f8": "float64"}[d]) for d in dtypes)
     (a, b), (Ya, Yb), _ = contrastive(False, True)(Size(b=70, n=90))

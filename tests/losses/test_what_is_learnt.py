@@ -17,6 +17,18 @@ WITH_ENGINE = [(entry, engine) for entry, engine in CALLS if engine]
 every_engine = pytest.mark.parametrize(
     ("entry", "engine"), WITH_ENGINE, ids=[f"{entry}-{engine}" for entry, engine in WITH_ENGINE]
 )
+# one for each way to walk over the pairs: the others go the same way, and are slow tests
+WAYS = ("mulsupcon-batch", "any-keys", "mulsupcon-constant", "msc-keys", "reg-share", "kmcl-isotropic")
+
+
+def each_way(cases, quick=WAYS):
+    """Cases (entry, ...) of which only some entries are part of the quick run."""
+    return [
+        pytest.param(
+            *case, id="-".join(map(str, case)), marks=[] if str(case[0]) in quick else pytest.mark.slow
+        )
+        for case in cases
+    ]
 
 
 def drawn(entry: Entry, size: Size, dtype: torch.dtype = torch.float64) -> Inputs:
@@ -31,8 +43,13 @@ def called(entry: Entry, inputs: Inputs, tau: object, **settings: object) -> tor
     return entry.call(loss, [*inputs.floats, *inputs.constants], inputs.labels)
 
 
-@every_engine
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize(
+    ("entry", "engine", "dtype"),
+    [
+        *each_way(((*c, torch.float64) for c in WITH_ENGINE), {str(entry) for entry in ENTRIES}),
+        *each_way((*c, torch.float32) for c in WITH_ENGINE),
+    ],
+)
 def test_a_temperature_gets_the_gradient_of_the_slow_twin(entry, engine, dtype):
     inputs = drawn(entry, Size(), dtype)
     tau = torch.nn.Parameter(torch.tensor(0.3, dtype=dtype))
@@ -60,8 +77,10 @@ def test_a_constant_temperature_in_a_tensor_is_that_number(entry, engine):
         assert torch.equal(called(entry, inputs, tau, engine=engine), want)
 
 
-@every_engine
-@pytest.mark.parametrize("learnt", [False, True], ids=["constant", "learnt"])
+@pytest.mark.parametrize(
+    ("entry", "engine", "learnt"),
+    each_way((*c, learnt) for learnt in (False, True) for c in WITH_ENGINE if c[1] != "dense"),
+)
 def test_second_derivatives_are_those_of_the_dense_engine(entry, engine, learnt):
     found = []
     for name in ("dense", engine):
@@ -89,8 +108,13 @@ def test_keys_changed_in_place_have_no_second_derivative():
 @pytest.mark.filterwarnings(
     "ignore:.torch.jit.script. is deprecated"
 )  # jvp of some operators asks torch for it
-@pytest.mark.parametrize("entry", [e for e in ENTRIES if "engine" in e.takes], ids=str)
-@pytest.mark.parametrize(("n", "c"), [(16, 4), (96, 4), (96, 700)])
+@pytest.mark.parametrize(
+    ("entry", "n", "c"),
+    [
+        *each_way((e, n, 4) for n in (16, 96) for e in ENTRIES if "engine" in e.takes),
+        *each_way(((e, 96, 700) for e in ENTRIES if "engine" in e.takes), WAYS[:3]),
+    ],
+)
 def test_torch_func_gives_the_same_for_few_rows_and_many(entry, n, c):
     if entry.loss == "kmcl":
         n, c = n // 4, c // 100 + 3
