@@ -8,7 +8,7 @@ import numpy as np
 
 from manylabel.data.dataset import DataSet, Rows
 from manylabel.errors import ManyLabelError
-from manylabel.labels import LabelMatrix, SparseLabels
+from manylabel.labels import LabelLists, LabelMatrix
 
 
 def split_validation(dataset: DataSet, seed: int, fraction: float = 0.1) -> tuple[Rows, Rows]:
@@ -100,7 +100,7 @@ def stratified(Y: LabelMatrix, fraction: float, seed: int) -> np.ndarray[Any, An
     return drawn
 
 
-def _serve_labels(Y: SparseLabels, fraction: float, rng: np.random.Generator, drawn: Any, free: Any) -> None:
+def _serve_labels(Y: LabelLists, fraction: float, rng: np.random.Generator, drawn: Any, free: Any) -> None:
     """Deal out all rows that carry a label, in place."""
     offsets, columns = Y.offsets.numpy(), Y.columns.numpy()
     carriers = np.split(Y.transposed.columns.numpy(), Y.transposed.offsets.numpy()[1:-1])
@@ -125,7 +125,7 @@ def _serve_labels(Y: SparseLabels, fraction: float, rng: np.random.Generator, dr
         kept += of_kept
 
 
-def _spare_rows(Y: SparseLabels, n: int, rng: np.random.Generator, drawn: Any) -> None:
+def _spare_rows(Y: LabelLists, n: int, rng: np.random.Generator, drawn: Any) -> None:
     """Draw up to ``n`` rows at random of which no label loses its last one, in place."""
     offsets, columns = Y.offsets.numpy(), Y.columns.numpy()
     left = np.bincount(columns, minlength=Y.n_labels)

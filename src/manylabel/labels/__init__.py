@@ -6,7 +6,7 @@ sums, overlaps, groups of identical rows) and never looks at how the labels are 
 
 from __future__ import annotations
 
-from manylabel.labels.base import LabelMatrix, Labels, RowIndex
+from manylabel.labels.base import LabelLists, LabelMatrix, Labels, RowIndex
 from manylabel.labels.convert import as_labels
 from manylabel.labels.dense import DenseLabels
 from manylabel.labels.hashing import match_groups
@@ -16,6 +16,7 @@ from manylabel.labels.sparse import SparseLabels
 
 __all__ = [
     "DenseLabels",
+    "LabelLists",
     "LabelMatrix",
     "Labels",
     "PackedLabels",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from copy import copy
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -14,9 +14,6 @@ from manylabel.arrays import as_tensor
 from manylabel.errors import ManyLabelError
 from manylabel.labels.checks import check_product, described
 from manylabel.labels.hashing import match_groups
-
-if TYPE_CHECKING:
-    from manylabel.labels.sparse import SparseLabels
 
 Labels: TypeAlias = "LabelMatrix | Tensor | np.ndarray[Any, Any] | Any"
 RowIndex: TypeAlias = "Tensor | np.ndarray[Any, Any] | slice"
@@ -226,7 +223,7 @@ class LabelMatrix(ABC):
         """Y as a dense (n_rows, n_labels) tensor."""
 
     @abstractmethod
-    def sparse(self) -> SparseLabels:
+    def sparse(self) -> LabelLists:
         """The same labels as lists of label numbers."""
 
     @abstractmethod
@@ -264,6 +261,39 @@ class LabelMatrix(ABC):
     def row_hashes(self) -> Tensor:
         """A 64-bit number per row, equal for equal label sets, (n_rows,) int64."""
         return self.sparse().row_hashes()
+
+
+class LabelLists(LabelMatrix):
+    """Labels as one list of label numbers per row, which every layout can be turned into.
+
+    Attributes
+    ----------
+    offsets : (n_rows + 1,) int32
+        Row i owns the entries ``offsets[i]:offsets[i + 1]``.
+    columns : (nnz,) int32
+        Label numbers.
+    weights : (nnz,) tensor, or None for ones
+    """
+
+    offsets: Tensor
+    columns: Tensor
+    weights: Tensor | None
+
+    @property
+    @abstractmethod
+    def rows(self) -> Tensor:
+        """The row of each entry, (nnz,) int32."""
+
+    @property
+    @abstractmethod
+    def transposed(self) -> LabelLists:
+        """The rows of each label: the same entries as an (n_labels, n_rows) matrix."""
+
+    @abstractmethod
+    def take(self, rows: RowIndex) -> LabelLists: ...
+
+    @abstractmethod
+    def to(self, device: torch.device | str) -> LabelLists: ...
 
 
 def _check_values(values: Tensor, binary: bool, who: str) -> None:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from manylabel.errors import ManyLabelError
 from manylabel.kernels.choice import add_label_sums
 from manylabel.kernels.transforms import transformed
-from manylabel.labels.base import LabelMatrix, RowIndex, row_index
+from manylabel.labels.base import LabelLists, LabelMatrix, RowIndex, row_index
 from manylabel.labels.checks import check_line, check_lists, described
 from manylabel.labels.hashing import label_hashes
 from manylabel.labels.products import LabelSums, RowSums
@@ -19,7 +19,7 @@ from manylabel.labels.products import LabelSums, RowSums
 _BLOCK = 2048  # rows
 
 
-class SparseLabels(LabelMatrix):
+class SparseLabels(LabelLists):
     """Labels as one list of label numbers per row (CSR).
 
     Parameters
