@@ -12,7 +12,7 @@ from torch import Tensor
 
 from manylabel.arrays import as_tensor
 from manylabel.errors import ManyLabelError
-from manylabel.labels.checks import check_product, described
+from manylabel.labels.checks import described
 from manylabel.labels.hashing import match_groups
 
 Labels: TypeAlias = "LabelMatrix | Tensor | np.ndarray[Any, Any] | Any"
@@ -181,7 +181,7 @@ class LabelMatrix(ABC):
 
         With ``factors`` (n_rows,), of ``diag(factors) Z``, which is not made; then not differentiable.
         """
-        check_product("label sums", Z, self.n_rows, "label rows", self.device)
+        _check_product("label sums", Z, self.n_rows, "label rows", self.device)
         if factors is not None and (factors.dim() != 1 or len(factors) != self.n_rows):
             expected = f"{self.n_rows} factors, one for each of {self.n_rows} label rows"
             raise ManyLabelError("label sums", expected, described(factors), "Pass one number for each.")
@@ -195,7 +195,7 @@ class LabelMatrix(ABC):
 
     def row_sums(self, M: Tensor) -> Tensor:
         """``Y M``: sums of the rows of M over each row's labels, (n_labels, D) -> (n_rows, D)."""
-        check_product("row sums", M, self.n_labels, "labels", self.device)
+        _check_product("row sums", M, self.n_labels, "labels", self.device)
         return self._row_sums(M)
 
     @abstractmethod
@@ -343,3 +343,11 @@ def row_index(rows: RowIndex, n_rows: int, device: torch.device) -> Tensor | sli
         if low < -n_rows or high >= n_rows:
             raise ManyLabelError("take", f"rows among {n_rows}", f"rows from {low} to {high}")
     return index.to(device) if mask else index.to(device, torch.int64)  # torch takes bytes for a mask
+
+
+def _check_product(who: str, given: Tensor, n: int, each: str, device: torch.device) -> None:
+    """Refuse what is not one floating row for each of ``n`` things, on their device."""
+    right = isinstance(given, Tensor) and given.dim() == 2 and given.is_floating_point()
+    if not right or given.shape[0] != n or given.device != device:
+        expected = f"one embedding for each of {n} {each}, floating, on {device}"
+        raise ManyLabelError(who, expected, described(given), "Pass rows and labels of the same samples.")

@@ -75,14 +75,6 @@ def is_canonical(indptr: NDArray[Any], indices: NDArray[Any]) -> bool:
     return bool(rising.all())
 
 
-def check_product(who: str, given: Tensor, n: int, each: str, device: torch.device) -> None:
-    """Refuse what is not one floating row for each of ``n`` things, on their device."""
-    right = isinstance(given, Tensor) and given.dim() == 2 and given.is_floating_point()
-    if not right or given.shape[0] != n or given.device != device:
-        expected = f"one embedding for each of {n} {each}, floating, on {device}"
-        raise ManyLabelError(who, expected, described(given), "Pass rows and labels of the same samples.")
-
-
 def check_line(who: str, what: str, given: Tensor, n: int) -> None:
     """Refuse a vector of another length."""
     if given.dim() != 1 or len(given) != n:

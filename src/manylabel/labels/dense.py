@@ -27,6 +27,8 @@ class DenseLabels(LabelMatrix):
         self.Y = Y
         (self.n_rows, self.n_labels), self.device = Y.shape, Y.device
         self._converted: Tensor | None = None
+        if Y.dtype == torch.bool:  # nothing to look at
+            self._checked = "binary"
 
     @property
     def requires_grad(self) -> bool:

@@ -7,6 +7,7 @@ by; :class:`PairLoss` does the rest.
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -17,7 +18,7 @@ from manylabel.errors import ManyLabelError
 from manylabel.kernels.transforms import transformed
 from manylabel.labels import LabelMatrix, Labels, as_labels
 from manylabel.losses.distributed import Shard
-from manylabel.losses.precision import SHARP, computing, is_sharp, is_small, widened, working_dtype
+from manylabel.losses.precision import AS_IT_IS, SHARP, computing, is_sharp, is_small, widened, working_dtype
 from manylabel.losses.settings import (
     LOWEST_TEMPERATURE,
     check_group,
@@ -86,7 +87,7 @@ class Batch:
 
     @property
     def dtype(self) -> torch.dtype:
-        return working_dtype(self.z)
+        return torch.float64 if self.z.dtype == torch.float64 else torch.float32
 
     def gather(self) -> Batch:
         """The same anchors against the candidates of all ranks."""
@@ -192,7 +193,7 @@ class PairLoss(Loss):
         )
         if wide:
             tau, arguments = widened(tau), tuple(map(widened, arguments))
-        with computing(z):
+        with _surroundings(z):
             value = self._kept(self._result(self.read(*arguments), tau))
         return value.float() if wide else value
 
@@ -230,6 +231,15 @@ class PairLoss(Loss):
         divisor = count.clamp(min=1e-12) if self.reduction == "mean" else None
         value = contrast_strip(batch.z, batch.keys, weights, tau, normalize, part, divisor)
         return None if value is None else LossResult(value, count.to(value.dtype), "streamed")
+
+
+def _surroundings(z: object) -> AbstractContextManager[Any]:
+    """What a call needs around it: nothing where there is neither autocast nor a second thread."""
+    if type(z) is not Tensor or z.device.type != "cpu" or torch.compiler.is_compiling():
+        return computing(z)
+    if torch.get_num_threads() > 1 or torch.is_autocast_enabled("cpu"):
+        return computing(z)
+    return AS_IT_IS
 
 
 class ContrastiveLoss(PairLoss):

@@ -13,7 +13,7 @@ from manylabel.losses.threads import side_by_side, threads_for
 
 SHARP = 1 / 64  # a temperature below which the rounding of float32 shows in the fifth decimal of a value
 _SMALL = 1 << 16  # numbers
-_AS_IT_IS = nullcontext()
+AS_IT_IS = nullcontext()
 
 
 def working_dtype(x: Tensor) -> torch.dtype:
@@ -25,7 +25,7 @@ def full_precision(x: object) -> AbstractContextManager[Any]:
     """Leave autocast on the device of a tensor."""
     device = x.device.type if isinstance(x, Tensor) else "cpu"
     if device == "meta" or not torch.is_autocast_enabled(device):
-        return _AS_IT_IS
+        return AS_IT_IS
     return torch.autocast(device, enabled=False)
 
 

@@ -54,7 +54,7 @@ class AgainstKeys(torch.autograd.Function):
         if want_keys:
             ctx.rows = anchors, candidates
         ctx.accumulator = accumulator
-        ctx.constant = None if want_keys else Constant(keys)
+        ctx.constant = None if want_keys else Constant(keys, keys._version)
         rest = (keys, walk.lse, walk.totals, walk.scale) if want_keys else ()
         ctx.save_for_backward(x, walk.slope, *rest)
         ctx.mark_non_differentiable(walk.totals)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -12,11 +13,15 @@ from manylabel.losses.softmax.accumulator import Accumulator
 from manylabel.losses.softmax.dense import contrast_dense
 
 
+@dataclass(eq=False)
 class Constant:
-    """Candidates without a gradient, to be met again; they may be changed in the meantime where nobody does."""
+    """Candidates without a gradient, to be met again; they may be changed in the meantime where nobody does.
 
-    def __init__(self, keys: Tensor) -> None:
-        self.keys, self.version = keys, keys._version
+    ``version`` is the ``keys._version`` of the time when they were met first.
+    """
+
+    keys: Tensor
+    version: int
 
     def unchanged(self) -> Tensor:
         """The candidates, if they still are what they were."""

@@ -18,7 +18,7 @@ from manylabel.losses.softmax.accumulator import SAFE_EXPONENT
 from manylabel.losses.softmax.dense import contrast_dense
 from manylabel.losses.softmax.pair_weights import LabelWeights, PairWeights
 from manylabel.losses.softmax.second_derivative import Constant
-from manylabel.losses.softmax.tiles import SMALLEST_NORM, Sides, norm_limit
+from manylabel.losses.softmax.tiles import NORM_LIMITS, SMALLEST_NORM, Sides
 
 _MOST_ANCHORS = 128
 _MOST_PAIRS = 1 << 18
@@ -76,7 +76,7 @@ def contrast_strip(
     inverse = key_inverse = None
     exponent = 1 / (temperature * _LN2)  # of a power of two, for a similarity of 1
     if normalize:
-        limit = norm_limit(keys.dtype)
+        limit = NORM_LIMITS[keys.dtype]
         # a row as short as nothing has no direction, one whose square overflows no norm
         if not (
             min(low, key_low) > SMALLEST_NORM and max(high, key_high) < limit and exponent <= SAFE_EXPONENT
@@ -88,7 +88,7 @@ def contrast_strip(
             key_inverse = key_lengths.reciprocal_()
     elif not exponent * high * key_high <= SAFE_EXPONENT:
         return None
-    problem = _Problem(weights, temperature, normalize, part, divisor, Constant(keys))
+    problem = _Problem(weights, temperature, normalize, part, divisor, Constant(keys, keys._version))
     return _Strip.apply(x, keys, problem, z, inverse, key_inverse)  # type: ignore[no-any-return, no-untyped-call]
 
 

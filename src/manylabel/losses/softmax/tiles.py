@@ -15,6 +15,8 @@ from manylabel.kernels.transforms import transformed
 from manylabel.labels import LabelMatrix
 
 SMALLEST_NORM = 1e-12
+# norms whose squares are far from the largest number of their type
+NORM_LIMITS = {torch.float64: 2.0**500, torch.float32: 2.0**60}
 _SMALL = 1 << 20  # numbers
 _sizes: list[tuple[int, int]] = []  # asked for by tile_size
 ALL = slice(None)
@@ -42,18 +44,13 @@ def _may_overflow(norm: Tensor) -> bool:
     """Whether squares of a row may have left the range of its type; where looking would stall a device, yes."""
     if norm.device.type != "cpu" or torch.compiler.is_compiling() or transformed():
         return True
-    return bool(norm.numel()) and not float(norm.detach().max()) < norm_limit(norm.dtype)
+    return bool(norm.numel()) and not float(norm.detach().max()) < NORM_LIMITS[norm.dtype]
 
 
 def _largest(x: Tensor, norm: Tensor) -> Tensor:
     """The largest entry of each row whose norm is too large to be trusted, 1 for the others, (n, 1), constant."""
     largest = x.detach().abs().amax(1, keepdim=True) if x.shape[1] else torch.ones_like(norm)
-    return torch.where(norm.detach() < norm_limit(norm.dtype), 1.0, largest)
-
-
-def norm_limit(dtype: torch.dtype) -> float:
-    """A norm whose square is far from the largest number of its type."""
-    return 2.0**500 if dtype == torch.float64 else 2.0**60
+    return torch.where(norm.detach() < NORM_LIMITS[norm.dtype], 1.0, largest)
 
 
 class Rows:
@@ -91,7 +88,7 @@ class Rows:
             self.odd = bool(len(norms))
             return False
         low, high = (float(bound) for bound in norms.aminmax())
-        self.odd = not (low > SMALLEST_NORM and high < norm_limit(norms.dtype))
+        self.odd = not (low > SMALLEST_NORM and high < NORM_LIMITS[norms.dtype])
         return max(1.0 - low, high - 1.0) <= 4 * torch.finfo(norms.dtype).eps
 
     def _inverse(self, norms: Tensor) -> Tensor:
@@ -102,7 +99,7 @@ class Rows:
         ):  # elsewhere it would take passes over all rows, or a stall
             return inverse
         for rows in tiles(0, self.n, max(_SMALL // max(self.dim, 1), 1)):
-            long = norms[rows] >= norm_limit(norms.dtype)
+            long = norms[rows] >= NORM_LIMITS[norms.dtype]
             if not bool(long.any()):
                 continue
             x = self.x[rows].to(self.dtype)
@@ -151,7 +148,7 @@ class Rows:
         slope: Tensor = torch.mul(norms, inverse).mul_(inverse)
         if self.odd:
             if norms.device.type == "cpu":
-                slope = torch.where(norms < norm_limit(norms.dtype), slope, inverse)
+                slope = torch.where(norms < NORM_LIMITS[norms.dtype], slope, inverse)
             slope = slope.masked_fill_(norms <= SMALLEST_NORM, 0.0)
         return slope
 
