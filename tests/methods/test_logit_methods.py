@@ -49,9 +49,9 @@ def test_settings_of_a_loss_reach_it(monkeypatch):
     changed = {"classify.loss.gamma_neg": 2.0, "vectors.classify.loss.log_space": True}
     get("asl", **(SHORT | changed)).fit(rows(40, 0), rows(20, 1))
     assert isinstance(seen[0], losses.ASL)
-    assert seen[0].settings["gamma_neg"] == 2.0
-    assert seen[0].settings["log_space"] is True
-    assert seen[0].settings["clip"] == 0.05
+    assert seen[0].gamma_neg == 2.0
+    assert seen[0].log_space is True
+    assert seen[0].clip == 0.05
 
 
 def test_an_unknown_setting_of_a_loss_is_refused():

@@ -9,7 +9,7 @@ import pytest
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import as_labels
-from manylabel.study.heat_map import class_heat_map, class_numbers, mean_heat_map
+from manylabel.study.heat_map import class_heat_map, mean_heat_map, only_label
 
 Y = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0], [0, 1, 1], [0, 1, 0]])
 
@@ -60,8 +60,8 @@ def test_mean_heat_map_averages_seeds() -> None:
 
 
 def test_only_label_marks_rows_with_exactly_one() -> None:
-    assert class_numbers(as_labels(Y)).tolist() == [0, 0, 1, -1, -1, -1, 1]
-    assert class_numbers(as_labels(Y).sparse()).tolist() == [0, 0, 1, -1, -1, -1, 1]
+    assert only_label(as_labels(Y)).tolist() == [0, 0, 1, -1, -1, -1, 1]
+    assert only_label(as_labels(Y).sparse()).tolist() == [0, 0, 1, -1, -1, -1, 1]
 
 
 def test_heat_map_refuses_a_temperature_of_zero() -> None:

@@ -13,7 +13,7 @@ from manylabel.files.processes import host, is_alive
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<host>[A-Za-z0-9.-]+)_(?P<process>\d+)\.partial")
 _DAY = 24 * 3600.0
-SELF_EXPONENT = (".lock", ".probe", "digests.json")
+_OWN = (".lock", ".probe", "digests.json")
 _in_flight: set[str] = set()  # temporary files of this process that are being written
 
 
@@ -72,7 +72,7 @@ def remove_leftovers(folder: Path) -> None:
 
 def is_own(name: str) -> bool:
     """Whether a file of this name holds nothing of a user: a lock, a probe, digests, a temporary file."""
-    return name in SELF_EXPONENT or _TEMPORARY.fullmatch(name) is not None
+    return name in _OWN or _TEMPORARY.fullmatch(name) is not None
 
 
 def _is_leftover(entry: os.DirEntry[str]) -> bool:

@@ -167,7 +167,7 @@ def label_bits(offsets: Tensor, labels: Tensor, n_labels: int) -> Tensor:
 
 
 def shared_labels(offsets: Tensor, labels: Tensor, bits: Tensor, n: int) -> Tensor:
-    """1 where a row of m lists shares a label with one of n, given as bits, else 0: (m, n); compiled alone."""
+    """1 where a row of m lists shares a label with one of n rows, given as bits, else 0: (m, n); compiled alone."""
     tile = torch.empty(len(offsets) - 1, n, dtype=torch.float32)
     _code().mark_shared(offsets.numpy(), labels.numpy(), bits.numpy(), tile.numpy())
     return tile

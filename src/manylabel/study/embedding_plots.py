@@ -21,7 +21,7 @@ from manylabel.study.drawing import (
     styled,
     wrapped,
 )
-from manylabel.study.heat_map import HeatMap, class_numbers
+from manylabel.study.heat_map import HeatMap, only_label
 from manylabel.study.one_run import computing_on
 from manylabel.study.plots import MOST_LABELS
 
@@ -63,7 +63,7 @@ class Groups:
     @classmethod
     def of(cls, labels: LabelMatrix, names: Sequence[str]) -> Groups:
         """Rows with one label by that label; where these are few, rows by their label set."""
-        label = class_numbers(labels)
+        label = only_label(labels)
         share = float(np.mean(label >= 0))
         if share >= FEW_SINGLES:
             kept = _most_frequent(label, 2 * len(GROUP_PALETTE))

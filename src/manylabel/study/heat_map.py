@@ -71,7 +71,7 @@ def class_heat_map(
     """
     if not temperature > 0:
         raise ManyLabelError("class_heat_map", "a temperature above 0", str(temperature))
-    label = class_numbers(labels)
+    label = only_label(labels)
     classes = np.unique(label[label >= 0])
     dropped = np.setdiff1d(np.arange(labels.n_labels), classes)
     vectors = np.asarray(embedding, dtype=np.float64)
@@ -85,7 +85,7 @@ def class_heat_map(
     return HeatMap(tuple(classes.tolist()), tuple(dropped.tolist()), cosine, weights)
 
 
-def class_numbers(labels: LabelMatrix) -> NDArray[np.int64]:
+def only_label(labels: LabelMatrix) -> NDArray[np.int64]:
     """The label of each row that carries exactly one, -1 elsewhere, (n,)."""
     entries = labels.sparse()
     single = labels.row_counts() == 1
