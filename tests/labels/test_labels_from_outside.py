@@ -42,6 +42,13 @@ def torch_sparse(layout, **more):
         return torch.tensor(VALUES).to_sparse(layout=layout, **more)
 
 
+def old_matrix(values):
+    """NumPy's matrix, which it advises against and people still have."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return np.asmatrix(values)
+
+
 GIVEN = {
     "lists": VALUES,
     "tuples": tuple(map(tuple, VALUES)),
@@ -51,7 +58,7 @@ GIVEN = {
     "read-only": read_only(Y),
     "by columns": np.asfortranarray(Y),
     "a mask that hides nothing": np.ma.masked_array(Y, mask=False),
-    "a matrix": np.asmatrix(Y),
+    "a matrix": old_matrix(Y),
     "part of a graph": torch.tensor(VALUES, dtype=torch.float32, requires_grad=True),
     "a sparse part of a graph": torch.tensor(VALUES, dtype=torch.float32).to_sparse().requires_grad_(),
     "a frozen CSR": frozen(sp.csr_matrix(Y)),
