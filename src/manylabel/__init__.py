@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from manylabel import data, losses, methods, metrics, models, reproduction, study, training
     from manylabel.errors import ManyLabelError
-    from manylabel.labels import LabelMatrix, as_labels
+    from manylabel.labels import LabelMatrix
 
 __version__ = "0.1.0"
 
@@ -16,7 +16,6 @@ __all__ = [
     "LabelMatrix",
     "ManyLabelError",
     "__version__",
-    "as_labels",
     "data",
     "losses",
     "methods",
@@ -29,7 +28,6 @@ __all__ = [
 
 _HOMES = {
     "LabelMatrix": "manylabel.labels",
-    "as_labels": "manylabel.labels",
     "ManyLabelError": "manylabel.errors",
 }
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from manylabel import as_labels
+from manylabel import LabelMatrix
 from manylabel.data import DataSet, Rows, split_validation, take_fraction
 from manylabel.errors import ManyLabelError
 
@@ -19,7 +19,7 @@ def dataset(n: int = 1000, published: bool = False) -> DataSet:
     """Rows that carry their own position as the only feature."""
     rng = np.random.default_rng(0)
     Y = rng.random((n, 6)) < np.array([0.5, 0.3, 0.2, 0.1, 0.05, 0.02])
-    train = Rows(torch.arange(float(n))[:, None], as_labels(Y))
+    train = Rows(torch.arange(float(n))[:, None], LabelMatrix.of(Y))
     rows = np.arange(0, n, 5) if published else None
     return DataSet("rows", train, train, tuple("abcdef"), validation_rows=rows, digest="of all")
 
@@ -49,7 +49,7 @@ def test_labels_keep_their_share(fraction: float) -> None:
 def test_a_label_of_a_single_row_is_drawn_by_the_share_of_the_rows() -> None:
     Y = np.zeros((64, 2), dtype=bool)
     Y[:, 0], Y[7, 1] = np.arange(64) % 2, True
-    rows = Rows(torch.arange(64.0)[:, None], as_labels(Y))
+    rows = Rows(torch.arange(64.0)[:, None], LabelMatrix.of(Y))
     whole = DataSet("rows", rows, rows, ("a", "b"))
     drawn = [7.0 in positions(take_fraction(whole, 0.25, seed).train) for seed in range(400)]
     assert 0.15 < np.mean(drawn) < 0.35
@@ -71,7 +71,7 @@ def test_the_seed_draws_and_the_digest_tells_shares_apart() -> None:
 
 
 def test_labels_that_cannot_be_parted_are_drawn_at_random() -> None:
-    rows = Rows(torch.arange(20.0)[:, None], as_labels(np.eye(20, dtype=bool)))
+    rows = Rows(torch.arange(20.0)[:, None], LabelMatrix.of(np.eye(20, dtype=bool)))
     whole = DataSet("rows", rows, rows, tuple(map(str, range(20))))
     assert len(take_fraction(whole, 0.3, 0).train) == 6
 

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 import pytest
 import torch
 
-from manylabel import as_labels, losses
+from manylabel import LabelMatrix, losses
 from manylabel.kernels import choice
 from manylabel.kernels.loading import without_compiled
 from manylabel.losses import threads
@@ -100,7 +100,7 @@ def test_rows_finished_by_label_sums(draw):
     """Scores are the rows' products with the weighted sums of their labels; a row without labels has 0."""
     Y = torch.rand(40, 6) < 0.4
     Y[3] = False
-    lists = as_labels(Y * torch.rand(40, 6)).sparse()
+    lists = LabelMatrix.of(Y * torch.rand(40, 6)).sparse()
     slope, z, sums = draw(40, 33), draw(40, 33), draw(6, 33)
     shares, factors = draw(40), draw(40)
     pull = lists.dense() @ sums
@@ -146,7 +146,7 @@ def test_rows_that_share_a_label(draw, shape):
     m, n = shape
     Y, T = draw(m, 40) > 1.5, draw(n, 40) > 1.5
     Y[-1] = T[0] = False
-    lists, others = as_labels(Y).sparse(), as_labels(T).sparse()
+    lists, others = LabelMatrix.of(Y).sparse(), LabelMatrix.of(T).sparse()
     tile = choice.shared_labels(
         lists.offsets, lists.columns, choice.label_bits(others.offsets, others.columns, 40), n
     )

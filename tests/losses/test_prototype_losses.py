@@ -10,7 +10,7 @@ import pytest
 import torch
 from tests import reference
 
-from manylabel import as_labels, losses
+from manylabel import LabelMatrix, losses
 from manylabel.errors import ManyLabelError
 from manylabel.losses.prototype_weights import EqualREGWeights, REGWeights, equal_label_weights
 from manylabel.losses.softmax import contrast
@@ -214,7 +214,7 @@ def test_some_anchors_of_a_batch_get_what_they_get_in_the_whole(
 ):
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(700, 64, dtype=dtype, generator=generator)
-    A = as_labels(torch.rand(700, 5, generator=generator) < 0.4)
+    A = LabelMatrix.of(torch.rand(700, 5, generator=generator) < 0.4)
     some = slice(90, 640)
 
     def weights(Y, own):

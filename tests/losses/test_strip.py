@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from manylabel import as_labels, losses
+from manylabel import LabelMatrix, losses
 from manylabel.losses.softmax import strip
 
 
@@ -47,7 +47,7 @@ def test_the_same_as_dense(name, n_labels, n, unit, settings, strips):
     Y, T = torch.rand(40, n_labels, generator=g) < 0.1, torch.rand(n, n_labels, generator=g) < 0.1
     settings = {"temperature": 0.5, **settings}
     want = computed(name, z, keys, Y, T, "dense", **settings)
-    known = as_labels(T)
+    known = LabelMatrix.of(T)
     known = known.with_sums(keys, known.label_counts(torch.float64), known.label_sums(keys))
     for labels in (T, T.double().to_sparse(), known):
         torch.testing.assert_close(computed(name, z, keys, Y, labels, "streamed", **settings), want)

@@ -9,7 +9,7 @@ import torch
 from tests.training.small_run import SETTINGS, rows
 from torch import nn
 
-from manylabel import ManyLabelError, as_labels
+from manylabel import LabelMatrix, ManyLabelError
 from manylabel.data import Rows
 from manylabel.methods import get, load_scorer
 
@@ -17,7 +17,7 @@ NAN, INF = float("nan"), float("inf")
 SHORT = {"classify.stage.epochs": 1, "classify.stage.batch": 16, "vectors.encoder.widths": [4]}
 TRAIN, VALIDATION = rows(40, 0), rows(20, 1)
 X, Y = TRAIN.X.values, TRAIN.Y
-NO_LABELS = Rows(X, as_labels(torch.zeros(40, 0)))
+NO_LABELS = Rows(X, LabelMatrix.of(torch.zeros(40, 0)))
 PICTURES = torch.randint(0, 256, (40, 3, 8, 8), dtype=torch.uint8)
 
 
@@ -129,7 +129,7 @@ CALLS = {
     "no training rows for a comparator": lambda: fit("logistic_regression", train=rows(0, 0), settings={}),
     "no labels": lambda: fit(train=NO_LABELS, validation=NO_LABELS),
     "validation of other features": lambda: fit(validation=Rows(X[:, :9], Y)),
-    "validation of other labels": lambda: fit(validation=Rows(X, as_labels(torch.ones(40, 5)))),
+    "validation of other labels": lambda: fit(validation=Rows(X, LabelMatrix.of(torch.ones(40, 5)))),
     "validation of texts": lambda: fit(validation=Rows(["a"] * 40, Y)),
     "texts without a word": lambda: fit(**both(["a"] * 40)),
     "pictures from 0 to 1": lambda: fit(**both(PICTURES / 255)),

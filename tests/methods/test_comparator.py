@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from tests.methods.test_rows import texts
 from tests.training.small_run import rows
 
-from manylabel import ManyLabelError, as_labels, metrics
+from manylabel import LabelMatrix, ManyLabelError, metrics
 from manylabel.data import Rows
 from manylabel.methods import get, load_scorer
 
@@ -69,7 +69,7 @@ def test_labels_that_all_or_no_rows_carry_get_scores_1_and_0(method, varying):
     train = rows(60, 0)
     Y = train.Y.dense(torch.uint8).clone()
     Y[:, varying:] = torch.tensor([0, 1, 0, 1])[varying:]
-    scores = fit(method, Rows(train.X.values, as_labels(Y))).scores(rows(20, 2).X.values)
+    scores = fit(method, Rows(train.X.values, LabelMatrix.of(Y))).scores(rows(20, 2).X.values)
     assert (scores[:, varying:] == [[0, 1, 0, 1][varying:]]).all()
     assert all(len(np.unique(scores[:, c])) > 1 for c in range(varying))
 
@@ -139,7 +139,7 @@ def test_a_missing_extra_is_named_when_it_is_needed(monkeypatch):
 
 
 def test_rows_it_cannot_learn_from_are_refused():
-    soft = Rows(rows(60, 0).X.values, as_labels(torch.rand(60, 4)))
+    soft = Rows(rows(60, 0).X.values, LabelMatrix.of(torch.rand(60, 4)))
     with pytest.raises(ManyLabelError, match="labels that are 0 or 1, but got soft labels"):
         fit("logistic_regression", soft)
     with pytest.raises(ManyLabelError, match="expected validation rows, but got none"):
@@ -156,7 +156,7 @@ def rare(n=60, carried=1):
     Y = part.Y.dense(torch.uint8).clone()
     Y[:, 1] = torch.arange(n) < carried
     Y[:, 3] = torch.arange(n) >= carried
-    return Rows(part.X.values, as_labels(Y))
+    return Rows(part.X.values, LabelMatrix.of(Y))
 
 
 @pytest.mark.filterwarnings("ignore:The least populated class", "ignore:Maximum number of iteration")
@@ -190,7 +190,7 @@ def test_a_rare_label_is_named_and_left_out_where_that_is_allowed(method, settin
 @pytest.mark.filterwarnings("ignore:The least populated class")
 def test_labels_that_are_all_rare_all_get_their_share():
     train = rare()
-    part = Rows(train.X.values, as_labels(train.Y.dense()[:, [1, 3]]))
+    part = Rows(train.X.values, LabelMatrix.of(train.Y.dense()[:, [1, 3]]))
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         scorer = get(CALIBRATED, rare="constant").fit(part, part)

@@ -9,7 +9,7 @@ from tests.training.small_run import SETTINGS, rows
 from torch import nn
 
 import manylabel.methods.fingerprint as module
-from manylabel import ManyLabelError, as_labels
+from manylabel import LabelMatrix, ManyLabelError
 from manylabel.data import Rows
 from manylabel.methods import get
 from manylabel.methods.fingerprint import fingerprint
@@ -37,7 +37,7 @@ def changed(part, x=0.0, y=False):
     X, Y = part.X.values.clone(), part.Y.dense(torch.uint8).clone()
     X[7, 3] += x
     Y[5, 2] = 1 - Y[5, 2] if y else Y[5, 2]
-    return Rows(X, as_labels(Y))
+    return Rows(X, LabelMatrix.of(Y))
 
 
 OTHER = {
@@ -69,11 +69,13 @@ def of_rows(X, Y=TRAIN.Y):
 
 def test_layouts_of_labels_do_not_count_and_their_values_do():
     soft = TRAIN.Y.dense() * 0.5
-    assert of_rows(TRAIN.X.values) == of_rows(TRAIN.X.values.clone(), as_labels(TRAIN.Y.dense()).sparse())
+    assert of_rows(TRAIN.X.values) == of_rows(
+        TRAIN.X.values.clone(), LabelMatrix.of(TRAIN.Y.dense()).sparse()
+    )
     found = {
         of_rows(TRAIN.X.values),
-        of_rows(TRAIN.X.values, as_labels(soft)),
-        of_rows(TRAIN.X.values, as_labels(soft / 2)),
+        of_rows(TRAIN.X.values, LabelMatrix.of(soft)),
+        of_rows(TRAIN.X.values, LabelMatrix.of(soft / 2)),
     }
     assert len(found) == 3
 
@@ -83,7 +85,7 @@ def test_every_kind_of_features_counts_as_a_whole():
     moved = X.copy()
     moved[1, 2] = 0
     pictures = torch.zeros(2, 1, 2, 3, dtype=torch.uint8)
-    Y = as_labels(np.eye(2))
+    Y = LabelMatrix.of(np.eye(2))
     given = [
         X,
         moved,

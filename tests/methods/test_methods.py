@@ -9,7 +9,7 @@ import torch
 from tests.training.small_run import SETTINGS, fit, rows
 from torch import nn
 
-from manylabel import ManyLabelError, as_labels, metrics
+from manylabel import LabelMatrix, ManyLabelError, metrics
 from manylabel.data import Rows
 from manylabel.methods import PAPER, NetworkScorer, get, load_scorer, names
 from manylabel.methods.contrastive import Pretraining, PretrainSettings
@@ -50,7 +50,7 @@ def test_a_scorer_learns_and_can_be_kept(method, tmp_path):
 @pytest.mark.parametrize("method", ["bce", "mulsupcon"])
 def test_pictures_train_with_every_view(method):
     X = torch.randint(0, 256, (48, 3, 16, 16), dtype=torch.uint8)
-    Y = as_labels(torch.rand(48, 3) < 0.4)
+    Y = LabelMatrix.of(torch.rand(48, 3) < 0.4)
     settings = IMAGES | (PRETRAIN if method == "mulsupcon" else {})
     parts = Rows(X[:32], Y.take(slice(0, 32))), Rows(X[32:], Y.take(slice(32, 48)))
     scorer = get(method, **settings).fit(*parts)
@@ -112,7 +112,7 @@ ALONE = ["mulsupcon", "proto", "joint_mulsupcon", "rbcc"]  # methods that compar
 @pytest.mark.parametrize("method", FEW)
 def test_fewer_rows_than_a_batch_shrink_it_and_say_so(method, n):
     made, train = get(method, **short(method)), rows(n, 0)
-    train = Rows(train.X.values, as_labels(torch.ones(n, 4)))
+    train = Rows(train.X.values, LabelMatrix.of(torch.ones(n, 4)))
     if n == 1 and method in ALONE:
         with pytest.raises(ManyLabelError, match="at least 2"):
             made.fit(train, rows(10, 1))

@@ -7,7 +7,7 @@ import torch
 from tests.methods.small_vectors import SMALL, STAGE
 from tests.training.small_run import SETTINGS
 
-from manylabel import as_labels, metrics
+from manylabel import LabelMatrix, metrics
 from manylabel.data import Rows
 from manylabel.methods import get, load_scorer
 from manylabel.methods.rows import DeviceRows, SparseRows
@@ -18,7 +18,7 @@ WORDS = ("sea", "wind", "rock", "sand", "tree", "leaf", "fox", "owl", "rain", "s
 
 def sparse_rows(n=60, seed=0):
     X = sp.random(n, 12, 0.4, format="csr", dtype=np.float32, random_state=seed)
-    return Rows(X, as_labels((X.toarray()[:, :3] > 0.2).astype(np.uint8)))
+    return Rows(X, LabelMatrix.of((X.toarray()[:, :3] > 0.2).astype(np.uint8)))
 
 
 def texts(n, seed):
@@ -26,7 +26,7 @@ def texts(n, seed):
     rng = np.random.default_rng(seed)
     drawn = [rng.choice(WORDS, 6) for _ in range(n)]
     Y = np.array([[word in row for word in WORDS[:4]] for row in drawn], dtype=np.uint8)
-    return Rows([" ".join(row) for row in drawn], as_labels(Y))
+    return Rows([" ".join(row) for row in drawn], LabelMatrix.of(Y))
 
 
 def both(rows, monkeypatch):
@@ -51,7 +51,9 @@ def test_sparse_rows_are_the_dense_ones_wherever_they_are_asked_for(make, monkey
 
 
 def test_a_row_without_entries_is_standardised_too(monkeypatch):
-    rows = Rows(sp.csr_matrix(np.array([[0, 0], [1, 2], [0, 0]], dtype=np.float32)), as_labels(np.eye(3)))
+    rows = Rows(
+        sp.csr_matrix(np.array([[0, 0], [1, 2], [0, 0]], dtype=np.float32)), LabelMatrix.of(np.eye(3))
+    )
     dense, kept = both(rows, monkeypatch)
     assert torch.equal(kept.X[torch.arange(3)], dense.X)
 

@@ -10,7 +10,7 @@ from tests.methods.small_vectors import SMALL, STAGE, fit
 from tests.training.small_run import rows
 from torch import nn
 
-from manylabel import ManyLabelError, as_labels, metrics
+from manylabel import LabelMatrix, ManyLabelError, metrics
 from manylabel.data import Rows
 from manylabel.methods import NetworkScorer, get, load_scorer
 from manylabel.methods.rbcc import HalvesTraining
@@ -96,7 +96,7 @@ def test_rows_without_labels_do_not_disturb(method):
     Y = train.Y.dense(torch.uint8).clone()
     Y[::3] = 0
     made = get(method, **(STAGE | SMALL[method] | SHORT))
-    scorer = made.fit(Rows(train.X.values, as_labels(Y)), rows(40, 1))
+    scorer = made.fit(Rows(train.X.values, LabelMatrix.of(Y)), rows(40, 1))
     assert np.isfinite(scorer.scores(NEW.X.values)).all()
 
 
@@ -107,14 +107,14 @@ def test_what_a_method_is_not_defined_for_is_refused(method):
         made.fit(PICTURES, PICTURES)
     with pytest.raises(ManyLabelError, match="its own network, but got an encoder"):
         get(method, encoder=nn.Linear(10, 3))
-    soft = Rows(rows(100, 0).X.values, as_labels(torch.rand(100, 4)))
+    soft = Rows(rows(100, 0).X.values, LabelMatrix.of(torch.rand(100, 4)))
     with pytest.raises(ManyLabelError, match="labels that are 0 or 1, but got soft labels"):
         made.fit(soft, rows(40, 1))
 
 
 def test_sparse_rows_are_taken_and_words_are_not_standardised():
     X = (torch.rand(120, 10) < 0.3).float()
-    Y = as_labels((X[:, :4] > 0).to(torch.uint8))
+    Y = LabelMatrix.of((X[:, :4] > 0).to(torch.uint8))
     settings = STAGE | SMALL["lamp"] | {"network.inputs": "words", "network.encoder_attention": True}
     sparse = Rows(sp.csr_matrix(X.numpy()), Y)
     scorer = get("lamp", **settings).fit(sparse.take(range(80)), sparse.take(range(80, 120)))
@@ -131,8 +131,8 @@ def test_features_can_be_taken_as_they_are(method):
 
 def test_the_graph_of_lamp_comes_from_training_labels_only():
     X = torch.randn(40, 10)
-    apart = as_labels(torch.eye(4, dtype=torch.uint8).repeat(10, 1))
-    together = as_labels(torch.ones(40, 4, dtype=torch.uint8))
+    apart = LabelMatrix.of(torch.eye(4, dtype=torch.uint8).repeat(10, 1))
+    together = LabelMatrix.of(torch.ones(40, 4, dtype=torch.uint8))
     scorer = get("lamp", **(STAGE | SMALL["lamp"] | SHORT)).fit(Rows(X, apart), Rows(X, together))
     assert torch.equal(scorer.network.neighbours, torch.eye(4, dtype=torch.bool))
 
@@ -156,7 +156,7 @@ def test_rbcc_finds_that_one_error_tells_of_another():
     generator = torch.Generator().manual_seed(0)
     X, hidden = torch.randn(600, 3, generator=generator), torch.rand(600, generator=generator) < 0.5
     Y = torch.stack([hidden, hidden, X[:, 0] > 0], 1).to(torch.uint8)
-    part = Rows(X, as_labels(Y))
+    part = Rows(X, LabelMatrix.of(Y))
     scorer = get("rbcc", **(STAGE | SMALL["rbcc"] | SHORT)).fit(part, part)
     graph = scorer.network.graph > 0
     assert graph[0, 1] or graph[1, 0]

@@ -35,7 +35,7 @@ class Rows:
 
     def __post_init__(self) -> None:
         if not isinstance(self.Y, LabelMatrix):
-            hint = "Pass as_labels(Y), where Y has one row of 0 and 1 for each row of features."
+            hint = "Pass LabelMatrix.of(Y), where Y has one row of 0 and 1 for each row of features."
             raise ManyLabelError("Rows, Y", "a LabelMatrix", type(self.Y).__name__, hint)
         X = as_features(self.X, "Rows, X")
         if len(X) != len(self.Y):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from copy import copy
-from typing import Any, NamedTuple, Self, TypeAlias
+from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ class KnownSums(NamedTuple):
 class LabelMatrix(ABC):
     """Labels of ``n_rows`` rows, each a set (or a weight in [0, 1]) over ``n_labels`` labels.
 
-    Build one with :func:`~manylabel.labels.convert.as_labels`. Equation symbols: Y is (n_rows, n_labels).
+    Build one with :meth:`of`. Equation symbols: Y is (n_rows, n_labels).
     """
 
     n_rows: int
@@ -44,6 +45,24 @@ class LabelMatrix(ABC):
     _checked: str = "no"
     _known: KnownSums | None = None
     _is_binary: bool | None = None
+    _reader: ClassVar[
+        Callable[..., LabelMatrix]
+    ]  # set where all layouts are known, which this face does not know
+
+    @staticmethod
+    def of(Y: Labels, *, binary: bool = False, who: str = "labels") -> LabelMatrix:
+        """Wrap labels of any layout; see :func:`manylabel.labels.convert.as_labels` for what is taken and refused.
+
+        Parameters
+        ----------
+        Y : (n_rows, n_labels) tensor (dense, COO or CSR), array, SciPy sparse matrix, or LabelMatrix
+            Bool, integer or floating entries in [0, 1]; sparse input stays sparse.
+        binary : bool, default False
+            Refuse entries other than 0 and 1.
+        who : str
+            Named in the error message.
+        """
+        return LabelMatrix._reader(Y, binary=binary, who=who)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -90,7 +109,7 @@ class LabelMatrix(ABC):
     def check_same_labels(self, other: LabelMatrix) -> None:
         """Refuse rows of another number of labels, or on another device, to follow these."""
         if not isinstance(other, LabelMatrix):
-            hint = "Wrap it with as_labels."
+            hint = "Wrap it with LabelMatrix.of."
             raise ManyLabelError("concat", "a LabelMatrix", type(other).__name__, hint)
         if other.n_labels != self.n_labels or other.device != self.device:
             expected = f"rows of {self.n_labels} labels on {self.device}"

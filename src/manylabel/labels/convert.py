@@ -159,3 +159,6 @@ def _check_two_axes(shape: tuple[int, ...], who: str) -> None:
     if len(shape) != 2:
         hint = "Pass one 0/1 row per sample." if len(shape) != 1 else ENCODE
         raise ManyLabelError(who, "labels of shape (n_rows, n_labels)", f"shape {tuple(shape)}", hint)
+
+
+LabelMatrix._reader = staticmethod(as_labels)

@@ -22,7 +22,7 @@ class DenseLabels(LabelMatrix):
 
     def __init__(self, Y: Tensor) -> None:
         if not isinstance(Y, Tensor) or Y.dim() != 2 or Y.layout != torch.strided:
-            hint = "Use as_labels for anything else."
+            hint = "Use LabelMatrix.of for anything else."
             raise ManyLabelError("DenseLabels", "a dense (n_rows, n_labels) tensor", described(Y), hint)
         self.Y = Y
         (self.n_rows, self.n_labels), self.device = Y.shape, Y.device

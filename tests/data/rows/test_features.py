@@ -7,14 +7,14 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from manylabel import ManyLabelError, as_labels
+from manylabel import LabelMatrix, ManyLabelError
 from manylabel.data import Rows
 from manylabel.data.rows import as_features, features_of_file
 from manylabel.data.rows.sparse import _blurred as blurred_sparse
 from manylabel.data.rows.vectors import _blurred as blurred_dense
 
 VALUES = np.array([[1.0, 0.0, 3.0], [0.0, 5.0, 0.0], [2.0, 0.0, 4.0]])
-Y = as_labels(np.eye(3))
+Y = LabelMatrix.of(np.eye(3))
 
 
 class Frame:
@@ -117,8 +117,8 @@ def test_taking_rows_neither_checks_nor_copies_more_than_them():
 
 
 def test_no_rows_are_rows():
-    assert len(Rows(torch.zeros(0, 4), as_labels(torch.zeros(0, 2)))) == 0
-    assert len(Rows([], as_labels(torch.zeros(0, 2)))) == 0
+    assert len(Rows(torch.zeros(0, 4), LabelMatrix.of(torch.zeros(0, 2)))) == 0
+    assert len(Rows([], LabelMatrix.of(torch.zeros(0, 2)))) == 0
 
 
 def test_a_refusal_names_the_first_entry():

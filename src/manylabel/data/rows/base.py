@@ -57,6 +57,13 @@ class Features(ABC):
         """The type of the numbers."""
         return self.values.dtype
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        """What ``np.asarray`` makes of them: (n, ...) numbers, dense, or n str."""
+        return np.array(self._as_array(), dtype=dtype, copy=copy)
+
+    def _as_array(self) -> Any:
+        return self.values
+
     @abstractmethod
     def take(self, rows: slice | np.ndarray[Any, Any]) -> Self:
         """The rows of a slice, or at these positions in their order."""

@@ -19,6 +19,9 @@ class DenseFeatures(Features):
 
     values: Tensor
 
+    def _as_array(self) -> Any:
+        return self.values.detach().cpu().numpy()
+
     def take(self, rows: slice | np.ndarray[Any, Any]) -> Self:
         return type(self)(self.values[rows if isinstance(rows, slice) else torch.as_tensor(rows)])
 

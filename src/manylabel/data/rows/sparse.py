@@ -69,6 +69,9 @@ class SparseVectors(Features):
             raise not_finite(who, entries.data[first], entries.row[first], entries.col[first])
         return cls(vectors)
 
+    def _as_array(self) -> Any:
+        return self.values.toarray()
+
     def take(self, rows: slice | np.ndarray[Any, Any]) -> Self:
         return type(self)(self.values[rows])
 
