@@ -7,6 +7,7 @@ by; :class:`PairLoss` does the rest.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -157,19 +158,19 @@ class Loss(nn.Module):
         return result.value
 
 
-class PairLoss(Loss):
+class PairLoss(Loss, ABC):
     """A loss of weighted pairs: subclasses say what a pair weighs and what "mean" divides by."""
 
     who: ClassVar[str]  # the name in messages
     binary: ClassVar[bool] = True  # whether labels are sets
 
+    @abstractmethod
     def read(self, *arguments: Any) -> Batch:
         """What :meth:`forward` was given, checked, with the candidates of all ranks."""
-        raise NotImplementedError
 
+    @abstractmethod
     def weights(self, batch: Batch) -> PairWeights:
         """What each candidate weighs for each anchor."""
-        raise NotImplementedError
 
     def divide_by(self, batch: Batch, totals: Tensor) -> Tensor | int:
         """What "mean" divides by, from ``W_i`` (B,): the anchors that have a positive."""

@@ -68,14 +68,19 @@ def cached_step(
     value = loss(z, Y, *(argument for k in keys for argument in (k, Y)))
     _check_value(value, rows)
     value.backward()  # type: ignore[no-untyped-call]
-    if rows.grad is None:
-        hint = "Contrast what the function is given, not rows that were embedded before."
-        raise ManyLabelError("cached_step", "a loss of the embeddings", "one that leaves them out", hint)
-    gradients = torch.split(rows.grad, [len(part) for part in parts])
+    gradients = torch.split(_gradient(rows), [len(part) for part in parts])
     for number, (part, state, gradient) in enumerate(zip(chunks, states, gradients, strict=True), 1):
         with _replayed(state, part.device), _unsynchronised(encoder, number < len(chunks)):
             encoder(part).backward(gradient)
     return value.detach()
+
+
+def _gradient(rows: Tensor) -> Tensor:
+    """What the loss left at the embeddings."""
+    if rows.grad is None:
+        hint = "Contrast what the function is given, not rows that were embedded before."
+        raise ManyLabelError("cached_step", "a loss of the embeddings", "one that leaves them out", hint)
+    return rows.grad
 
 
 def _read(views: Tensor | Sequence[Tensor]) -> list[Tensor]:

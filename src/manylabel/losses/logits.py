@@ -5,6 +5,7 @@ Logits ``x`` are (B, C), labels ``Y`` (B, C); ``p = sigmoid(x)``. Half-precision
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import torch
@@ -22,7 +23,7 @@ from manylabel.losses.settings import REDUCTIONS, check_reduction, real, switch
 _ABSENT = -1e30  # a logit that takes no part: finite, so that a side without entries keeps a gradient of 0
 
 
-class LogitLoss(nn.Module):
+class LogitLoss(nn.Module, ABC):
     """Settings of a loss on logits; subclasses give its terms."""
 
     reductions: ClassVar[tuple[str, ...]] = (*REDUCTIONS, "rows")
@@ -34,9 +35,9 @@ class LogitLoss(nn.Module):
         check_reduction(type(self).__name__, reduction, self.reductions)
         self.reduction = reduction
 
+    @abstractmethod
     def terms(self, x: Tensor, y: Tensor) -> Tensor:
         """What each row and label costs, (B, C), or each row, (B, 1), from logits and labels (B, C)."""
-        raise NotImplementedError
 
     def forward(self, logits: Tensor, Y: Labels) -> Tensor:
         """The loss of logits (B, C) with labels ``Y`` (B, C)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor
 
@@ -27,9 +29,9 @@ class UnitWeights(TileWeights):
         self.counts, self.other_counts = Y.row_counts(dtype), T.row_counts(dtype)
         self.shared = Overlaps(Y, T)
 
+    @abstractmethod
     def share(self, shared: Tensor, counts: Tensor, other_counts: Tensor, columns: slice) -> Tensor:
         """``f_ia`` from intersections (m, n) and label counts (m,), (n,); may overwrite the intersections."""
-        raise NotImplementedError
 
     def carried(self) -> Tensor:
         """``sum_a f_ia T_ac`` at the entries of Y, own pairs left out; a block of rows at a time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,7 +17,7 @@ from manylabel.models.inputs.base import Preprocessor
 MOST_FEATURES = 10_000  # of texts, and of sparse rows that have more
 
 
-class OfFeatures(Preprocessor):
+class OfFeatures(Preprocessor, ABC):
     """What all preprocessors share whose encoder eats vectors: rows are standardised once, then masked."""
 
     n_dims: ClassVar[int] = 1
@@ -28,9 +29,9 @@ class OfFeatures(Preprocessor):
         made.load_state_dict(self.state_dict() | {"mean": made.mean, "scale": made.scale})
         return made
 
+    @abstractmethod
     def csr(self, X: Any) -> Any:
         """Rows as a CSR matrix of the features that are kept, (n, n_features)."""
-        raise NotImplementedError
 
     def scale_by_one_number(self, rows: Any) -> None:
         """Divide by the root mean square of all entries of a CSR matrix.
