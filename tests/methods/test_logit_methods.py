@@ -5,7 +5,7 @@ from tests.training.small_run import SETTINGS, rows
 
 from manylabel import ManyLabelError, losses, methods, metrics
 from manylabel.methods import get
-from manylabel.methods.classification import Classification
+from manylabel.methods.classifier_stage import Classification
 
 LOGIT = [
     name

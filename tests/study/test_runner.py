@@ -226,6 +226,22 @@ def test_a_run_that_holds_the_settings_of_all_kinds_is_reported_and_not_continue
     assert page._for_kind(before.recipe, "vectors") == page._for_kind(record.recipe, "vectors")
 
 
+def test_a_run_with_earlier_names_is_reported_with_its_version_and_not_continued(
+    tiny_data: Path, tmp_path: Path
+) -> None:
+    settings = {"extra_trees": {"parameters.n_estimators": 5}}
+    asked = plan(tiny_data, tmp_path / "out", methods=("extra_trees",), settings=settings, seeds=(0,))
+    assert run(asked, Told()) == []
+    record = asked.folder.run_record("extra_trees", 0)
+    assert record is not None
+    before = record.model_copy(update={"recipe": record.recipe | {"family": "comparator"}})
+    before.write(asked.folder.run_folder("extra_trees", 0) / "run.json")
+    with pytest.raises(
+        ManyLabelError, match=r"family = comparator instead of sklearn_baseline, as version \d"
+    ):
+        run(asked, Told())
+
+
 def test_other_data_need_another_folder(study: StudyFolder, tmp_path: Path) -> None:
     other = write_rows(tmp_path / "tiny.npz", seed=1)
     with pytest.raises(ManyLabelError, match="a study of tiny as it is now, but got one of other data"):
