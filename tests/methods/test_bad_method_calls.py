@@ -216,7 +216,7 @@ SETTINGS_WITHOUT_MEANING = {
     "clip inf": ("bce", {"classify.stage.clip": INF}),
     "lr NaN": ("bce", {"classify.stage.lr": NAN}),
     "lr inf": ("bce", {"classify.stage.lr": INF}),
-    "penalty inf": ("bce", {"classify.stage.penalty": INF}),
+    "l2_per_row inf": ("bce", {"classify.stage.l2_per_row": INF}),
     "epochs 0": ("bce", {"classify.stage.epochs": 0}),
     "epochs 1.5": ("bce", {"classify.stage.epochs": 1.5}),
     "batch 0": ("bce", {"classify.stage.batch": 0}),

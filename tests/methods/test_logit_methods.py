@@ -36,7 +36,7 @@ def test_only_the_loss_tells_a_recipe_from_that_of_bce(method):
         for settings in (ours, theirs):
             for own in ("name", "about", "source", "loss", "expected"):
                 del settings[own]
-            del settings["classify"]["loss"], settings["classify"]["stage"]["penalty"]
+            del settings["classify"]["loss"], settings["classify"]["stage"]["l2_per_row"]
         assert ours == theirs
 
 
