@@ -339,8 +339,8 @@ def test_methods_are_listed_and_described(capsys: pytest.CaptureFixture[str]) ->
         described = capsys.readouterr().out
         assert methods.get(name).recipe.about[:40] in described
         recipe = methods.get(name).recipe
-        comparator = recipe.family == "comparator"
-        assert ("estimator" if comparator else "classify.stage.epochs") in described
+        baseline = recipe.family == "sklearn_baseline"
+        assert ("estimator" if baseline else "classify.stage.epochs") in described
         for_vectors_only = "images" not in recipe.kinds
         assert ("not defined for images" in described) == for_vectors_only
 

@@ -13,7 +13,6 @@ def test_the_public_names_are_these():
         "LabelMatrix",
         "ManyLabelError",
         "__version__",
-        "as_labels",
         "data",
         "losses",
         "methods",

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import torch
 
 from manylabel import data
-from manylabel.data.assembly import About, Part, assemble
+from manylabel.data.build import About, Part, assemble
 from manylabel.errors import ManyLabelError
 
 

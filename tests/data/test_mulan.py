@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from manylabel import data
-from manylabel.data.assembly import About
+from manylabel.data.build import About
 from manylabel.data.formats import arff_columns
 from manylabel.data.formats.mulan import read_mulan
 from manylabel.errors import ManyLabelError

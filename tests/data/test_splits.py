@@ -8,7 +8,7 @@ import scipy.sparse as sp
 import torch
 
 from manylabel.data import DataSet, Rows, split_validation, take_fraction
-from manylabel.data.assembly import About, Part, assemble
+from manylabel.data.build import About, Part, assemble
 from manylabel.data.splits import stratified
 from manylabel.errors import ManyLabelError
 from manylabel.labels import as_labels

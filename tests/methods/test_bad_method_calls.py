@@ -126,7 +126,9 @@ CALLS = {
     "validation rows None": lambda: fit(validation=None),
     "no training rows": lambda: fit(train=rows(0, 0)),
     "no validation rows": lambda: fit(validation=rows(0, 0)),
-    "no training rows for a comparator": lambda: fit("logistic_regression", train=rows(0, 0), settings={}),
+    "no training rows for a scikit-learn baseline": lambda: fit(
+        "logistic_regression", train=rows(0, 0), settings={}
+    ),
     "no labels": lambda: fit(train=NO_LABELS, validation=NO_LABELS),
     "validation of other features": lambda: fit(validation=Rows(X[:, :9], Y)),
     "validation of other labels": lambda: fit(validation=Rows(X, LabelMatrix.of(torch.ones(40, 5)))),
@@ -142,7 +144,7 @@ CALLS = {
     "seed None": lambda: fit(seed=None),
     "seed True": lambda: fit(seed=True),
     "seed as text": lambda: fit(seed="0"),
-    "seed -1 of a comparator": lambda: fit("logistic_regression", settings={}, seed=-1),
+    "seed -1 of a scikit-learn baseline": lambda: fit("logistic_regression", settings={}, seed=-1),
     "seed of an ensemble": lambda: fit(settings=SHORT | {"members": 2}, seed=2**40),
     "widths of 400 TB": lambda: fit(settings=SHORT | {"vectors.encoder.widths": [10**7, 10**7]}),
     "widths beyond any machine": lambda: fit(settings=SHORT | {"vectors.encoder.widths": [2**62, 2**62]}),
@@ -167,7 +169,7 @@ CALLS = {
     "an encoder for a contrast": lambda: fit(
         "mulsupcon", encoder=nn.Linear(99, 3), settings={"classify.stage.batch": 8, "pretrain.stage.batch": 8}
     ),
-    "an encoder of a comparator": lambda: get("logistic_regression", encoder=nn.Linear(10, 3)),
+    "an encoder of a scikit-learn baseline": lambda: get("logistic_regression", encoder=nn.Linear(10, 3)),
     "an encoder of a method of vectors": lambda: get("mpvae", encoder=nn.Linear(10, 3)),
     "folder is a number": lambda: fit(folder=5),
     "folder without a name": lambda: fit(folder=""),
@@ -176,17 +178,21 @@ CALLS = {
     "folder is a file": lambda: fit(folder=Path(__file__)),
     "folder within a file": lambda: fit(folder=Path(__file__) / "inner"),
     "folder of an ensemble is a file": lambda: fit(settings=SHORT | {"members": 2}, folder=Path(__file__)),
-    "folder of a comparator is a file": lambda: fit(
+    "folder of a scikit-learn baseline is a file": lambda: fit(
         "logistic_regression", settings={}, folder=Path(__file__)
     ),
     "save to a number": lambda: scorer().save(5),
     "save into no folder": lambda: scorer().save(Path("no/such/folder/m.safetensors")),
     "save to a folder": lambda: scorer().save(Path(__file__).parent),
-    "save a comparator into no folder": lambda: fit("logistic_regression", settings={}).save("no/folder/m"),
+    "save a scikit-learn baseline into no folder": lambda: fit("logistic_regression", settings={}).save(
+        "no/folder/m"
+    ),
     "load no path": lambda: load_scorer(None),
     "load no file": lambda: load_scorer("nothing.safetensors"),
-    "load no comparator": lambda: load_scorer("nothing.joblib", trusted=True),
-    "load what is no comparator": lambda: load_scorer(Path(__file__).with_suffix(".joblib"), trusted=True),
+    "load no scikit-learn baseline": lambda: load_scorer("nothing.joblib", trusted=True),
+    "load what is no scikit-learn baseline": lambda: load_scorer(
+        Path(__file__).with_suffix(".joblib"), trusted=True
+    ),
     "load a folder": lambda: load_scorer(Path(__file__).parent),
     "load with a function": lambda: load_scorer("nothing.safetensors", encoder=lambda x: x),
 }
@@ -210,7 +216,7 @@ SETTINGS_WITHOUT_MEANING = {
     "clip inf": ("bce", {"classify.stage.clip": INF}),
     "lr NaN": ("bce", {"classify.stage.lr": NAN}),
     "lr inf": ("bce", {"classify.stage.lr": INF}),
-    "penalty inf": ("bce", {"classify.stage.penalty": INF}),
+    "l2_per_row inf": ("bce", {"classify.stage.l2_per_row": INF}),
     "epochs 0": ("bce", {"classify.stage.epochs": 0}),
     "epochs 1.5": ("bce", {"classify.stage.epochs": 1.5}),
     "batch 0": ("bce", {"classify.stage.batch": 0}),

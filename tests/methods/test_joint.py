@@ -10,7 +10,7 @@ from torch import nn
 
 from manylabel import ManyLabelError, losses, metrics
 from manylabel.methods import get, names
-from manylabel.methods.classification import build_criterion
+from manylabel.methods.classifier_stage import build_criterion
 from manylabel.methods.contrastive_term import build_term
 from manylabel.methods.joint import Balance, JointContrast, JointTraining
 from manylabel.methods.recipe import ClassifySettings

@@ -5,7 +5,7 @@ from tests.training.small_run import SETTINGS, rows
 
 from manylabel import ManyLabelError, losses, methods, metrics
 from manylabel.methods import get
-from manylabel.methods.classification import Classification
+from manylabel.methods.classifier_stage import Classification
 
 LOGIT = [
     name
@@ -36,7 +36,7 @@ def test_only_the_loss_tells_a_recipe_from_that_of_bce(method):
         for settings in (ours, theirs):
             for own in ("name", "about", "source", "loss", "expected"):
                 del settings[own]
-            del settings["classify"]["loss"], settings["classify"]["stage"]["penalty"]
+            del settings["classify"]["loss"], settings["classify"]["stage"]["l2_per_row"]
         assert ours == theirs
 
 

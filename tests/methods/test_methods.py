@@ -164,7 +164,7 @@ def test_a_number_means_the_same_in_every_type(method, trained):
 @pytest.mark.parametrize(
     ("method", "layout"),
     [("bce", torch.clone), ("bce", lambda X: sp.csr_matrix(X.numpy())), ("logistic_regression", torch.clone)],
-    ids=["dense", "sparse", "comparator"],
+    ids=["dense", "sparse", "sklearn_baseline"],
 )
 def test_an_offset_such_as_a_time_costs_nothing(method, layout, tmp_path):
     train, new = rows(100, 0), rows(100, 2)

@@ -64,7 +64,7 @@ ROOT = (
     "classifier",
     "colour",
 )
-FAMILIES = ("logit", "contrastive", "kmcl", "lamp", "mpvae", "rbcc", "cgmvae", "comparator")
+FAMILIES = ("logit", "contrastive", "kmcl", "lamp", "mpvae", "rbcc", "cgmvae", "sklearn_baseline")
 SHIPPED = names()
 
 

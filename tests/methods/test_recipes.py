@@ -85,9 +85,7 @@ def test_the_order_of_settings_does_not_matter(method):
 def test_a_section_left_at_its_default_is_set_for_both_kinds(tmp_path):
     file = tmp_path / "mine.toml"
     estimator = 'estimator = "sklearn.linear_model.LogisticRegression"'
-    text = (
-        f'family = "comparator"\nabout = "x"\nsource = "x"\n[images]\n{estimator}\n[vectors]\n{estimator}\n'
-    )
+    text = f'family = "sklearn_baseline"\nabout = "x"\nsource = "x"\n[images]\n{estimator}\n[vectors]\n{estimator}\n'
     file.write_text(text + "[vectors.parameters]\nC = 1.0\n")
     recipe = methods.get(str(file), **{"parameters.C": 5}).recipe
     assert recipe.resolve("vectors").parameters == recipe.resolve("images").parameters == {"C": 5}

@@ -25,7 +25,7 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     "mpvae": ("mpvae", STAGE | SMALL["mpvae"]),
     "rbcc": ("rbcc", STAGE | SMALL["rbcc"] | ERRORS),
     "cgmvae": ("cgmvae", STAGE | SMALL["cgmvae"]),
-    "comparator": ("extra_trees", {"parameters.n_estimators": 10}),
+    "sklearn_baseline": ("extra_trees", {"parameters.n_estimators": 10}),
 }
 
 

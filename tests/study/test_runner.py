@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -224,6 +225,27 @@ def test_a_run_that_holds_the_settings_of_all_kinds_is_reported_and_not_continue
     with pytest.raises(ManyLabelError, match=message):
         run(plan(tiny_data, folder, methods=("bce",), settings={"bce": TINY}), Told())
     assert page._for_kind(before.recipe, "vectors") == page._for_kind(record.recipe, "vectors")
+
+
+@pytest.mark.parametrize(
+    ("earlier", "message"),
+    [
+        ({"family": "comparator"}, "family = comparator instead of logit"),
+        ({"classify": {"stage": {"penalty": 1.2}}}, r"classify\.stage\.penalty = 1\.2 instead of None"),
+    ],
+    ids=["family", "setting"],
+)
+def test_a_run_with_earlier_names_is_reported_with_its_version_and_not_continued(
+    study: StudyFolder, tiny_data: Path, tmp_path: Path, earlier: dict[str, Any], message: str
+) -> None:
+    folder = tmp_path / "before"
+    shutil.copytree(study.path, folder)
+    record = StudyFolder(folder).run_record("bce", 0)
+    assert record is not None
+    before = record.model_copy(update={"recipe": record.recipe | earlier})
+    before.write(folder / "bce" / "seed-0" / "run.json")
+    with pytest.raises(ManyLabelError, match=message + r".*, as version \d"):
+        run(plan(tiny_data, folder, methods=("bce",), settings={"bce": TINY}), Told())
 
 
 def test_other_data_need_another_folder(study: StudyFolder, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_the_incomplete_last_batch_is_dropped():
 @pytest.mark.parametrize("n_rows", [10, 20])
 def test_a_penalty_stands_beside_the_sum_over_rows(n_rows):
     task = Line(n_rows)
-    run(task, epochs=200, batch=n_rows, optimiser="sgd", lr=0.02, penalty=40.0, schedule="constant")
+    run(task, epochs=200, batch=n_rows, optimiser="sgd", lr=0.02, l2_per_row=40.0, schedule="constant")
     mean = (n_rows - 1) / 2
     least = 2 * n_rows * mean / (2 * n_rows + 40)  # of sum (w - t)^2 + 40/2 w^2
     assert task.module.weight.item() == pytest.approx(least, rel=1e-4)
@@ -153,8 +153,8 @@ def test_a_line_falls_to_its_floor():
     assert factor("linear", 100, 100, floor=0.3) == pytest.approx(0.3)
 
 
-def test_stairs_go_down_by_a_factor():
-    values = [factor("stairs", step, 30, period=10, decay=0.5, floor=0.3) for step in range(30)]
+def test_the_step_schedule_goes_down_by_a_factor():
+    values = [factor("step", step, 30, period=10, decay=0.5, floor=0.3) for step in range(30)]
     assert values == pytest.approx([1.0] * 10 + [0.5] * 10 + [0.3] * 10)
 
 

@@ -20,16 +20,16 @@ methods_app = typer.Typer(no_args_is_help=True, help="Methods: list them, see th
 def data_list(data_dir: DataDir = None) -> None:
     """The data sets that can be named, with their size."""
     from manylabel import data
-    from manylabel.data import scenes
+    from manylabel.data import digits
     from manylabel.data.catalogue import catalogue
 
     entries = catalogue()
     rows = []
     for name in data.names(data_dir):
         if name == "digits":
-            size, side = f"{scenes.N_TRAIN} / {scenes.N_TEST}", scenes.CANVAS
+            size, side = f"{digits.N_TRAIN} / {digits.N_TEST}", digits.CANVAS
             about = "pictures of one to four handwritten digits, composed in memory"
-            rows.append((name, size, f"{side} x {side}", str(scenes.N_DIGITS), about))
+            rows.append((name, size, f"{side} x {side}", str(digits.N_DIGITS), about))
         elif name in entries:
             entry = entries[name]
             size = f"{entry.rows[0]} / {entry.rows[1]}"

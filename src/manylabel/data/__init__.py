@@ -2,8 +2,8 @@
 
 from manylabel.data.dataset import DataSet, Rows
 from manylabel.data.description import describe
-from manylabel.data.fraction import take_fraction
 from manylabel.data.loading import load, names
 from manylabel.data.splits import split_validation
+from manylabel.data.subsample import take_fraction
 
 __all__ = ["DataSet", "Rows", "describe", "load", "names", "split_validation", "take_fraction"]

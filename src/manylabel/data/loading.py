@@ -45,9 +45,9 @@ def load(name_or_path: str | Path, data_dir: str | Path | None = None) -> DataSe
     """
     name, folder = str(name_or_path), _local_folder(data_dir)
     if name == DIGITS:
-        from manylabel.data.scenes import load_scenes
+        from manylabel.data.digits import compose_digits
 
-        return load_scenes()
+        return compose_digits()
     if isinstance(name_or_path, os.PathLike) or Path(name).name != name:
         return _from_path(Path(name))
     from manylabel.data.catalogue import cache_folder, catalogue, load_entry, read_copy
@@ -86,7 +86,7 @@ def _local_folder(data_dir: str | Path | None) -> Path | None:
 
 
 def _from_path(path: Path) -> DataSet:
-    from manylabel.data.assembly import About
+    from manylabel.data.build import About
     from manylabel.data.formats.arrays import read_npz
     from manylabel.data.formats.border import border
     from manylabel.data.formats.folder import read_folder

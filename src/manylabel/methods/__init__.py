@@ -9,24 +9,24 @@ from torch import nn
 
 from manylabel import files
 from manylabel.errors import ManyLabelError
-from manylabel.methods import ensemble, neighbours
+from manylabel.methods import ensemble, knn_interpolation
 from manylabel.methods.cgmvae import CGMVAEMethod, CGMVAESettings
-from manylabel.methods.comparator import ComparatorMethod, ComparatorSettings, load_trusted
 from manylabel.methods.contrastive import ContrastiveMethod, ContrastiveSettings
 from manylabel.methods.ensemble import EnsembleScorer
 from manylabel.methods.kmcl import KMCLMethod, KMCLSettings
+from manylabel.methods.knn_interpolation import NeighbourScorer
+from manylabel.methods.label_network import LabelNetworkMethod, LabelNetworkScorer
 from manylabel.methods.lamp import LaMPMethod, LaMPSettings
 from manylabel.methods.logit import LogitMethod
 from manylabel.methods.method import Method
 from manylabel.methods.mpvae import MPVAEMethod, MPVAESettings
-from manylabel.methods.neighbours import NeighbourScorer
 from manylabel.methods.networks import check_network
 from manylabel.methods.rbcc import RBCCMethod, RBCCSettings
 from manylabel.methods.recipe import AnySettings, Settings
 from manylabel.methods.recipe_files import PAPER, names, read, short_name
 from manylabel.methods.resolve import Recipe, resolve_recipe
 from manylabel.methods.scorer import NetworkScorer, Scorer
-from manylabel.methods.vectors import VectorMethod, VectorScorer
+from manylabel.methods.sklearn_baseline import SklearnBaselineMethod, SklearnBaselineSettings, load_trusted
 from manylabel.training import checkpoint
 
 
@@ -45,7 +45,7 @@ FAMILIES = {
     "mpvae": Family(MPVAEMethod, MPVAESettings),
     "rbcc": Family(RBCCMethod, RBCCSettings),
     "cgmvae": Family(CGMVAEMethod, CGMVAESettings),
-    "comparator": Family(ComparatorMethod, ComparatorSettings),
+    "sklearn_baseline": Family(SklearnBaselineMethod, SklearnBaselineSettings),
 }
 
 
@@ -89,8 +89,8 @@ def load_scorer(path: str | Path, encoder: nn.Module | None = None, *, trusted: 
     encoder : nn.Module, optional
         The network, for a scorer that was trained with a network of the caller's own.
     trusted : bool, default False
-        Comparators are kept as ``model.joblib``, pickled: reading such a file runs whatever code is in it. True says
-        that you trust whoever wrote it.
+        Scikit-learn baselines are kept as ``model.joblib``, pickled: reading such a file runs whatever code is in
+        it. True says that you trust whoever wrote it.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def load_scorer(path: str | Path, encoder: nn.Module | None = None, *, trusted: 
     if path.suffix == ".joblib":
         if not trusted:
             hint = "It can run any code when it is read: pass trusted=True if you know who wrote it."
-            raise ManyLabelError(str(path), "a file without code", "a pickled comparator", hint)
+            raise ManyLabelError(str(path), "a file without code", "a pickled scikit-learn baseline", hint)
         return load_trusted(path)
     tensors, meta = checkpoint.load(path)
     try:
@@ -124,7 +124,7 @@ def _restored(
 
     if meta.get("type") == ensemble.type_name:
         return EnsembleScorer.load(path, int(tensors["members"]), part)
-    if meta.get("type") == neighbours.type_name:
+    if meta.get("type") == knn_interpolation.type_name:
         return NeighbourScorer.load(path, part)
     family = FAMILIES.get(meta.get("type", ""))
     if family is None:
@@ -135,12 +135,12 @@ def _restored(
 
 __all__ = [
     "PAPER",
+    "LabelNetworkMethod",
+    "LabelNetworkScorer",
     "Method",
     "NetworkScorer",
     "Recipe",
     "Scorer",
-    "VectorMethod",
-    "VectorScorer",
     "get",
     "load_scorer",
     "names",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from manylabel.methods.label_network import LabelNetworkMethod
 from manylabel.methods.recipe import Config, VectorSettings, Widths
-from manylabel.methods.vectors import VectorMethod
 from manylabel.models.cgmvae import CGMVAE
 
 
@@ -29,7 +29,7 @@ class CGMVAESettings(VectorSettings):
     network: CGMVAENetwork = CGMVAENetwork()
 
 
-class CGMVAEMethod(VectorMethod):
+class CGMVAEMethod(LabelNetworkMethod):
     """Contrastive Gaussian mixture variational autoencoder; see :class:`manylabel.models.cgmvae.CGMVAE`.
 
     Training rows without labels are left out: they are no mixture of anything.

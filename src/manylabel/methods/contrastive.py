@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from manylabel.errors import ManyLabelError
 from manylabel.methods.base import EncoderTrainer, Ready
-from manylabel.methods.classification import Classification, build_criterion, embed, measure
+from manylabel.methods.classifier_stage import Classification, build_criterion, embed, measure
 from manylabel.methods.contrastive_term import ContrastSettings, build_contrast, build_term
-from manylabel.methods.grid import GridEvaluation, GridSettings
 from manylabel.methods.joint import Balance, JointContrast, JointTraining
+from manylabel.methods.linear_probe import LinearProbeEvaluation, LinearProbeSettings
 from manylabel.methods.networks import width
 from manylabel.methods.recipe import ClassifySettings, Settings
 from manylabel.methods.rows import DeviceRows
@@ -39,11 +39,11 @@ class SecondStage(ClassifySettings):
 
     Attributes
     ----------
-    grid : GridSettings or None, default None
+    grid : LinearProbeSettings or None, default None
         Train the classifiers of a grid on the frozen encoder in place of one; ``encoder_rate`` is then 0.
     """
 
-    grid: GridSettings | None = None
+    grid: LinearProbeSettings | None = None
 
 
 class ContrastiveSettings(Settings):
@@ -188,7 +188,7 @@ class ContrastiveMethod(EncoderTrainer):
         classify, name = settings.classify, settings.stages[-1]
         criterion = build_criterion(settings.classifier, classify.loss)
         if classify.grid is not None:
-            grid = GridEvaluation(inputs, encoder, train, validation, classify.grid, criterion)
+            grid = LinearProbeEvaluation(inputs, encoder, train, validation, classify.grid, criterion)
             run.train(name, grid, classify.stage)
             return grid.classifier()
         classifier = nn.Linear(width(encoder, inputs), train.Y.shape[1]).to(inputs.mean.device)

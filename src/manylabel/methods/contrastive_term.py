@@ -14,7 +14,7 @@ from manylabel import losses
 from manylabel.errors import ManyLabelError
 from manylabel.labels import DenseLabels, LabelMatrix
 from manylabel.losses.base import ContrastiveLoss, PrototypeLoss
-from manylabel.methods.classification import built_loss
+from manylabel.methods.classifier_stage import built_loss
 from manylabel.methods.networks import width
 from manylabel.methods.recipe import Config
 from manylabel.models import (

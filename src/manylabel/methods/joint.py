@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from manylabel.methods.classification import Classification, LogitLoss
+from manylabel.methods.classifier_stage import Classification, LogitLoss
 from manylabel.methods.contrastive_term import ContrastiveTerm, ContrastSettings
 from manylabel.methods.recipe import ClassifySettings
 from manylabel.methods.rows import DeviceRows

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from manylabel import losses
 from manylabel.methods.base import EncoderTrainer, Ready
-from manylabel.methods.classification import Classification, built_loss, check_loss_settings
+from manylabel.methods.classifier_stage import Classification, built_loss, check_loss_settings
 from manylabel.methods.networks import width
 from manylabel.methods.recipe import Config, Settings
 from manylabel.methods.rows import DeviceRows

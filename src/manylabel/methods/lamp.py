@@ -6,9 +6,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from manylabel.methods.label_network import LabelNetworkMethod
 from manylabel.methods.recipe import Config, VectorSettings
 from manylabel.methods.rows import DeviceRows
-from manylabel.methods.vectors import VectorMethod
 from manylabel.models.lamp import LaMP
 from manylabel.training import Run
 
@@ -41,7 +41,7 @@ class LaMPSettings(VectorSettings):
     network: LaMPNetwork = LaMPNetwork()
 
 
-class LaMPMethod(VectorMethod):
+class LaMPMethod(LabelNetworkMethod):
     """Label message passing; see :class:`manylabel.models.lamp.LaMP`.
 
     Rows that are read as words are not standardised: a word is a feature other than 0.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from manylabel.methods.base import EncoderTrainer, Ready
-from manylabel.methods.classification import Classification, build_criterion
+from manylabel.methods.classifier_stage import Classification, build_criterion
 from manylabel.methods.networks import width
 from manylabel.methods.recipe import Settings
 from manylabel.methods.scorer import NetworkScorer

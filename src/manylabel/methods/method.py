@@ -8,7 +8,7 @@ from pathlib import Path
 from manylabel.data import Rows
 from manylabel.methods.base import Order, Trainer
 from manylabel.methods.ensemble import fit_members
-from manylabel.methods.neighbours import beside_neighbours
+from manylabel.methods.knn_interpolation import beside_neighbours
 from manylabel.methods.resolve import Recipe
 from manylabel.methods.scorer import Scorer
 from manylabel.training import Listener

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from manylabel.methods.label_network import LabelNetworkMethod
 from manylabel.methods.recipe import Config, VectorSettings, Widths
-from manylabel.methods.vectors import VectorMethod
 from manylabel.models.mpvae import MPVAE
 
 
@@ -31,7 +31,7 @@ class MPVAESettings(VectorSettings):
     network: MPVAENetwork = MPVAENetwork()
 
 
-class MPVAEMethod(VectorMethod):
+class MPVAEMethod(LabelNetworkMethod):
     """Multivariate probit variational autoencoder; see :class:`manylabel.models.mpvae.MPVAE`."""
 
     network_type = MPVAE

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manylabel.errors import ManyLabelError
-from manylabel.methods.classification import measure
+from manylabel.methods.classifier_stage import measure
+from manylabel.methods.label_network import LabelNetworkMethod
 from manylabel.methods.recipe import Config, VectorSettings
 from manylabel.methods.rows import DeviceRows
-from manylabel.methods.vectors import VectorMethod
 from manylabel.models import FlatParameters
 from manylabel.models.bayesian_network import learn_parents
 from manylabel.models.rbcc import BinaryRelevance, RecurrentChains
@@ -99,7 +99,7 @@ def logits(network: nn.Module, rows: DeviceRows) -> Tensor:
     return torch.cat([network(x) for x in rows.parts(256)]).float()
 
 
-class RBCCMethod(VectorMethod):
+class RBCCMethod(LabelNetworkMethod):
     """Recurrent Bayesian classifier chains; see :class:`manylabel.models.rbcc.RecurrentChains`.
 
     Training rows without labels are left out, as in the released code.

@@ -65,7 +65,7 @@ class NeighbourSettings(Config):
     ----------
     among : "features", "representation" or None, default None
         Where rows are near. None stands for the features of vectors, and for the representation of pictures, whose near
-        pixels are not near pictures. Comparators have no representation of their own and always take the features.
+        pixels are not near pictures. Scikit-learn baselines have no representation and always take the features.
     k : int, default 15
         Rows that have a say.
     temperature : float, default 0.1

@@ -43,7 +43,7 @@ def read(name: str) -> Layers:
     ----------
     name : str
         One of :func:`names`; a path that ends in ``.toml``; or a dotted import path of a classifier, which becomes a
-        recipe of the family "comparator".
+        recipe of the family "sklearn_baseline".
 
     Raises
     ------
@@ -131,7 +131,7 @@ def _of_import_path(path: str) -> dict[str, Any]:
     about = f"{path} with its default parameters, under the same splits and thresholds as the other methods."
     source = f"The package {path.split('.')[0]}."
     settings = {"estimator": path, "parameters": {}}
-    return {"family": "comparator", "about": about, "source": source} | settings
+    return {"family": "sklearn_baseline", "about": about, "source": source} | settings
 
 
 def _check_without(name: str, layers: Layers, table: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from manylabel.study.records import flattened
 from manylabel.study.variants import Variant
 
 IN_EPOCHS = ("epochs", "monitor_every", "patience")
-WITH_PERIOD = ("warm_restarts", "stairs")
+WITH_PERIOD = ("warm_restarts", "step")
 ROWS_LEFT = 0.75  # of a share, at least so many are not validation rows
 
 

@@ -118,11 +118,13 @@ def _check_folder(study: Plan, dataset: DataSet) -> None:
 
 
 def _difference(found: RunRecord, asked: RunRecord) -> str:
+    version = found.versions.get("manylabel", "an earlier one")
     if KINDS.keys() & found.recipe.keys():
-        version = found.versions.get("manylabel", "an earlier one")
         return f"the settings of all kinds of data in one record, as version {version} wrote them"
     old, new = found.settings, asked.settings
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     if not names:
         return "other data"
-    return ", ".join(f"{name} = {old.get(name)} instead of {new.get(name)}" for name in names[:3])
+    told = ", ".join(f"{name} = {old.get(name)} instead of {new.get(name)}" for name in names[:3])
+    renamed = old.keys() != new.keys() or "family" in names
+    return f"{told}, as version {version} wrote it" if renamed else told

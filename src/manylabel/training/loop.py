@@ -247,7 +247,7 @@ class Loop:
 
 def _optimiser(task: Task, stage: Stage) -> torch.optim.Optimizer:
     groups: list[dict[str, Any]] = []
-    usual = stage.weight_decay + stage.penalty / task.n_rows
+    usual = stage.weight_decay + stage.l2_per_row / task.n_rows
     for group in task.groups:
         weight_decay = usual if group.weight_decay is None else group.weight_decay
         groups.append({"params": [group.parameters.vector], "weight_decay": weight_decay})

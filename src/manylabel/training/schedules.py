@@ -19,7 +19,7 @@ def factor(
 
     Parameters
     ----------
-    schedule : "constant", "linear", "cosine", "warm_restarts", "stairs" or "plateau"
+    schedule : "constant", "linear", "cosine", "warm_restarts", "step" or "plateau"
         ``linear`` falls to ``floor`` at the last step; ``plateau`` is constant here; :class:`Plateau` lowers it.
     step, steps : int
         Steps done and planned.
@@ -28,10 +28,10 @@ def factor(
     floor : float, default 0
         The lowest share; lines and cosines end there.
     period : int, default 0
-        Steps of the first cosine of ``warm_restarts``; each further one is twice as long. Steps of a stair of
-        ``stairs``.
+        Steps of the first cosine of ``warm_restarts``; each further one is twice as long. Steps between two
+        drops of ``step``.
     decay : float, default 1
-        What each stair of ``stairs`` multiplies the rate by.
+        What each drop of ``step`` multiplies the rate by.
     """
     rising = round(warmup * steps)
     if step < rising:
@@ -45,7 +45,7 @@ def factor(
         while step >= length:
             step, length = step - length, 2 * length
         return _cosine(step / length, floor)
-    if schedule == "stairs":
+    if schedule == "step":
         return max(floor, decay ** ((step - rising) // max(1, period)))
     return 1.0
 

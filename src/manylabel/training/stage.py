@@ -25,19 +25,19 @@ class Stage(BaseModel):
         ``sgd`` has momentum 0.9; the weight decay of ``adam`` is an L2 penalty, that of ``adamw`` is decoupled.
     lr : float, default 4e-4
     weight_decay : float, default 0
-    penalty : float, default 0
-        A further weight decay of ``penalty / n_rows``: where the loss is a mean over rows, the L2 penalty beside its
+    l2_per_row : float, default 0
+        A further weight decay of ``l2_per_row / n_rows``: where the loss is a mean over rows, the L2 penalty beside its
         sum over all training rows, as 1/C of scikit-learn's linear models, so that one value serves few rows and many.
         Decoupled in ``adamw``, and not used by the grid of a linear evaluation, which has weight decays of its own.
-    schedule : "cosine", "linear", "constant", "warm_restarts", "stairs" or "plateau", default "cosine"
+    schedule : "cosine", "linear", "constant", "warm_restarts", "step" or "plateau", default "cosine"
     warmup : float, default 0
         Share of the steps over which the rate rises from 0.
     floor : float, default 0
         Lowest rate as a share of ``lr``.
     period : int, default 50
-        Epochs of the first cosine of ``warm_restarts``, and of each stair of ``stairs``.
+        Epochs of the first cosine of ``warm_restarts``, and those between two drops of ``step``.
     decay : float, default 1
-        What each stair of ``stairs`` multiplies the rate by.
+        What each drop of ``step`` multiplies the rate by.
     clip : float or None, default None
         Largest global norm of the gradient.
     ema : float or None, default None
@@ -59,8 +59,8 @@ class Stage(BaseModel):
     optimiser: Literal["adam", "adamw", "sgd"] = "adam"
     lr: float = Field(4e-4, gt=0)
     weight_decay: float = Field(0.0, ge=0)
-    penalty: float = Field(0.0, ge=0)
-    schedule: Literal["cosine", "linear", "constant", "warm_restarts", "stairs", "plateau"] = "cosine"
+    l2_per_row: float = Field(0.0, ge=0)
+    schedule: Literal["cosine", "linear", "constant", "warm_restarts", "step", "plateau"] = "cosine"
     warmup: float = Field(0.0, ge=0, le=1)
     floor: float = Field(0.0, ge=0, le=1)
     period: int = Field(50, ge=1)
@@ -83,7 +83,7 @@ class Group:
     rate : float, default 1.0
         Their learning rate as a multiple of the stage's.
     weight_decay : float or None, default None
-        Their weight decay; None takes the stage's, penalty included.
+        Their weight decay; None takes the stage's, ``l2_per_row`` included.
     """
 
     parameters: FlatParameters

@@ -205,7 +205,7 @@ def test_every_family_has_a_space_that_holds_its_recipe(method: str) -> None:
     assert recipe_values(space, recipe, {"vectors"}) is not None
 
 
-def test_a_comparator_is_searched_too(rows: Path, tmp_path: Path) -> None:
+def test_a_scikit_learn_baseline_is_searched_too(rows: Path, tmp_path: Path) -> None:
     asked = search(rows, tmp_path / "out", method="k_neighbours", settings={}, space=None)
     assert len(trials(asked)) == 3
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from manylabel.data.assembly import Part
+from manylabel.data.build import Part
 from manylabel.data.formats.arff_columns import plan_columns
 from manylabel.data.formats.arff_header import Header, read_header, refusal
 from manylabel.data.formats.arff_rows import ArffRows, read_rows

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from manylabel.data.assembly import About, Part, assemble
+from manylabel.data.build import About, Part, assemble
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.border import border, shown
 from manylabel.data.formats.foreign import hint_for_arrays

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from manylabel.data.assembly import About
+from manylabel.data.build import About
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.arrays import read_npz
 from manylabel.data.formats.border import border, shown

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from manylabel.data.assembly import About, Part, assemble
+from manylabel.data.build import About, Part, assemble
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.arff import ArffTable, read_arff
 from manylabel.data.rows.registry import same_layout

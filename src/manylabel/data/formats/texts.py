@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from manylabel.data.assembly import About, Part, assemble
+from manylabel.data.build import About, Part, assemble
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.arrays import joined
 from manylabel.data.formats.border import border, open_text, reason, shown

@@ -32,7 +32,7 @@ class _Sources:
     classes: Tensor
 
 
-def load_scenes(n_train: int = N_TRAIN, n_test: int = N_TEST, seed: int = 0) -> DataSet:
+def compose_digits(n_train: int = N_TRAIN, n_test: int = N_TEST, seed: int = 0) -> DataSet:
     """Compose multi-label scenes from scikit-learn's handwritten digits.
 
     Parameters
@@ -52,7 +52,7 @@ def load_scenes(n_train: int = N_TRAIN, n_test: int = N_TEST, seed: int = 0) -> 
     scene shows a digit that a training scene shows. Digits differ in place, size, angle and contrast and may
     overlap; shading and noise keep a classifier from reading them off single pixels.
     """
-    from manylabel.data.assembly import About, Part, assemble
+    from manylabel.data.build import About, Part, assemble
 
     train, test = _split_sources()
     random = torch.Generator().manual_seed(seed)

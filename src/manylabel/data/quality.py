@@ -1,14 +1,15 @@
-"""What may go into a data set beside its features: labels that are 0 or 1, names that tell labels apart."""
+"""Data quality: labels and names that are refused, and remarks on what a reader of results should know."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from manylabel.data.dataset import Rows
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, as_labels
 
@@ -63,6 +64,27 @@ def checked_names(
     return found
 
 
+def find_remarks(train: Rows, test: Rows, label_names: tuple[str, ...]) -> Iterator[str]:
+    """Constant labels, rows without labels, and test rows that training rows repeat; one sentence each."""
+    counts = train.Y.label_counts().numpy()
+    never, always = counts == 0, counts == len(train)
+    if never.any():
+        yield f"{_labels(label_names, never)} never given in training: nothing can be learnt there."
+    if always.any():
+        yield f"{_labels(label_names, always)} given to every training row: nothing can be learnt there."
+    unseen = test.Y.label_counts().numpy() == 0
+    if unseen.any():
+        yield f"{_labels(label_names, unseen)} never given in test: no score is defined there."
+    for part, rows in (("training", train), ("test", test)):
+        empty = int((rows.Y.row_counts() == 0).sum())
+        if empty:
+            yield f"{empty} of {len(rows)} {part} rows carry no label."
+    known = set(train.X.row_keys())
+    repeated = sum(key in known for key in test.X.row_keys())
+    if repeated:
+        yield f"{repeated} of {len(test)} test rows have the features of a training row."
+
+
 def _entries(Y: Any) -> tuple[Any, Any, Any]:
     """Row, column and value of every entry that may differ from 0."""
     if hasattr(Y, "tocoo"):
@@ -70,3 +92,11 @@ def _entries(Y: Any) -> tuple[Any, Any, Any]:
         return coo.row, coo.col, coo.data
     rows, columns = np.nonzero(Y)
     return rows, columns, Y[rows, columns]
+
+
+def _labels(names: tuple[str, ...], chosen: Any) -> str:
+    picked = [names[i] for i in np.flatnonzero(chosen)]
+    if len(picked) == 1:
+        return f"Label {picked[0]!r} is"
+    shown = ", ".join(repr(name) for name in picked[:5])
+    return f"{len(picked)} labels ({shown}{', ...' if picked[5:] else ''}) are"

@@ -1,4 +1,4 @@
-"""Shares of the training rows: their size, that they lie inside each other, and that labels keep their share."""
+"""Subsamples of the training rows: their size, that they lie inside each other, and that labels keep their share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the arrays of a file to a data set: checked, split, digested."""
+"""Build a data set from the arrays of a file: checked, split, digested."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from manylabel.data.checks import checked_labels, checked_names
 from manylabel.data.dataset import DataSet, Rows
-from manylabel.data.remarks import find_remarks
+from manylabel.data.quality import checked_labels, checked_names, find_remarks
 from manylabel.data.rows import features_of_file
 from manylabel.data.splits import held_out_rows
 from manylabel.errors import ManyLabelError

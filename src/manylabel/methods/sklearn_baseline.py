@@ -1,4 +1,4 @@
-"""What a user would pick instead: any scikit-learn classifier, named by its import path."""
+"""Scikit-learn baselines: any scikit-learn classifier, named by its import path."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ZLIB = b"x"  # how compressed joblib files begin
 _ROWS = 1024
 
 
-class ComparatorSettings(AnySettings):
+class SklearnBaselineSettings(AnySettings):
     """Which classifier, and how it is given many labels; pictures are taken as vectors of their pixels.
 
     Attributes
@@ -57,7 +57,7 @@ class ComparatorSettings(AnySettings):
     rare: Literal["refuse", "constant"] = "refuse"
 
 
-class ComparatorScorer:
+class SklearnBaselineScorer:
     """Fitted estimators behind the standardisation of their training rows.
 
     Parameters
@@ -127,8 +127,8 @@ class ComparatorScorer:
         files.write(files.as_path(path, "save").with_suffix(".joblib"), files.sealed(buffer.getvalue()))
 
 
-def load_trusted(path: Path) -> ComparatorScorer:
-    """Read what :meth:`ComparatorScorer.save` wrote; this can run any code that the file holds.
+def load_trusted(path: Path) -> SklearnBaselineScorer:
+    """Read what :meth:`SklearnBaselineScorer.save` wrote; this can run any code that the file holds.
 
     Raises
     ------
@@ -137,19 +137,19 @@ def load_trusted(path: Path) -> ComparatorScorer:
     """
     import joblib
 
-    what = "a saved comparator"
+    what = "a saved scikit-learn baseline"
     content = files.unsealed(Path(path), what, _ZLIB)
     try:
         scorer = joblib.load(io.BytesIO(content))
     except Exception as error:  # of other versions of the packages that wrote it
         hint = "Read it with the versions of the packages that wrote it."
         raise ManyLabelError(str(path), what, f"{type(error).__name__}: {error}", hint) from error
-    if not isinstance(scorer, ComparatorScorer):
+    if not isinstance(scorer, SklearnBaselineScorer):
         raise ManyLabelError(str(path), what, type(scorer).__name__)
     return scorer
 
 
-class ComparatorMethod(Trainer):
+class SklearnBaselineMethod(Trainer):
     """Fit a classifier of scikit-learn's kind.
 
     Dense rows are standardised; sparse rows and the TF-IDF vectors of texts are taken as they are. The validation rows
@@ -157,27 +157,27 @@ class ComparatorMethod(Trainer):
 
     Parameters
     ----------
-    settings : ComparatorSettings
+    settings : SklearnBaselineSettings
     encoder : None
         There is no place for one.
     """
 
-    settings: ComparatorSettings
+    settings: SklearnBaselineSettings
 
-    def __init__(self, settings: ComparatorSettings, encoder: nn.Module | None = None) -> None:
+    def __init__(self, settings: SklearnBaselineSettings, encoder: nn.Module | None = None) -> None:
         if encoder is not None:
             raise ManyLabelError(f"method {settings.name}", "features as they are", "an encoder")
         super().__init__(settings)
         if not _lacks_extra(settings.estimator):  # the recipe can be looked at without
             build(self.name, settings, seed=0)  # refuses unknown parameters before data are read
 
-    def trained(self, train: Rows, validation: Rows, order: Order) -> ComparatorScorer:
+    def trained(self, train: Rows, validation: Rows, order: Order) -> SklearnBaselineScorer:
         inputs, seed = fit_preprocessor(train.X), int(order.seed) % 2**32
         X, Y = inputs.matrix(train.X, train.X.is_sparse), _binary(self.name, train)
         estimator = build(self.name, self.settings, seed)
         fitting = Fitting(self.name, self.settings, estimator, X, Y, order.progress)
         constant, estimators, together = fitting.fit(seed)
-        return ComparatorScorer(inputs, constant, estimators, together, train.X.is_sparse)
+        return SklearnBaselineScorer(inputs, constant, estimators, together, train.X.is_sparse)
 
 
 class Fitting:
@@ -187,7 +187,7 @@ class Fitting:
     ----------
     name : str
         Of the method.
-    settings : ComparatorSettings
+    settings : SklearnBaselineSettings
     estimator : classifier, not fitted
     X : (n, n_features) array or CSR matrix
     Y : (n, n_labels) array of 0 and 1
@@ -197,7 +197,7 @@ class Fitting:
     def __init__(
         self,
         name: str,
-        settings: ComparatorSettings,
+        settings: SklearnBaselineSettings,
         estimator: Any,
         X: Any,
         Y: Array,
@@ -210,7 +210,7 @@ class Fitting:
         self.constant = np.where(self.fewest == 0, self.share, np.nan).astype(np.float32)
 
     def fit(self, seed: int) -> tuple[Array, list[Any], bool]:
-        """Constant scores, estimators, and whether one estimator takes all labels; see :class:`ComparatorScorer`."""
+        """What :class:`SklearnBaselineScorer` is made of: constant scores, estimators, whether one takes all labels."""
         together = (
             _together(self.name, self.estimator, self.settings) and int(np.isnan(self.constant).sum()) > 1
         )
@@ -270,7 +270,7 @@ class Fitting:
             )
 
 
-def build(name: str, settings: ComparatorSettings, seed: int) -> Any:
+def build(name: str, settings: SklearnBaselineSettings, seed: int) -> Any:
     """The estimator of some settings, not fitted.
 
     Raises
@@ -325,7 +325,7 @@ def _chain(estimator: Any, seed: int) -> Any:
     return ClassifierChain(estimator, order="random", random_state=seed)
 
 
-def _together(name: str, estimator: Any, settings: ComparatorSettings) -> bool:
+def _together(name: str, estimator: Any, settings: SklearnBaselineSettings) -> bool:
     if settings.labels != "auto":
         return settings.labels != "one_vs_rest"
     from sklearn.utils import get_tags

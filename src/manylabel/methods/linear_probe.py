@@ -1,4 +1,4 @@
-"""Linear evaluation over a grid: classifiers on a frozen encoder, the best of them taken label by label."""
+"""Linear probe: a grid of linear classifiers on a frozen encoder, the best of them taken label by label."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from manylabel import metrics
-from manylabel.methods.classification import Frozen, LogitLoss, measure
+from manylabel.methods.classifier_stage import Frozen, LogitLoss, measure
 from manylabel.methods.networks import width
 from manylabel.methods.recipe import Config
 from manylabel.methods.rows import DeviceRows
@@ -18,7 +18,7 @@ from manylabel.models import FlatParameters, Preprocessor
 from manylabel.training import Group
 
 
-class GridSettings(Config):
+class LinearProbeSettings(Config):
     """The classifiers of a linear evaluation; every learning rate is combined with every weight decay.
 
     Attributes
@@ -36,7 +36,7 @@ class GridSettings(Config):
     heads: int = Field(3, ge=1)
 
 
-class GridEvaluation:
+class LinearProbeEvaluation:
     """Train the classifiers of all points of a grid at once, each for itself, and assemble one out of the best.
 
     Parameters
@@ -45,7 +45,7 @@ class GridEvaluation:
     encoder : nn.Module
         It stays as it is.
     train, validation : DeviceRows
-    grid : GridSettings
+    grid : LinearProbeSettings
     loss : callable (logits, Y) -> scalar
         A mean over rows.
 
@@ -63,7 +63,7 @@ class GridEvaluation:
         encoder: nn.Module,
         train: DeviceRows,
         validation: DeviceRows,
-        grid: GridSettings,
+        grid: LinearProbeSettings,
         loss: LogitLoss,
     ) -> None:
         self.rows, self.criterion, self.heads = Frozen(encoder, inputs, train, validation), loss, grid.heads

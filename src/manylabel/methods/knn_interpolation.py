@@ -1,4 +1,4 @@
-"""A method beside its nearest training rows: probabilities of the two averaged."""
+"""k-nearest-neighbour interpolation: a method's probabilities averaged with the labels of the nearest training rows."""
 
 from __future__ import annotations
 

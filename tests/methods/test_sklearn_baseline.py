@@ -1,4 +1,4 @@
-"""Comparators: scikit-learn's classifiers behind the face of the methods."""
+"""Scikit-learn baselines: scikit-learn's classifiers behind the interface of the methods."""
 
 import sys
 import warnings
@@ -37,7 +37,7 @@ def fit(method, train=None, seed=0, **settings):
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 @pytest.mark.parametrize("method", [*RECIPES, *PATHS])
-def test_a_comparator_learns_and_can_be_kept(method, tmp_path):
+def test_a_scikit_learn_baseline_learns_and_can_be_kept(method, tmp_path):
     scorer, new = fit(method), rows(100, 2)
     scores = scorer.scores(new.X.values)
     assert scores.shape == (100, 4)
@@ -46,7 +46,9 @@ def test_a_comparator_learns_and_can_be_kept(method, tmp_path):
     assert (scores <= 1).all()
     assert metrics.mean_average_precision(scores, new.Y) > 0.6
     scorer.save(tmp_path / "model.safetensors")
-    with pytest.raises(ManyLabelError, match=r"a pickled comparator\. It can run any code .* trusted=True"):
+    with pytest.raises(
+        ManyLabelError, match=r"a pickled scikit-learn baseline\. It can run any code .* trusted=True"
+    ):
         load_scorer(tmp_path / "model.joblib")
     again = load_scorer(tmp_path / "model.joblib", trusted=True)
     assert np.array_equal(again.scores(new.X.values), scores)
@@ -104,7 +106,7 @@ def test_sparse_rows_texts_and_pictures_are_taken(method):
 def test_parameters_are_settings():
     recipe = get("sklearn.neighbors.KNeighborsClassifier", **{"parameters.n_neighbors": 3}).recipe
     assert recipe.resolve("vectors").parameters == {"n_neighbors": 3}
-    assert recipe.family == "comparator"
+    assert recipe.family == "sklearn_baseline"
 
 
 @pytest.mark.parametrize(
@@ -219,7 +221,7 @@ def test_what_an_estimator_says_of_rows_it_cannot_take_is_told(method):
         fit(method).scores(1e6 * rows(20, 2).X.values)
 
 
-def test_a_comparator_scores_no_rows_and_any_container():
+def test_a_scikit_learn_baseline_scores_no_rows_and_any_container():
     scorer = fit("logistic_regression")
     X = rows(20, 2).X.values
     assert scorer.scores(X[:0]).shape == (0, 4)

@@ -1,4 +1,4 @@
-"""A share of the training rows: what a method can do with little data."""
+"""Subsampling of the training rows: what a method can do with little data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded data set of digit scenes."""
+"""The embedded data set `digits`."""
 
 import numpy as np
 import pytest
@@ -6,12 +6,12 @@ import torch
 from sklearn.datasets import load_digits
 
 from manylabel import data
-from manylabel.data.scenes import _compose, _split_sources, load_scenes
+from manylabel.data.digits import _compose, _split_sources, compose_digits
 
 
 @pytest.fixture(scope="module")
 def scenes():
-    return load_scenes()
+    return compose_digits()
 
 
 def test_default_scenes(scenes):
@@ -31,16 +31,16 @@ def test_digest_is_the_same_every_time_and_with_any_number_of_threads(scenes):
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        assert load_scenes().digest == scenes.digest
+        assert compose_digits().digest == scenes.digest
     finally:
         torch.set_num_threads(threads)
 
 
 def test_callers_random_state_is_left_alone():
     before = torch.random.get_rng_state()
-    first = load_scenes(20, 10, seed=1)
+    first = compose_digits(20, 10, seed=1)
     assert torch.equal(before, torch.random.get_rng_state())
-    assert first.digest != load_scenes(20, 10, seed=2).digest
+    assert first.digest != compose_digits(20, 10, seed=2).digest
 
 
 def test_no_digit_serves_both_parts():

@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from manylabel import ManyLabelError, metrics
-from manylabel.methods.classification import build_criterion
-from manylabel.methods.grid import GridEvaluation, GridSettings, best_points
+from manylabel.methods.classifier_stage import build_criterion
+from manylabel.methods.linear_probe import LinearProbeEvaluation, LinearProbeSettings, best_points
 from manylabel.methods.rows import DeviceRows
 from manylabel.models.inputs import VectorPreprocessor
 from manylabel.training import Run, Stage
@@ -32,8 +32,8 @@ def resident(n, seed):
 def evaluation(**settings):
     torch.manual_seed(0)
     parts, criterion = (resident(64, 0), resident(40, 1)), build_criterion("bce", {})
-    return GridEvaluation(
-        VectorPreprocessor((10,)), nn.Linear(10, 6), *parts, GridSettings(**settings), criterion
+    return LinearProbeEvaluation(
+        VectorPreprocessor((10,)), nn.Linear(10, 6), *parts, LinearProbeSettings(**settings), criterion
     )
 
 

@@ -11,7 +11,7 @@ from manylabel import methods
 from manylabel.data import Rows
 from manylabel.errors import ManyLabelError
 from manylabel.labels import as_labels
-from manylabel.methods.neighbours import NeighbourScorer
+from manylabel.methods.knn_interpolation import NeighbourScorer
 
 TINY = {"encoder.widths": [8], "classify.stage.epochs": 2, "classify.stage.batch": 16}
 
@@ -102,7 +102,7 @@ def test_a_saved_scorer_scores_the_same(tmp_path, make):
     np.testing.assert_allclose(again.scores(X), scorer.scores(X), atol=1e-6)
 
 
-def test_a_comparator_beside_its_neighbours_is_read_where_it_is_trusted(tmp_path):
+def test_a_scikit_learn_baseline_beside_its_neighbours_is_read_where_it_is_trusted(tmp_path):
     method = methods.get("logistic_regression", **{"neighbours.k": 4})
     scorer, X = method.fit(rows(100, 0), rows(20, 1)), rows(30, 2).X.values
     scorer.save(tmp_path / "model.safetensors")

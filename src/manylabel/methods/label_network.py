@@ -1,4 +1,4 @@
-"""Methods for feature vectors whose network makes the scores of all labels itself: training and scorer."""
+"""Label networks: training and scorer of the methods whose network makes the scores of all labels itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from manylabel.data import Rows
 from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError
 from manylabel.methods.base import NetworkTrainer, Ready
-from manylabel.methods.classification import measure
+from manylabel.methods.classifier_stage import measure
 from manylabel.methods.networks import fitting
 from manylabel.methods.recipe import Config, VectorSettings
 from manylabel.methods.rows import DeviceRows
@@ -62,7 +62,7 @@ class NetworkTraining:
         return {"loss": loss} | measure(P, self.validation.Y)
 
 
-class VectorScorer:
+class LabelNetworkScorer:
     """A network behind the standardisation of its training rows.
 
     Parameters
@@ -101,7 +101,7 @@ class VectorScorer:
         return in_batches(self.module, self.inputs, X, score, self.network.rows_at_once)
 
 
-class VectorMethod(NetworkTrainer):
+class LabelNetworkMethod(NetworkTrainer):
     """A method that is defined for feature vectors.
 
     Parameters
@@ -132,20 +132,20 @@ class VectorMethod(NetworkTrainer):
             raise ManyLabelError(f"method {settings.name}", "its own network", "an encoder", hint)
         super().__init__(settings)
 
-    def train(self, ready: Ready, run: Run) -> VectorScorer:
+    def train(self, ready: Ready, run: Run) -> LabelNetworkScorer:
         settings = self.settings
         network = self.build(*ready.parts, run)
         task = NetworkTraining(network, *ready.parts, settings.classify.views.mask)
         run.train("train", task, settings.classify.stage)
-        return VectorScorer(ready.inputs, network, settings.family, settings.network)
+        return LabelNetworkScorer(ready.inputs, network, settings.family, settings.network)
 
     @classmethod
-    def restore(cls, tensors: checkpoint.Tensors, meta: dict[str, Any]) -> VectorScorer:
-        """The scorer that :meth:`VectorScorer.save` wrote, from what the file holds."""
+    def restore(cls, tensors: checkpoint.Tensors, meta: dict[str, Any]) -> LabelNetworkScorer:
+        """The scorer that :meth:`LabelNetworkScorer.save` wrote, from what the file holds."""
         settings = cls.settings_type.model_validate(meta["network"])
         inputs = preprocessor_like(meta["inputs"])
         network = cls.network_type(inputs.shape[0], meta["n_labels"], **dict(settings))
-        scorer = VectorScorer(inputs, network, meta["type"], settings)
+        scorer = LabelNetworkScorer(inputs, network, meta["type"], settings)
         scorer.module.load_state_dict(tensors)
         return scorer
 
