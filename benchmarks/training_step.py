@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
+from manylabel import LabelMatrix
 from manylabel.methods.contrastive import Pretraining, PretrainSettings
 from manylabel.methods.recipe import ViewSettings
 from manylabel.methods.rows import DeviceRows
@@ -39,7 +40,7 @@ def made_rows() -> tuple[Tensor, Tensor]:
 def resident_loop(X: Tensor, Y: Tensor) -> Callable[[int], None]:
     """The library's own loop, a call of which runs some steps."""
     inputs = fit_preprocessor(X)
-    rows = DeviceRows(inputs(X), Y)
+    rows = DeviceRows(inputs(X), LabelMatrix.of(Y))
     stage = Stage(epochs=10_000, batch=BATCH, monitor_every=10_000)
     settings = PretrainSettings(stage=stage, views=ViewSettings(mask=0.5), temperature=TAU, queue=QUEUE)
     task = Pretraining("mulsupcon", inputs, MLP(FEATURES), rows, rows, settings)

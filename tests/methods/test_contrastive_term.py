@@ -6,6 +6,7 @@ from tests.training.small_run import fit, rows
 from torch import nn
 
 from manylabel import ManyLabelError, losses
+from manylabel.labels import LabelMatrix
 from manylabel.methods import get
 from manylabel.methods.contrastive_term import ContrastSettings, build_term
 from manylabel.models import PlainHead
@@ -16,13 +17,15 @@ INPUTS = VectorPreprocessor((10,))
 
 def term(name, batch=16, **settings):
     Y = rows(64, 0).Y.dense(torch.uint8)
-    made = build_term(name, INPUTS, nn.Linear(10, 6), Y, ContrastSettings(dim=8, **settings), batch)
+    made = build_term(
+        name, INPUTS, nn.Linear(10, 6), LabelMatrix.of(Y), ContrastSettings(dim=8, **settings), batch
+    )
     return made, rows(64, 0).X.values, Y
 
 
 def step(made, X, Y):
     own, others = made.views(X, lambda x: x + torch.rand_like(x))
-    return made(made.query[0](own), Y, others), own, others
+    return made(made.query[0](own), LabelMatrix.of(Y), others), own, others
 
 
 @pytest.mark.parametrize(
@@ -46,7 +49,7 @@ def test_two_views_are_compared_with_gradient():
     value, own, others = step(made, X[:16], Y[:16])
     assert len(seen) == 2  # no keys
     assert seen[0].shape == (32, 8)
-    assert torch.equal(seen[1], Y[:16].repeat(2, 1))
+    assert torch.equal(seen[1].dense(Y.dtype), Y[:16].repeat(2, 1))
     assert not torch.equal(own[:16], own[16:])
     assert len(others) == 0
     (gradient,) = torch.autograd.grad(value, seen[0])
@@ -81,7 +84,7 @@ def test_prototypes_learn_where_their_labels_are():
         stage=Stage(epochs=60, batch=16, lr=0.01), candidates="batch", head="plain", dim=8
     )
     part, labels = (
-        DeviceRows(rows(200, 0).X.values, rows(200, 0).Y.dense(torch.uint8)),
+        DeviceRows(rows(200, 0).X.values, rows(200, 0).Y),
         rows(200, 2).Y.dense(torch.uint8),
     )
     task = Pretraining("proto", INPUTS, nn.Linear(10, 6), part, part, settings)

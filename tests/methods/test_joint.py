@@ -53,7 +53,7 @@ def test_only_the_contrast_tells_a_recipe_from_that_of_bce(method):
 def task(balance, loss="reg", **settings):
     encoder, classifier, inputs = nn.Linear(10, 6), nn.Linear(6, 4), VectorPreprocessor((10,))
     part, stage = (
-        DeviceRows(rows(64, 0).X.values, rows(64, 0).Y.dense(torch.uint8)),
+        DeviceRows(rows(64, 0).X.values, rows(64, 0).Y),
         Stage(epochs=2, batch=16),
     )
     contrast = JointContrast(candidates="batch", head="plain", dim=8, **settings)
@@ -64,7 +64,7 @@ def task(balance, loss="reg", **settings):
 
 def test_the_loss_is_that_of_the_classifier_and_the_weighted_contrast():
     made, index = task(Balance(0.3, "fixed", 8)), torch.arange(16)
-    X, Y = made.rows.train.X[index], made.rows.train.Y[index]
+    X, Y = made.rows.train.X[index], made.rows.train.Y.take(index)
     h = made.encoder(X)
     contrast = losses.get("reg", temperature=0.1)(made.term.query[1](h), Y, made.term.prototypes)
     torch.testing.assert_close(made.loss(index), losses.get("bce")(made.classifier(h), Y) + 0.3 * contrast)

@@ -139,13 +139,13 @@ def test_the_graph_of_lamp_comes_from_training_labels_only():
 
 def test_each_half_predicts_the_other_for_the_errors():
     part = rows(31, 0)
-    resident = DeviceRows(part.X.values, part.Y.dense(torch.uint8))
+    resident = DeviceRows(part.X.values, part.Y)
     task = HalvesTraining(resident, resident, hidden=3)
     assert sorted(len(half) for half in task.halves) == [15, 16]
     assert task.n_rows == 16
     errors = task.errors()
     for network, half in zip(task.networks, reversed(task.halves), strict=True):
-        wanted = resident.Y[half].int() - (network(part.X.values[half]) > 0).int()
+        wanted = resident.Y.take(half).dense(torch.int32) - (network(part.X.values[half]) > 0).int()
         assert np.array_equal(errors[half.numpy()], wanted.numpy())
     value = task.loss(torch.arange(16))
     assert value.item() == pytest.approx(2 * 4 * np.log(2), rel=0.3)  # of two halves and four labels

@@ -26,7 +26,7 @@ STAGE = Stage(epochs=6, batch=16, lr=0.1, optimiser="adamw", schedule="linear")
 
 
 def resident(n, seed):
-    return DeviceRows(rows(n, seed).X.values, rows(n, seed).Y.dense(torch.uint8))
+    return DeviceRows(rows(n, seed).X.values, rows(n, seed).Y)
 
 
 def evaluation(**settings):
@@ -62,7 +62,7 @@ def test_every_classifier_trains_as_it_would_alone():
     task = evaluation(rates=(1.0, 0.1), weight_decays=(0.5, 1e-4), heads=2)
     starts = [(layer.weight.detach().clone(), layer.bias.detach().clone()) for layer in task.layers]
     Run(("grid",), seed=0).train("grid", task, STAGE)
-    Z, Y = task.rows.train.X, task.rows.train.Y
+    Z, Y = task.rows.train.X, task.rows.train.Y.dense()
     points = itertools.product((1.0, 0.1), (0.5, 1e-4))
     for layer, (weight, bias), point in zip(task.layers, starts, points, strict=True):
         for head in (slice(0, 4), slice(4, 8)):
@@ -81,7 +81,7 @@ def test_the_classifier_has_the_mean_rows_of_the_points_chosen():
     scores = torch.sigmoid(torch.einsum("nh,pch->pnc", validation.X, means) + biases[:, None])
     classifier = task.classifier()
     for label in range(4):
-        f1 = [metrics.Counts.of(s >= 0.5, validation.Y.bool()).labels.f1()[label] for s in scores.detach()]
+        f1 = [metrics.Counts.of(s >= 0.5, validation.Y).labels.f1()[label] for s in scores.detach()]
         chosen = [p for p in range(2) if torch.equal(classifier.weight[label], means[p, label])]
         assert f1[chosen[0]] == max(f1)
         assert classifier.bias[label] == biases[chosen[0], label]

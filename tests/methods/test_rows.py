@@ -9,8 +9,9 @@ from tests.training.small_run import SETTINGS
 
 from manylabel import LabelMatrix, metrics
 from manylabel.data import Rows
+from manylabel.labels import SparseLabels
 from manylabel.methods import get, load_scorer
-from manylabel.methods.rows import DeviceRows, SparseRows
+from manylabel.methods.rows import DeviceRows, SparseRows, label_dtype
 from manylabel.models import fit_preprocessor
 
 WORDS = ("sea", "wind", "rock", "sand", "tree", "leaf", "fox", "owl", "rain", "snow")
@@ -47,7 +48,7 @@ def test_sparse_rows_are_the_dense_ones_wherever_they_are_asked_for(make, monkey
     assert torch.equal(kept.X[rows], dense.X[rows])
     assert torch.equal(torch.cat(list(kept.parts(16))), dense.X)
     assert torch.equal(kept.take(rows).X[torch.arange(5)], dense.take(rows).X)
-    assert torch.equal(kept.take(rows).Y, dense.take(rows).Y)
+    assert torch.equal(kept.take(rows).Y.dense(), dense.take(rows).Y.dense())
 
 
 def test_a_row_without_entries_is_standardised_too(monkeypatch):
@@ -70,6 +71,31 @@ def test_training_does_not_depend_on_how_rows_are_kept(method, monkeypatch):
         scorer = get(method, **(settings | masked)).fit(sparse_rows(120, 0), sparse_rows(40, 1), seed=1)
         scores.append(scorer.scores(sparse_rows(30, 2).X))
     np.testing.assert_array_equal(*scores)
+
+
+@pytest.mark.parametrize("method", ["bce", "mulsupcon", "lamp", "rbcc"])
+def test_training_does_not_depend_on_how_labels_are_kept(method, monkeypatch):
+    settings = STAGE | SMALL[method] if method in SMALL else SETTINGS
+    if method == "bce":
+        settings = {name: value for name, value in settings.items() if "pretrain" not in name}
+    scores = []
+    for most in (2**25, 0):
+        monkeypatch.setattr("manylabel.methods.rows._DENSE_LABELS_UP_TO", most)
+        scorer = get(method, **settings).fit(sparse_rows(120, 0), sparse_rows(40, 1), seed=1)
+        scores.append(scorer.scores(sparse_rows(30, 2).X))
+    np.testing.assert_allclose(*scores, atol=1e-5)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_many_labels_stay_lists(soft, monkeypatch):
+    rows = sparse_rows()
+    if soft:
+        rows = Rows(rows.X, LabelMatrix.of(rows.Y.dense() / 2))
+    monkeypatch.setattr("manylabel.methods.rows._DENSE_LABELS_UP_TO", 0)
+    kept, some = DeviceRows.of(rows, fit_preprocessor(rows.X)).Y, torch.tensor([7, 0, 59, 7])
+    assert isinstance(kept, SparseLabels)
+    assert label_dtype(kept) == (torch.float32 if soft else torch.uint8)
+    assert torch.equal(kept.take(some).dense(), rows.Y.dense()[some])
 
 
 @pytest.mark.parametrize("method", ["bce", "lamp"])

@@ -54,7 +54,9 @@ class DenseLabels(LabelMatrix):
         return self.dense(M.dtype) @ M
 
     def take(self, rows: RowIndex) -> DenseLabels:
-        return DenseLabels(self.Y[row_index(rows, self.n_rows, self.device)])
+        taken = DenseLabels(self.Y[row_index(rows, self.n_rows, self.device)])
+        taken._checked = self._checked  # a batch needs no second look at each step
+        return taken
 
     def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
         if self.Y.dtype == dtype or self.Y.numel() > _COMPACT_FROM or self.Y.requires_grad:

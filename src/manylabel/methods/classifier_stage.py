@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from manylabel import losses, metrics
 from manylabel.errors import ManyLabelError
+from manylabel.labels import Labels
 from manylabel.methods.recipe import ClassifySettings
 from manylabel.methods.rows import DeviceRows
 from manylabel.models import FlatParameters, Preprocessor
 from manylabel.models.inputs import View
 from manylabel.training import Group
 
-LogitLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+LogitLoss: TypeAlias = Callable[[Tensor, Labels], Tensor]
 
 MONITORED = ("map", "macro_f1", "micro_f1", "example_f1", "hamming_accuracy")
 
@@ -166,7 +166,7 @@ class Classification:
     def loss(self, rows: Tensor) -> Tensor:
         """The classifier's loss on a view of these rows."""
         train = self.rows.train
-        return self.criterion(self.network(self.view(train.X[rows])), train.Y[rows])
+        return self.criterion(self.network(self.view(train.X[rows])), train.Y.take(rows))
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:
@@ -188,8 +188,7 @@ def embed(encoder: nn.Module, rows: DeviceRows, inputs: Preprocessor) -> Tensor:
     return Z
 
 
-def measure(scores: Tensor, Y: Tensor) -> dict[str, float]:
+def measure(scores: Tensor, Y: Labels) -> dict[str, float]:
     """Metrics of validation rows, thresholds chosen on them."""
-    S, T = scores.float().cpu().numpy(), Y.cpu().numpy()
-    found = metrics.evaluate(S, np.asarray(T), protocol="oracle", metrics=MONITORED)
+    found = metrics.evaluate(scores.float(), Y, protocol="oracle", metrics=MONITORED)
     return dict(found.values)

@@ -125,7 +125,7 @@ class Pretraining:
     def loss(self, rows: Tensor) -> Tensor:
         """The contrastive loss of these rows."""
         own, others = self.term.views(self.train.X[rows], self.view)
-        return self.term(self.encoder(own), self.train.Y[rows], others)  # type: ignore[no-any-return]
+        return self.term(self.encoder(own), self.train.Y.take(rows), others)  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:
@@ -191,7 +191,7 @@ class ContrastiveMethod(EncoderTrainer):
             grid = LinearProbeEvaluation(inputs, encoder, train, validation, classify.grid, criterion)
             run.train(name, grid, classify.stage)
             return grid.classifier()
-        classifier = nn.Linear(width(encoder, inputs), train.Y.shape[1]).to(inputs.mean.device)
+        classifier = nn.Linear(width(encoder, inputs), train.Y.n_labels).to(inputs.mean.device)
         parts = inputs, encoder, classifier, train, validation, classify, criterion
         if settings.contrast is None:
             run.train(name, Classification(*parts), classify.stage)

@@ -17,6 +17,7 @@ from manylabel.losses.base import ContrastiveLoss, PrototypeLoss
 from manylabel.methods.classifier_stage import built_loss
 from manylabel.methods.networks import width
 from manylabel.methods.recipe import Config
+from manylabel.methods.rows import label_dtype
 from manylabel.models import (
     FlatParameters,
     LabelQueue,
@@ -138,21 +139,27 @@ class ContrastiveTerm(nn.Module):
         n = self.n_encoded * len(X)
         return drawn[:n], drawn[n:]
 
-    def forward(self, h: Tensor, Y: Tensor, others: Tensor) -> Tensor:
+    def of_views(self, Y: LabelMatrix) -> LabelMatrix:
+        """Labels of the first part of :meth:`views`."""
+        return (
+            Y if self.n_encoded == 1 else Y.take(torch.arange(len(Y), device=Y.device).repeat(self.n_encoded))
+        )
+
+    def forward(self, h: Tensor, Y: LabelMatrix, others: Tensor) -> Tensor:
         """The loss.
 
         Parameters
         ----------
         h : (n_encoded * B, H) tensor
             Representations of the first part of :meth:`views`.
-        Y : (B, n_labels) tensor
+        Y : LabelMatrix (B, n_labels)
         others : tensor
             The second part of :meth:`views`.
         """
         z: Tensor = self.query[1](h)
-        return self._compare(z, Y.repeat(self.n_encoded, 1))
+        return self._compare(z, self.of_views(Y))
 
-    def _compare(self, z: Tensor, Y: Tensor, *keys: object) -> Tensor:
+    def _compare(self, z: Tensor, Y: LabelMatrix, *keys: object) -> Tensor:
         prototypes = () if self.prototypes is None else (self.prototypes,)
         return self.criterion(z, Y, *prototypes, *keys)  # type: ignore[no-any-return]
 
@@ -186,7 +193,7 @@ class MomentumTerm(ContrastiveTerm):
         super().__init__(loss, inputs, encoder, n_labels, settings)
         self.n_views, self.n_encoded = 2, 1
         self.key = MomentumEncoder(self.query, self.groups[0].parameters, settings.momentum)
-        self.ranks = Ranks.current()
+        self.ranks, self.label_dtype = Ranks.current(), label_dtype
         self.queue: LabelQueue | None = None
         if settings.queue:
             many = settings.queue >= _MANY_BATCHES * batch
@@ -194,7 +201,7 @@ class MomentumTerm(ContrastiveTerm):
             queue = LabelQueue(settings.queue, settings.dim, n_labels, label_dtype, sums)
             self.queue = queue.to(inputs.mean.device)
 
-    def forward(self, h: Tensor, Y: Tensor, others: Tensor) -> Tensor:
+    def forward(self, h: Tensor, Y: LabelMatrix, others: Tensor) -> Tensor:
         """The loss; parameters as in :meth:`ContrastiveTerm.forward`."""
         self.key.update()
         z: Tensor = self.query[1](h)
@@ -204,10 +211,11 @@ class MomentumTerm(ContrastiveTerm):
             keys, labels = keys[share], labels.take(share)
         return self._compare(z, Y, keys, labels)
 
-    def _candidates(self, keys: Tensor, Y: Tensor) -> tuple[Tensor, LabelMatrix]:
-        keys, Y = self.ranks.gather(keys), self.ranks.gather(Y)
+    def _candidates(self, keys: Tensor, Y: LabelMatrix) -> tuple[Tensor, LabelMatrix]:
+        if self.ranks.world > 1:
+            keys, Y = self.ranks.gather(keys), DenseLabels(self.ranks.gather(Y.dense(self.label_dtype)))
         if self.queue is None:
-            return keys, DenseLabels(Y)
+            return keys, Y
         labels = self.queue.storable(Y)
         candidates = self.queue.candidates(keys, labels)
         self.queue.push(keys, labels)
@@ -215,7 +223,12 @@ class MomentumTerm(ContrastiveTerm):
 
 
 def build_term(
-    loss: str, inputs: Preprocessor, encoder: nn.Module, Y: Tensor, settings: ContrastSettings, batch: int
+    loss: str,
+    inputs: Preprocessor,
+    encoder: nn.Module,
+    Y: LabelMatrix,
+    settings: ContrastSettings,
+    batch: int,
 ) -> ContrastiveTerm:
     """The term that the settings ask for.
 
@@ -223,11 +236,11 @@ def build_term(
     ----------
     loss, inputs, encoder, settings
         As in :class:`ContrastiveTerm`.
-    Y : (n, n_labels) tensor
+    Y : LabelMatrix (n, n_labels)
         Labels of the training rows.
     batch : int
         Rows of a step.
     """
     if settings.candidates == "momentum":
-        return MomentumTerm(loss, inputs, encoder, Y.shape[1], settings, Y.dtype, batch)
-    return ContrastiveTerm(loss, inputs, encoder, Y.shape[1], settings)
+        return MomentumTerm(loss, inputs, encoder, Y.n_labels, settings, label_dtype(Y), batch)
+    return ContrastiveTerm(loss, inputs, encoder, Y.n_labels, settings)

@@ -116,9 +116,9 @@ class JointTraining(Classification):
     def loss(self, rows: Tensor) -> Tensor:
         """Both losses of views of these rows."""
         train = self.rows.train
-        Y = train.Y[rows]
+        Y = train.Y.take(rows)
         own, others = self.term.views(train.X[rows], self.view)
         h = self.encoder(own)  # (n_encoded * B, H)
         logits = self.classifier(h)
-        classification = self.criterion(logits, Y.repeat(self.term.n_encoded, 1))
+        classification = self.criterion(logits, self.term.of_views(Y))
         return self.balance(classification, self.term(h, Y, others))  # type: ignore[no-any-return]

@@ -90,7 +90,7 @@ class MixtureTraining(Classification):
         """The loss of the mixtures of a view of these rows, in float32."""
         train = self.rows.train
         mixture = self.head.mixture(self.encoder(self.view(train.X[rows])))
-        return self.mixture_loss(*(part.float() for part in mixture), train.Y[rows])  # type: ignore[no-any-return]
+        return self.mixture_loss(*(part.float() for part in mixture), train.Y.take(rows))  # type: ignore[no-any-return]
 
 
 class KMCLMethod(EncoderTrainer):
@@ -105,7 +105,7 @@ class KMCLMethod(EncoderTrainer):
     def train(self, ready: Ready, run: Run) -> NetworkScorer:
         inputs, settings = ready.inputs, self.settings
         encoder, mixture = self.new_encoder(inputs), settings.mixture
-        sizes = width(encoder, inputs), ready.train.Y.shape[1]
+        sizes = width(encoder, inputs), ready.train.Y.n_labels
         head = MixtureHead(*sizes, mixture.width, mixture.similarity).to(inputs.mean.device)
         loss = build_loss(settings)
         task = MixtureTraining(inputs, encoder, head, *ready.parts, settings, loss)

@@ -15,6 +15,7 @@ from manylabel import files
 from manylabel.data import Rows
 from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError
+from manylabel.labels import LabelMatrix
 from manylabel.methods.base import NetworkTrainer, Ready
 from manylabel.methods.classifier_stage import measure
 from manylabel.methods.networks import fitting
@@ -26,6 +27,8 @@ from manylabel.models.inputs.augment import mask
 from manylabel.models.inputs.vectors import OfFeatures
 from manylabel.models.label_network import LabelNetwork
 from manylabel.training import Group, Run, checkpoint
+
+_ENTRIES_AT_ONCE = 1 << 22
 
 
 class NetworkTraining:
@@ -50,7 +53,9 @@ class NetworkTraining:
     def loss(self, rows: Tensor) -> Tensor:
         """The network's loss on these rows."""
         x = self.train.X[rows]
-        return self.network.loss(mask(x, self.mask) if self.mask else x, self.train.Y[rows])
+        return self.network.loss(
+            mask(x, self.mask) if self.mask else x, self.train.Y.take(rows).dense(torch.uint8)
+        )
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:
@@ -58,8 +63,18 @@ class NetworkTraining:
         self.network.eval()
         parts = self.validation.parts(self.network.rows_at_once)
         P = torch.cat([self.network.probabilities(x) for x in parts]).float()
-        loss = float(F.binary_cross_entropy(P.clamp(0, 1), self.validation.Y.float()))
+        loss = mean_entropy(P.clamp(0, 1), self.validation.Y)
         return {"loss": loss} | measure(P, self.validation.Y)
+
+
+def mean_entropy(P: Tensor, Y: LabelMatrix) -> float:
+    """The binary cross entropy of probabilities (n, n_labels), a mean over entries; labels are made dense in blocks."""
+    total = P.new_zeros(())
+    step = max(1, _ENTRIES_AT_ONCE // P.shape[1])
+    for start in range(0, len(P), step):
+        rows = slice(start, start + step)
+        total += F.binary_cross_entropy(P[rows], Y.take(rows).dense(P.dtype), reduction="sum")
+    return float(total / P.numel())
 
 
 class LabelNetworkScorer:
@@ -166,7 +181,7 @@ class LabelNetworkMethod(NetworkTrainer):
 
     def new_network(self, train: DeviceRows) -> LabelNetwork:
         """A network of the recipe's settings with fresh weights, on the device of the rows."""
-        sizes = (train.X.shape[1], train.Y.shape[1])
+        sizes = (train.X.shape[1], train.Y.n_labels)
         settings = dict(self.settings.network)
         made = fitting(f"method {self.name}, network", lambda: self.network_type(*sizes, **settings))
         network = cast(LabelNetwork, made)
@@ -174,9 +189,9 @@ class LabelNetworkMethod(NetworkTrainer):
 
     def resident(self, train: Rows, inputs: Preprocessor) -> DeviceRows:
         rows = DeviceRows.of(train, inputs)
-        if rows.Y.is_floating_point():
+        if not rows.Y.binary:
             hint = "Round the labels, or use bce, which takes them as they are."
             raise ManyLabelError(f"method {self.name}", "labels that are 0 or 1", "soft labels", hint)
         if not self.needs_labels:
             return rows
-        return rows.take((rows.Y > 0).any(1).nonzero().squeeze(1))
+        return rows.take(rows.Y.row_counts().nonzero().squeeze(1))

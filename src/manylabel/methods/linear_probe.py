@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from manylabel import metrics
+from manylabel.labels import Labels
 from manylabel.methods.classifier_stage import Frozen, LogitLoss, measure
 from manylabel.methods.networks import width
 from manylabel.methods.recipe import Config
@@ -67,7 +68,7 @@ class LinearProbeEvaluation:
         loss: LogitLoss,
     ) -> None:
         self.rows, self.criterion, self.heads = Frozen(encoder, inputs, train, validation), loss, grid.heads
-        self.n_rows, self.n_labels, device = len(train), train.Y.shape[1], inputs.mean.device
+        self.n_rows, self.n_labels, device = len(train), train.Y.n_labels, inputs.mean.device
         points = list(product(grid.rates, grid.weight_decays))
         sizes = (width(encoder, inputs), grid.heads * self.n_labels)
         self.layers = [nn.Linear(*sizes, device=device) for _ in points]
@@ -84,7 +85,7 @@ class LinearProbeEvaluation:
         train = self.rows.train
         logits = nn.functional.linear(train.X[rows], weights, biases).view(-1, self.n_labels)
         n_classifiers = len(logits) // len(rows)
-        return n_classifiers * self.criterion(logits, train.Y[rows].repeat_interleave(n_classifiers, 0))
+        return n_classifiers * self.criterion(logits, train.Y.take(rows.repeat_interleave(n_classifiers)))
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:
@@ -111,13 +112,13 @@ class LinearProbeEvaluation:
         return of_heads.view(self.heads, self.n_labels, *of_heads.shape[1:]).mean(0)
 
 
-def best_points(probabilities: Tensor, Y: Tensor) -> Tensor:
+def best_points(probabilities: Tensor, Y: Labels) -> Tensor:
     """The point of the grid that predicts each label best.
 
     Parameters
     ----------
     probabilities : (points, n, n_labels) tensor
-    Y : (n, n_labels) tensor
+    Y : (n, n_labels) labels
 
     Returns
     -------
@@ -125,12 +126,12 @@ def best_points(probabilities: Tensor, Y: Tensor) -> Tensor:
         By F1 at 0.5, where that is equal by average precision, where that is equal too the first. Without a present
         label and without a predicted one F1 counts as 0.
     """
-    T = Y.cpu().numpy()
-    best = np.zeros(T.shape[1], dtype=np.int64)
-    best_value = np.full((2, T.shape[1]), -1.0)
+    n_labels = probabilities.shape[2]
+    best = np.zeros(n_labels, dtype=np.int64)
+    best_value = np.full((2, n_labels), -1.0)
     for point, scores in enumerate(probabilities.float().cpu().numpy()):
-        f1 = metrics.Counts.of(scores >= 0.5, T).labels.f1()
-        value = np.nan_to_num(np.stack([f1, metrics.average_precision(scores, T)]))
+        f1 = metrics.Counts.of(scores >= 0.5, Y).labels.f1()
+        value = np.nan_to_num(np.stack([f1, metrics.average_precision(scores, Y)]))
         better = (value[0] > best_value[0]) | ((value[0] == best_value[0]) & (value[1] > best_value[1]))
         best[better], best_value[:, better] = point, value[:, better]
     return torch.from_numpy(best)

@@ -22,7 +22,7 @@ class LogitMethod(EncoderTrainer):
     def train(self, ready: Ready, run: Run) -> NetworkScorer:
         inputs, settings = ready.inputs, self.settings.classify
         encoder = self.new_encoder(inputs)
-        classifier = nn.Linear(width(encoder, inputs), ready.train.Y.shape[1]).to(inputs.mean.device)
+        classifier = nn.Linear(width(encoder, inputs), ready.train.Y.n_labels).to(inputs.mean.device)
         criterion = build_criterion(self.settings.loss, settings.loss)
         task = Classification(inputs, encoder, classifier, *ready.parts, settings, criterion)
         run.train("train", task, settings.stage)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from manylabel.errors import ManyLabelError
 from manylabel.methods.classifier_stage import measure
-from manylabel.methods.label_network import LabelNetworkMethod
+from manylabel.methods.label_network import LabelNetworkMethod, mean_entropy
 from manylabel.methods.recipe import Config, VectorSettings
 from manylabel.methods.rows import DeviceRows
 from manylabel.models import FlatParameters
@@ -60,7 +60,7 @@ class HalvesTraining:
         if len(train) < 2:
             hint = "Rows without labels are left out."
             raise ManyLabelError("rbcc", "at least 2 training rows with labels", str(len(train)), hint)
-        sizes = (train.X.shape[1], train.Y.shape[1], hidden)
+        sizes = (train.X.shape[1], train.Y.n_labels, hidden)
         self.train, self.validation = train, validation
         self.halves = torch.randperm(len(train)).tensor_split(2)
         self.networks = nn.ModuleList(BinaryRelevance(*sizes) for _ in self.halves).to(train.X.device)
@@ -73,7 +73,7 @@ class HalvesTraining:
         total = torch.zeros((), device=self.train.X.device)
         for network, half in zip(self.networks, self.halves, strict=True):
             chosen = half.to(rows.device)[rows % len(half)]
-            x, Y = network(self.train.X[chosen]).float(), self.train.Y[chosen].float()
+            x, Y = network(self.train.X[chosen]).float(), self.train.Y.take(chosen).dense()
             total = total + F.binary_cross_entropy_with_logits(x, Y, reduction="sum") / len(chosen)
         return total
 
@@ -81,7 +81,7 @@ class HalvesTraining:
     def monitor(self) -> dict[str, float]:
         """Metrics of the mean probabilities of both halves' classifiers on the validation rows."""
         P = torch.stack([torch.sigmoid(logits(n, self.validation)) for n in self.networks]).mean(0)
-        loss = float(F.binary_cross_entropy(P.float(), self.validation.Y.float()))
+        loss = mean_entropy(P.float(), self.validation.Y)
         return {"loss": loss} | measure(P, self.validation.Y)
 
     @torch.no_grad()
@@ -90,7 +90,7 @@ class HalvesTraining:
         found = torch.empty(self.train.Y.shape, dtype=torch.int8)
         for network, half in zip(self.networks, reversed(self.halves), strict=True):
             predicted = (logits(network, self.train.take(half.to(self.train.Y.device))) > 0).to(torch.int8)
-            found[half] = (self.train.Y[half].to(torch.int8) - predicted).cpu()
+            found[half] = (self.train.Y.take(half).dense(torch.int8) - predicted).cpu()
         return found.numpy()
 
 

@@ -11,10 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manylabel.data import Rows
+from manylabel.labels import LabelMatrix
 from manylabel.models import Preprocessor
 from manylabel.models.inputs.vectors import OfFeatures
 
 _DENSE_UP_TO = 2**28  # bytes of sparse rows or texts that are made dense once
+_DENSE_LABELS_UP_TO = 2**25  # bytes of labels that are: rows of them are cheaper to take than lists
 
 
 class SparseRows:
@@ -73,18 +75,18 @@ class DeviceRows:
     ----------
     X : (n, ...) float32 tensor, or SparseRows (n, n_features)
         Standardised vectors, or pictures in [0, 1]; ``X[rows]`` is a tensor in any case.
-    Y : (n, n_labels) uint8 tensor, or float32 for soft labels
+    Y : LabelMatrix (n, n_labels)
+        Few labels as a dense uint8 tensor, or float32 for soft ones; many as lists.
     """
 
     X: Tensor | SparseRows
-    Y: Tensor
+    Y: LabelMatrix
 
     @classmethod
     def of(cls, rows: Rows, inputs: Preprocessor) -> DeviceRows:
         """Make rows ready; vectors are standardised here, once, unless they would take too much memory dense."""
         device = inputs.mean.device
-        soft = getattr(rows.Y.sparse(), "weights", None) is not None
-        Y = rows.Y.dense(torch.float32 if soft else torch.uint8).to(device)
+        Y = _labels(rows.Y).to(device)
         large = 4 * len(rows) * inputs.shape[0] > _DENSE_UP_TO
         if large and rows.X.is_sparse and isinstance(inputs, OfFeatures):
             return cls(SparseRows.of(inputs.csr(rows.X), inputs), Y)
@@ -104,4 +106,18 @@ class DeviceRows:
     def take(self, rows: Tensor) -> DeviceRows:
         """The rows at these positions."""
         X = self.X[rows] if isinstance(self.X, Tensor) else self.X.take(rows)
-        return DeviceRows(X, self.Y[rows])
+        return DeviceRows(X, self.Y.take(rows))
+
+
+def label_dtype(Y: LabelMatrix) -> torch.dtype:
+    """The smallest type of dense labels: uint8, or float32 for soft ones."""
+    return torch.uint8 if Y.binary else torch.float32
+
+
+def _labels(Y: LabelMatrix) -> LabelMatrix:
+    """Labels in the layout of which batches are taken fast, as long as that is small; soft ones in float32."""
+    dtype = label_dtype(Y)
+    if Y.n_rows * Y.n_labels * dtype.itemsize <= _DENSE_LABELS_UP_TO:
+        return LabelMatrix.of(Y.dense(dtype), binary=dtype == torch.uint8)
+    entries = Y.sparse()
+    return entries if entries.weights is None else entries.with_entries(entries.weights.to(dtype))

@@ -17,6 +17,7 @@ from manylabel import files
 from manylabel.data import Rows
 from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError, missing_extra
+from manylabel.labels import LabelMatrix
 from manylabel.methods.base import Order, Trainer
 from manylabel.methods.recipe import AnySettings
 from manylabel.models import Preprocessor, fit_preprocessor
@@ -190,7 +191,8 @@ class Fitting:
     settings : SklearnBaselineSettings
     estimator : classifier, not fitted
     X : (n, n_features) array or CSR matrix
-    Y : (n, n_labels) array of 0 and 1
+    Y : LabelMatrix (n, n_labels)
+        Of 0 and 1.
     progress : callable or None
     """
 
@@ -200,13 +202,15 @@ class Fitting:
         settings: SklearnBaselineSettings,
         estimator: Any,
         X: Any,
-        Y: Array,
+        Y: LabelMatrix,
         progress: Listener | None,
     ) -> None:
-        self.name, self.settings, self.estimator, self.X, self.Y = name, settings, estimator, X, Y
+        self.name, self.settings, self.estimator, self.X = name, settings, estimator, X
         self.progress = progress
-        self.share = Y.mean(axis=0)
-        self.fewest = np.minimum(Y.sum(axis=0), len(Y) - Y.sum(axis=0))  # rows with or without each label
+        self.n_rows, self.rows_of = len(Y), Y.sparse().to("cpu").transposed
+        self.carried = self.rows_of.row_counts(torch.int64).numpy()
+        self.share = self.carried / len(Y)
+        self.fewest = np.minimum(self.carried, len(Y) - self.carried)  # rows with or without each label
         self.constant = np.where(self.fewest == 0, self.share, np.nan).astype(np.float32)
 
     def fit(self, seed: int) -> tuple[Array, list[Any], bool]:
@@ -225,7 +229,7 @@ class Fitting:
             if self.progress is not None:
                 self.progress(Progress("fit", ("fit",), 1, 1, i, len(labels), float("nan")))
             try:
-                estimators.append(_fitted(self.estimator, self.X, self.Y[:, label]))
+                estimators.append(_fitted(self.estimator, self.X, self._targets([label])[:, 0]))
             except Warning:
                 raise
             except Exception as error:  # whatever another package may raise
@@ -239,7 +243,7 @@ class Fitting:
                 self.progress(Progress("fit", ("fit",), 1, 1, 0, 1, float("nan")))
             left = np.flatnonzero(np.isnan(self.constant))
             try:
-                return [_fitted(self.estimator, self.X, self.Y[:, left])]
+                return [_fitted(self.estimator, self.X, self._targets(left))]
             except Warning:
                 raise
             except Exception as error:  # whatever another package may raise
@@ -247,10 +251,14 @@ class Fitting:
                 self._leave_out(left[self.fewest[left] == rarest].tolist(), error)
         return []
 
+    def _targets(self, labels: Any) -> Array:
+        """Which rows carry some labels, (n, k) int64 of 0 and 1."""
+        return self.rows_of.take(torch.as_tensor(labels)).columns_first(torch.int64).numpy()
+
     def _leave_out(self, labels: list[int], error: Exception) -> None:
         """Give labels their share as a score, where that is allowed; else say what the estimator said."""
-        first, n = labels[0], len(self.Y)
-        carried = int(self.Y[:, first].sum())
+        first, n = labels[0], self.n_rows
+        carried = int(self.carried[first])
         rare = self.fewest[first] <= _RARE
         told = f"label {first} (counted from 0), which {carried} of {n} training rows carry"
         if not rare or self.settings.rare == "refuse":
@@ -262,7 +270,7 @@ class Fitting:
             raise ManyLabelError(f"method {self.name}", "rows that its estimator takes", got, hint) from error
         self.constant[labels] = self.share[labels]
         for label in labels:
-            carried = int(self.Y[:, label].sum())
+            carried = int(self.carried[label])
             warnings.warn(
                 f"method {self.name}: label {label} (counted from 0), which {carried} of {n} training rows carry, "
                 f"cannot be learnt ({_first_line(error)}); its share, {self.share[label]:.3g}, is its score.",
@@ -341,11 +349,11 @@ def _together(name: str, estimator: Any, settings: SklearnBaselineSettings) -> b
     return tags is not None and bool(tags.multi_label)
 
 
-def _binary(name: str, train: Rows) -> Array:
-    if getattr(train.Y.sparse(), "weights", None) is not None:
+def _binary(name: str, train: Rows) -> LabelMatrix:
+    if not train.Y.binary:
         hint = "Round the labels, or use bce, which takes them as they are."
         raise ManyLabelError(f"method {name}", "labels that are 0 or 1", "soft labels", hint)
-    return train.Y.dense(torch.int64).cpu().numpy()
+    return train.Y
 
 
 def _fitted(estimator: Any, X: Any, target: Array) -> Any:

@@ -8,8 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from manylabel.labels import LabelMatrix, Labels
 from manylabel.models.encoders import Dropout
 from manylabel.models.label_network import LabelNetwork
+
+_ROWS = 1024
 
 
 class LaMP(LabelNetwork):
@@ -88,9 +91,12 @@ class LaMP(LabelNetwork):
         alone = torch.eye(n_labels, dtype=torch.bool)
         self.register_buffer("neighbours", alone if graph == "edgeless" else torch.ones_like(alone))
 
-    def connect(self, Y: Tensor) -> None:
+    def connect(self, Y: Labels) -> None:
         """Learn the ``prior`` graph from training labels (n, n_labels): pairs of one row, and each label itself."""
-        together = (Y.T.float() @ Y.float()) > 0
+        labels, together = LabelMatrix.of(Y), torch.zeros_like(self.neighbours)
+        for start in range(0, len(labels), _ROWS):
+            block = labels.take(slice(start, start + _ROWS)).dense()
+            together |= (block.T @ block) > 0
         self.neighbours.copy_(together.fill_diagonal_(True))
 
     def states(self, x: Tensor) -> list[Tensor]:
