@@ -99,7 +99,7 @@ def test_a_false_start_that_is_killed_is_no_obstacle(
     data: Path, tmp_path: Path, whole: dict[str, str], monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setitem(killed_run.SETTINGS, "classify.stage.batch", 4000)
+        patch.setitem(killed_run.SETTINGS, "vectors.encoder.widths", [10**7, 10**7])
         assert end(start(data, tmp_path / "out", at)) in (KILLED, 2)
     assert end(start(data, tmp_path / "out", steps_apart=False)) == 0
     assert found(tmp_path / "out") == whole
