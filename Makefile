@@ -11,7 +11,7 @@ STAMP       := $(VENV)/.ready
 $(STAMP): pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) torch
-	$(PY) -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev,fast,boosting,vision,data,track]'
+	$(PY) -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev,fast,boosting,vision,data,track,export,hub,docs]'
 	touch $@
 
 demo: $(STAMP)
