@@ -154,7 +154,9 @@ class Loss(nn.Module):
         return ", ".join(f"{name}={getattr(self, name)}" for name in self.shown)
 
     def _kept(self, result: LossResult) -> Tensor:
-        self.divisor, self.backend = result.divisor, result.backend
+        # neither is a parameter, a buffer or a module, among which nn.Module would look first
+        object.__setattr__(self, "divisor", result.divisor)
+        object.__setattr__(self, "backend", result.backend)
         return result.value
 
 
@@ -229,7 +231,7 @@ class PairLoss(Loss, ABC):
         count = self.divide_by(batch, weights.totals)
         if not isinstance(count, Tensor):
             count = weights.totals.new_tensor(count)
-        divisor = count.clamp(min=1e-12) if self.reduction == "mean" else None
+        divisor = max(float(count), 1e-12) if self.reduction == "mean" else 1.0
         value = contrast_strip(batch.z, batch.keys, weights, tau, normalize, part, divisor)
         return None if value is None else LossResult(value, count.to(value.dtype), "streamed")
 

@@ -33,8 +33,8 @@ def _against_keys_weights(batch: Batch) -> LabelWeights:
     """``w_ia = sum_j Y_ij T_aj / n_j``; a label without carriers drops out."""
     Y, T = _only_labels_of_anchors(batch.Y, batch.T)
     n = T.label_counts(batch.dtype)  # (C,)
-    carried = (n > 0).to(n.dtype)
-    totals = Y.row_sums(carried[:, None]).squeeze(1)  # (B,)
+    carried = n.sign()
+    totals = Y.row_sums(carried.unsqueeze(1)).squeeze(1)  # (B,)
     return LabelWeights(Y, carried / n.clamp(min=torch.finfo(n.dtype).tiny), T, totals)
 
 
