@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.losses.cases import assert_near, case, run
-from tests.losses.registry import needs_attention
+from tests.losses.registry import assert_near, case, needs_attention, run
 
 from manylabel import losses
 from manylabel.losses.softmax import flash

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from tests.losses.cases import case
+from tests.losses.registry import case
 
 from manylabel import losses
 from manylabel.errors import ManyLabelError
