@@ -21,6 +21,7 @@ from torch import Tensor
 from manylabel.kernels.choice import compiles, visit_kmcl_rows
 from manylabel.labels import LabelMatrix
 from manylabel.losses.second_derivatives import gradients_of, twice_differentiable
+from manylabel.losses.softmax.tiles import rows_at_once
 
 SHARE_EPS = 1e-7  # what the authors add inside the logarithm
 _TILE = 1 << 17  # numbers in a tile
@@ -191,7 +192,7 @@ class _Tiled:
 
     def __init__(self, mu: Tensor, variance: Tensor, carriers: Tensor, kernel: PairKernel) -> None:
         b = mu.shape[1]
-        self.height = max(_TILE // max(b * mu.shape[2], 1), 1)
+        self.height = rows_at_once(b * mu.shape[2], _TILE)
         self.distance = _Distance(mu, variance, self.height)
         self.buffers = mu.new_empty(4, self.height, b)
         self.carriers, self.kernel = carriers, kernel
@@ -259,7 +260,7 @@ def _blocks(Y: LabelMatrix, anchors: slice) -> Iterator[tuple[slice, Tensor, Ten
     lists = Y.take(anchors).sparse()
     kept = lists.spread_labels(paired)
     samples, labels = lists.rows[kept].long(), lists.columns[kept].long()
-    size = max(_TILE // max(Y.n_rows, 1), 1)
+    size = rows_at_once(Y.n_rows, _TILE)
     per_sample = torch.bincount(samples, minlength=lists.n_rows)
     lengths = [int(part.sum()) for part in torch.split(per_sample, size)]
     samples += anchors.start

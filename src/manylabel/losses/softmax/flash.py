@@ -15,7 +15,7 @@ from torch import Tensor
 from manylabel.losses.softmax.accumulator import LN2, Accumulator, Sums
 from manylabel.losses.softmax.against_keys import AgainstKeys
 from manylabel.losses.softmax.pair_weights import LabelWeights, PairWeights
-from manylabel.losses.softmax.tiles import Rows, Sides, tiles
+from manylabel.losses.softmax.tiles import Rows, Sides, stretch_length, tiles
 
 _STRETCH = 1 << 13  # candidates
 
@@ -55,7 +55,7 @@ def attended(z: Tensor, candidates: Rows, accumulator: Accumulator, average: Ten
     """
     sums = Sums(z, bounded=False, average=average, tiled=False)
     total: Tensor | None = None
-    for columns in tiles(0, candidates.n, _STRETCH):
+    for columns in tiles(0, candidates.n, stretch_length(_STRETCH)):
         found, lse = attention(z, candidates.tile(columns), 1 / accumulator.temperature)
         before, total = total, lse if total is None else torch.logaddexp(total, lse)
         if average is not None and before is None:
