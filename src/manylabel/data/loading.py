@@ -86,11 +86,9 @@ def _local_folder(data_dir: str | Path | None) -> Path | None:
 
 
 def _from_path(path: Path) -> DataSet:
-    from manylabel.data.build import About
     from manylabel.data.formats.border import border
     from manylabel.data.formats.folder import read_folder
-    from manylabel.data.formats.foreign import refuse_foreign
-    from manylabel.data.formats.registry import format_of_file
+    from manylabel.data.formats.registry import read_file
 
     with border(path, "a data set that can be read"):
         if not path.exists():
@@ -101,10 +99,7 @@ def _from_path(path: Path) -> DataSet:
             raise ManyLabelError(
                 str(path), "a file or folder", "a device, socket or pipe", "Copy it into a file."
             )
-        found = format_of_file(path)
-        if found is None:
-            raise refuse_foreign(path)
-        return found.read(path, About(found.stem(path), str(path)))
+        return read_file(path)
 
 
 def _unknown(name: str, data_dir: str | Path | None) -> ManyLabelError:

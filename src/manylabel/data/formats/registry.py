@@ -9,10 +9,15 @@ from pathlib import Path
 from manylabel.data.build import About
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.arrays import read_npz
+from manylabel.data.formats.border import open_text
+from manylabel.data.formats.foreign import refuse_foreign
 from manylabel.data.formats.mulan import arff_files, read_mulan
+from manylabel.data.formats.parts import ending, only_table, stem
+from manylabel.data.formats.svmlight import looks_like_svmlight, read_svmlight
 from manylabel.data.formats.texts import part_file, read_texts
+from manylabel.data.formats.xmc import looks_like_xmc, of_features, read_xmc
 
-PACKED = ".gz"
+_SAY_NOTHING = ("", ".txt", ".dat", ".data")  # endings of files whose first line has to say what they are
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Format:
         Takes the file or folder that the other two find.
     endings : tuple of str
         Of file names in lower case, without ``.gz``.
+    looks_so : callable (line) -> bool
+        Whether the first line of a file, whose ending says nothing, is one of this format.
     find : callable (folder) -> path or None
         What to read in a folder; None where it holds no such data set.
     """
@@ -38,22 +45,17 @@ class Format:
     about: str
     read: Callable[[Path, About], DataSet]
     endings: tuple[str, ...] = ()
+    looks_so: Callable[[bytes], bool] = lambda line: False
     find: Callable[[Path], Path | None] = lambda folder: None
-
-    def takes(self, path: Path) -> bool:
-        """Whether the reader takes a file."""
-        return _unpacked_name(path).endswith(self.endings)
-
-    def stem(self, path: Path) -> str:
-        """The name of a file without its ending."""
-        name = _unpacked_name(path)
-        ending = next((ending for ending in self.endings if name.endswith(ending)), Path(name).suffix)
-        return path.name[: len(name) - len(ending)]
 
 
 def format_of_file(path: Path) -> Format | None:
     """The format of a file, or None for one that no reader takes."""
-    return next((format for format in FORMATS if format.takes(path)), None)
+    kind = ending(path)
+    if kind not in _SAY_NOTHING:
+        return next((format for format in FORMATS if kind in format.endings), None)
+    line = _first_line(path)
+    return next((format for format in FORMATS if format.looks_so(line)), None)
 
 
 def format_of_folder(folder: Path) -> tuple[Format, Path] | None:
@@ -62,8 +64,37 @@ def format_of_folder(folder: Path) -> tuple[Format, Path] | None:
     return next(((format, path) for format, path in found if path is not None), None)
 
 
-def _unpacked_name(path: Path) -> str:
-    return path.name.lower().removesuffix(PACKED)
+def read_file(path: Path) -> DataSet:
+    """Read the data set of a file, and of those that belong to it.
+
+    Raises
+    ------
+    ManyLabelError
+        If no reader takes it, or the one that does refuses it.
+    """
+    format = format_of_file(path)
+    if format is None:
+        raise refuse_foreign(path, ", ".join(ending for format in FORMATS for ending in format.endings))
+    return format.read(path, About(stem(path), str(path)))
+
+
+def _first_line(path: Path) -> bytes:
+    """The first line that is neither blank nor a comment, without its end."""
+    try:
+        with open_text(path) as file:
+            lines = file.read(1 << 16).splitlines()
+    except (OSError, EOFError, ValueError):
+        return b""
+    return next((line for line in lines if line.strip() and not line.startswith(b"#")), b"")
+
+
+def _in_folder(folder: Path, name: str, owner: Callable[[Path], Path] = Path) -> Path | None:
+    """The file of a folder that a format takes, if there is one; ``owner`` is the file that brings another."""
+    files = (child for child in folder.iterdir() if child.is_file())
+    found = sorted(
+        {owner(file) for file in files if (format := format_of_file(file)) and format.name == name}
+    )
+    return only_table(folder, found, "one data set") if found else None
 
 
 def _named(name: str) -> Callable[[Path], Path | None]:
@@ -93,6 +124,24 @@ FORMATS: tuple[Format, ...] = (
         read=read_mulan,
         endings=(".arff",),
         find=lambda folder: folder if arff_files(folder) else None,
+    ),
+    Format(
+        name="xmc",
+        title="XMC text",
+        about="a line `n_rows n_features n_labels`, then svmlight's rows; or features and labels in two files",
+        read=read_xmc,
+        endings=(".xmc",),
+        looks_so=looks_like_xmc,
+        find=lambda folder: _in_folder(folder, "xmc", of_features),
+    ),
+    Format(
+        name="svmlight",
+        title="svmlight / libsvm",
+        about="rows `label,label index:value index:value`, with several labels, one or none",
+        read=read_svmlight,
+        endings=(".svm", ".libsvm", ".svmlight"),
+        looks_so=looks_like_svmlight,
+        find=lambda folder: _in_folder(folder, "svmlight"),
     ),
 )
 """In the order in which a folder is searched for them."""
