@@ -39,8 +39,6 @@ def _kind(path: Path) -> str:
 
 def hint_for_arrays(names: list[str]) -> str:
     """What to do with an npz file that holds other arrays than ours."""
-    if {"data", "format", "shape"} <= set(names):
-        return f"This is one matrix of SciPy: load it with scipy.sparse.load_npz and write {_SAVE_SPARSE}."
     if any(name in names for name in ("y_train", "y", "Y_train", "Y")):
         return "These are labels without features, which nothing can be trained on: add X_train and X_test."
     return f"Write it with {_SAVE_DENSE}."
