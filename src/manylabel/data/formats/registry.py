@@ -14,6 +14,8 @@ from manylabel.data.formats.foreign import refuse_foreign
 from manylabel.data.formats.hdf5 import read_hdf5
 from manylabel.data.formats.mulan import arff_files, read_mulan
 from manylabel.data.formats.parts import ending, only_table, stem
+from manylabel.data.formats.picture_list import ENDINGS, lists_pictures
+from manylabel.data.formats.pictures import read_pictures
 from manylabel.data.formats.scipy_matrices import is_scipy_matrix, matrix_of_features, read_scipy
 from manylabel.data.formats.svmlight import looks_like_svmlight, read_svmlight
 from manylabel.data.formats.texts import part_file, read_texts
@@ -149,6 +151,15 @@ FORMATS: tuple[Format, ...] = (
         endings=(".npz",),
         accepts=is_scipy_matrix,
         find=lambda folder: _in_folder(folder, "scipy", matrix_of_features),
+    ),
+    Format(
+        name="pictures",
+        title="Pictures with a CSV file",
+        about="a folder of pictures and a CSV file: names of files, then tags or one 0/1 column a label",
+        read=read_pictures,
+        endings=ENDINGS,
+        accepts=lists_pictures,
+        find=lambda folder: _in_folder(folder, "pictures"),
     ),
     Format(
         name="xmc",
