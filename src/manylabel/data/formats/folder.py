@@ -8,20 +8,17 @@ from typing import Any
 
 from manylabel.data.build import About
 from manylabel.data.dataset import DataSet
-from manylabel.data.formats.arrays import read_npz
 from manylabel.data.formats.border import border, shown
 from manylabel.data.formats.foreign import hint_for_folder
-from manylabel.data.formats.mulan import arff_files, read_mulan
-from manylabel.data.formats.texts import part_file, read_texts
+from manylabel.data.formats.registry import format_of_folder
 from manylabel.errors import ManyLabelError
 
 
 def is_data_folder(path: Path) -> bool:
     """Whether a folder holds features to read, not labels alone."""
     try:
-        if (path / "data.npz").exists():
-            return str(_card(path).get("kind")) != "labels only"
-        return path.is_dir() and (part_file(path, "train") is not None or bool(arff_files(path)))
+        found = path.is_dir() and format_of_folder(path)
+        return bool(found) and str(_card(path).get("kind")) != "labels only"
     except ManyLabelError:
         return True  # a broken card is told when the folder is read
     except OSError:
@@ -44,12 +41,10 @@ def read_folder(path: Path) -> DataSet:
     """
     with border(path, "a folder that can be read"):
         about = _about(path)
-        if (path / "data.npz").exists():
-            return read_npz(path / "data.npz", about)
-        if part_file(path, "train") is not None:
-            return read_texts(path, about)
-        if arff_files(path):
-            return read_mulan(path, about)
+        found = format_of_folder(path)
+        if found:
+            format, content = found
+            return format.read(content, about)
         got = ", ".join(sorted(child.name for child in path.iterdir())[:5]) or "an empty folder"
         hint = hint_for_folder(path)
     raise ManyLabelError(str(path), "data.npz, train.jsonl.gz or ARFF files", got, hint)
