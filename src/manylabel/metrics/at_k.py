@@ -11,9 +11,9 @@ from manylabel.metrics.inputs import (
     Array,
     Scores,
     as_scores,
-    blocks,
     check_k,
     check_number,
+    row_blocks,
     scores_and_labels,
 )
 
@@ -63,8 +63,7 @@ def recall_at_k(scores: Scores, Y: Labels, k: int = 1) -> float:
     Y : (n, C) labels, dense or sparse
     k : int, default 1
     """
-    hits, T = _hits_at_k(scores, Y, k, "recall_at_k")
-    n_true = T.sum(1)
+    hits, n_true = _hits_at_k(scores, Y, k, "recall_at_k")
     found = hits[n_true > 0] / n_true[n_true > 0]
     return float(found.mean()) if len(found) else float("nan")
 
@@ -127,9 +126,9 @@ def propensity_scored_precision_at_k(scores: Scores, Y: Labels, propensity: Arra
         hint = "Use propensities(Y_train)."
         raise ManyLabelError(who, f"propensity of shape {S.shape[1:]}, above 0", got, hint)
     gained = possible = 0.0
-    for part in blocks(*S.shape):
-        worth = T[part] / p  # (rows, C)
-        gained += worth[_top_k(S[part], k)].sum()
+    for _, s, t in row_blocks(S, T):
+        worth = t / p  # (b, C)
+        gained += worth[_top_k(s, k)].sum()
         possible += np.partition(worth, worth.shape[1] - k, axis=1)[:, -k:].sum()
     return float(gained / possible) if possible else float("nan")
 
@@ -141,6 +140,9 @@ def _top_k(S: Array, k: int) -> Array:
 
 
 def _hits_at_k(scores: Scores, Y: Labels, k: int, who: str) -> tuple[Array, Array]:
+    """Labels of each row among its k highest scores, and all of its labels, both (n,) int."""
     S, T = scores_and_labels(scores, Y, who)
     check_k(k, S.shape[1], who)
-    return (_top_k(S, k) & T).sum(1), T
+    counts = [((_top_k(s, k) & t).sum(1), t.sum(1)) for _, s, t in row_blocks(S, T)]
+    hits, n_true = (np.concatenate(part) for part in zip(*counts, strict=True))
+    return hits, n_true

@@ -1,4 +1,4 @@
-"""What every metric asks of its input: scores and labels of one shape, as NumPy arrays."""
+"""What every metric asks of its input: scores and labels of one shape, read a block of rows or of labels at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
-from manylabel.labels import Labels, as_labels
+from manylabel.labels import LabelMatrix, Labels, as_labels
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Scores: TypeAlias = "Tensor | np.ndarray[Any, Any]"
@@ -24,6 +24,18 @@ ROUNDING = 1e-6
 
 def as_scores(scores: Scores, who: str) -> Array:
     """Scores as a floating (n, C) array of the precision they came in (bfloat16 becomes float32)."""
+    S = as_matrix(scores, who)
+    return S if S.dtype.kind == "f" else S.astype(np.float64)
+
+
+def as_matrix(scores: Scores, who: str) -> Array:
+    """Scores as an (n, C) array of their own type, without NaN.
+
+    Raises
+    ------
+    ManyLabelError
+        If they are not two-dimensional, have no row or no label, or hold NaN.
+    """
     S = as_array(scores, who, "numeric scores")
     if S.ndim != 2:
         expected = "numeric scores of shape (n_rows, n_labels)"
@@ -32,8 +44,7 @@ def as_scores(scores: Scores, who: str) -> Array:
         raise ManyLabelError(
             who, "at least one row and one label", f"scores of shape {S.shape}", "Nothing can be measured."
         )
-    S = S if S.dtype.kind == "f" else S.astype(np.float64)
-    if np.isnan(S).any():
+    if np.isnan(S.min()):  # NaN comes through a minimum, which makes no array
         row, label = np.argwhere(np.isnan(S))[0]
         raise ManyLabelError(
             who,
@@ -44,8 +55,8 @@ def as_scores(scores: Scores, who: str) -> Array:
     return S
 
 
-def scores_and_labels(scores: Scores, Y: Labels, who: str) -> tuple[Array, Array]:
-    """Scores as a floating array and labels as a bool array, both (n, C).
+def scores_and_labels(scores: Scores, Y: Labels, who: str) -> tuple[Array, LabelMatrix]:
+    """Scores as a floating array and labels as a label matrix on the CPU, both (n, C).
 
     Raises
     ------
@@ -53,15 +64,39 @@ def scores_and_labels(scores: Scores, Y: Labels, who: str) -> tuple[Array, Array
         If the scores hold NaN or are not two-dimensional, the labels are not 0/1, or the shapes differ.
     """
     S = as_scores(scores, who)
+    return S, labels_of(S.shape, Y, who)
+
+
+def labels_of(shape: tuple[int, ...], Y: Labels, who: str) -> LabelMatrix:
+    """Labels that are 0 or 1, one for each score, as a label matrix on the CPU."""
     labels = as_labels(Y, binary=True, who=who)
-    if labels.shape != S.shape:
+    if labels.shape != shape:
         raise ManyLabelError(
             who,
-            f"labels of shape {S.shape} to match the scores",
+            f"labels of shape {shape} to match the scores",
             f"shape {labels.shape}",
             "Pass one label row per score row, with the labels in the same order.",
         )
-    return S, labels.dense(torch.bool).cpu().numpy()
+    return labels if labels.device.type == "cpu" else labels.to("cpu")
+
+
+def row_blocks(S: Array, T: LabelMatrix) -> Iterator[tuple[slice, Array, Array]]:
+    """A few rows at a time: which, their scores (b, C), and their labels (b, C) bool."""
+    for rows in blocks(*S.shape):
+        yield rows, S[rows], T.take(rows).dense(torch.bool).numpy()
+
+
+def label_blocks(S: Array, T: LabelMatrix) -> Iterator[tuple[slice, Array, Array]]:
+    """A few labels at a time: which, their scores (c, n), and which rows carry them (c, n) bool."""
+    carriers = T.transposed
+    for part in blocks(*S.shape[::-1]):
+        yield part, S[:, part].T, carriers.take(part).dense(torch.bool).numpy()
+
+
+def label_totals(T: LabelMatrix) -> Array:
+    """How many rows carry each label, (C,) int64."""
+    parts = (T.take(rows).label_counts(torch.int64).numpy() for rows in blocks(*T.shape))
+    return np.asarray(sum(parts))
 
 
 def check_probabilities(S: Array, who: str) -> None:

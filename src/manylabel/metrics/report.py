@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from manylabel.errors import ManyLabelError
-from manylabel.labels import Labels
+from manylabel.labels import LabelMatrix, Labels
 from manylabel.metrics import at_k, ranking
 from manylabel.metrics.inputs import (
     Array,
@@ -18,17 +18,18 @@ from manylabel.metrics.inputs import (
     check_choice,
     check_metrics,
     check_probabilities,
+    label_totals,
     scores_and_labels,
 )
 from manylabel.metrics.ranking import Absent
-from manylabel.metrics.sets import Counts, count_sets
-from manylabel.metrics.thresholds import GRID, SET_METRICS, Rule, Threshold, learn_thresholds
+from manylabel.metrics.sets import Counts
+from manylabel.metrics.thresholds import GRID, SET_METRICS, Rule, Threshold, count_predicted, learn_thresholds
 
 Protocol: TypeAlias = Literal["fixed", "tuned", "oracle"]
 
 DEFAULT_METRICS = ("map", "precision_at_1", "macro_f1", "micro_f1", "example_f1", "hamming_accuracy")
 
-RANKING_METRICS: dict[str, Callable[[Array, Array], float]] = {
+RANKING_METRICS: dict[str, Callable[[Array, LabelMatrix], float]] = {
     "precision_at_1": lambda S, T: at_k.precision_at_k(S, T, 1),
     "precision_at_3": lambda S, T: at_k.precision_at_k(S, T, 3),
     "precision_at_5": lambda S, T: at_k.precision_at_k(S, T, 5),
@@ -173,8 +174,8 @@ def evaluate(
     _check_finite(S, "evaluate")
     learnt = _thresholds(S, T, protocol, validation, metrics, rule, grid)
     ap = ranking.average_precision(S, T)
-    counts = {t: count_sets(t.predict(S), T) for t in set(learnt.values())}
-    positives = T.sum(0)
+    counts = count_predicted(set(learnt.values()), S, T)
+    positives = label_totals(T)
     f1 = counts[learnt["macro_f1"]].labels.f1() if learnt else np.full(len(positives), np.nan)
     return Evaluation(
         protocol=protocol,
@@ -187,7 +188,7 @@ def evaluate(
     )
 
 
-def _value(metric: str, S: Array, T: Array, ap: Array, absent: Absent, counts: Counts | None) -> float:
+def _value(metric: str, S: Array, T: LabelMatrix, ap: Array, absent: Absent, counts: Counts | None) -> float:
     """One metric, from average precisions (C,), from scores (n, C), or from counts at its threshold."""
     if metric == "map":
         return ranking.mean_over_present(ap, absent, "evaluate")
@@ -198,7 +199,7 @@ def _value(metric: str, S: Array, T: Array, ap: Array, absent: Absent, counts: C
 
 def _thresholds(
     S: Array,
-    T: Array,
+    T: LabelMatrix,
     protocol: Protocol,
     validation: tuple[Scores, Labels] | None,
     metrics: Sequence[str],
@@ -218,7 +219,7 @@ def _thresholds(
     return learn_thresholds(*_validation_rows(validation, S.shape[1]), names, rule=rule, grid=grid)
 
 
-def _validation_rows(validation: tuple[Scores, Labels] | None, n_labels: int) -> tuple[Array, Array]:
+def _validation_rows(validation: tuple[Scores, Labels] | None, n_labels: int) -> tuple[Array, LabelMatrix]:
     if not isinstance(validation, tuple) or len(validation) != 2:
         raise ManyLabelError(
             "evaluate",
@@ -251,7 +252,7 @@ def _check_choices(protocol: str, rule: str, absent: str) -> None:
 
 def _check_finite(S: Array, who: str) -> None:
     """Refuse infinite scores, which a trained model does not give."""
-    if np.isinf(S).any():
+    if np.isinf(S.max()) or np.isinf(S.min()):
         row, label = np.argwhere(np.isinf(S))[0]
         got = f"{S[row, label]}, first at row {row}, label {label}"
         raise ManyLabelError(who, "finite scores", got, "Clip them, or pass logits through a sigmoid.")

@@ -5,14 +5,25 @@ A prediction is positive at ``score >= t``. Where a ratio is 0/0, each metric sa
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
 from manylabel.errors import ManyLabelError
-from manylabel.labels import Labels
-from manylabel.metrics.inputs import Array, Scores, as_grid, blocks, scores_and_labels
+from manylabel.labels import LabelMatrix, Labels
+from manylabel.metrics.inputs import (
+    Array,
+    Scores,
+    as_grid,
+    as_matrix,
+    blocks,
+    labels_of,
+    row_blocks,
+    scores_and_labels,
+)
 
 NAN = float("nan")
 
@@ -89,12 +100,13 @@ class Counts:
         ManyLabelError
             If shapes differ, or predictions or labels are not 0/1.
         """
-        P, T = scores_and_labels(predictions, Y, "Counts.of")
-        if not ((P == 0) | (P == 1)).all():
+        P = as_matrix(predictions, "Counts.of")
+        T = labels_of(P.shape, Y, "Counts.of")
+        if P.dtype != bool and not all(_is_binary(P[rows]) for rows in blocks(*P.shape)):
             raise ManyLabelError(
                 "Counts.of", "predictions that are 0 or 1", "other values", "Compare scores with >=."
             )
-        return count_sets(P.astype(bool), T)
+        return count_sets((p.astype(bool), t) for _, p, t in row_blocks(P, T))
 
     @staticmethod
     def sweep(scores: Scores, Y: Labels, thresholds: Array | list[float] | tuple[float, ...]) -> Counts:
@@ -119,7 +131,7 @@ class Counts:
         if not (np.diff(grid) > 0).all():
             got = f"some that are equal in {S.dtype}"
             raise ManyLabelError("Counts.sweep", "ascending thresholds", got, "Pass scores of float64.")
-        return _count_sweep(S, T, grid)
+        return count_sweep(S, T, grid)
 
     def macro_f1(self, zero_division: float = 0.0) -> Array:
         """Mean over labels of ``2 tp / (2 tp + fp + fn)``.
@@ -190,31 +202,41 @@ class Counts:
         return _harmonic(self.class_precision(zero_division), self.class_recall(zero_division))
 
 
-def count_sets(P: Array, T: Array) -> Counts:
-    """Counts of bool predictions and labels, both (n, C)."""
-    H = P & T
-    return Counts(Tally(H.sum(0), P.sum(0), T.sum(0)), Tally(H.sum(1), P.sum(1), T.sum(1)))
+def count_sets(parts: Iterable[tuple[Array, Array]]) -> Counts:
+    """Counts of bool predictions and labels, both (b, C), of some rows after the other."""
+    labels: Any = 0  # (3, C)
+    rows = []
+    for P, T in parts:
+        each = (P & T, P, T)
+        labels += np.stack([marks.sum(0) for marks in each])
+        rows.append(np.stack([marks.sum(1) for marks in each]))  # (3, b)
+    return Counts(Tally(*labels), Tally(*np.concatenate(rows, axis=1)))
 
 
-def _count_sweep(S: Array, T: Array, grid: Array) -> Counts:
+def _is_binary(P: Array) -> bool:
+    return bool(((P == 0) | (P == 1)).all())
+
+
+def count_sweep(
+    S: Array, T: LabelMatrix, grid: Array, ready: Callable[[Array], Array] = lambda s: s
+) -> Counts:
+    """Counts of the label sets ``ready(score) >= t`` for each of the thresholds of a grid, (T,) ascending."""
     (n, n_labels), n_bins = S.shape, len(grid) + 1
     label_hits, label_predicted = np.zeros((2, n_labels, len(grid)), dtype=np.int64)
     row_hits, row_predicted = np.empty((2, n, len(grid)), dtype=np.int64)
-    for part in blocks(n, n_labels):
-        reached = np.searchsorted(
-            grid, S[part], side="right"
-        )  # how many thresholds each score reaches, (b, C)
-        row, label = np.nonzero(T[part])
+    label_true, row_true = np.zeros((n_labels, 1), dtype=np.int64), np.empty((n, 1), dtype=np.int64)
+    for part, s, t in row_blocks(S, T):
+        reached = np.searchsorted(grid, ready(s), side="right")  # thresholds that each score reaches, (b, C)
+        row, label = np.nonzero(t)
         reached_true = reached[row, label]
         every_row, every_label = np.ogrid[: len(reached), :n_labels]
         label_hits += _tails(label * n_bins + reached_true, n_labels, n_bins)
         row_hits[part] = _tails(row * n_bins + reached_true, len(reached), n_bins)
         label_predicted += _tails(every_label * n_bins + reached, n_labels, n_bins)
         row_predicted[part] = _tails(every_row * n_bins + reached, len(reached), n_bins)
-    return Counts(
-        Tally(label_hits, label_predicted, T.sum(0)[:, None]),
-        Tally(row_hits, row_predicted, T.sum(1)[:, None]),
-    )
+        label_true[:, 0] += t.sum(0)
+        row_true[part, 0] = t.sum(1)
+    return Counts(Tally(label_hits, label_predicted, label_true), Tally(row_hits, row_predicted, row_true))
 
 
 def _tails(cells: Array, m: int, n_bins: int) -> Array:
