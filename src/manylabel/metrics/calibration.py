@@ -8,7 +8,8 @@ import numpy as np
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
-from manylabel.metrics.inputs import Array, Scores, check_probabilities, row_blocks, scores_and_labels
+from manylabel.metrics.inputs import row_blocks, scores_and_labels
+from manylabel.metrics.scores import Array, Made, Scores, check_probabilities
 
 _MOST_BINS = 1_000_000
 
@@ -31,7 +32,7 @@ def brier_score(scores: Scores, Y: Labels) -> Array:
     total = np.zeros(S.shape[1])
     for _, s, t in row_blocks(S, T):
         total += np.square(s.astype(np.float64) - t).sum(0)
-    return total / len(S)
+    return total / S.shape[0]
 
 
 def calibration_error(scores: Scores, Y: Labels, *, bins: int = 15) -> Array:
@@ -66,7 +67,7 @@ def calibration_error(scores: Scores, Y: Labels, *, bins: int = 15) -> Array:
     return np.asarray(np.abs(excess).reshape(n_labels, bins).sum(1) / n)
 
 
-def _probabilities_and_labels(scores: Scores, Y: Labels, who: str) -> tuple[Array, LabelMatrix]:
+def _probabilities_and_labels(scores: Scores, Y: Labels, who: str) -> tuple[Made, LabelMatrix]:
     S, T = scores_and_labels(scores, Y, who)
     check_probabilities(S, who)
     return S, T

@@ -16,14 +16,13 @@ from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
 from manylabel.metrics.inputs import (
-    Array,
-    Scores,
     check_choice,
     check_k,
     label_blocks,
     row_blocks,
     scores_and_labels,
 )
+from manylabel.metrics.scores import Array, Made, Scores, StreamedScores, blocks
 
 Absent: TypeAlias = Literal["leave_out", "zero"]
 
@@ -58,6 +57,8 @@ def average_precision(scores: Scores, Y: Labels, *, counted: Array | None = None
     """
     who = "average_precision"
     S, T = scores_and_labels(scores, Y, who)
+    if isinstance(S, StreamedScores):
+        return _streamed_precision(S, T, counted, who)
     counted = None if counted is None else _check_mask(counted, S.shape, who)
     averages = []
     for part, s, t in label_blocks(S, T):
@@ -227,7 +228,7 @@ def _steps(running: Array, row: Array) -> Array:
     return np.asarray(steps)
 
 
-def _row_sums(S: Array, T: LabelMatrix, values: Callable[[_TieGroups], Array]) -> tuple[Array, Array]:
+def _row_sums(S: Made, T: LabelMatrix, values: Callable[[_TieGroups], Array]) -> tuple[Array, Array]:
     """Sums of one value a run over the runs of each row, (n,), and the number of its labels, (n,) int."""
     sums, n_true = [], []
     for _, s, t in row_blocks(S, T):
@@ -235,6 +236,36 @@ def _row_sums(S: Array, T: LabelMatrix, values: Callable[[_TieGroups], Array]) -
         sums.append(ties.sum(values(ties)))
         n_true.append(t.sum(1))
     return np.concatenate(sums), np.concatenate(n_true)
+
+
+def _streamed_precision(S: StreamedScores, T: LabelMatrix, counted: Array | None, who: str) -> Array:
+    """Average precisions in two passes: the scores of the entries carried, then how many rows reach each of these."""
+    if counted is not None:
+        raise ManyLabelError(who, "an array of scores beside `counted`", "StreamedScores", "Leave it out.")
+    Y = T.sparse()
+    offsets, rows, labels = (part.numpy() for part in (Y.offsets, Y.rows, Y.columns))
+    own, rank = np.empty(len(labels), S.dtype), np.zeros(len(labels), dtype=np.int64)
+    for part in blocks(*S.shape):
+        entries = slice(offsets[part.start], offsets[part.stop])
+        own[entries] = S[part][rows[entries] - part.start, labels[entries]]
+    for part in blocks(*S.shape):
+        s = S[part]
+        for some in blocks(len(labels), len(s)):
+            rank[some] += (own[some] <= s[:, labels[some]]).sum(0)
+    ties = _ties_of_entries(labels, own, rank, S.shape[1])
+    with np.errstate(invalid="ignore"):
+        return np.asarray(ties.sum(ties.gain * ties.precision) / ties.sum(ties.gain))
+
+
+def _ties_of_entries(labels: Array, own: Array, rank: Array, n_labels: int) -> _TieGroups:
+    """Runs of equal scores among the entries carried, label by label, from their ranks."""
+    order = np.lexsort((-own, labels))
+    labels, own = labels[order], own[order]
+    ends = np.flatnonzero(np.append((np.diff(labels) != 0) | (np.diff(own) != 0), len(own) > 0))
+    label = labels[ends]
+    hits = ends + 1 - np.searchsorted(labels, label)
+    gain = _steps(hits, label)
+    return _TieGroups(n_labels, label, rank[order][ends], hits, gain, gain)
 
 
 def _check_mask(counted: Array, shape: tuple[int, ...], who: str) -> Array:

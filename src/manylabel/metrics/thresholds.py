@@ -12,19 +12,9 @@ from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
 from manylabel.metrics.at_k import top_k
-from manylabel.metrics.inputs import (
-    Array,
-    Scores,
-    as_grid,
-    as_scores,
-    blocks,
-    check_choice,
-    check_metrics,
-    check_probabilities,
-    row_blocks,
-    scores_and_labels,
-)
-from manylabel.metrics.sets import Counts, count_sets, count_sweep
+from manylabel.metrics.inputs import as_grid, check_choice, check_metrics, row_blocks, scores_and_labels
+from manylabel.metrics.scores import Array, Made, Scores, as_scores, blocks, check_probabilities
+from manylabel.metrics.sets import Counts, count_sets, count_sweep, joined
 
 Rule: TypeAlias = Literal["shared", "per_label", "top_k"]
 
@@ -160,12 +150,15 @@ def _best_per_label(counts: Counts, thresholds: Array) -> tuple[float, ...]:
     return tuple(np.where(present, own, _best(counts, "micro_f1", thresholds)).tolist())
 
 
-def count_predicted(thresholds: Iterable[Threshold], S: Array, T: LabelMatrix) -> dict[Threshold, Counts]:
-    """Counts of the label sets at each of some thresholds."""
-    return {
-        threshold: count_sets((threshold.predict(s), t) for _, s, t in row_blocks(S, T))
-        for threshold in thresholds
-    }
+def count_predicted(thresholds: Iterable[Threshold], S: Made, T: LabelMatrix) -> dict[Threshold, Counts]:
+    """Counts of the label sets at each of some thresholds, in one pass over the scores."""
+    wanted = tuple(thresholds)
+    counts: dict[Threshold, Counts] = {}
+    for _, s, t in row_blocks(S, T) if wanted else ():
+        for threshold in wanted:
+            part = count_sets(threshold.predict(s), t)
+            counts[threshold] = joined((counts[threshold], part)) if threshold in counts else part
+    return counts
 
 
 def _most_labels(T: LabelMatrix) -> int:
