@@ -143,6 +143,11 @@ class LabelMatrix(ABC):
         """``Y^T`` as a dense, contiguous (n_labels, n_rows) tensor."""
         return self.dense(dtype).T.contiguous()
 
+    @property
+    def transposed(self) -> LabelMatrix:
+        """The rows of each label: the same entries as an (n_labels, n_rows) matrix."""
+        return self.sparse().transposed
+
     def groups(self, other: LabelMatrix | None = None) -> tuple[Tensor, Tensor]:
         """Number the groups of rows with identical label sets.
 

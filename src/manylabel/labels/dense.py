@@ -34,6 +34,10 @@ class DenseLabels(LabelMatrix):
     def requires_grad(self) -> bool:
         return self.Y.requires_grad
 
+    @property
+    def transposed(self) -> DenseLabels:
+        return DenseLabels(self.Y.T)
+
     def compact(self) -> LabelMatrix:
         if self.Y.numel() < _COMPACT_FROM or torch.compiler.is_compiling() or transformed():
             return self

@@ -19,7 +19,8 @@ from manylabel.metrics.ranking import (
     ndcg_at_k,
     ranking_loss,
 )
-from manylabel.metrics.report import DEFAULT_METRICS, DISPLAY_NAMES, Evaluation, evaluate
+from manylabel.metrics.report import DEFAULT_METRICS, DISPLAY_NAMES, Evaluation, evaluate, evaluate_protocols
+from manylabel.metrics.scores import WHOLE_UP_TO, StreamedScores, TopScores
 from manylabel.metrics.sets import Counts, Tally
 from manylabel.metrics.thresholds import GRID, LAMP_GRID, Threshold, learn_thresholds
 
@@ -28,15 +29,19 @@ __all__ = [
     "DISPLAY_NAMES",
     "GRID",
     "LAMP_GRID",
+    "WHOLE_UP_TO",
     "Counts",
     "Evaluation",
+    "StreamedScores",
     "Tally",
     "Threshold",
+    "TopScores",
     "average_precision",
     "brier_score",
     "calibration_error",
     "coverage_error",
     "evaluate",
+    "evaluate_protocols",
     "learn_thresholds",
     "lrap",
     "mean_average_precision",

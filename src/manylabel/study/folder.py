@@ -68,7 +68,11 @@ class StudyFolder:
         return read_history(self.run_folder(method, seed) / "history.jsonl")
 
     def scores(self, method: str, seed: int) -> dict[str, NDArray[np.floating[Any]]]:
-        """``validation_scores``, ``test_scores`` and ``test_embedding`` of a finished run."""
+        """``validation_scores``, ``test_scores`` and ``test_embedding`` of a finished run.
+
+        Scores of very many labels are kept as ``test_top_labels`` and ``test_top_scores``, (n, 100), and so are those
+        of the validation rows; see :class:`manylabel.metrics.TopScores`.
+        """
         return read_arrays(self.run_folder(method, seed) / "scores.npz")
 
     def write_test_labels(self, labels: LabelMatrix) -> None:
