@@ -75,7 +75,8 @@ class MomentumEncoder(nn.Module):
             return
         self.average.lerp_(_joined(self._theirs).to(self.average.dtype), 1 - self.momentum)
         sizes = [p.numel() for p in self._ours]
-        for ours, part in zip(self._ours, self.average.split(sizes), strict=True):
+        parts = self.average.split(sizes)  # type: ignore[no-untyped-call]
+        for ours, part in zip(self._ours, parts, strict=True):
             ours.copy_(part.view_as(ours))
 
     @torch.no_grad()
