@@ -104,22 +104,19 @@ def test_the_wheel_works_beside_the_libraries_of_this_environment(
 @pytest.mark.timeout(1800)
 def test_pip_installs_the_wheel_with_extras(built: tuple[Path, Path], tmp_path: Path) -> None:
     python, packages = environment(tmp_path / "venv")
-    extras, constraints = f"{built[0]}[data,track,fast]", ROOT / "constraints.txt"
+    extras, constraints = f"{built[0]}[data,fast,track,vision]", ROOT / "constraints.txt"
     shell(python, "-m", "pip", "install", "-q", "-c", constraints, extras)
     shell(python, "-m", "pip", "check")
     assert shell(python, "-c", READS).strip() == str(packages / "manylabel" / "__init__.py")
-    command = [
-        "run",
-        "digits",
-        "-m",
-        "bce",
-        "-s",
-        "1",
+    command = ["run", "digits", "-m", "bce", "-s", "1", "--set", "classify.stage.epochs=2"]
+    told = shell(
+        python.with_name("manylabel"),
+        *command,
         "--fraction",
         "0.1",
-        "--set",
-        "classify.stage.epochs=2",
-    ]
-    told = shell(python.with_name("manylabel"), *command, "--out", tmp_path / "runs", OMP_NUM_THREADS="1")
+        "--out",
+        tmp_path / "runs",
+        OMP_NUM_THREADS="1",
+    )
     assert "bce" in told
     assert (tmp_path / "runs" / "report.html").exists()
