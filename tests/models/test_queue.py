@@ -127,3 +127,35 @@ def test_a_network_converted_after_it_was_laid_flat_is_told_of(which):
     (network if which == "query" else key).double()
     with pytest.raises(ManyLabelError, match="MomentumEncoder: expected a network that lies flat"):
         key.update()
+
+
+def test_a_momentum_encoder_without_flat_parameters_follows_in_the_same_way():
+    """And may move; what it would lose by a conversion, it refuses."""
+    networks = [nn.Linear(5, 3), nn.Linear(5, 3)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    flat = MomentumEncoder(networks[0], FlatParameters(networks[0].parameters()), 0.9)
+    free = MomentumEncoder(networks[1], momentum=0.9)
+    moved = nn.ModuleDict({"network": networks[1], "key": free}).to("cpu")
+    for network in networks:
+        with torch.no_grad():
+            network.weight += 1.0
+    flat.update()
+    moved["key"].update()
+    for one, other in zip(flat.network.parameters(), free.network.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert float(free.network.weight.detach().mean() - networks[1].weight.detach().mean()) < -0.8
+    moved.half()
+    with pytest.raises(ManyLabelError, match=r"MomentumEncoder: expected a network of torch.float32"):
+        free.update()
+
+
+def test_without_flat_parameters_the_average_of_half_types_is_kept_in_float32():
+    network = nn.Linear(5, 3).half()
+    key = MomentumEncoder(network, momentum=0.999)
+    before = key.average.clone()
+    with torch.no_grad():
+        network.weight += 1.0
+    key.update()
+    assert key.average.dtype == torch.float32
+    assert 0 < float((key.average - before).abs().max()) < 2e-3
+    assert torch.equal(key.network.weight, key.average[:15].view(3, 5).half())

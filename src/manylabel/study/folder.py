@@ -31,6 +31,11 @@ class StudyFolder:
     def study_file(self) -> Path:
         return self.path / "study.json"
 
+    @property
+    def tracking(self) -> Path:
+        """Where trackers keep their files."""
+        return self.path / "tracking"
+
     def run_folder(self, method: str, seed: int) -> Path:
         """Where one run keeps its files."""
         return self.path / method / f"seed-{seed}"
@@ -144,6 +149,7 @@ class StudyFolder:
             for file in ("run.json", files.DIGESTS):
                 (run / file).unlink(missing_ok=True)
             _remove_empty([run, run.parent])
+        shutil.rmtree(self.tracking, ignore_errors=True)
         self._remove_files()
 
     def _remove_files(self) -> None:
