@@ -94,7 +94,7 @@ class HeldOut:
         labels = as_labels(Y, binary=True, who=who)
         _check_shape(labels.shape, S.shape, "labels", who)
         numbers, n_folds = _fold_numbers(folds, len(S), who)
-        return HeldOut(S, labels.sparse(), numbers, n_folds, _mask(known, S.shape, who))
+        return HeldOut(S, labels.sparse(), numbers, n_folds, known_mask(known, S.shape, who))
 
     @property
     def n_labels(self) -> int:
@@ -138,7 +138,14 @@ def _fold_numbers(folds: Any, n: int, who: str) -> tuple[Array, int]:
     return numbers, len(found)
 
 
-def _mask(known: Any, shape: tuple[int, ...], who: str) -> Array | None:
+def known_mask(known: Any, shape: tuple[int, ...], who: str) -> Array | None:
+    """Which entries of labels are known, as bools of their shape; None where all are.
+
+    Raises
+    ------
+    ManyLabelError
+        For a mask of another shape or type.
+    """
     if known is None:
         return None
     mask = as_array(known, who, "`known`")
