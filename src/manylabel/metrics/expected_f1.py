@@ -62,7 +62,7 @@ class ExpectedF1:
 
     def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Plain JSON and arrays, from which :meth:`from_state` makes the same rule."""
-        return {"rule": "expected_f1", "empty": self.empty}, {}
+        return {"decision": "expected_f1", "empty": self.empty}, {}
 
     @classmethod
     def from_state(cls, plain: Mapping[str, Any], arrays: Mapping[str, Array]) -> ExpectedF1:

@@ -79,13 +79,14 @@ class LearntThresholds:
     def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Plain JSON and arrays, from which :meth:`from_state` makes the same rule."""
         arrays = {"values": self.values, "spreads": self.spreads, "positives": self.positives}
-        return {"rule": self.extent, "shared": self.shared, "sources": list(self.sources)}, arrays
+        plain = {"decision": "learnt_thresholds", "extent": self.extent, "shared": self.shared}
+        return plain | {"sources": list(self.sources)}, arrays
 
     @classmethod
     def from_state(cls, plain: Mapping[str, Any], arrays: Mapping[str, Array]) -> LearntThresholds:
         """The rule that :meth:`state` described."""
         learnt = (arrays["values"], arrays["spreads"], arrays["positives"])
-        return cls(plain["rule"], plain["shared"], *learnt, tuple(plain["sources"]))
+        return cls(plain["extent"], plain["shared"], *learnt, tuple(plain["sources"]))
 
 
 def learn_label_thresholds(

@@ -87,7 +87,7 @@ class SeenSets:
     def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Plain JSON and arrays, from which :meth:`from_state` makes the same rule."""
         lists = {"offsets": self.sets.offsets.numpy(), "columns": self.sets.columns.numpy()}
-        return {"rule": "seen_sets", "n_labels": self.sets.n_labels}, lists | {"counts": self.counts}
+        return {"decision": "seen_sets", "n_labels": self.sets.n_labels}, lists | {"counts": self.counts}
 
     @classmethod
     def from_state(cls, plain: Mapping[str, Any], arrays: Mapping[str, Array]) -> SeenSets:
