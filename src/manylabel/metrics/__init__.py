@@ -1,4 +1,4 @@
-"""Metrics of multi-label predictions, and the protocols by which thresholds are chosen.
+"""Metrics of multi-label predictions, protocols of thresholds, and decisions and probabilities learnt from scores.
 
 Scores are arrays or tensors, labels anything that :class:`~manylabel.labels.LabelMatrix` takes.
 """
@@ -11,6 +11,10 @@ from manylabel.metrics.at_k import (
     top_k,
 )
 from manylabel.metrics.calibration import brier_score, calibration_error
+from manylabel.metrics.decisions import Decision, decision_from, learn_decision
+from manylabel.metrics.expected_f1 import ExpectedF1
+from manylabel.metrics.learnt_calibration import Calibration
+from manylabel.metrics.learnt_thresholds import LearntThresholds
 from manylabel.metrics.ranking import (
     average_precision,
     coverage_error,
@@ -21,6 +25,7 @@ from manylabel.metrics.ranking import (
 )
 from manylabel.metrics.report import DEFAULT_METRICS, DISPLAY_NAMES, Evaluation, evaluate, evaluate_protocols
 from manylabel.metrics.scores import WHOLE_UP_TO, StreamedScores, TopScores
+from manylabel.metrics.seen_sets import SeenSets
 from manylabel.metrics.sets import Counts, Tally
 from manylabel.metrics.thresholds import GRID, LAMP_GRID, Threshold, learn_thresholds
 
@@ -30,8 +35,13 @@ __all__ = [
     "GRID",
     "LAMP_GRID",
     "WHOLE_UP_TO",
+    "Calibration",
     "Counts",
+    "Decision",
     "Evaluation",
+    "ExpectedF1",
+    "LearntThresholds",
+    "SeenSets",
     "StreamedScores",
     "Tally",
     "Threshold",
@@ -40,8 +50,10 @@ __all__ = [
     "brier_score",
     "calibration_error",
     "coverage_error",
+    "decision_from",
     "evaluate",
     "evaluate_protocols",
+    "learn_decision",
     "learn_thresholds",
     "lrap",
     "mean_average_precision",

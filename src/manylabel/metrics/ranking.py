@@ -15,13 +15,7 @@ import numpy as np
 from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
-from manylabel.metrics.inputs import (
-    check_choice,
-    check_k,
-    label_blocks,
-    row_blocks,
-    scores_and_labels,
-)
+from manylabel.metrics.inputs import check_choice, check_k, label_blocks, row_blocks, scores_and_labels
 from manylabel.metrics.scores import Array, Made, Scores, StreamedScores, blocks
 
 Absent: TypeAlias = Literal["leave_out", "zero"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -82,6 +82,16 @@ class Threshold:
             )
         return np.asarray(t <= S)
 
+    def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Plain JSON and arrays, from which :meth:`from_state` makes the same rule."""
+        value = list(self.value) if isinstance(self.value, tuple) else self.value
+        return {"decision": "threshold", "rule": self.rule, "value": value}, {}
+
+    @classmethod
+    def from_state(cls, plain: Mapping[str, Any], arrays: Mapping[str, Array]) -> Threshold:
+        """The rule that :meth:`state` described."""
+        return cls(plain["rule"], plain["value"])
+
 
 def learn_thresholds(
     scores: Scores,
@@ -130,7 +140,7 @@ def learn_thresholds(
     check_probabilities(S, who)
     if rule == "top_k":
         sizes = np.arange(max(_most_labels(T), 1), 0, -1)
-        counts = count_sweep(S, T, 1.0 - sizes, lambda s: -_places(s))  # among the k highest: place <= k - 1
+        counts = count_sweep(S, T, 1.0 - sizes, lambda s: -places(s))  # among the k highest: place <= k - 1
         return {m: Threshold(rule, int(_best(counts, m, sizes))) for m in metrics}
     counts = Counts.sweep(S, T, thresholds)
     if rule == "per_label":
@@ -166,7 +176,7 @@ def _most_labels(T: LabelMatrix) -> int:
     return max(int(T.take(rows).row_counts().max()) for rows in blocks(*T.shape))
 
 
-def _places(S: Array) -> Array:
+def places(S: Array) -> Array:
     """The place of each score in its row, 0 for the highest, equal scores by label index, (n, C) float64."""
     order = np.argsort(-S, axis=1, kind="stable")
     places = np.empty(S.shape)
