@@ -7,8 +7,15 @@ import torch
 
 from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
-from manylabel.labels import LabelMatrix, Labels, as_labels
-from manylabel.metrics.inputs import check_k, check_number, labels_of, row_blocks, scores_and_labels
+from manylabel.labels import LabelMatrix, Labels
+from manylabel.metrics.inputs import (
+    check_k,
+    check_number,
+    known_labels,
+    labels_of,
+    row_blocks,
+    scores_and_labels,
+)
 from manylabel.metrics.scores import Array, Scores, TopScores, as_scores, top_mask
 
 
@@ -81,7 +88,7 @@ def propensities(Y_train: Labels, *, a: float = 0.55, b: float = 1.5) -> Array:
     """
     a = check_number(a, "propensities", "a", least=0)
     b = check_number(b, "propensities", "b", least=0, above=True)
-    labels = as_labels(Y_train, binary=True, who="propensities")
+    labels = known_labels(Y_train, "propensities")
     if labels.n_rows < 3:
         raise ManyLabelError("propensities", "at least 3 training rows", str(labels.n_rows))
     counts = labels.label_counts().double().cpu().numpy()

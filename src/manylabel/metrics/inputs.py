@@ -33,7 +33,7 @@ def scores_and_labels(scores: Scores, Y: Labels, who: str) -> tuple[Made, LabelM
 
 def labels_of(shape: tuple[int, ...], Y: Labels, who: str) -> LabelMatrix:
     """Labels that are 0 or 1, one for each score, as a label matrix on the CPU."""
-    labels = as_labels(Y, binary=True, who=who)
+    labels = known_labels(Y, who)
     if labels.shape != shape:
         raise ManyLabelError(
             who,
@@ -48,6 +48,16 @@ def row_blocks(S: Made, T: LabelMatrix) -> Iterator[tuple[slice, Array, Array]]:
     """A few rows at a time: which, their scores (b, C), and their labels (b, C) bool."""
     for rows in blocks(*S.shape):
         yield rows, S[rows], T.take(rows).dense(torch.bool).numpy()
+
+
+def known_labels(Y: Labels, who: str) -> LabelMatrix:
+    """Binary labels, every entry of which is known."""
+    labels = as_labels(Y, binary=True, who=who)
+    if labels.has_unknown and labels.n_unknown:
+        hint = "Measure the rows, or the labels, of which every entry is known."
+        expected = "labels without NaN or other unknown entries"
+        raise ManyLabelError(who, expected, f"{labels.n_unknown} of them", hint)
+    return labels
 
 
 def label_blocks(S: Array, T: LabelMatrix) -> Iterator[tuple[slice, Array, Array]]:
