@@ -43,4 +43,4 @@ def test_an_f1_curve_is_that_of_every_threshold_and_marks_the_one_learnt() -> No
         for t, there in list(zip(x, y, strict=True))[:-1:20]:
             expected = float(Counts.of(np.float32(t) <= S[:, [label]], Y[:, [label]]).macro_f1())
             assert there == pytest.approx(expected)
-    assert picture.figure.axes[3].get_title() == "d (0, shared)"
+    assert picture.figure.axes[3].get_title(loc="left") == "d (0, shared)"
