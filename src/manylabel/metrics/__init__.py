@@ -13,6 +13,7 @@ from manylabel.metrics.at_k import (
 from manylabel.metrics.calibration import brier_score, calibration_error
 from manylabel.metrics.decisions import Decision, decision_from, learn_decision
 from manylabel.metrics.expected_f1 import ExpectedF1
+from manylabel.metrics.f1_curve import F1Curve, f1_curves
 from manylabel.metrics.learnt_calibration import Calibration
 from manylabel.metrics.learnt_thresholds import LearntThresholds
 from manylabel.metrics.ranking import (
@@ -23,10 +24,12 @@ from manylabel.metrics.ranking import (
     ndcg_at_k,
     ranking_loss,
 )
+from manylabel.metrics.reliability import Reliability, reliability
 from manylabel.metrics.report import DEFAULT_METRICS, DISPLAY_NAMES, Evaluation, evaluate, evaluate_protocols
 from manylabel.metrics.scores import WHOLE_UP_TO, StreamedScores, TopScores
 from manylabel.metrics.seen_sets import SeenSets
 from manylabel.metrics.sets import Counts, Tally
+from manylabel.metrics.slices import Slice, slices
 from manylabel.metrics.thresholds import GRID, LAMP_GRID, Threshold, learn_thresholds
 
 __all__ = [
@@ -40,8 +43,11 @@ __all__ = [
     "Decision",
     "Evaluation",
     "ExpectedF1",
+    "F1Curve",
     "LearntThresholds",
+    "Reliability",
     "SeenSets",
+    "Slice",
     "StreamedScores",
     "Tally",
     "Threshold",
@@ -53,6 +59,7 @@ __all__ = [
     "decision_from",
     "evaluate",
     "evaluate_protocols",
+    "f1_curves",
     "learn_decision",
     "learn_thresholds",
     "lrap",
@@ -63,5 +70,7 @@ __all__ = [
     "propensity_scored_precision_at_k",
     "ranking_loss",
     "recall_at_k",
+    "reliability",
+    "slices",
     "top_k",
 ]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from manylabel.metrics.held_out import Column
-from manylabel.metrics.scores import Array
+from manylabel.errors import ManyLabelError
+from manylabel.labels import Labels
+from manylabel.metrics.held_out import Column, HeldOut
+from manylabel.metrics.scores import Array, Scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,30 @@ class F1Curve:
     def best(self) -> float:
         """The threshold of the highest F1, the lowest of several."""
         return float(self.thresholds[self.f1.argmax()])
+
+
+def f1_curves(scores: Scores, Y: Labels, *, known: Any = None) -> list[F1Curve]:
+    """The curve of each label, for a picture or a report.
+
+    Parameters
+    ----------
+    scores : (n, C) array or tensor in [0, 1]
+    Y : (n, C) labels, dense or sparse
+    known : (n, C) bool array, default None
+        False where it is unknown whether the row carries the label; such entries are left out.
+
+    Raises
+    ------
+    ManyLabelError
+        If scores leave [0, 1] or hold NaN, labels or the mask do not fit them, or a label is nowhere known.
+    """
+    held_out = HeldOut.undivided(scores, Y, "f1_curves", known)
+    columns = [held_out.column(label) for label in range(held_out.n_labels)]
+    unknown = [str(label) for label, column in enumerate(columns) if not len(column.true)]
+    if unknown:
+        expected, got = "labels that are known somewhere", f"unknown ones: {', '.join(unknown[:10])}"
+        raise ManyLabelError("f1_curves", expected, got, "Leave these labels out.")
+    return [F1Curve.of(column) for column in columns]
 
 
 def cumulative(scores: Array, true: Array) -> tuple[Array, Array, Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -89,12 +89,19 @@ class HeldOut:
         ManyLabelError
             If scores leave [0, 1] or hold NaN, shapes differ, or labels, folds or the mask are of another kind.
         """
+        whole = HeldOut.undivided(scores, Y, who, known)
+        numbers, n_folds = _fold_numbers(folds, len(whole.folds), who)
+        return replace(whole, folds=numbers, n_folds=n_folds)
+
+    @staticmethod
+    def undivided(scores: Scores, Y: Labels, who: str, known: Any = None) -> HeldOut:
+        """The same in one fold, for what is drawn or counted and not learnt."""
         S = as_scores(scores, who)
         check_probabilities(S, who)
         labels = as_labels(Y, binary=True, who=who)
-        _check_shape(labels.shape, S.shape, "labels", who)
-        numbers, n_folds = _fold_numbers(folds, len(S), who)
-        return HeldOut(S, labels.sparse(), numbers, n_folds, known_mask(known, S.shape, who))
+        check_shape(labels.shape, S.shape, "labels", who)
+        one_fold = np.zeros(len(S), dtype=np.int64)
+        return HeldOut(S, labels.sparse(), one_fold, 1, known_mask(known, S.shape, who))
 
     @property
     def n_labels(self) -> int:
@@ -113,13 +120,9 @@ class HeldOut:
         column = Column(self.scores[:, label], true, self.folds)
         return column if self.known is None else column.take(self.known[:, label])
 
-    def pooled(self) -> Column:
-        """All known entries as one label, (n C,) at most."""
-        columns = [self.column(label) for label in range(self.n_labels)]
-        return Column(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
 
-
-def _check_shape(got: tuple[int, ...], wanted: tuple[int, ...], what: str, who: str) -> None:
+def check_shape(got: tuple[int, ...], wanted: tuple[int, ...], what: str, who: str) -> None:
+    """Refuse what has another shape than the scores."""
     if got != wanted:
         hint = "Pass one row per score row, with the labels in the same order."
         raise ManyLabelError(who, f"{what} of shape {wanted} to match the scores", f"shape {got}", hint)
@@ -149,7 +152,7 @@ def known_mask(known: Any, shape: tuple[int, ...], who: str) -> Array | None:
     if known is None:
         return None
     mask = as_array(known, who, "`known`")
-    _check_shape(mask.shape, shape, "`known`", who)
+    check_shape(mask.shape, shape, "`known`", who)
     if mask.dtype != np.bool_:
         raise ManyLabelError(who, "`known` as booleans", f"entries of type {mask.dtype}")
     return None if mask.all() else mask
