@@ -33,7 +33,8 @@ def test_every_loss_has_its_page(name):
 
 
 @pytest.mark.parametrize("page", IN_THIS_PROCESS, ids=lambda page: str(page.relative_to(DOCS)))
-def test_code_of_the_page_runs(page, capsys):
+def test_code_of_the_page_runs(page, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # pages write files
     for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S):
         exec(compile(block, str(page), "exec"), {"__name__": "page"})
 
