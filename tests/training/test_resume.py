@@ -15,13 +15,14 @@ from tests.training.small_run import fit
 from tests.training.stops import killed_after
 
 from manylabel import ManyLabelError
+from manylabel.methods import model_folder
 from manylabel.training import checkpoint
 
 SCRIPT = Path(__file__).parent / "small_run.py"
 
 
 def weights(scorer):
-    return {name: t.clone() for name, t in scorer.module.state_dict().items()}
+    return {name: t.clone() for name, t in scorer.scorer.module.state_dict().items()}
 
 
 def assert_same(a, b):
@@ -74,7 +75,7 @@ def test_a_process_killed_by_the_system_goes_on(whole, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     subprocess.run([sys.executable, SCRIPT, tmp_path], check=True, env=environment(tmp_path))
-    tensors, _ = checkpoint.load(tmp_path / "model-0.safetensors")
+    tensors = model_folder.read(tmp_path / "model-0")[1].tensors
     assert_same(tensors, whole[0])
 
 

@@ -12,10 +12,14 @@ import numpy as np
 
 from manylabel import data, methods, metrics
 from manylabel.data.dataset import DataSet, Rows
+from manylabel.methods import Predictor
+from manylabel.methods.estimator_state import NotWritten
 from manylabel.methods.scorer import scores_of
+from manylabel.methods.versions import versions
 from manylabel.metrics.report import Protocol
 from manylabel.study.cell import Cell
-from manylabel.study.records import RunRecord, read_history, versions, write_arrays
+from manylabel.study.folder import MODEL
+from manylabel.study.records import RunRecord, read_history, write_arrays
 from manylabel.study.threads import computing_on
 from manylabel.training import Progress
 
@@ -62,17 +66,18 @@ def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> Ru
         part = data.take_fraction(dataset, cell.fraction, cell.seed)
         train, validation = data.split_validation(part, cell.seed)
         started = time.perf_counter()
-        scorer = methods.get(cell.recipe, **cell.changed).fit(
-            train, validation, seed=cell.seed, folder=folder, progress=tell
+        method, names = methods.get(cell.recipe, **cell.changed), dataset.label_names
+        predictor = method.fit(
+            train, validation, seed=cell.seed, folder=folder, progress=tell, label_names=names
         )
         seconds = time.perf_counter() - started
         scores = {
-            part: scores_of(scorer, rows.X, rows.Y.n_labels)
+            part: scores_of(predictor.scores, rows.X, rows.Y.n_labels)
             for part, rows in (("validation", validation), ("test", dataset.test))
         }
         largest = np.finfo(np.float16).max
-        embedding = np.clip(scorer.embed(dataset.test.X), -largest, largest).astype(np.float16)
-        scorer.save(folder / "model.safetensors")
+        embedding = np.clip(predictor.embed(dataset.test.X), -largest, largest).astype(np.float16)
+        unsaved = _saved(predictor, folder / MODEL)
         kept = {name: array for part, made in scores.items() for name, array in _kept(part, made)}
         write_arrays(folder / "scores.npz", kept | {"test_embedding": embedding})
         evaluations = _evaluations(scores, validation, dataset.test)
@@ -80,9 +85,8 @@ def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> Ru
     trained = max(
         seconds, sum(stage["seconds"] for stage in monitor.values())
     )  # a resumed run counts all its parts
-    finished = record.model_copy(
-        update={"status": "done", "seconds": trained, "evaluations": evaluations, "monitor": monitor}
-    )
+    found = {"seconds": trained, "evaluations": evaluations, "monitor": monitor, "unsaved": unsaved}
+    finished = record.model_copy(update={"status": "done", **found})
     finished.write(folder / "run.json")
     return finished
 
@@ -95,6 +99,15 @@ def _kept(part: str, scores: Any) -> Iterator[tuple[str, Any]]:
     top = metrics.TopScores.of(scores, KEPT)
     yield f"{part}_top_labels", top.labels
     yield f"{part}_top_scores", top.values
+
+
+def _saved(predictor: Predictor, folder: Path) -> str:
+    """Save a model; why it cannot be saved where an estimator cannot be written without code: its scores stay."""
+    try:
+        predictor.save(folder)
+    except NotWritten as error:
+        return str(error)
+    return ""
 
 
 def _evaluations(scores: Mapping[str, Any], validation: Rows, test: Rows) -> dict[str, dict[str, Any]]:

@@ -54,8 +54,8 @@ class Problem:
         made = methods.get(method, **settings)
         scorer = made.fit(train, validation, seed=self.seed, progress=tell)
         n_labels = development.Y.n_labels
-        held_out = (scores_of(scorer, validation.X, n_labels), validation.Y)
-        scores = scores_of(scorer, development.X, n_labels)
+        held_out = (scores_of(scorer.scores, validation.X, n_labels), validation.Y)
+        scores = scores_of(scorer.scores, development.X, n_labels)
         found = metrics.evaluate(
             scores, development.Y, protocol=protocol, validation=held_out, metrics=measured
         )
