@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,55 +12,11 @@ import scipy.sparse as sp
 
 from manylabel.errors import ManyLabelError
 from manylabel.methods.estimator_checks import Refused, check_object, check_random_state
+from manylabel.methods.estimator_classes import CALLED, NEIGHBOUR_TREES, imported, listed_class, name_of
 from manylabel.methods.lightgbm_text import booster_of, text_of
 
 Array = np.ndarray[Any, Any]
 
-PACKAGES = ("sklearn", "lightgbm")
-_CLOSED = {"tests", "conftest", "externals", "datasets", "experimental", "_build_utils", "utils"}  # modules
-_STATEFUL = (  # small classes beside estimators, made without a call and given their attributes
-    "sklearn._loss.link.Interval",
-    "sklearn._loss.link.LogitLink",
-    "sklearn._loss.link.MultinomialLogit",
-    "sklearn._loss.link.IdentityLink",
-    "sklearn._loss.link.LogLink",
-    "sklearn._loss.link.HalfLogitLink",
-    "sklearn._loss.loss.AbsoluteError",
-    "sklearn._loss.loss.ExponentialLoss",
-    "sklearn._loss.loss.HalfBinomialLoss",
-    "sklearn._loss.loss.HalfMultinomialLoss",
-    "sklearn._loss.loss.HalfSquaredError",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.gaussian_process.kernels.CompoundKernel",
-    "sklearn.gaussian_process.kernels.ConstantKernel",
-    "sklearn.gaussian_process.kernels.DotProduct",
-    "sklearn.gaussian_process.kernels.Exponentiation",
-    "sklearn.gaussian_process.kernels.ExpSineSquared",
-    "sklearn.gaussian_process.kernels.Matern",
-    "sklearn.gaussian_process.kernels.Product",
-    "sklearn.gaussian_process.kernels.RationalQuadratic",
-    "sklearn.gaussian_process.kernels.RBF",
-    "sklearn.gaussian_process.kernels.Sum",
-    "sklearn.gaussian_process.kernels.WhiteKernel",
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-)
-_CALLED = (  # compiled losses, made by a call with numbers
-    "sklearn._loss._loss.CyAbsoluteError",
-    "sklearn._loss._loss.CyExponentialLoss",
-    "sklearn._loss._loss.CyHalfBinomialLoss",
-    "sklearn._loss._loss.CyHalfMultinomialLoss",
-    "sklearn._loss._loss.CyHalfSquaredError",
-    "sklearn.linear_model._sgd_fast.EpsilonInsensitive",
-    "sklearn.linear_model._sgd_fast.Hinge",
-    "sklearn.linear_model._sgd_fast.Huber",
-    "sklearn.linear_model._sgd_fast.ModifiedHuber",
-    "sklearn.linear_model._sgd_fast.SquaredEpsilonInsensitive",
-    "sklearn.linear_model._sgd_fast.SquaredHinge",
-    "sklearn.linear_model._sgd_fast.SquaredLoss",
-)
-_NEIGHBOUR_TREES = ("sklearn.neighbors._ball_tree.BallTree", "sklearn.neighbors._kd_tree.KDTree")
 _TREE = "sklearn.tree._tree.Tree"
 _TYPES = {kind.__name__: kind for kind in (np.float64, np.float32, np.int64, np.int32, np.uint8, np.bool_)}
 _BEGIN = 64  # arrays begin at multiples of so many bytes
@@ -164,7 +119,7 @@ class _Writer:
         yield type, self._type
 
     def _mapping(self, value: dict[Any, Any], path: str) -> dict[str, Any]:
-        bunch = {"bunch": True} if _name(type(value)) == "sklearn.utils._bunch.Bunch" else {}
+        bunch = {"bunch": True} if name_of(type(value)) == "sklearn.utils._bunch.Bunch" else {}
         pairs = [[self.value(k, path), self.value(v, f"{path}[{k!r}]")] for k, v in value.items()]
         return {"dict": pairs} | bunch
 
@@ -207,22 +162,22 @@ class _Writer:
 
     def _type(self, value: type, path: str) -> dict[str, Any]:
         if _TYPES.get(value.__name__) is not value:
-            raise Refused(f"`{path}`, the class {_name(value)}")
+            raise Refused(f"`{path}`, the class {name_of(value)}")
         return {"type": value.__name__}
 
     def _object(self, value: Any, path: str) -> dict[str, Any]:
-        name = _name(type(value))
+        name = name_of(type(value))
         if name == "lightgbm.basic.Booster":
             return {"booster": text_of(value)}
-        if name in _NEIGHBOUR_TREES:
+        if name in NEIGHBOUR_TREES:
             return {"neighbour_tree": name}
         if name == _TREE:
             _, arguments, state = value.__reduce__()
             return {"tree": self.value([*arguments, state], path)}
-        if name in _CALLED:
+        if name in CALLED:
             return {"called": name, "arguments": self.value(list(value.__reduce__()[1]), path)}
         try:
-            _class(name)
+            listed_class(name)
         except Refused:
             raise Refused(f"`{path}` of type {name}" if path else f"a {name}") from None
         state = self.value(value.__getstate__() or {}, f"{path}.{type(value).__name__}".lstrip("."))
@@ -321,12 +276,12 @@ class _Reader:
 
     def _called(self, told: dict[str, Any]) -> Any:
         name, arguments = told["called"], told["arguments"]
-        if name not in _CALLED or not all(isinstance(number, int | float) for number in arguments):
+        if name not in CALLED or not all(isinstance(number, int | float) for number in arguments):
             raise Refused(f"a call of {name!r:.80}")
-        return _imported(name)(*arguments)
+        return imported(name)(*arguments)
 
     def _object(self, told: dict[str, Any]) -> Any:
-        kind = _class(told["object"])
+        kind = listed_class(told["object"])
         made, state = kind.__new__(kind), self.value(told["state"])
         if isinstance(state.get("_tree"), _NeighbourTree):
             state["_tree"] = state["_tree"].built(state)
@@ -340,51 +295,15 @@ class _NeighbourTree:
     """The search tree of an estimator of neighbours, built anew from the training rows."""
 
     def __init__(self, name: str) -> None:
-        if name not in _NEIGHBOUR_TREES:
+        if name not in NEIGHBOUR_TREES:
             raise Refused(f"a search tree of class {name!r:.80}")
         self.name = name
 
     def built(self, state: dict[str, Any]) -> Any:
-        kind, metric = _imported(self.name), state["effective_metric_"]
+        kind, metric = imported(self.name), state["effective_metric_"]
         if metric not in kind.valid_metrics or metric == "pyfunc":
             raise Refused(f"a search tree of metric {metric!r:.80}")
         return kind(state["_fit_X"], state["leaf_size"], metric=metric, **state["effective_metric_params_"])
-
-
-def _class(name: str) -> Any:
-    """A listed class, or an estimator of scikit-learn or LightGBM.
-
-    Raises
-    ------
-    Refused
-        For any other; modules outside these packages are not even imported.
-    """
-    if name in _STATEFUL:
-        return _imported(name)
-    parts = name.split(".")
-    of_package = name.startswith(("sklearn.", "lightgbm.sklearn.")) and all(map(str.isidentifier, parts))
-    if not of_package or len(parts) < 3 or _CLOSED & set(parts):
-        raise Refused(f"an object of class {name!r:.80}")
-    from sklearn.base import BaseEstimator, OutlierMixin
-
-    kind = _imported(name)
-    if not isinstance(kind, type) or not issubclass(kind, BaseEstimator) or issubclass(kind, OutlierMixin):
-        raise Refused(f"an object of class {name!r:.80}")
-    if _name(kind) != name:  # what a module imported from elsewhere
-        raise Refused(f"an object of class {name!r:.80}")
-    return kind
-
-
-def _imported(name: str) -> Any:
-    module, _, last = name.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), last)
-    except (ImportError, AttributeError):
-        raise Refused(f"an object of class {name!r:.80}, which this version does not have") from None
-
-
-def _name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _fields(dtype: Any) -> dict[str, Any]:
