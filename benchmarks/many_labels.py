@@ -1,10 +1,10 @@
-"""Peak memory of a run with very many labels, by phase: ``python -m benchmarks.many_labels [rows] [labels] [folder]``.
+"""Peak memory of a run with very many labels, by phase: ``python -m benchmarks.many_labels [rows labels]``.
 
 Makes a seeded set of sparse features and labels (5 a row), trains ``bce`` on it for one epoch in a child process as
-``manylabel run`` does, and prints how far memory rose in each phase, and the bytes of label matrices alive
-at its end. Beside labels a run of L labels holds the classifier, its gradient and two moments of Adam (16 L H bytes for
-a width of H), the logits of a batch of B rows, their gradient and what the loss makes of them (each 4 B L bytes), and,
-while it is measured, blocks of a million scores.
+``manylabel run`` does, and prints for each phase how far memory rose, the bytes of the label matrices alive at its end,
+and the largest block of labels that was made dense. Beside labels a run of L labels holds the classifier, its gradient
+and two moments of Adam (16 L H bytes for a width of H), the logits of a batch of B rows, their gradient and what the
+loss makes of them (each 4 B L bytes), and, while it is measured, what a metric makes of a million scores.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 
 FEATURES, PER_ROW, ENTRIES, BATCH, WIDTH = 2_000, 5, 40, 256, 64
 SETTINGS = {
@@ -76,8 +77,21 @@ class Phases:
 
     def __init__(self) -> None:
         self.found: dict[str, dict[str, float]] = {}
-        self._highest = 0
+        self._highest, self._block = 0, 0
+        self._watch_dense()
         threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch_dense(self) -> None:
+        """Remember the largest block of labels that was made dense."""
+        from manylabel.labels import SparseLabels
+
+        made_by = SparseLabels.dense
+
+        def dense(labels: Any, dtype: Any = torch.float32) -> Any:
+            self._block = max(self._block, labels.n_rows * labels.n_labels * dtype.itemsize)
+            return made_by(labels, dtype)
+
+        SparseLabels.dense = dense  # type: ignore[method-assign]
 
     def _watch(self) -> None:
         while True:
@@ -88,13 +102,14 @@ class Phases:
     def phase(self, name: str) -> Iterator[None]:
         gc.collect()
         before, started = resident(), time.perf_counter()
-        self._highest = before
+        self._highest, self._block = before, 0
         yield
         self.found[name] = {
             "seconds": round(time.perf_counter() - started, 1),
             "before_mib": before / 2**20,
             "peak_mib": max(self._highest, resident()) / 2**20,
             "labels_mib": of_labels() / 2**20,
+            "dense_mib": self._block / 2**20,
         }
 
 
@@ -137,11 +152,12 @@ def show(n_rows: int, n_labels: int, phases: dict[str, dict[str, float]]) -> Non
     print(f"{n_rows} rows x {n_labels} labels, {PER_ROW} a row, {FEATURES} sparse features, batch {BATCH}")
     print(f"classifier of width {WIDTH} with Adam: {16 * n_labels * WIDTH / 2**20:.0f} MiB")
     print(f"logits of a batch: {4 * BATCH * n_labels / 2**20:.0f} MiB")
-    print(f"{'phase':<10}{'seconds':>9}{'before':>9}{'peak':>9}{'rise':>9}{'labels':>9}   MiB")
+    print(f"{'phase':<10}{'seconds':>9}{'before':>9}{'peak':>9}{'rise':>9}{'labels':>9}{'dense':>9}   MiB")
     for name, phase in phases.items():
         before, peak = phase["before_mib"], phase["peak_mib"]
         numbers = "".join(
-            f"{v:9.1f}" for v in (phase["seconds"], before, peak, peak - before, phase["labels_mib"])
+            f"{v:9.1f}"
+            for v in (phase["seconds"], before, peak, peak - before, phase["labels_mib"], phase["dense_mib"])
         )
         print(f"{name:<10}{numbers}")
 

@@ -51,6 +51,8 @@ def test_labels_of_a_large_run_take_little_memory(tmp_path: Path) -> None:
     phases = many_labels.measured(n, n, tmp_path)
     # 64 MiB for 60 000 x 60 000 labels, of which there are 5 a row: in proportion to the rows
     assert max(phase["labels_mib"] for phase in phases.values()) <= 64 * n / 60_000
+    batch = 4 * many_labels.BATCH * n / 2**20  # MiB of the logits of a batch
+    assert max(phase["dense_mib"] for phase in phases.values()) <= max(batch, 4)  # or a million scores
     rise = max(phase["peak_mib"] for phase in phases.values()) - phases["load"]["before_mib"]
     dense = 4 * n * n / 2**20
     assert rise < 2 * dense, json.dumps(phases, indent=1)
