@@ -121,6 +121,15 @@ def test_rows_are_taken_by_position_or_mask(tmp_path, small):
     assert torch.equal(rows.take(marked).X.values, rows.X.values[[0, 3]])
 
 
+@pytest.mark.parametrize("part", [slice(2, 5), slice(None, None, 3), slice(5, 1, -2), slice(3, 3)])
+def test_rows_are_taken_by_slices(tmp_path, small, part):
+    np.savez(tmp_path / "d.npz", X_train=small[0], y_train=small[1], X_test=small[0], y_test=small[1])
+    rows = data.load(tmp_path / "d.npz").train
+    some = rows.take(part)
+    np.testing.assert_array_equal(some.X, np.asarray(rows.X)[part])
+    np.testing.assert_array_equal(some.Y.dense(), small[1][part])
+
+
 def test_import_brings_nothing_heavy():
     heavy = ("scipy", "sklearn", "kornia", "pooch", "arff", "matplotlib", "rich", "pandas")
     program = f"import sys, manylabel.data; print([name for name in {heavy} if name in sys.modules])"

@@ -49,14 +49,15 @@ class Rows:
         return len(self.Y)
 
     def take(self, rows: Any) -> Rows:
-        """The rows at the given positions, in that order; a boolean mask takes the rows that it marks.
+        """The rows at the given positions, in that order; a boolean mask or a slice takes the rows that it marks.
 
         Raises
         ------
         ManyLabelError
             For positions of rows that are not there, or a mask of another length.
         """
-        index = _positions(rows, len(self))
+        forward = isinstance(rows, slice) and (rows.step is None or rows.step > 0)
+        index = rows if forward else _positions(rows, len(self))
         return _checked(self.X.take(index), self.Y.take(index))
 
 
@@ -69,6 +70,8 @@ def _checked(X: Features, Y: LabelMatrix) -> Rows:
 
 
 def _positions(rows: Any, n: int) -> np.ndarray[Any, Any]:
+    if isinstance(rows, slice):  # one that goes back, which torch does not know
+        return np.arange(n)[rows].copy()
     index = np.ascontiguousarray(rows)  # torch has no negative strides
     if index.dtype == bool and index.shape == (n,):
         return np.flatnonzero(index)

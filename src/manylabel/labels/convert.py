@@ -145,6 +145,14 @@ def dense_values(Y: Any, who: str, what: str = "labels") -> Tensor:
         raise ManyLabelError(who, f"{what} as {expected}", error.got, ENCODE) from None
 
 
+def tensor_or_sparse(Y: Labels, who: str) -> Labels:
+    """Dense labels, or class numbers, as a tensor of as many axes; label matrices and sparse labels as they are."""
+    sparse_tensor = isinstance(Y, Tensor) and Y.layout != torch.strided
+    if isinstance(Y, LabelMatrix) or sparse_tensor or hasattr(Y, "tocsr"):
+        return Y
+    return dense_values(Y, who)
+
+
 def _check_plain(Y: Tensor, who: str) -> None:
     if Y.is_nested or Y.is_quantized:
         raise ManyLabelError(

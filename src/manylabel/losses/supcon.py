@@ -17,7 +17,7 @@ from torch import Tensor
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels, SingleLabel, SparseLabels, as_labels, match_groups
-from manylabel.labels.convert import dense_values
+from manylabel.labels.convert import tensor_or_sparse
 from manylabel.losses.base import Batch, ContrastiveLoss, refuse_gradient
 from manylabel.losses.softmax import LabelWeights, Overlaps, PairWeights, TileWeights
 
@@ -96,15 +96,12 @@ def _class_numbers(Y: Labels, several_ranks: bool) -> Tensor | LabelMatrix:
 
     These stay one-hot rows where some are unknown, and over several ranks, which must all do the same.
     """
-    if not isinstance(Y, LabelMatrix) and not hasattr(Y, "tocsr"):
-        sparse = isinstance(Y, Tensor) and Y.layout != torch.strided
-        Y = vector = Y if sparse else dense_values(Y, "SupCon")
-        assert isinstance(vector, Tensor)
-        if vector.dim() == 1:
-            if vector.is_floating_point():
-                hint = "Pass integers or a one-hot matrix."
-                raise ManyLabelError("SupCon", "whole class numbers", f"{vector.dtype}", hint)
-            return vector.long()
+    Y = tensor_or_sparse(Y, "SupCon")
+    if isinstance(Y, Tensor) and Y.dim() == 1:
+        if Y.is_floating_point():
+            hint = "Pass integers or a one-hot matrix."
+            raise ManyLabelError("SupCon", "whole class numbers", f"{Y.dtype}", hint)
+        return Y.long()
     labels = as_labels(Y, binary=True, who="SupCon")
     refuse_gradient("SupCon", labels)
     numbers = labels.class_numbers("SupCon")

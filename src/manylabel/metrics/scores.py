@@ -15,7 +15,7 @@ from manylabel.labels import LabelMatrix
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
-ENTRIES_AT_ONCE = 1 << 22
+ENTRIES_AT_ONCE = 1 << 20
 WHOLE_UP_TO = 1 << 28  # bytes of scores that a program holds at once; more are made by the block
 ROUNDING = 1e-6
 
@@ -187,6 +187,6 @@ def _highest(S: Array, k: int) -> tuple[Array, Array]:
 
 
 def blocks(n: int, width: int) -> Iterator[slice]:
-    """Slices that cover ``range(n)`` in pieces of a few million entries, each of ``width`` entries a row."""
+    """Slices that cover ``range(n)`` in pieces of about a million entries, each of ``width`` entries a row."""
     step = max(1, ENTRIES_AT_ONCE // width)
     return (slice(start, min(start + step, n)) for start in range(0, n, step))
