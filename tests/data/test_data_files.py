@@ -119,7 +119,8 @@ BAD_ARRAYS = {
         changed("y_test", (0, 1), 0.5),
         "X_test and y_test, labels: expected every label to be 0 or 1, but got 0.5 in row 0, column 1",
     ),
-    "NaN label": (changed("y_train", (1, 1), np.nan), "but got nan in row 1, column 1"),
+    "infinite label": (changed("y_train", (1, 1), np.inf), "but got inf in row 1, column 1"),
+    "labels that are all NaN": ({"y_train": np.full((4, 4), np.nan)}, "labels some of which are known"),
     "NaN feature": (
         changed("X_test", (3, 0), np.nan),
         "features: expected finite numbers, but got nan in row 3, column 0",

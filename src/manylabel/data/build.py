@@ -167,6 +167,10 @@ def _digest(train: Rows, test: Rows, names: tuple[str, ...], validation: np.ndar
         labels = rows.Y.sparse()
         add(labels.offsets.numpy().astype("<i8").tobytes())
         add(labels.columns.numpy().astype("<i8").tobytes())
+        if rows.Y.n_unknown:
+            unknown = rows.Y.unknown.sparse()
+            add(unknown.offsets.numpy().astype("<i8").tobytes())
+            add(unknown.columns.numpy().astype("<i8").tobytes())
     add("\n".join(names).encode(errors="surrogatepass"))
     add(b"" if validation is None else validation.astype("<i8").tobytes())
     return digest.hexdigest()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from manylabel.data.dataset import DataSet, Rows
+from manylabel.data.quality import known_rows
 
 
 def describe(dataset: DataSet) -> dict[str, Any]:
@@ -17,7 +18,8 @@ def describe(dataset: DataSet) -> dict[str, Any]:
     dict
         JSON-able, in an order to print: name, kind, features, labels; a dict for each of ``train`` and
         ``test`` with rows, labels per row, largest number of labels, share of rows without labels;
-        ``most_frequent`` and ``least_frequent`` labels with their training rows; ``imbalance``, the most
+        ``most_frequent`` and ``least_frequent`` labels with their training rows; ``known``, where entries are
+        unknown, the share of the training rows on which each label is known; ``imbalance``, the most
         frequent label's training rows over those of the median label; validation, split, source, licence,
         digest, remarks.
     """
@@ -25,6 +27,8 @@ def describe(dataset: DataSet) -> dict[str, Any]:
     order = np.argsort(-counts, kind="stable").tolist()
     median = float(np.median(counts))
     published = dataset.validation_rows
+    shares = known_rows(dataset.train.Y) / len(dataset.train)
+    known = {name: round(float(share), 4) for name, share in zip(dataset.label_names, shares, strict=True)}
     return {
         "name": dataset.name,
         "kind": dataset.kind,
@@ -34,6 +38,7 @@ def describe(dataset: DataSet) -> dict[str, Any]:
         "test": _part(dataset.test),
         "most_frequent": {dataset.label_names[i]: int(counts[i]) for i in order[:5]},
         "least_frequent": {dataset.label_names[i]: int(counts[i]) for i in order[:-6:-1]},
+        **({"known": known} if dataset.train.Y.n_unknown else {}),
         "imbalance": round(float(counts.max()) / median, 2) if median else None,
         "validation": "drawn label-stratified, by seed"
         if published is None

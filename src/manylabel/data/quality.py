@@ -17,12 +17,12 @@ _DENSE_UP_TO = 128  # labels; a batch of so few is indexed faster as a dense blo
 
 
 def checked_labels(Y: Any, who: str) -> LabelMatrix:
-    """Labels, all 0 or 1, as a label matrix that is dense for few labels and sparse for many.
+    """Labels, each 0, 1 or NaN for unknown, as a label matrix that is dense for few labels and sparse for many.
 
     Raises
     ------
     ManyLabelError
-        Naming the first row and column that are neither 0 nor 1.
+        Naming the first row and column that are neither, or where no entry is known.
     """
     if getattr(Y, "ndim", 2) != 2 or Y.shape[1] == 0:
         raise ManyLabelError(who, "labels of shape (n_rows, n_labels)", f"shape {tuple(Y.shape)}")
@@ -30,16 +30,18 @@ def checked_labels(Y: Any, who: str) -> LabelMatrix:
         hint = "Encode them as a 0/1 matrix."
         raise ManyLabelError(who, "0/1 labels", f"entries of type {Y.dtype}", hint)
     rows, columns, values = _entries(Y)
-    wrong = np.flatnonzero((values != 0) & (values != 1))
+    hidden = np.isnan(values) if Y.dtype.kind == "f" else np.zeros(len(values), bool)
+    wrong = np.flatnonzero((values != 0) & (values != 1) & ~hidden)
     if len(wrong):
         first = wrong[0]
         got = f"{values[first]:g} in row {rows[first]}, column {columns[first]} (counted from 0)"
-        hint = "Encode missing labels as 0 or drop their rows."
+        hint = "Encode unknown labels as NaN, or drop their rows."
         raise ManyLabelError(who, "every label to be 0 or 1", got, hint)
-    labels = as_labels(Y.astype(np.uint8), binary=True, who=who)
+    labels = as_labels(Y if hidden.any() else Y.astype(np.uint8), binary=True, who=who)
     if labels.n_labels > _DENSE_UP_TO:
         return labels.sparse()
-    return as_labels(labels.dense(torch.uint8))
+    unknown = as_labels(labels.unknown.dense(torch.bool)) if labels.has_unknown else None
+    return as_labels(labels.dense(torch.uint8)).with_unknown(unknown)
 
 
 def checked_names(
@@ -65,13 +67,19 @@ def checked_names(
 
 
 def find_remarks(train: Rows, test: Rows, label_names: tuple[str, ...]) -> Iterator[str]:
-    """Constant labels, rows without labels, and test rows that training rows repeat; one sentence each."""
-    counts = train.Y.label_counts().numpy()
-    never, always = counts == 0, counts == len(train)
+    """Constant and unknown labels, rows without labels, test rows that training rows repeat; one sentence each."""
+    counts, asked = train.Y.label_counts().numpy(), known_rows(train.Y)
+    nowhere, never, always = asked == 0, (counts == 0) & (asked > 0), (counts == asked) & (asked > 0)
+    if nowhere.any():
+        yield f"{_labels(label_names, nowhere)} not known of any training row: nothing can be learnt there."
     if never.any():
         yield f"{_labels(label_names, never)} never given in training: nothing can be learnt there."
     if always.any():
         yield f"{_labels(label_names, always)} given to every training row: nothing can be learnt there."
+    for part, rows in (("training", train), ("test", test)):
+        n, entries = rows.Y.n_unknown, rows.Y.n_rows * rows.Y.n_labels
+        if n:
+            yield f"{n} of {entries} label entries of {part} rows ({n / entries:.1%}) are unknown."
     unseen = test.Y.label_counts().numpy() == 0
     if unseen.any():
         yield f"{_labels(label_names, unseen)} never given in test: no score is defined there."
@@ -83,6 +91,11 @@ def find_remarks(train: Rows, test: Rows, label_names: tuple[str, ...]) -> Itera
     repeated = sum(key in known for key in test.X.row_keys())
     if repeated:
         yield f"{repeated} of {len(test)} test rows have the features of a training row."
+
+
+def known_rows(Y: LabelMatrix) -> np.ndarray[Any, Any]:
+    """Of how many rows each label is known, (n_labels,) int64."""
+    return np.asarray(len(Y) - Y.unknown.label_counts(torch.float64).long().cpu().numpy())
 
 
 def _entries(Y: Any) -> tuple[Any, Any, Any]:

@@ -213,13 +213,20 @@ class MomentumTerm(ContrastiveTerm):
 
     def _candidates(self, keys: Tensor, Y: LabelMatrix) -> tuple[Tensor, LabelMatrix]:
         if self.ranks.world > 1:
-            keys, Y = self.ranks.gather(keys), DenseLabels(self.ranks.gather(Y.dense(self.label_dtype)))
+            keys, Y = self.ranks.gather(keys), self._gathered(Y)
         if self.queue is None:
             return keys, Y
         labels = self.queue.storable(Y)
         candidates = self.queue.candidates(keys, labels)
         self.queue.push(keys, labels)
         return candidates
+
+    def _gathered(self, Y: LabelMatrix) -> LabelMatrix:
+        """The labels of all ranks, which all took them from one matrix."""
+        labels = DenseLabels(self.ranks.gather(Y.dense(self.label_dtype)))
+        if not Y.has_unknown:
+            return labels
+        return labels.with_unknown(DenseLabels(self.ranks.gather(Y.unknown.dense(torch.uint8))))
 
 
 def build_term(

@@ -60,6 +60,10 @@ def _of_rows(rows: Rows) -> Iterator[Any]:
     for numbers in (Y.offsets, Y.columns):
         yield from _of_tensor(numbers.long())
     yield from _of_tensor(torch.ones(0) if Y.weights is None else Y.weights)
+    if Y.n_unknown:
+        unknown = Y.unknown.sparse()
+        for numbers in (unknown.offsets, unknown.columns):
+            yield from _of_tensor(numbers.long())
 
 
 def _of_tensor(values: Tensor) -> Iterator[Any]:

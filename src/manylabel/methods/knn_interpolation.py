@@ -17,6 +17,7 @@ from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.training.checkpoint import Tensors, prefixed, under
 
 _ROWS = 1024
+_NO_SAY = 1e-6  # the rounding of weights that sum to 1
 
 
 def beside_neighbours(scorer: Scorer, train: Rows, settings: NeighbourSettings) -> NeighbourScorer:
@@ -24,9 +25,9 @@ def beside_neighbours(scorer: Scorer, train: Rows, settings: NeighbourSettings) 
     inputs = fit_preprocessor(train.X)
     usual = "features" if inputs.n_dims == 1 else "representation"
     if (settings.among or usual) == "representation":
-        return NeighbourScorer(scorer, None, scorer.embed(train.X), _matrix(train.Y), settings)
+        return NeighbourScorer(scorer, None, scorer.embed(train.X), *_matrices(train.Y), settings)
     rows = inputs.matrix(train.X, train.X.is_sparse)
-    return NeighbourScorer(scorer, inputs, rows, _matrix(train.Y), settings)
+    return NeighbourScorer(scorer, inputs, rows, *_matrices(train.Y), settings)
 
 
 class NeighbourScorer:
@@ -40,12 +41,15 @@ class NeighbourScorer:
     rows : (n, n_features) float32 array or CSR matrix, or (n, H) float32 array
         Training rows, standardised where they are dense, or their representations.
     labels : (n, n_labels) CSR matrix
+    unknown : (n, n_labels) CSR matrix or None
+        1 where a label is unknown on a training row; None where all are known.
     settings : NeighbourSettings
 
     Notes
     -----
     ``p(x) = (1 - w) p_scorer(x) + w sum_i softmax_i(cos(x, x_i) / T) y_i`` over the k training rows x_i nearest to x by
-    cosine. After X. Su, R. Wang and X. Dai, *Contrastive Learning-Enhanced Nearest Neighbor Mechanism for Multi-Label
+    cosine; of a label, over those of them on which it is known, and where there are none, ``p_scorer`` stands alone.
+    After X. Su, R. Wang and X. Dai, *Contrastive Learning-Enhanced Nearest Neighbor Mechanism for Multi-Label
     Text Classification*, ACL 2022, whose neighbours are found in the learnt representation. There, rows that trained
     the network lie closer to their labels than new ones do; among the features as they are, all are alike.
     """
@@ -53,12 +57,18 @@ class NeighbourScorer:
     part_type: ClassVar[str] = "neighbours"
 
     def __init__(
-        self, scorer: Scorer, inputs: Preprocessor | None, rows: Any, labels: Any, settings: NeighbourSettings
+        self,
+        scorer: Scorer,
+        inputs: Preprocessor | None,
+        rows: Any,
+        labels: Any,
+        unknown: Any,
+        settings: NeighbourSettings,
     ) -> None:
         from sklearn.neighbors import NearestNeighbors
 
         self.scorer, self.inputs, self.settings = scorer, inputs, settings
-        self.rows, self.labels = rows, labels
+        self.rows, self.labels, self.unknown = rows, labels, unknown
         k = min(settings.k, rows.shape[0])
         self.search = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute").fit(rows)
 
@@ -68,12 +78,15 @@ class NeighbourScorer:
 
     def scores(self, X: Features) -> np.ndarray[Any, Any]:
         """Probabilities, (n, n_labels) float32."""
-        w = self.settings.weight
-        mean: np.ndarray[Any, Any] = (1 - w) * self.scorer.scores(X) + w * self.votes(X)
+        w, alone = self.settings.weight, self.scorer.scores(X)
+        votes = self.votes(X)
+        mean: np.ndarray[Any, Any] = (1 - w) * alone + w * votes
+        if self.unknown is not None:
+            mean = np.where(np.isnan(votes), alone, mean)
         return mean.astype(np.float32)
 
     def votes(self, X: Features) -> np.ndarray[Any, Any]:
-        """What the neighbours alone say, (n, n_labels) float32."""
+        """What the neighbours alone say, (n, n_labels) float32; NaN where the label is unknown on all of them."""
         near = self.scorer.embed(X) if self.inputs is None else self.inputs.matrix(X, sp.issparse(self.rows))
         blocks = [self._votes(near[start : start + _ROWS]) for start in range(0, near.shape[0], _ROWS)]
         return np.concatenate(blocks) if blocks else np.zeros((0, self.labels.shape[1]), np.float32)
@@ -85,6 +98,8 @@ class NeighbourScorer:
     def part(self) -> Part:
         """The training rows and their labels, which scoring needs, around the part of the scorer."""
         tensors = prefixed("rows", _tensors(self.rows)) | prefixed("labels", _tensors(self.labels))
+        if self.unknown is not None:
+            tensors |= prefixed("unknown", _tensors(self.unknown))
         meta = {
             "inputs": None if self.inputs is None else self.inputs.meta(),
             "shapes": {"rows": list(self.rows.shape), "labels": list(self.labels.shape)},
@@ -102,8 +117,10 @@ class NeighbourScorer:
         rows, labels = (_matrix_of(under(name, tensors), meta["shapes"][name]) for name in ("rows", "labels"))
         if labels.shape != (rows.shape[0], opened.scorers["alone"].n_labels):
             raise ValueError(f"{rows.shape[0]} rows with labels of shape {labels.shape}")
+        entries = under("unknown", tensors)
+        unknown = _matrix_of(entries, meta["shapes"]["labels"]) if entries else None
         settings = NeighbourSettings.model_validate(meta["settings"])
-        return cls(opened.scorers["alone"], inputs, rows, labels, settings)
+        return cls(opened.scorers["alone"], inputs, rows, labels, unknown, settings)
 
     def _votes(self, rows: Any) -> np.ndarray[Any, Any]:
         distances, nearest = self.search.kneighbors(rows)
@@ -113,7 +130,17 @@ class NeighbourScorer:
         weights = sp.csr_matrix(
             (shares.ravel(), nearest.ravel(), offsets), (len(nearest), self.labels.shape[0])
         )
-        return np.asarray((weights @ self.labels).toarray(), dtype=np.float32)
+        votes = np.asarray((weights @ self.labels).toarray(), dtype=np.float32)
+        if self.unknown is None:
+            return votes
+        known = 1 - (weights @ self.unknown).toarray()  # what those who know the label weigh
+        said = known > _NO_SAY
+        return np.where(said, votes / np.where(said, known, 1), np.nan).astype(np.float32)
+
+
+def _matrices(Y: LabelMatrix) -> tuple[Any, Any]:
+    """Labels and their unknown entries as CSR matrices (n, n_labels), None where all are known."""
+    return _matrix(Y), _matrix(Y.unknown) if Y.n_unknown else None
 
 
 def _matrix(Y: LabelMatrix) -> Any:

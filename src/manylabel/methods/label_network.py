@@ -51,10 +51,10 @@ class NetworkTraining:
 
     def loss(self, rows: Tensor) -> Tensor:
         """The network's loss on these rows."""
-        x = self.train.X[rows]
-        return self.network.loss(
-            mask(x, self.mask) if self.mask else x, self.train.Y.take(rows).dense(torch.uint8)
-        )
+        x, Y = self.train.X[rows], self.train.Y.take(rows)
+        known = Y.known()
+        target = Y.dense(torch.uint8) if known is None else Y.dense().masked_fill(~known, torch.nan)
+        return self.network.loss(mask(x, self.mask) if self.mask else x, target)
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:
@@ -67,13 +67,19 @@ class NetworkTraining:
 
 
 def mean_entropy(P: Tensor, Y: LabelMatrix) -> float:
-    """The binary cross entropy of probabilities (n, n_labels), a mean over entries; labels are made dense in blocks."""
+    """The binary cross entropy of probabilities (n, n_labels), a mean over known entries.
+
+    Labels are made dense in blocks.
+    """
     total = P.new_zeros(())
     step = max(1, _ENTRIES_AT_ONCE // P.shape[1])
     for start in range(0, len(P), step):
         rows = slice(start, start + step)
-        total += F.binary_cross_entropy(P[rows], Y.take(rows).dense(P.dtype), reduction="sum")
-    return float(total / P.numel())
+        block = Y.take(rows)
+        known = block.known()
+        weight = None if known is None else known.to(P.dtype)
+        total += F.binary_cross_entropy(P[rows], block.dense(P.dtype), weight, reduction="sum")
+    return float(total / max(P.numel() - Y.n_unknown, 1))
 
 
 class LabelNetworkScorer:
@@ -197,6 +203,10 @@ class LabelNetworkMethod(NetworkTrainer):
         if not rows.Y.binary:
             hint = "Round the labels, or use bce, which takes them as they are."
             raise ManyLabelError(f"method {self.name}", "labels that are 0 or 1", "soft labels", hint)
+        if rows.Y.n_unknown and not self.network_type.takes_unknown:
+            hint = "Use bce, a contrastive method, kmcl or lamp, which learn from the known ones; or drop such rows."
+            got = f"{rows.Y.n_unknown} unknown label entries"
+            raise ManyLabelError(f"method {self.name}", "rows whose labels are all known", got, hint)
         if not self.needs_labels:
             return rows
         return rows.take(rows.Y.row_counts().nonzero().squeeze(1))

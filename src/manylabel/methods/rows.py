@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manylabel.data import Rows
-from manylabel.labels import LabelMatrix
+from manylabel.labels import DenseLabels, LabelMatrix
 from manylabel.models import Preprocessor
 from manylabel.models.inputs.vectors import OfFeatures
 
@@ -122,6 +122,7 @@ def _labels(Y: LabelMatrix, most: int) -> LabelMatrix:
     """Labels in the layout of which batches are taken fast, as long as that is small; soft ones in float32."""
     dtype = label_dtype(Y)
     if Y.n_rows * Y.n_labels * dtype.itemsize <= most:
-        return LabelMatrix.of(Y.dense(dtype), binary=dtype == torch.uint8)
+        dense = LabelMatrix.of(Y.dense(dtype), binary=dtype == torch.uint8)
+        return dense.with_unknown(DenseLabels(Y.unknown.dense(torch.bool)) if Y.has_unknown else None)
     entries = Y.sparse()
     return entries if entries.weights is None else entries.with_entries(entries.weights.to(dtype))

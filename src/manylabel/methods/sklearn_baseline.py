@@ -243,13 +243,17 @@ class Fitting:
         self.progress = progress
         self.n_rows, self.rows_of = len(Y), Y.sparse().to("cpu").transposed
         self.carried = self.rows_of.row_counts(torch.int64).numpy()
-        self.share = self.carried / len(Y)
-        self.fewest = np.minimum(self.carried, len(Y) - self.carried)  # rows with or without each label
+        self.hidden = Y.unknown.sparse().to("cpu").transposed if Y.n_unknown else None
+        hidden = 0 if self.hidden is None else self.hidden.row_counts(torch.int64).numpy()
+        self.known = np.maximum(len(Y) - hidden, 1)  # rows on which each label is known
+        self.share = self.carried / self.known
+        self.fewest = np.minimum(self.carried, self.known - self.carried)  # rows with or without each label
+        self.fewest = np.where(len(Y) == hidden, 0, self.fewest)  # nothing is learnt of what nobody knows
         self.constant = np.where(self.fewest == 0, self.share, np.nan).astype(np.float32)
 
     def fit(self, seed: int) -> tuple[Array, list[Any], bool]:
         """What :class:`SklearnBaselineScorer` is made of: constant scores, estimators, whether one takes all labels."""
-        together = (
+        together = self._all_known() and (
             _together(self.name, self.estimator, self.settings) and int(np.isnan(self.constant).sum()) > 1
         )
         if together and self.settings.labels == "chain":
@@ -257,13 +261,25 @@ class Fitting:
         estimators = self._fit_together() if together else self._fit_each()
         return self.constant, estimators, together
 
+    def _all_known(self) -> bool:
+        """Whether one estimator may take all labels, as far as these are known."""
+        if self.hidden is None:
+            return True
+        if self.settings.labels in ("together", "chain"):
+            hint = (
+                'Set labels to "one_vs_rest": each label is then learnt from the rows on which it is known.'
+            )
+            got = f"{int(self.hidden.row_counts(torch.int64).sum())} unknown entries"
+            raise ManyLabelError(f"method {self.name}", "labels that are all known", got, hint)
+        return False
+
     def _fit_each(self) -> list[Any]:
         estimators, labels = [], np.flatnonzero(self.fewest).tolist()
         for i, label in enumerate(labels):
             if self.progress is not None:
                 self.progress(Progress("fit", ("fit",), 1, 1, i, len(labels), float("nan")))
             try:
-                estimators.append(_fitted(self.estimator, self.X, self._targets([label])[:, 0]))
+                estimators.append(_fitted(self.estimator, *self._of_label(label)))
             except Warning:
                 raise
             except Exception as error:  # whatever another package may raise
@@ -288,6 +304,14 @@ class Fitting:
     def _targets(self, labels: Any) -> Array:
         """Which rows carry some labels, (n, k) int64 of 0 and 1."""
         return self.rows_of.take(torch.as_tensor(labels)).columns_first(torch.int64).numpy()
+
+    def _of_label(self, label: int) -> tuple[Any, Array]:
+        """The rows on which a label is known, and which of them carry it."""
+        target = self._targets([label])[:, 0]
+        if self.hidden is None:
+            return self.X, target
+        known = self.hidden.take(torch.tensor([label])).columns_first(torch.int64).numpy()[:, 0] == 0
+        return self.X[known], target[known]
 
     def _leave_out(self, labels: list[int], error: Exception) -> None:
         """Give labels their share as a score, where that is allowed; else say what the estimator said."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -20,7 +21,11 @@ class LabelNetwork(nn.Module, ABC):
     ----------
     rows_at_once : int
         Rows to score at once: at most 1024, and no tensor above 64 MiB.
+    takes_unknown : bool
+        Whether :meth:`loss` takes labels of which some are unknown, as NaN.
     """
+
+    takes_unknown: ClassVar[bool] = False
 
     def __init__(self, n_features: int, n_labels: int, per_row: int = 1) -> None:
         super().__init__()

@@ -60,6 +60,8 @@ class LaMP(LabelNetwork):
 
     neighbours: Tensor
 
+    takes_unknown = True
+
     def __init__(
         self,
         n_features: int,
@@ -119,12 +121,13 @@ class LaMP(LabelNetwork):
     def loss(self, x: Tensor, Y: Tensor) -> Tensor:
         *earlier, last = self.states(x)
         target = Y.float()
-        value = F.binary_cross_entropy_with_logits((last * self.readout).sum(-1).float(), target)
+        known = ~target.isnan() if Y.is_floating_point() else None
+        value = _entropy((last * self.readout).sum(-1).float(), target, known)
         if self.intermediate:
             readout = self.readout.detach()
             for u in earlier:
                 logits = (u * readout).sum(-1).float()
-                value = value + self.intermediate * F.binary_cross_entropy_with_logits(logits, target)
+                value = value + self.intermediate * _entropy(logits, target, known)
         return value
 
     def probabilities(self, x: Tensor) -> Tensor:
@@ -240,3 +243,12 @@ class WordEncoder(nn.Module):
         for block in self.blocks:
             words = block(words, present)
         return words, present
+
+
+def _entropy(logits: Tensor, target: Tensor, known: Tensor | None) -> Tensor:
+    """Binary cross entropy, a mean over the known entries."""
+    if known is None:
+        return F.binary_cross_entropy_with_logits(logits, target)
+    weight = known.to(logits.dtype)
+    total = F.binary_cross_entropy_with_logits(logits, target.nan_to_num(0.0), weight, reduction="sum")
+    return total / weight.sum().clamp(min=1)

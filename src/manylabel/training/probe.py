@@ -31,10 +31,13 @@ def ridge_scores(
 
     Notes
     -----
-    One solve of a D x D system, W = (Z^T Z + lambda I)^-1 Z^T Y on centred embeddings; no step size to choose.
+    One solve of a D x D system, W = (Z^T Z + lambda I)^-1 Z^T Y on centred embeddings; no step size to choose. An
+    unknown entry counts as the share that carries the label, of the rows on which it is known.
     """
     labels = LabelMatrix.of(Y)
-    mean, base = Z.mean(0), labels.label_counts() / len(labels)
+    known = len(labels) - labels.unknown.label_counts() if labels.has_unknown else len(labels)
+    mean, base = Z.mean(0), labels.label_counts() / known
+    base = base.nan_to_num(0.0)  # of a label that is nowhere known
     Z, Z_new = Z - mean, Z_new - mean
     gram = Z.T @ Z
     penalty = strength * gram.diagonal().mean().clamp_min(1e-12) / 100
@@ -49,5 +52,7 @@ def _moments(Z: Tensor, Y: LabelMatrix, base: Tensor, entries_at_once: int) -> T
     step, total = max(1, entries_at_once // Y.n_labels), Z.new_zeros(Z.shape[1], Y.n_labels)
     for start in range(0, len(Z), step):
         rows = slice(start, start + step)
-        total += Z[rows].T @ (Y.take(rows).dense(Z.dtype) - base)  # (D, b) @ (b, n_labels)
+        block = Y.take(rows)
+        residual, known = block.dense(Z.dtype) - base, block.known()  # (b, n_labels)
+        total += Z[rows].T @ (residual if known is None else residual * known)  # (D, b) @ (b, n_labels)
     return total
