@@ -28,6 +28,7 @@ OPTIONS = {
     "jobs": "--jobs",
     "threads": "--threads",
     "data_dir": "--data-dir",
+    "track": "--track",
     "out": "--out",
 }
 """Parameter -> option, in the order of a command line."""

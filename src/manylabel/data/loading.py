@@ -86,12 +86,9 @@ def _local_folder(data_dir: str | Path | None) -> Path | None:
 
 
 def _from_path(path: Path) -> DataSet:
-    from manylabel.data.build import About
-    from manylabel.data.formats.arrays import read_npz
     from manylabel.data.formats.border import border
     from manylabel.data.formats.folder import read_folder
-    from manylabel.data.formats.foreign import refuse_foreign
-    from manylabel.data.formats.mulan import is_arff, read_mulan
+    from manylabel.data.formats.registry import read_file
 
     with border(path, "a data set that can be read"):
         if not path.exists():
@@ -102,14 +99,7 @@ def _from_path(path: Path) -> DataSet:
             raise ManyLabelError(
                 str(path), "a file or folder", "a device, socket or pipe", "Copy it into a file."
             )
-        about = About(
-            path.name[: path.name.lower().rindex(".arff")] if is_arff(path) else path.stem, str(path)
-        )
-        if path.suffix.lower() == ".npz":
-            return read_npz(path, about)
-        if is_arff(path):
-            return read_mulan(path, about)
-        raise refuse_foreign(path)
+        return read_file(path)
 
 
 def _unknown(name: str, data_dir: str | Path | None) -> ManyLabelError:

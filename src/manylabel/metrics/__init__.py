@@ -25,7 +25,8 @@ from manylabel.metrics.ranking import (
     ranking_loss,
 )
 from manylabel.metrics.reliability import Reliability, reliability
-from manylabel.metrics.report import DEFAULT_METRICS, DISPLAY_NAMES, Evaluation, evaluate
+from manylabel.metrics.report import DEFAULT_METRICS, DISPLAY_NAMES, Evaluation, evaluate, evaluate_protocols
+from manylabel.metrics.scores import WHOLE_UP_TO, StreamedScores, TopScores
 from manylabel.metrics.seen_sets import SeenSets
 from manylabel.metrics.sets import Counts, Tally
 from manylabel.metrics.slices import Slice, slices
@@ -36,6 +37,7 @@ __all__ = [
     "DISPLAY_NAMES",
     "GRID",
     "LAMP_GRID",
+    "WHOLE_UP_TO",
     "Calibration",
     "Counts",
     "Decision",
@@ -46,14 +48,17 @@ __all__ = [
     "Reliability",
     "SeenSets",
     "Slice",
+    "StreamedScores",
     "Tally",
     "Threshold",
+    "TopScores",
     "average_precision",
     "brier_score",
     "calibration_error",
     "coverage_error",
     "decision_from",
     "evaluate",
+    "evaluate_protocols",
     "f1_curves",
     "learn_decision",
     "learn_thresholds",

@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from manylabel.metrics.held_out import Column
-from manylabel.metrics.inputs import Array
 from manylabel.metrics.log_odds import NEAREST, log_odds, probability
+from manylabel.metrics.scores import Array
 
 Kind: TypeAlias = Literal["identity", "temperature", "platt", "isotonic"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -12,8 +12,9 @@ from manylabel.labels import Labels
 from manylabel.metrics.expected_f1 import ExpectedF1
 from manylabel.metrics.f1_curve import best_shared
 from manylabel.metrics.held_out import HeldOut
-from manylabel.metrics.inputs import Array, Scores, check_choice
+from manylabel.metrics.inputs import check_choice
 from manylabel.metrics.learnt_thresholds import LearntThresholds, thresholds_of
+from manylabel.metrics.scores import Array, Scores
 from manylabel.metrics.seen_sets import SeenSets
 from manylabel.metrics.thresholds import Threshold, places
 

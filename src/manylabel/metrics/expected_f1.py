@@ -8,14 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from manylabel.metrics.inputs import (
-    ENTRIES_AT_ONCE,
-    Array,
-    Scores,
-    as_scores,
-    check_number,
-    check_probabilities,
-)
+from manylabel.metrics.inputs import check_number
+from manylabel.metrics.scores import ENTRIES_AT_ONCE, Array, Scores, as_scores, check_probabilities
 
 EXACT_LABELS = 256
 """Most labels of a row for which the expectation is exact."""

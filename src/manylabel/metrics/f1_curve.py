@@ -10,7 +10,7 @@ import numpy as np
 from manylabel.errors import ManyLabelError
 from manylabel.labels import Labels
 from manylabel.metrics.held_out import Column, HeldOut
-from manylabel.metrics.inputs import Array, Scores
+from manylabel.metrics.scores import Array, Scores
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ import numpy as np
 from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelLists, Labels, as_labels
-from manylabel.metrics.inputs import Array, Scores, as_scores, check_probabilities
+from manylabel.metrics.scores import Array, Scores, as_scores, check_probabilities
 
 
 class Column(NamedTuple):

@@ -20,7 +20,7 @@ from manylabel.metrics.calibration_maps import (
     log_loss,
 )
 from manylabel.metrics.held_out import Column, HeldOut
-from manylabel.metrics.inputs import Array, Scores, as_scores, check_probabilities
+from manylabel.metrics.scores import Array, Scores, as_scores, check_probabilities
 
 OWN_FROM: dict[Kind, int] = {"identity": 20, "temperature": 20, "platt": 20, "isotonic": 50}
 """Known positives, and known negatives, from which a label may have a map of its own: more numbers need more rows."""

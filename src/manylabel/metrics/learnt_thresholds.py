@@ -11,8 +11,9 @@ import numpy as np
 from manylabel.labels import Labels
 from manylabel.metrics.f1_curve import F1Curve, best_shared
 from manylabel.metrics.held_out import Column, HeldOut
-from manylabel.metrics.inputs import Array, Scores, check_choice, check_number
+from manylabel.metrics.inputs import check_choice, check_number
 from manylabel.metrics.log_odds import log_odds, probability
+from manylabel.metrics.scores import Array, Scores
 from manylabel.metrics.thresholds import Threshold
 
 Source: TypeAlias = Literal["own", "shrunk", "shared"]

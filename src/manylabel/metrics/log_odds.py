@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, logit
 
-from manylabel.metrics.inputs import Array
+from manylabel.metrics.scores import Array
 
 NEAREST = 1e-12
 """How near to 0 and 1 scores are told apart."""

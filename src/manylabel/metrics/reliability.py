@@ -12,7 +12,7 @@ import torch
 from manylabel.errors import ManyLabelError
 from manylabel.labels import Labels
 from manylabel.metrics.held_out import HeldOut
-from manylabel.metrics.inputs import Array, Scores, blocks
+from manylabel.metrics.scores import Array, Scores, blocks
 
 MOST_BINS = 10_000
 

@@ -12,8 +12,8 @@ import torch
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelLists, Labels, SparseLabels, as_labels
 from manylabel.metrics.held_out import known_mask
-from manylabel.metrics.inputs import Array, Scores, as_scores, blocks, check_probabilities
 from manylabel.metrics.log_odds import log_odds
+from manylabel.metrics.scores import Array, Scores, as_scores, blocks, check_probabilities
 
 
 @dataclass(frozen=True, eq=False)

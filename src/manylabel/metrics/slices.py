@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels, as_labels
-from manylabel.metrics.inputs import Array, Scores, as_scores
 from manylabel.metrics.ranking import average_precision
+from manylabel.metrics.scores import Array, Scores, as_scores
 from manylabel.metrics.sets import Counts, Tally
 
 THIRDS = ("rare labels", "medium labels", "frequent labels")
@@ -76,14 +77,13 @@ def slices(
     if train.n_labels != labels.n_labels:
         expected, got = f"`Y_train` of {labels.n_labels} labels", f"{train.n_labels} labels"
         raise ManyLabelError("slices", expected, got, "Pass the labels in the same order.")
+    found = as_array(predictions, "slices", "predictions")
     by_rows = {"seen label sets": seen_rows(labels, train)}
     by_rows["unseen label sets"] = ~by_rows["seen label sets"]
     if groups is not None:
         by_rows |= _groups(groups, len(S))
-    of_labels = _label_slices(S, predictions, labels, train)
-    return of_labels + [
-        _row_slice(name, rows, predictions, labels) for name, rows in by_rows.items() if rows.any()
-    ]
+    of_labels = _label_slices(S, found, labels, train)
+    return of_labels + [_row_slice(name, rows, found, labels) for name, rows in by_rows.items() if rows.any()]
 
 
 def seen_rows(labels: LabelMatrix, train: LabelMatrix) -> Array:
@@ -107,7 +107,7 @@ def _label_slice(name: str, part: Array, counts: Counts, ap: Array) -> Slice:
     return Slice(name, len(counts.rows.true), len(part), int(tally.true.sum()), values)
 
 
-def _row_slice(name: str, rows: Array, predictions: Scores, labels: LabelMatrix) -> Slice:
+def _row_slice(name: str, rows: Array, predictions: Array, labels: LabelMatrix) -> Slice:
     part = labels.take(np.flatnonzero(rows))
     counts = Counts.of(predictions[rows], part)
     metrics = {

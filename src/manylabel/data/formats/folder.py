@@ -1,4 +1,4 @@
-"""A folder with arrays, texts or ARFF files, and a `card.json` that tells of their origin."""
+"""A folder with the files of one data set, and a `card.json` that tells of their origin."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ from typing import Any
 
 from manylabel.data.build import About
 from manylabel.data.dataset import DataSet
-from manylabel.data.formats.arrays import read_npz
 from manylabel.data.formats.border import border, shown
 from manylabel.data.formats.foreign import hint_for_folder
-from manylabel.data.formats.mulan import arff_files, read_mulan
-from manylabel.data.formats.texts import part_file, read_texts
+from manylabel.data.formats.registry import FORMATS, format_of_folder
 from manylabel.errors import ManyLabelError
 
 
 def is_data_folder(path: Path) -> bool:
     """Whether a folder holds features to read, not labels alone."""
     try:
-        if (path / "data.npz").exists():
-            return str(_card(path).get("kind")) != "labels only"
-        return path.is_dir() and (part_file(path, "train") is not None or bool(arff_files(path)))
+        found = path.is_dir() and format_of_folder(path)
+        return bool(found) and str(_card(path).get("kind")) != "labels only"
     except ManyLabelError:
         return True  # a broken card is told when the folder is read
     except OSError:
@@ -34,7 +31,7 @@ def read_folder(path: Path) -> DataSet:
     Parameters
     ----------
     path : Path
-        A folder with ``data.npz``, with JSON lines of texts, or with ARFF files.
+        A folder with files of one format of :mod:`manylabel.data.formats.registry`.
         ``card.json``, where there is one, tells of its origin.
 
     Raises
@@ -44,15 +41,14 @@ def read_folder(path: Path) -> DataSet:
     """
     with border(path, "a folder that can be read"):
         about = _about(path)
-        if (path / "data.npz").exists():
-            return read_npz(path / "data.npz", about)
-        if part_file(path, "train") is not None:
-            return read_texts(path, about)
-        if arff_files(path):
-            return read_mulan(path, about)
+        found = format_of_folder(path)
+        if found:
+            format, content = found
+            return format.read(content, about)
         got = ", ".join(sorted(child.name for child in path.iterdir())[:5]) or "an empty folder"
         hint = hint_for_folder(path)
-    raise ManyLabelError(str(path), "data.npz, train.jsonl.gz or ARFF files", got, hint)
+    expected = f"files of one format ({', '.join(format.title for format in FORMATS)})"
+    raise ManyLabelError(str(path), expected, got, hint)
 
 
 def _card(path: Path) -> dict[str, Any]:

@@ -10,22 +10,16 @@ from typing import Any
 from manylabel.data.build import About, Part, assemble
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.arff import ArffTable, read_arff
+from manylabel.data.formats.parts import ending, only_table, remark_if_alone, stem, train_and_test
 from manylabel.data.rows.registry import same_layout
 from manylabel.errors import ManyLabelError
 
-_ENDINGS = (".arff", ".arff.gz")
-_PARTS = ("train", "test")
-_PART_OF_A_NAME = re.compile(r"(?:^|[^A-Za-z])(train|test)(?![a-z])|(?<=[a-z0-9])(Train|Test)(?![a-z])", re.A)
-
-
-def is_arff(path: Path) -> bool:
-    """Whether a file's name says that it is an ARFF table, packed or not."""
-    return path.name.lower().endswith(_ENDINGS)
+_FILES = "NAME-train.arff and NAME-test.arff, or one ARFF file"
 
 
 def arff_files(folder: Path) -> list[Path]:
     """The ARFF tables of a folder, by name."""
-    return sorted(path for path in folder.iterdir() if is_arff(path))
+    return sorted(path for path in folder.iterdir() if ending(path) == ".arff")
 
 
 def read_mulan(path: Path, about: About, validation_rows: Any = None) -> DataSet:
@@ -44,15 +38,13 @@ def read_mulan(path: Path, about: About, validation_rows: Any = None) -> DataSet
     ManyLabelError
         If the files are not there or not as they should be, or do not have the same columns.
     """
-    given = _only_table(path) if path.is_dir() else path
-    table_path = _other(given, "test") or given
-    test_path = _other(table_path, "train")
+    given = only_table(path, arff_files(path), _FILES) if path.is_dir() else path
+    table_path, test_path = train_and_test(given)
     xml, guess = _xml_of(table_path)
     table = read_arff(table_path, xml, guess)
     remarks, test = table.remarks, None
-    if test_path is None:
-        remarks += _alone(table_path)
-    else:
+    remarks += remark_if_alone(table_path, test_path)
+    if test_path is not None:
         other = read_arff(test_path, xml, guess)
         _same_columns(table_path, table, test_path, other)
         remarks += tuple(remark for remark in other.remarks if remark not in remarks)
@@ -89,59 +81,12 @@ def _same_layout(table: ArffTable, test: Part) -> tuple[ArffTable, Part]:
     return dataclasses.replace(table, part=part), dataclasses.replace(test, X=X_test)
 
 
-def _only_table(folder: Path) -> Path:
-    tables = arff_files(folder)
-    training = [table for table in tables if _other(table, "train") is not None]
-    found = training or tables
-    if len(found) != 1:
-        got = ", ".join(table.name for table in tables[:8]) + (", ..." if tables[8:] else "") or "none"
-        hint = f"Give the path of one of them, for example {found[0]}." if found else ""
-        raise ManyLabelError(str(folder), "NAME-train.arff and NAME-test.arff, or one ARFF file", got, hint)
-    return found[0]
-
-
-def _stem(table: Path) -> str:
-    """The name without its ending."""
-    ending = next((e for e in reversed(_ENDINGS) if table.name.lower().endswith(e)), table.suffix)
-    return table.name[: len(table.name) - len(ending)]
-
-
-def _other(table: Path, part: str) -> Path | None:
-    """The file that belongs to one named ``part``: the test file of a training file, or the other way round."""
-    stem, wanted = _stem(table), _PARTS[1 - _PARTS.index(part)]
-    matches = list(re.finditer(part, stem, re.IGNORECASE))
-    if not matches:
-        return None
-    near: dict[str, Path] = {}
-    for path in arff_files(table.parent):
-        near.setdefault(_stem(path).lower(), path)
-    for match in reversed(matches):
-        word = wanted if match[0].islower() else wanted.upper() if match[0].isupper() else wanted.title()
-        name = f"{stem[: match.start()]}{word}{stem[match.end() :]}"
-        for ending in _ENDINGS:
-            if table.with_name(name + ending).exists():
-                return table.with_name(name + ending)
-        if name.lower() in near:
-            return near[name.lower()]
-    return None
-
-
-def _alone(table: Path) -> tuple[str, ...]:
-    """What to tell of a file that is named as one part of a split, where the other part is not there."""
-    found = _PART_OF_A_NAME.search(_stem(table))
-    if found is None:
-        return ()
-    part = (found[1] or found[2]).lower()
-    other = _PARTS[1 - _PARTS.index(part)]
-    return (f"{table.name} is named a {part} file, but no {other} file is beside it: it is split by itself.",)
-
-
 def _xml_of(table: Path) -> tuple[Path, bool]:
     """The XML file of a table, and whether that is only a guess."""
-    stem = _stem(table)
-    bare = re.sub(r"[-_.]?(train|test)", "", stem, flags=re.IGNORECASE)
+    own = stem(table)
+    bare = re.sub(r"[-_.]?(train|test)", "", own, flags=re.IGNORECASE)
     files = sorted(path for path in table.parent.iterdir() if path.suffix.lower() == ".xml")
-    for name in (stem, bare):
+    for name in (own, bare):
         if table.with_name(f"{name}.xml").exists():
             return table.with_name(f"{name}.xml"), False
         for path in files:

@@ -124,11 +124,16 @@ def narrowed(X: Any) -> Any:
 
 def _blurred(X: Any) -> Any:
     """The columns of a float64 matrix that float32 blurs; only the stored entries are compared with each other."""
+    width = X.shape[1]
+    if width > len(X.indices):  # hashed features: billions of columns, of which few hold anything
+        stored, at = np.unique(X.indices, return_inverse=True)
+    else:
+        stored, at = np.arange(width), X.indices
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        n, width = np.bincount(X.indices, minlength=X.shape[1]), X.shape[1]
-        mean = np.bincount(X.indices, X.data, width) / n
-        apart = np.square(X.data - mean[X.indices])
-        return blurred_columns(mean, np.sqrt(np.bincount(X.indices, apart, width) / n))
+        n = np.bincount(at, minlength=len(stored))
+        mean = np.bincount(at, X.data, len(stored)) / n
+        apart = np.square(X.data - mean[at])
+        return stored[blurred_columns(mean, np.sqrt(np.bincount(at, apart, len(stored)) / n))]
 
 
 def as_csr(X: Any, who: str) -> sp.csr_matrix:

@@ -1,0 +1,204 @@
+"""What one cell of a table says: a number, a date, yes or no, nothing at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+MISSING = frozenset(
+    ("", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "?", "-", "--", ".", "missing", "unknown")
+)
+"""What stands for a missing cell in columns otherwise of numbers, dates, or yes and no; in lower case."""
+
+UNKNOWN = frozenset(("NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "None", "?"))
+"""What stands for labels that were never asked for."""
+
+TRUE, FALSE = (
+    frozenset(("1", "1.0", "true", "yes", "t", "y", "x")),
+    frozenset(("0", "0.0", "false", "no", "f", "n")),
+)
+_PAIRS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"}, {"x"})
+_DIGITS = 15  # float64 holds all integers of so many
+_WIDEST = _DIGITS + 1  # with a dot
+_POWERS = 10.0 ** np.arange(_WIDEST + 1)
+_MINUS = 45
+_DOT = (46 - 48) % 256
+_COMMA = re.compile(r"[+-]?[0-9]+(?:,[0-9]+)?")
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3},[0-9]{3}|[+-]?[0-9]{1,3}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Array = np.ndarray[Any, Any]
+
+
+def is_missing(cell: str | None) -> bool:
+    """Whether a cell among numbers, dates, or yes and no says nothing."""
+    return cell is None or cell.strip().lower() in MISSING
+
+
+def as_numbers(text: str, n: int) -> Array | None:
+    """Cells as (n,) float64, NaN where they are missing; None unless every other cell is a plain number.
+
+    Digits with a leading zero (zip codes), with underscores or of other scripts, and integers that float64 cannot tell
+    apart are no plain numbers. Infinity is one: whoever takes the column for numbers refuses it by its place.
+
+    Parameters
+    ----------
+    text : str
+        The cells, joined by NUL characters.
+    n : int
+        How many they are.
+    """
+    if not text.isascii():
+        return None
+    values, odd = _decimals(np.frombuffer(text.encode() + bytes(_WIDEST + 1), np.uint8), n)
+    cells = text.split("\0") if len(odd) else []
+    for i in odd.tolist():
+        number = _odd_number(cells[i])
+        if number is None:
+            return None
+        values[i] = number
+    return values
+
+
+def _decimals(text: Array, n: int) -> tuple[Array, Array]:
+    """Numbers such as -12.5 of n cells, read digit by digit over all cells at once; and the cells that are no such.
+
+    Up to 15 digits and the power of ten below them are exact in float64, so that their quotient is rounded once, as
+    ``float`` does.
+    """
+    stops = np.flatnonzero(text == 0)[:n]  # behind the last cell comes padding
+    starts = np.concatenate([[0], stops[:-1] + 1])
+    negative = text[starts] == _MINUS
+    starts = starts + negative
+    lengths = stops - starts
+    first, second = text[starts] - np.uint8(48), text[starts + 1] - np.uint8(48)
+    plain = (
+        (lengths <= _WIDEST) & ~((first == 0) & (second < 10) & (lengths > 1)) & ((lengths > 0) | ~negative)
+    )
+    mantissa, decimals, dots = np.zeros(n), np.zeros(n, np.int8), np.zeros(n, bool)
+    for j in range(min(int(lengths.max()), _WIDEST)):
+        digit = text[starts + j] - np.uint8(48)
+        inside = lengths > j
+        is_digit = inside & (digit < 10)
+        mantissa = np.where(is_digit, mantissa * 10 + digit, mantissa)
+        decimals += is_digit & dots
+        is_dot = inside & (digit == _DOT)
+        plain &= ~inside | is_digit | (is_dot & ~dots)
+        dots |= is_dot
+    plain &= (lengths - dots <= _DIGITS) & (
+        (lengths > dots) | (lengths == 0)
+    )  # neither too long nor a dot alone
+    values = mantissa / _POWERS[decimals]
+    values = np.where(negative, -values, values)
+    values[lengths == 0] = np.nan
+    return values, np.flatnonzero(~plain)
+
+
+def _odd_number(cell: str) -> float | None:
+    """A cell that is no plain decimal: missing, with an exponent, blanks or many digits; None if it is no number."""
+    text = cell.strip()
+    if text.lower() in MISSING:
+        return np.nan
+    digits = text.lstrip("+-")
+    has_leading_zero = digits[:1] == "0" and digits[1:2].isdigit()
+    if "_" in text or has_leading_zero or (digits.isdigit() and len(digits) > _DIGITS):
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def as_number(cell: str | None, decimal: str = ".") -> float | None:
+    """One cell as a number, NaN where it is missing; None for anything else."""
+    if is_missing(cell):
+        return np.nan
+    assert cell is not None
+    text = cell.strip()
+    if decimal == ",":
+        if not _COMMA.fullmatch(text):
+            return None
+        text = text.replace(",", ".")
+    try:
+        return None if "_" in text else float(text)
+    except ValueError:
+        return None
+
+
+def has_decimal_commas(values: Iterable[str]) -> bool:
+    """Whether all distinct cells are numbers with a decimal comma; 1,234 alone may be a thousand and more."""
+    comma, decimal = False, False
+    for value in (value.strip() for value in values if not is_missing(value)):
+        if not _COMMA.fullmatch(value):
+            return False
+        comma = comma or "," in value
+        decimal = decimal or not _THOUSANDS.fullmatch(value)
+    return comma and decimal
+
+
+def is_yes_or_no(values: Iterable[str]) -> bool:
+    """Whether all distinct cells are those of one pair, such as yes and no."""
+    given = {value.strip().lower() for value in values} - MISSING
+    return bool(given) and any(given <= pair for pair in _PAIRS)
+
+
+def as_yes_or_no(cell: str | None) -> float | None:
+    """1 or 0, NaN where the cell is missing; None for anything else."""
+    if is_missing(cell):
+        return np.nan
+    assert cell is not None
+    text = cell.strip().lower()
+    return 1.0 if text in TRUE else 0.0 if text in FALSE else None
+
+
+def _iso(cell: str) -> datetime:
+    return datetime.fromisoformat(cell)
+
+
+def _written(pattern: str, order: str) -> Callable[[str], datetime]:
+    form = re.compile(pattern)
+
+    def read(cell: str) -> datetime:
+        found = form.fullmatch(cell)
+        if found is None:
+            raise ValueError
+        parts = dict(zip(order, map(int, found.groups()), strict=True))
+        return datetime(parts["Y"], parts["M"], parts["D"])
+
+    return read
+
+
+DATES: dict[str, Callable[[str], datetime]] = {
+    "year-month-day": _iso,
+    "year/month/day": _written(r"([0-9]{4})/([0-9]{1,2})/([0-9]{1,2})", "YMD"),
+    "day.month.year": _written(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})", "DMY"),
+    "day/month/year": _written(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})", "DMY"),
+    "month/day/year": _written(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})", "MDY"),
+}
+"""The ways in which dates are written, the first that fits a whole column holds."""
+
+
+def as_date(cell: str | None, form: str) -> float | None:
+    """Seconds since 1970, NaN where the cell is missing; None for anything else."""
+    if is_missing(cell):
+        return np.nan
+    assert cell is not None
+    text = cell.strip()
+    if form == "year-month-day" and "-" not in text:  # 20240131 is a number
+        return None
+    try:
+        found = DATES[form](text)
+        return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - _EPOCH).total_seconds()
+    except (ValueError, OverflowError):
+        return None
+
+
+def date_form(values: Iterable[str]) -> str | None:
+    """How all distinct cells are written, if they are dates; ``values`` is gone through several times."""
+    first = next((value.strip() for value in values if not is_missing(value)), "")
+    fits = [form for form in DATES if first[:1].isdigit() and as_date(first, form) is not None]
+    return next((form for form in fits if all(as_date(value, form) is not None for value in values)), None)

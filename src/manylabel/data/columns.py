@@ -1,0 +1,259 @@
+"""What a column of a table means: number, boolean, date, category, free text, group, weight, or nothing to learn from.
+
+A column is decided over all of its rows, never over a sample, and says why; whoever knows better names another role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from manylabel.data.cells import (
+    DATES,
+    as_date,
+    as_number,
+    as_yes_or_no,
+    date_form,
+    has_decimal_commas,
+    is_yes_or_no,
+)
+from manylabel.data.column_storage import Codes, ColumnBuilder, Numbers, Storage, Stored, Strings
+from manylabel.data.formats.border import shown
+from manylabel.errors import ManyLabelError, did_you_mean
+
+FEATURES = ("number", "boolean", "date", "category", "text")
+ROLES = (*FEATURES, "group", "weight", "skip")
+"""What a column can be taken for; a skipped one is left out."""
+
+_FEWEST_DISTINCT = 20  # rows that are told from each other are no accident
+_EXAMPLES = 3
+_IDENTIFIERS = ("id", "index", "uuid", "guid", "key", "rowid", "column 1")
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column was taken for.
+
+    Attributes
+    ----------
+    name : str
+    role : {"number", "boolean", "date", "category", "text", "group", "weight", "skip"}
+    why : str
+        In a few words.
+    form : str, default ""
+        How numbers and dates are written: ``","`` for a decimal comma, a key of :data:`manylabel.data.cells.DATES`;
+        ``"x"`` for a boolean whose empty cells say no.
+    missing : float
+        The share of rows without a cell.
+    examples : tuple of str
+        The first cells.
+    """
+
+    name: str
+    role: str
+    why: str
+    form: str = ""
+    missing: float = 0.0
+    examples: tuple[str, ...] = ()
+
+    @property
+    def is_feature(self) -> bool:
+        """Whether there is something to learn from it."""
+        return self.role in FEATURES
+
+    @property
+    def storage(self) -> Storage:
+        """How new cells are read."""
+        return {"number": "any", "weight": "any", "category": "codes", "group": "codes"}.get(
+            self.role, "text"
+        )  # type: ignore[return-value]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> Column:
+        return cls(**told | {"examples": tuple(told["examples"])})
+
+    def taken(self, stored: Stored, where: str, place: Callable[[int], str]) -> Stored:
+        """Cells in the storage of the role: numbers for numbers, booleans and dates.
+
+        Raises
+        ------
+        ManyLabelError
+            Naming the first cell that is no such thing, with its place.
+        """
+        if self.role in ("category", "group"):
+            return stored if isinstance(stored, Codes) else _again(stored, "codes")
+        if self.role == "text":
+            return stored if isinstance(stored, Strings) else _as_strings(stored)
+        if self.role in ("number", "weight") and isinstance(stored, Numbers):
+            found = stored.values
+        else:
+            found = self._numbers(stored, where, place)
+        infinite = np.flatnonzero(np.isinf(found))
+        if len(infinite):
+            raise self._refusal(where, place(int(infinite[0])), str(found[infinite[0]]))
+        return Numbers(np.nan_to_num(found, nan=0.0) if self.form == "x" else found)
+
+    def _numbers(self, stored: Stored, where: str, place: Callable[[int], str]) -> Any:
+        read = self._reader()
+        if isinstance(stored, Codes):
+            of_values = [read(value) for value in stored.values] + [np.nan]
+            unread = [i for i, number in enumerate(of_values) if number is None]
+            if unread:
+                row = int(np.flatnonzero(np.isin(stored.codes, unread))[0])
+                raise self._refusal(where, place(row), stored.values[stored.codes[row]])
+            return np.array(of_values, np.float64)[stored.codes]
+        found = np.empty(len(stored))
+        for i, cell in enumerate(stored.cells()):
+            number = read(cell)
+            if number is None:
+                raise self._refusal(where, place(i), cell or "")
+            found[i] = number
+        return found
+
+    def _reader(self) -> Callable[[str | None], float | None]:
+        if self.role == "date":
+            return lambda cell: as_date(cell, self.form)
+        if self.role == "boolean":
+            return as_yes_or_no
+        return lambda cell: as_number(cell, self.form or ".")
+
+    def _refusal(self, where: str, place: str, cell: str) -> ManyLabelError:
+        expected = {
+            "boolean": "yes or no, true or false, 1 or 0",
+            "date": f"a date as {self.form}",
+        }.get(self.role, "a finite number" + (" with a decimal comma" if self.form == "," else ""))
+        hint = "Correct the cell, or leave it empty."
+        if self.role != "weight":
+            hint += " Or name another role for the column, such as category or text, with `columns`."
+        return ManyLabelError(f"{where}, {place}, column {shown(self.name)}", expected, shown(cell), hint)
+
+
+def understood(name: str, stored: Stored) -> Column:
+    """What a column means by all of its cells."""
+    role, why, form = _decide(name, stored)
+    return Column(name, role, why, form, float(stored.missing().mean()), _examples(stored))
+
+
+def _examples(stored: Stored) -> tuple[str, ...]:
+    given = (cell for cell in stored.cells() if cell and cell.strip())
+    return tuple(cell[:60] for cell in islice(given, _EXAMPLES))
+
+
+def as_told(name: str, role: str, stored: Stored) -> Column:
+    """A column whose role somebody names; how its numbers or dates are written is found out.
+
+    Raises
+    ------
+    ManyLabelError
+        For an unknown role, and for dates that are written in no known way.
+    """
+    if role not in ROLES:
+        hint = did_you_mean(role, ROLES)
+        raise ManyLabelError(f"`columns`, {shown(name)}", f"one of {', '.join(ROLES)}", repr(role), hint)
+    values, form = stored.distinct(), ""
+    if role == "date":
+        form = date_form(values) or ""
+        if not form:
+            expected = f"dates written as {', '.join(DATES)}, one way in all rows"
+            raise ManyLabelError(f"column {shown(name)}", expected, shown(next(iter(values), "")))
+    elif role == "number" and has_decimal_commas(values):
+        form = ","
+    elif role == "boolean" and {v.strip().lower() for v in values} - {""} == {"x"}:
+        form = "x"
+    return Column(name, role, "as you said", form, float(stored.missing().mean()), _examples(stored))
+
+
+def _decide(name: str, stored: Stored) -> tuple[str, str, str]:
+    """Role, why, and form."""
+    missing = stored.missing()
+    if missing.all():
+        return "skip", "empty in every row", ""
+    if isinstance(stored, Numbers):
+        return (*_decide_numbers(name, stored, bool(missing.any())), "")
+    values = stored.distinct()
+    if isinstance(stored, Codes) and len(stored.distinct()) == 1 and not missing.any():
+        return "skip", "the same in every row", ""
+    if isinstance(stored, Codes) and is_yes_or_no(values):
+        only_x = {value.strip().lower() for value in values} == {"x"}
+        return (
+            "boolean",
+            "x or empty" if only_x else f"{' or '.join(sorted(values)[:2])}",
+            "x" if only_x else "",
+        )
+    form = date_form(values)
+    if form is not None:
+        other = "; month before day fits as well" if _is_ambiguous(form, values) else ""
+        return "date", f"dates as {form}{other}", form
+    if has_decimal_commas(values):
+        return "number", "numbers with a decimal comma", ","
+    return (*_decide_texts(stored, int((~missing).sum())), "")
+
+
+def _decide_numbers(name: str, stored: Numbers, has_missing: bool) -> tuple[str, str]:
+    values = stored.values
+    if not has_missing:
+        if (values == values[0]).all() and len(values) > 1:
+            return "skip", "the same in every row"
+        steps = np.diff(values)
+        if len(values) >= _FEWEST_DISTINCT and values[0] in (0, 1) and (steps == 1).all():
+            return "skip", "counts the rows"
+        named = _is_identifier(name) and len(values) >= _FEWEST_DISTINCT
+        if named and len(np.unique(values)) == len(values) and (values == np.floor(values)).all():
+            return "skip", "an identifier: another number in every row"
+    return "number", "every cell is a number" if not has_missing else "every cell is a number or missing"
+
+
+def _is_identifier(name: str) -> bool:
+    lower = name.lower()
+    return lower in _IDENTIFIERS or lower.endswith(("_id", " id", "-id")) or name.endswith("Id")
+
+
+def _decide_texts(stored: Codes | Strings, given: int) -> tuple[str, str]:
+    words, length = _mean_sizes(stored, given)
+    is_long = length > 60 or words > 4
+    if is_long and isinstance(stored, Strings):
+        return "text", f"{words:.0f} words in the mean, few cells twice"
+    distinct = _number_of_distinct(stored)
+    if distinct == given and given >= _FEWEST_DISTINCT and words < 1.5 and length < 64:
+        return "skip", "an identifier: another value in every row"
+    if is_long and distinct > max(2, given // 20):
+        return "text", f"{words:.0f} words in the mean, {distinct} distinct texts"
+    if distinct > given // 2 and (words >= 1.5 or isinstance(stored, Strings)) and given >= _FEWEST_DISTINCT:
+        return "text", f"{distinct} distinct texts in {given} rows"
+    return "category", f"{distinct} distinct values"
+
+
+def _mean_sizes(stored: Codes | Strings, given: int) -> tuple[float, float]:
+    """The mean number of words and of characters; of distinct cells, where they are known."""
+    if isinstance(stored, Strings):
+        return stored.buffer.count(b" ") / given + 1, len(stored.buffer) / given
+    values = stored.distinct()
+    return float(np.mean([v.count(" ") + 1 for v in values])), float(np.mean([len(v) for v in values]))
+
+
+def _number_of_distinct(stored: Codes | Strings) -> int:
+    if isinstance(stored, Strings):
+        return len(np.unique(stored.hashes()[~stored.missing()]))
+    return len(stored.distinct())
+
+
+def _is_ambiguous(form: str, values: Iterable[str]) -> bool:
+    return form == "day/month/year" and all(as_date(value, "month/day/year") is not None for value in values)
+
+
+def _again(stored: Stored, storage: Storage) -> Stored:
+    builder = ColumnBuilder(storage)
+    builder.add(list(stored.cells()))
+    return builder.finish()
+
+
+def _as_strings(stored: Stored) -> Strings:
+    parts = [(cell or "").encode() for cell in stored.cells()]
+    return Strings(b"".join(parts), np.concatenate([[0], np.cumsum([*map(len, parts)])]).astype(np.int64))

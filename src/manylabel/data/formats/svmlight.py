@@ -1,0 +1,102 @@
+"""svmlight / libsvm files with several labels, one or none a row: ``1,4 3:0.5 7:1``."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from manylabel.data.build import About, Part, assemble
+from manylabel.data.dataset import DataSet
+from manylabel.data.formats.parts import remark_if_alone, train_and_test
+from manylabel.data.formats.sparse_text import (
+    MOST_LABELS,
+    SparseText,
+    compact,
+    numbered_lines,
+    read_sparse_text,
+)
+from manylabel.errors import ManyLabelError
+from manylabel.printable import count
+
+_FIRST = re.compile(rb"[-+.,0-9eE]*+(?:\s++qid:[0-9]++)?+\s++[0-9]++:[-+.0-9eE]++")
+
+
+def looks_like_svmlight(line: bytes) -> bool:
+    """Whether a line of a file is a row of labels and ``index:value`` pairs."""
+    return _FIRST.match(line) is not None
+
+
+def read_svmlight(path: Path, about: About) -> DataSet:
+    """Read a file, or the training and test file of a data set.
+
+    Parameters
+    ----------
+    path : Path
+        One of `NAME-train.svm` and `NAME-test.svm`, or a file without a split; unpacked where it ends in ``.gz``.
+    about : About
+
+    Raises
+    ------
+    ManyLabelError
+        Naming the file and line of anything that is not as it should be.
+
+    Notes
+    -----
+    Every line is a row; a blank one has neither labels nor features. Only lines with nothing but a comment are none.
+    Features are counted from 0 if a 0 occurs in one of the files, else from 1. There is a label for each number that
+    occurs, named by it, in ascending order. Where every row has one label, -1 or 1, that is one label.
+    """
+    train_path, test_path = train_and_test(path)
+    paths = [train_path] if test_path is None else [train_path, test_path]
+    files = [read_sparse_text(p, numbered_lines(p, "a readable svmlight file")) for p in paths]
+    first, width = _numbering(files)
+    numbers = _label_numbers(files)
+    features = compact(*(file.features(width, first) for file in files))
+    skipped = int(_is_binary(numbers, files))  # -1 is no label of its own
+    parts = [
+        Part(X, file.label_matrix(numbers)[:, skipped:], str(file.path))
+        for X, file in zip(features, files, strict=True)
+    ]
+    remarks = (*remark_if_alone(train_path, test_path), *_remarks(files, first))
+    return assemble(
+        dataclasses.replace(about, remarks=about.remarks + remarks),
+        *parts,
+        label_names=[str(number) for number in numbers[skipped:]],
+    )
+
+
+def _numbering(files: list[SparseText]) -> tuple[int, int]:
+    """The number of the first feature, and how many features there are."""
+    columns = [np.frombuffer(file.columns, dtype=np.int32) for file in files if len(file.columns)]
+    if not columns:
+        hint = "Is this a file of labels alone?"
+        raise ManyLabelError(str(files[0].path), "a feature in some row", "none", hint)
+    first = 0 if min(int(c.min()) for c in columns) == 0 else 1
+    return first, max(int(c.max()) for c in columns) + 1 - first
+
+
+def _label_numbers(files: list[SparseText]) -> np.ndarray[Any, Any]:
+    numbers = np.unique(np.concatenate([np.frombuffer(file.labels, dtype=np.int64) for file in files]))
+    if not 0 < len(numbers) <= MOST_LABELS:
+        raise ManyLabelError(
+            str(files[0].path), f"from 1 to {MOST_LABELS} different labels", f"{len(numbers)}"
+        )
+    return numbers
+
+
+def _is_binary(numbers: np.ndarray[Any, Any], files: list[SparseText]) -> bool:
+    return numbers.tolist() == [-1, 1] and all(len(file.labels) == len(file) for file in files)
+
+
+def _remarks(files: list[SparseText], first: int) -> Iterator[str]:
+    yield f"Features are counted from {first} in the file" + (": no 0 occurs." if first else ".")
+    for file in files:
+        if file.blank:
+            yield f"{count(file.blank, 'line')} of {file.path.name} without labels and features."
+        if file.queries:
+            yield f"{count(file.queries, 'row')} of {file.path.name} with a qid, which is ignored."

@@ -1,0 +1,91 @@
+"""Which reader takes a table: files by their ending, frames in memory by what they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from manylabel.data.formats.arrow import ArrowTable
+from manylabel.data.formats.delimited import DelimitedTable
+from manylabel.data.formats.excel import ExcelSheet
+from manylabel.data.formats.frames import FrameTable
+from manylabel.data.formats.json_lines import JsonLines
+from manylabel.data.formats.sqlite import SqliteTable
+from manylabel.data.formats.table_source import TableSource
+from manylabel.errors import ManyLabelError
+
+DELIMITED = (".csv", ".tsv", ".tab", ".txt")
+_PLAIN: dict[str, Callable[[Path], TableSource]] = {
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), JsonLines),
+    **dict.fromkeys((".parquet", ".pq", ".arrow", ".feather", ".ipc"), ArrowTable),
+}
+_OF_SEVERAL: dict[str, Callable[[Path, str | None], TableSource]] = {
+    **dict.fromkeys((".xlsx", ".xlsm"), ExcelSheet),
+    **dict.fromkeys((".db", ".sqlite", ".sqlite3"), SqliteTable),
+}
+TABLE_ENDINGS = (*DELIMITED, *_PLAIN, *_OF_SEVERAL)
+"""Of files that hold tables; text and JSON lines may be packed (.gz)."""
+
+
+def open_table(source: Any, *, delimiter: str | None = None, encoding: str | None = None) -> TableSource:
+    """The table of a file or frame, to be read block by block.
+
+    Parameters
+    ----------
+    source : str, Path, TableSource, frame or dict of columns
+        A path may end in ``#NAME``: the sheet of a workbook, the table of a SQLite file.
+    delimiter, encoding : str, optional
+        Of text; found out where they are not given.
+
+    Raises
+    ------
+    ManyLabelError
+        If there is no such file, or no reader takes it.
+    """
+    if isinstance(source, TableSource):
+        return source
+    if not isinstance(source, str | os.PathLike):
+        return FrameTable(source)
+    path, part = _path_and_part(str(source))
+    _check_file(path)
+    ending = _ending(path)
+    if ending in _OF_SEVERAL:
+        return _OF_SEVERAL[ending](path, part)
+    if part is not None:
+        raise ManyLabelError(str(path), "a workbook or SQLite file, whose parts have names", f"#{part}")
+    if ending in DELIMITED:
+        return DelimitedTable(path, delimiter, encoding)
+    if ending not in _PLAIN:
+        hint = "Rename a table as text so that it ends in .csv."
+        raise ManyLabelError(
+            str(path), f"a file that ends in {', '.join(TABLE_ENDINGS)}", ending or "none", hint
+        )
+    return _PLAIN[ending](path)
+
+
+def is_table(path: Path) -> bool:
+    """Whether the ending of a file, or of one in a file, is that of a table."""
+    return _ending(_path_and_part(str(path))[0]) in TABLE_ENDINGS
+
+
+def _path_and_part(text: str) -> tuple[Path, str | None]:
+    """A path, and the name behind its last ``#`` unless the file has that in its own name."""
+    before, sign, part = text.rpartition("#")
+    if not sign or not before or Path(text).exists():
+        return Path(text), None
+    return Path(before), part
+
+
+def _ending(path: Path) -> str:
+    name = path.name.lower().removesuffix(".gz")
+    return Path(name).suffix
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise ManyLabelError(str(path), "an existing file", "nothing there")
+    if not path.is_file():
+        got = "a folder" if path.is_dir() else "a device, socket or pipe"
+        raise ManyLabelError(str(path), "a file", got, "Give the path of one table.")

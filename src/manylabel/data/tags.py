@@ -1,0 +1,284 @@
+"""Label columns of a table: tags in one column, with their separator found out, or one column a label."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from manylabel.data.cells import FALSE, TRUE, UNKNOWN
+from manylabel.data.column_storage import Codes
+from manylabel.data.formats.border import shown
+from manylabel.errors import ManyLabelError, did_you_mean
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+LIST = "list"
+SEPARATORS = {"|": "bar", ";": "semicolon", ",": "comma", "\t": "tab", "/": "slash", "\n": "line end"}
+_QUOTED = re.compile(r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s,'"][^,'"]*))\s*(?:,|$)""")
+Place = Callable[[int], str]
+
+
+@dataclass(frozen=True)
+class LabelColumns:
+    """Where the labels of a table stand.
+
+    Attributes
+    ----------
+    columns : tuple of str
+    names : tuple of n_labels str
+    separator : str or None
+        Between the tags of a cell; "" where each cell is one tag, ``"list"`` where it is written as a list. None for
+        columns of 0 and 1, one a label.
+    """
+
+    columns: tuple[str, ...]
+    names: tuple[str, ...]
+    separator: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> LabelColumns:
+        return cls(tuple(told["columns"]), tuple(told["names"]), told["separator"])
+
+
+@dataclass(frozen=True)
+class TableLabels:
+    """The labels of the rows of a table.
+
+    Attributes
+    ----------
+    known : (n, n_labels) CSR matrix of uint8
+        1 where a label is given.
+    unknown : (n, n_labels) CSR matrix of uint8
+        1 where it was never asked for.
+    told : tuple of str
+        What was found out, one sentence each.
+    """
+
+    known: sp.csr_matrix
+    unknown: sp.csr_matrix
+    told: tuple[str, ...] = ()
+
+    def entries(self) -> Any:
+        """Labels as 0 and 1, sparse; with NaN for unknown ones, dense, if there are any; (n, n_labels)."""
+        if not self.unknown.nnz:
+            return self.known
+        dense = self.known.toarray().astype(np.float32)
+        rows, columns = self.unknown.nonzero()
+        dense[rows, columns] = np.nan
+        return dense
+
+
+def label_columns(labels: str | Sequence[str], names: Sequence[str], where: str) -> tuple[str, ...]:
+    """The columns that names and patterns such as ``is_*`` stand for, in the order of the table.
+
+    Raises
+    ------
+    ManyLabelError
+        For a name or pattern of no column.
+    """
+    asked = [labels] if isinstance(labels, str) else list(labels)
+    if not asked:
+        raise ManyLabelError("`labels`", "at least one column", "none")
+    chosen: set[str] = set()
+    for name in asked:
+        found = [name] if name in names else fnmatch.filter(names, name) if _is_pattern(name) else []
+        if not found:
+            told = ", ".join(list(names)[:12]) + (", ..." if len(names) > 12 else "")
+            hint = did_you_mean(name, names, "Give the column of the tags, or a pattern such as is_*.")
+            raise ManyLabelError(f"{where}, `labels`", f"one of the columns {told}", repr(name), hint)
+        chosen.update(found)
+    return tuple(name for name in names if name in chosen)
+
+
+def read_labels(
+    columns: dict[str, Codes], separator: str | None, where: str, place: Place
+) -> tuple[LabelColumns, TableLabels]:
+    """Labels of columns whose meaning is found out.
+
+    Parameters
+    ----------
+    columns : dict of name -> Codes
+        One of tags, or any number of 0 and 1.
+    separator : str, optional
+        Between tags; found out where it is not given.
+    where : str
+    place : callable
+        Row -> where it stands, for messages.
+
+    Raises
+    ------
+    ManyLabelError
+        Naming the first cell of several columns that is neither 0 nor 1, or a column without a tag.
+    """
+    if len(columns) > 1 or (separator is None and _is_zero_one(next(iter(columns.values())))):
+        found = LabelColumns(tuple(columns), tuple(columns), None)
+        return found, read_known_labels(columns, found, where, place)
+    (name, stored), told = next(iter(columns.items())), ""
+    if separator is None:
+        separator, told = _found_separator(_used(stored))
+    tags = sorted({tag for value in _tagged(stored, separator) for tag in _split(value, separator)})
+    if not tags:
+        hint = "Name the column that holds them with `labels`."
+        raise ManyLabelError(f"{where}, column {shown(name)}", "a tag in some row", "none", hint)
+    found = LabelColumns((name,), tuple(tags), separator)
+    read = read_known_labels(columns, found, where, place)
+    return found, TableLabels(read.known, read.unknown, (*filter(None, [told]), *_alike(tags), *read.told))
+
+
+def read_known_labels(
+    columns: dict[str, Codes], found: LabelColumns, where: str, place: Place
+) -> TableLabels:
+    """Labels of a file whose label columns are known; tags that are no label there are left out and told."""
+    if found.separator is None:
+        return _of_zero_one(columns, where, place)
+    return _of_tags(columns[found.columns[0]], found)
+
+
+def _of_tags(stored: Codes, found: LabelColumns) -> TableLabels:
+    import scipy.sparse as sp
+
+    separator = found.separator or ""
+    number = {name: i for i, name in enumerate(found.names)}
+    tagged, strange = set(_tagged(stored, separator)), Counter[str]()
+    lists: list[list[int]] = []
+    for value in stored.values:
+        tags = _split(value, separator) if value in tagged else []
+        strange.update(tag for tag in tags if tag not in number)
+        lists.append(sorted({number[tag] for tag in tags if tag in number}))
+    lists.append([])  # where there is no cell
+    of_values = _csr(lists, len(number))
+    nowhere = [v.strip() in UNKNOWN and v not in tagged for v in stored.values] + [True]
+    unknown_rows = np.array(nowhere)[stored.codes]
+    ones = sp.csr_matrix(unknown_rows[:, None].astype(np.uint8))
+    unknown = (ones @ sp.csr_matrix(np.ones((1, len(number)), np.uint8))).tocsr()
+    told = [
+        f"{int(unknown_rows.sum())} rows say NA or null where their tags belong: their labels are unknown."
+    ]
+    if strange:
+        names = ", ".join(shown(tag) for tag in list(strange)[:5])
+        told.append(f"{len(strange)} tags are no label of the model and are left out: {names}.")
+    return TableLabels(of_values[stored.codes], unknown, tuple(told if unknown_rows.any() else told[1:]))
+
+
+def _of_zero_one(columns: dict[str, Codes], where: str, place: Place) -> TableLabels:
+    import scipy.sparse as sp
+
+    dense = [_zero_one(name, stored, where, place) for name, stored in columns.items()]
+    known = sp.csr_matrix(np.stack([(column == 1).astype(np.uint8) for column in dense], axis=1))
+    unknown = sp.csr_matrix(np.stack([(column < 0).astype(np.uint8) for column in dense], axis=1))
+    told = (f"{unknown.nnz} label entries are missing: they are unknown.",) if unknown.nnz else ()
+    return TableLabels(known, unknown, told)
+
+
+def _zero_one(name: str, stored: Codes, where: str, place: Place) -> Any:
+    """1, 0, or -1 for unknown; (n,) int8. In a column of x and empty cells alone, empty says no."""
+    words = [value.strip().lower() for value in stored.values]
+    only_x = {word for word in words if word} == {"x"}
+    of_values = []
+    for word, value in zip(words, stored.values, strict=True):
+        unknown = word == "" or value.strip() in UNKNOWN
+        of_values.append(
+            1 if word in TRUE else 0 if word in FALSE or (only_x and not word) else -1 if unknown else 2
+        )
+    found = np.array([*of_values, -1], np.int8)[stored.codes]
+    wrong = np.flatnonzero(found == 2)
+    if len(wrong):
+        got = shown(stored.values[stored.codes[wrong[0]]])
+        expected = "0 or 1, true or false, yes or no, x or empty"
+        hint = "Correct the cell; leave it empty if the label is unknown. A column of tags is named alone."
+        raise ManyLabelError(f"{where}, {place(int(wrong[0]))}, column {shown(name)}", expected, got, hint)
+    return found
+
+
+def _csr(lists: list[list[int]], width: int) -> sp.csr_matrix:
+    import scipy.sparse as sp
+
+    offsets = np.concatenate([[0], np.cumsum([*map(len, lists)])]).astype(np.int64)
+    columns = np.array([column for each in lists for column in each], np.int64)
+    return sp.csr_matrix((np.ones(len(columns), np.uint8), columns, offsets), shape=(len(lists), width))
+
+
+def _is_zero_one(stored: Codes) -> bool:
+    words = {value.strip().lower() for value in _used(stored)} - {word.lower() for word in UNKNOWN}
+    return bool(words) and (words <= {"0", "1"} or words <= {"0", "1", "0.0", "1.0", "true", "false"})
+
+
+def _used(stored: Codes) -> dict[str, int]:
+    """The distinct cells that say something, and how many rows have each."""
+    counts = stored.counts().tolist()
+    return {value: n for value, n in zip(stored.values, counts, strict=True) if n and value.strip()}
+
+
+def _tagged(stored: Codes, separator: str) -> list[str]:
+    """The distinct cells that hold tags: all but NA and the like, unless that is a tag among others somewhere."""
+    used = _used(stored)
+    lonely = {value for value in used if value.strip() in UNKNOWN}
+    if lonely and separator:
+        among = {tag for value in used if value not in lonely for tag in _split(value, separator)}
+        lonely = {value for value in lonely if value.strip() not in among}
+    return [value for value in used if value not in lonely]
+
+
+def _split(value: str, separator: str) -> list[str]:
+    """The tags of a cell, without the blanks around them; an empty one is none."""
+    parts = _listed(value) if separator == LIST else value.split(separator) if separator else [value]
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _found_separator(used: dict[str, int]) -> tuple[str, str]:
+    """The separator of tags, and a sentence on it."""
+    values = [value for value in used if value.strip() not in UNKNOWN]
+    if values and all(v.strip()[:1] == "[" and v.strip()[-1:] == "]" for v in values):
+        return LIST, "The tags are written as lists."
+    n = sum(used.values())
+    for separator, name in SEPARATORS.items():
+        rows = sum(count for value, count in used.items() if separator in value.strip())
+        if rows:
+            return separator, f"Tags were taken to be separated by the {name}, which {rows} of {n} rows hold."
+    if _recur(values):
+        return " ", "Tags were taken to be separated by blanks: they recur from cell to cell."
+    return "", "Each cell was taken for one tag: no separator was found."
+
+
+def _recur(values: list[str]) -> bool:
+    """Whether words recur from cell to cell as tags do: there are at most half as many as distinct cells."""
+    words = {word for value in values for word in value.split()}
+    return len(values) >= 10 and 2 * len(words) <= len(values)
+
+
+def _listed(value: str) -> list[str]:
+    """The items of a list as JSON or Python writes it."""
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, list):
+        return ["" if item is None else item if isinstance(item, str) else json.dumps(item) for item in found]
+    inner = value.strip()[1:-1]
+    return ["".join(groups) for groups in _QUOTED.findall(inner)]
+
+
+def _alike(tags: list[str]) -> list[str]:
+    """Tell of tags that differ in capitals alone."""
+    by_lower: dict[str, list[str]] = {}
+    for tag in tags:
+        by_lower.setdefault(tag.lower(), []).append(tag)
+    pairs = [" and ".join(map(shown, same)) for same in by_lower.values() if len(same) > 1]
+    return (
+        [f"Tags that differ in capitals alone are different labels: {', '.join(pairs[:5])}."] if pairs else []
+    )
+
+
+def _is_pattern(name: str) -> bool:
+    return any(sign in name for sign in "*?[")
