@@ -109,7 +109,9 @@ def report(results: dict[str, dict[str, np.ndarray[Any, Any]]], sets: dict[str, 
     for name, of in sets.items():
         P = results[name]["probabilities"]
         before, after = mean_error(of.test, of.Y_test), mean_error(P, of.Y_test)
-        drawn = as_labels(np.random.default_rng(0).random(P.shape) < P)  # truths of which P is exactly the chance
+        drawn = as_labels(
+            np.random.default_rng(0).random(P.shape) < P
+        )  # truths of which P is exactly the chance
         shown = (before[0], after[0], mean_error(P, drawn)[0], before[1], after[1])
         halved += np.array(after) <= np.array(before) / 2
         print(f"{name:<20} " + " ".join(f"{value:8.4f}" for value in shown))
@@ -118,12 +120,15 @@ def report(results: dict[str, dict[str, np.ndarray[Any, Any]]], sets: dict[str, 
         table(metric, value, results, sets)
 
 
-def table(metric: str, value: Callable[[Counts], Any], results: dict[str, Any], sets: dict[str, Scored]) -> None:
+def table(
+    metric: str, value: Callable[[Counts], Any], results: dict[str, Any], sets: dict[str, Scored]
+) -> None:
     """One metric of every rule, and its mean over the sets."""
     rules = [rule for rule in next(iter(results.values())) if rule != "probabilities"]
     print(f"\n{metric:<20} " + " ".join(f"{rule:>11}" for rule in rules))
     rows = {
-        name: [float(value(Counts.of(results[name][rule], of.Y_test))) for rule in rules] for name, of in sets.items()
+        name: [float(value(Counts.of(results[name][rule], of.Y_test))) for rule in rules]
+        for name, of in sets.items()
     }
     for name, values in (rows | {"mean": np.mean(list(rows.values()), axis=0)}).items():
         print(f"{name:<20} " + " ".join(f"{one:11.4f}" for one in values))

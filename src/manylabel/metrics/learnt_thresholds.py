@@ -96,7 +96,6 @@ def learn_label_thresholds(
     folds: Any,
     extent: Extent = "per_label",
     *,
-    known: Any = None,
     shrinkage: float = SHRINKAGE,
 ) -> LearntThresholds:
     """Learn the thresholds with the highest macro-F1 on held-out rows, among all that can be told apart.
@@ -109,15 +108,13 @@ def learn_label_thresholds(
     folds : (n,) integers
         The fold of each row.
     extent : "per_label" or "shared", default "per_label"
-    known : (n, C) bool array, default None
-        False where it is unknown whether the row carries the label; such entries are left out.
     shrinkage : float, default 2
         Positives at which a label's own threshold weighs as much as the shared one.
 
     Raises
     ------
     ManyLabelError
-        If scores leave [0, 1] or hold NaN, or labels, folds or the mask do not fit them.
+        If scores leave [0, 1] or hold NaN, or labels or folds do not fit them.
 
     Notes
     -----
@@ -133,7 +130,7 @@ def learn_label_thresholds(
     who = "learn_label_thresholds"
     check_choice(extent, get_args(Extent), who, 'extent to be "shared" or "per_label"')
     check_number(shrinkage, who, "`shrinkage`", least=0)
-    return thresholds_of(HeldOut.of(scores, Y, folds, who, known), extent, shrinkage)
+    return thresholds_of(HeldOut.of(scores, Y, folds, who), extent, shrinkage)
 
 
 def thresholds_of(held_out: HeldOut, extent: Extent, shrinkage: float = SHRINKAGE) -> LearntThresholds:
