@@ -67,9 +67,9 @@ def test_thresholds_are_the_shrunk_mean_of_the_folds():
         t = logit([F1Curve.of(column).best for column in rest])
         shared.append(u)
         mixed.append((n * t + 3 * u) / (n + 3))
-    np.testing.assert_allclose(learnt.values, expit(np.mean(mixed, axis=0)))
+    np.testing.assert_allclose(learnt.values, expit(mixed).mean(0))
     np.testing.assert_allclose(learnt.spreads, expit(mixed).std(0))
-    assert learnt.shared == pytest.approx(expit(np.mean(shared)))
+    assert learnt.shared == pytest.approx(expit(shared).mean())
     np.testing.assert_array_equal(learnt.positives, Y.sum(0))
 
 
