@@ -117,17 +117,16 @@ def test_fitted_maps_are_no_worse_than_none_on_their_own_rows():
 def test_unknown_entries_teach_nothing():
     S, Y, folds, _ = draw()
     known = np.random.default_rng(1).random(Y.shape) < 0.5
-    calibration = Calibration.fit(S, Y, folds, known=known)
-    other = Calibration.fit(S, Y ^ ~known, folds, known=known)
+    calibration = Calibration.fit(S, np.where(known, Y, np.nan), folds)
+    other = Calibration.fit(S, as_labels(Y ^ ~known, unknown=~known), folds)
     np.testing.assert_array_equal(calibration(S), other(S))
     np.testing.assert_array_equal(calibration.positives, (Y & known).sum(0))
 
 
 def test_labels_without_a_known_entry():
     S, Y, folds, _ = draw()
-    known = np.ones(Y.shape, dtype=bool)
-    known[:, 1] = False
-    assert Calibration.fit(S, Y, folds, known=known).report()[1][1:] == (True, 0)
+    Y = np.where([True, False, True], Y, np.nan)
+    assert Calibration.fit(S, Y, folds).report()[1][1:] == (True, 0)
 
 
 def test_state_and_layouts():

@@ -67,9 +67,9 @@ def test_thresholds_are_the_shrunk_mean_of_the_folds():
         t = logit([F1Curve.of(column).best for column in rest])
         shared.append(u)
         mixed.append((n * t + 3 * u) / (n + 3))
-    np.testing.assert_allclose(learnt.values, expit(np.mean(mixed, axis=0)))
+    np.testing.assert_allclose(learnt.values, expit(mixed).mean(0))
     np.testing.assert_allclose(learnt.spreads, expit(mixed).std(0))
-    assert learnt.shared == pytest.approx(expit(np.mean(shared)))
+    assert learnt.shared == pytest.approx(expit(shared).mean())
     np.testing.assert_array_equal(learnt.positives, Y.sum(0))
 
 
@@ -103,14 +103,14 @@ def test_rare_labels_are_drawn_towards_the_shared_threshold():
 def test_unknown_entries_are_as_rows_that_are_not_there():
     S, Y, folds = draw()
     known = np.random.default_rng(1).random(Y.shape) < 0.6
-    learnt = learn_label_thresholds(S, Y, folds, known=known)
-    flipped = learn_label_thresholds(S, Y ^ ~known, folds, known=known)
+    learnt = learn_label_thresholds(S, as_labels(Y, unknown=~known), folds)
+    flipped = learn_label_thresholds(S, as_labels(Y ^ ~known, unknown=~known).sparse(), folds)
     np.testing.assert_array_equal(learnt.values, flipped.values)
     np.testing.assert_array_equal(learnt.positives, (Y & known).sum(0))
     rows = np.r_[:60]
     whole = np.repeat((np.arange(90) < 60)[:, None], 4, axis=1)
     hidden, short = (
-        learn_label_thresholds(S, Y, folds, known=whole),
+        learn_label_thresholds(S, np.where(whole, Y, np.nan), folds),
         learn_label_thresholds(S[rows], Y[rows], folds[rows]),
     )
     np.testing.assert_array_equal(hidden.values, short.values)
@@ -118,9 +118,8 @@ def test_unknown_entries_are_as_rows_that_are_not_there():
 
 def test_a_label_that_is_nowhere_known():
     S, Y, folds = draw()
-    known = np.ones(Y.shape, dtype=bool)
-    known[:, 1] = False
-    of = learn_label_thresholds(S, Y, folds, known=known).report()[1]
+    Y = np.where([True, False, True, True], Y, np.nan)
+    of = learn_label_thresholds(S, Y, folds).report()[1]
     assert (of.positives, of.source) == (0, "shared")
 
 
@@ -149,8 +148,6 @@ def test_state():
         ({"folds": np.zeros(90, int)}, "at least two folds, but got 1"),
         ({"folds": np.arange(89)}, "`folds` as 90 integers"),
         ({"folds": np.arange(90) / 2}, "`folds` as 90 integers, one per row, but got float64"),
-        ({"known": np.ones((90, 3), bool)}, r"`known` of shape \(90, 4\)"),
-        ({"known": np.ones((90, 4))}, "`known` as booleans"),
         ({"Y": np.zeros((89, 4))}, r"labels of shape \(90, 4\)"),
         ({"scores": np.full((90, 4), 2.0)}, r"scores in \[0, 1\]"),
         ({"extent": "best"}, 'extent to be "shared" or "per_label"'),

@@ -46,7 +46,7 @@ def test_unknown_entries_are_left_out():
     S, Y = draw()
     known = np.random.default_rng(1).random(Y.shape) < 0.5
     known[:, 2] = False
-    found = reliability(S, as_labels(Y).sparse(), known=known)
+    found = reliability(S, as_labels(Y, unknown=~known).sparse())
     rows = known[:, 0]
     alone = reliability(S[rows, :1], Y[rows, :1])
     np.testing.assert_allclose(found.share[0], alone.share[0])
@@ -64,7 +64,7 @@ def test_curves_of_known_entries():
     S, Y = draw()
     known = np.random.default_rng(1).random(Y.shape) < 0.5
     rows = known[:, 1]
-    one, other = f1_curves(S, Y, known=known)[1], f1_curves(S[rows, 1:2], Y[rows, 1:2])[0]
+    one, other = f1_curves(S, as_labels(Y, unknown=~known))[1], f1_curves(S[rows, 1:2], Y[rows, 1:2])[0]
     np.testing.assert_array_equal(one.f1, other.f1)
     with pytest.raises(ValueError, match="labels that are known somewhere, but got unknown ones: 0"):
-        f1_curves(S, Y, known=known & (np.arange(3) > 0))
+        f1_curves(S, np.where(known & (np.arange(3) > 0), Y, np.nan))

@@ -61,17 +61,14 @@ def test_layouts_and_state():
 
 
 def test_rows_with_unknown_labels_have_no_set():
-    known = np.array([[True, True], [True, False]])
-    assert SeenSets.of([[1, 0], [1, 1]], known).predict(np.array([[0.9, 0.9]])).tolist() == [[True, False]]
+    assert SeenSets.of([[1, 0], [1, np.nan]]).predict(np.array([[0.9, 0.9]])).tolist() == [[True, False]]
 
 
 def test_what_has_no_sets_is_refused():
     with pytest.raises(ValueError, match="at least one training row whose labels are all known"):
         SeenSets.of(np.zeros((0, 3)))
     with pytest.raises(ValueError, match="at least one training row whose labels are all known"):
-        SeenSets.of([[1, 0]], np.array([[True, False]]))
-    with pytest.raises(ValueError, match=r"`known` of shape \(1, 2\)"):
-        SeenSets.of([[1, 0]], np.array([[True]]))
+        SeenSets.of([[1, np.nan]])
     with pytest.raises(ValueError, match="scores of 2 labels"):
         SeenSets.of([[1, 0]]).predict(np.full((2, 3), 0.5))
     with pytest.raises(ValueError, match=r"scores in \[0, 1\]"):

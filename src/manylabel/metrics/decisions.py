@@ -39,7 +39,6 @@ def learn_decision(
     Y: Labels,
     folds: Any,
     *,
-    known: Any = None,
     Y_train: Labels | None = None,
 ) -> Decision:
     """Learn a rule on held-out rows.
@@ -55,19 +54,17 @@ def learn_decision(
     Y : (n, C) labels, dense or sparse
     folds : (n,) integers
         The fold of each row.
-    known : (n, C) bool array, default None
-        False where it is unknown whether the row carries the label; such entries are left out.
     Y_train : (m, C) labels, default Y
-        Where "seen_sets" has its sets from; all of its entries are known.
+        Where "seen_sets" has its sets from.
 
     Raises
     ------
     ManyLabelError
-        If the rule is unknown, scores leave [0, 1] or hold NaN, or labels, folds or the mask do not fit them.
+        If the rule is unknown, scores leave [0, 1] or hold NaN, or labels or folds do not fit them.
     """
     who = "learn_decision"
     check_choice(name, get_args(DecisionName), who, f"a rule of {', '.join(get_args(DecisionName))}")
-    held_out = HeldOut.of(scores, Y, folds, who, known)
+    held_out = HeldOut.of(scores, Y, folds, who)
     if name == "fixed":
         return Threshold("shared", 0.5)
     if name == "top_k":
@@ -75,7 +72,7 @@ def learn_decision(
     if name == "expected_f1":
         return ExpectedF1()
     if name == "seen_sets":
-        return SeenSets.of(held_out.labels, held_out.known) if Y_train is None else SeenSets.of(Y_train)
+        return SeenSets.of(held_out.labels if Y_train is None else Y_train)
     return thresholds_of(held_out, name)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -41,22 +40,20 @@ class F1Curve:
         return float(self.thresholds[self.f1.argmax()])
 
 
-def f1_curves(scores: Scores, Y: Labels, *, known: Any = None) -> list[F1Curve]:
+def f1_curves(scores: Scores, Y: Labels) -> list[F1Curve]:
     """The curve of each label, for a picture or a report.
 
     Parameters
     ----------
     scores : (n, C) array or tensor in [0, 1]
     Y : (n, C) labels, dense or sparse
-    known : (n, C) bool array, default None
-        False where it is unknown whether the row carries the label; such entries are left out.
 
     Raises
     ------
     ManyLabelError
-        If scores leave [0, 1] or hold NaN, labels or the mask do not fit them, or a label is nowhere known.
+        If scores leave [0, 1] or hold NaN, labels do not fit them, or a label is nowhere known.
     """
-    held_out = HeldOut.undivided(scores, Y, "f1_curves", known)
+    held_out = HeldOut.undivided(scores, Y, "f1_curves")
     columns = [held_out.column(label) for label in range(held_out.n_labels)]
     unknown = [str(label) for label, column in enumerate(columns) if not len(column.true)]
     if unknown:

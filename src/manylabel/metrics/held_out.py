@@ -10,7 +10,7 @@ import numpy as np
 
 from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
-from manylabel.labels import LabelLists, Labels, as_labels
+from manylabel.labels import LabelLists, LabelMatrix, Labels, as_labels
 from manylabel.metrics.scores import Array, Scores, as_scores, check_probabilities
 
 
@@ -58,18 +58,15 @@ class HeldOut:
     folds : (n,) int array
         0 ... n_folds - 1.
     n_folds : int
-    known : (n, C) bool array or None
-        Which entries of the labels are known; None for all.
     """
 
     scores: Array
     labels: LabelLists
     folds: Array
     n_folds: int
-    known: Array | None
 
     @staticmethod
-    def of(scores: Scores, Y: Labels, folds: Any, who: str, known: Any = None) -> HeldOut:
+    def of(scores: Scores, Y: Labels, folds: Any, who: str) -> HeldOut:
         """Check what is given.
 
         Parameters
@@ -81,27 +78,25 @@ class HeldOut:
             The fold of each row; at least two differ.
         who : str
             Named in the error message.
-        known : (n, C) bool array, default None
-            False where nobody said whether the row carries the label; None if all entries are known.
 
         Raises
         ------
         ManyLabelError
-            If scores leave [0, 1] or hold NaN, shapes differ, or labels, folds or the mask are of another kind.
+            If scores leave [0, 1] or hold NaN, shapes differ, or labels or folds are of another kind.
         """
-        whole = HeldOut.undivided(scores, Y, who, known)
+        whole = HeldOut.undivided(scores, Y, who)
         numbers, n_folds = _fold_numbers(folds, len(whole.folds), who)
         return replace(whole, folds=numbers, n_folds=n_folds)
 
     @staticmethod
-    def undivided(scores: Scores, Y: Labels, who: str, known: Any = None) -> HeldOut:
+    def undivided(scores: Scores, Y: Labels, who: str) -> HeldOut:
         """The same in one fold, for what is drawn or counted and not learnt."""
         S = as_scores(scores, who)
         check_probabilities(S, who)
         labels = as_labels(Y, binary=True, who=who)
         check_shape(labels.shape, S.shape, "labels", who)
         one_fold = np.zeros(len(S), dtype=np.int64)
-        return HeldOut(S, labels.sparse(), one_fold, 1, known_mask(known, S.shape, who))
+        return HeldOut(S, labels.sparse(), one_fold, 1)
 
     @property
     def n_labels(self) -> int:
@@ -109,16 +104,31 @@ class HeldOut:
 
     @cached_property
     def _carriers(self) -> list[Array]:
-        """The rows of each label."""
-        by_label = self.labels.transposed
-        return np.split(by_label.columns.cpu().numpy(), by_label.offsets.cpu().numpy()[1:-1])
+        return _rows_of_labels(self.labels)
+
+    @cached_property
+    def _unknown(self) -> list[Array]:
+        return _rows_of_labels(self.labels.unknown.sparse())
 
     def column(self, label: int) -> Column:
         """One label on the rows on which it is known."""
         true = np.zeros(len(self.folds), dtype=bool)
         true[self._carriers[label]] = True
         column = Column(self.scores[:, label], true, self.folds)
-        return column if self.known is None else column.take(self.known[:, label])
+        if not self.labels.has_unknown:
+            return column
+        return column.take(np.delete(np.arange(len(true)), self._unknown[label]))
+
+
+def _rows_of_labels(lists: LabelLists) -> list[Array]:
+    """The rows of each label."""
+    by_label = lists.transposed
+    return np.split(by_label.columns.cpu().numpy(), by_label.offsets.cpu().numpy()[1:-1])
+
+
+def fully_known(labels: LabelMatrix) -> Array:
+    """The rows without an unknown entry, which alone have an exact label set, (k,) int64."""
+    return np.asarray(np.flatnonzero(labels.unknown.row_counts().cpu().numpy() == 0))
 
 
 def check_shape(got: tuple[int, ...], wanted: tuple[int, ...], what: str, who: str) -> None:
@@ -139,20 +149,3 @@ def _fold_numbers(folds: Any, n: int, who: str) -> tuple[Array, int]:
         hint = "Deal the rows into folds, such as numpy.random.default_rng(0).permutation(n) % 5."
         raise ManyLabelError(who, "at least two folds", f"{len(found)}", hint)
     return numbers, len(found)
-
-
-def known_mask(known: Any, shape: tuple[int, ...], who: str) -> Array | None:
-    """Which entries of labels are known, as bools of their shape; None where all are.
-
-    Raises
-    ------
-    ManyLabelError
-        For a mask of another shape or type.
-    """
-    if known is None:
-        return None
-    mask = as_array(known, who, "`known`")
-    check_shape(mask.shape, shape, "`known`", who)
-    if mask.dtype != np.bool_:
-        raise ManyLabelError(who, "`known` as booleans", f"entries of type {mask.dtype}")
-    return None if mask.all() else mask

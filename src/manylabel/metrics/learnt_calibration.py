@@ -72,7 +72,7 @@ class Calibration:
     positives: Array
 
     @staticmethod
-    def fit(scores: Scores, Y: Labels, folds: Any, *, known: Any = None) -> Calibration:
+    def fit(scores: Scores, Y: Labels, folds: Any) -> Calibration:
         """Choose and fit the maps.
 
         Parameters
@@ -82,15 +82,13 @@ class Calibration:
         Y : (n, C) labels, dense or sparse
         folds : (n,) integers
             The fold of each row.
-        known : (n, C) bool array, default None
-            False where it is unknown whether the row carries the label; such entries are left out.
 
         Raises
         ------
         ManyLabelError
-            If scores leave [0, 1] or hold NaN, or labels, folds or the mask do not fit them.
+            If scores leave [0, 1] or hold NaN, or labels or folds do not fit them.
         """
-        held_out = HeldOut.of(scores, Y, folds, "Calibration.fit", known)
+        held_out = HeldOut.of(scores, Y, folds, "Calibration.fit")
         columns = [held_out.column(label) for label in range(held_out.n_labels)]
         pooled = _Pooled.of(columns, held_out.n_folds)
         kinds = [_own_kind(column, pooled) for column in columns]

@@ -96,7 +96,6 @@ def learn_label_thresholds(
     folds: Any,
     extent: Extent = "per_label",
     *,
-    known: Any = None,
     shrinkage: float = SHRINKAGE,
 ) -> LearntThresholds:
     """Learn the thresholds with the highest macro-F1 on held-out rows, among all that can be told apart.
@@ -109,20 +108,18 @@ def learn_label_thresholds(
     folds : (n,) integers
         The fold of each row.
     extent : "per_label" or "shared", default "per_label"
-    known : (n, C) bool array, default None
-        False where it is unknown whether the row carries the label; such entries are left out.
     shrinkage : float, default 2
         Positives at which a label's own threshold weighs as much as the shared one.
 
     Raises
     ------
     ManyLabelError
-        If scores leave [0, 1] or hold NaN, or labels, folds or the mask do not fit them.
+        If scores leave [0, 1] or hold NaN, or labels or folds do not fit them.
 
     Notes
     -----
-    Without each fold f in turn, ``t_f`` maximises the F1 of the label and ``u_f`` the macro-F1 of all labels. In
-    log-odds, the shared threshold is the mean of ``u_f``, that of a label the mean over folds of
+    Without each fold f in turn, ``t_f`` maximises the F1 of the label and ``u_f`` the macro-F1 of all labels. The
+    shared threshold is the mean of ``u_f`` over folds, that of a label the mean of what is, in log-odds,
 
         w_f t_f + (1 - w_f) u_f,   w_f = n_f / (n_f + shrinkage),
 
@@ -133,7 +130,7 @@ def learn_label_thresholds(
     who = "learn_label_thresholds"
     check_choice(extent, get_args(Extent), who, 'extent to be "shared" or "per_label"')
     check_number(shrinkage, who, "`shrinkage`", least=0)
-    return thresholds_of(HeldOut.of(scores, Y, folds, who, known), extent, shrinkage)
+    return thresholds_of(HeldOut.of(scores, Y, folds, who), extent, shrinkage)
 
 
 def thresholds_of(held_out: HeldOut, extent: Extent, shrinkage: float = SHRINKAGE) -> LearntThresholds:
@@ -142,15 +139,15 @@ def thresholds_of(held_out: HeldOut, extent: Extent, shrinkage: float = SHRINKAG
     folds = [
         _best([column.without(fold) for column in columns], shrinkage) for fold in range(held_out.n_folds)
     ]
-    shared = log_odds(np.array([fold.shared for fold in folds]))[:, None]  # (K, 1)
-    own = log_odds(np.stack([fold.own for fold in folds]))  # (K, C)
+    shared = np.array([fold.shared for fold in folds])[:, None]  # (K, 1)
+    own = np.stack([fold.own for fold in folds])  # (K, C)
     weights = np.stack([fold.weights for fold in folds]) * (extent == "per_label")
-    mixed = weights * own + (1 - weights) * shared  # (K, C)
+    mixed = probability(weights * log_odds(own) + (1 - weights) * log_odds(shared))  # (K, C)
     return LearntThresholds(
         extent,
-        float(probability(shared.mean())),
-        values=probability(mixed.mean(0)),
-        spreads=probability(mixed).std(0),
+        float(probability(log_odds(shared)).mean()),
+        values=mixed.mean(0),
+        spreads=mixed.std(0),
         positives=np.array([column.true.sum() for column in columns], dtype=np.int64),
         sources=tuple(_source(weight) for weight in weights.mean(0)),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
 
 import numpy as np
 import torch
@@ -54,7 +53,7 @@ class Reliability:
             return np.asarray(np.nansum(gaps, axis=1) / self.counts.sum(1))
 
 
-def reliability(scores: Scores, Y: Labels, bins: int = 15, *, known: Any = None) -> Reliability:
+def reliability(scores: Scores, Y: Labels, bins: int = 15) -> Reliability:
     """Mean score and share of true entries of each label in bins of the score.
 
     Parameters
@@ -62,18 +61,16 @@ def reliability(scores: Scores, Y: Labels, bins: int = 15, *, known: Any = None)
     scores : (n, C) array or tensor in [0, 1]
     Y : (n, C) labels, dense or sparse
     bins : int, default 15
-    known : (n, C) bool array, default None
-        False where it is unknown whether the row carries the label; such entries are left out.
 
     Raises
     ------
     ManyLabelError
-        If scores leave [0, 1] or hold NaN, labels or the mask do not fit them, or ``bins`` is no integer from 1 to
+        If scores leave [0, 1] or hold NaN, labels do not fit them, or ``bins`` is no integer from 1 to
         10 000.
     """
     who = "reliability"
-    held_out = HeldOut.undivided(scores, Y, who, known)
-    S, mask = held_out.scores, held_out.known
+    held_out = HeldOut.undivided(scores, Y, who)
+    S, labels = held_out.scores, held_out.labels
     if not isinstance(bins, Integral) or isinstance(bins, bool) or not 1 <= bins <= MOST_BINS:
         raise ManyLabelError(who, f"`bins` as an integer from 1 to {MOST_BINS}", f"{bins!r:.60}")
     n, n_labels = S.shape
@@ -81,8 +78,9 @@ def reliability(scores: Scores, Y: Labels, bins: int = 15, *, known: Any = None)
     for part in blocks(n, n_labels):
         s = S[part].astype(np.float64)
         cell = np.clip((s * bins).astype(np.int64), 0, bins - 1) + bins * np.arange(n_labels)  # (b, C)
-        kept = np.ones(s.shape, dtype=bool) if mask is None else mask[part]
-        true = held_out.labels.take(part).dense(torch.bool).cpu().numpy()
+        here = labels.take(part)
+        known, true = here.known(), here.dense(torch.bool).cpu().numpy()
+        kept = np.ones(s.shape, dtype=bool) if known is None else known.cpu().numpy()
         for total, weights in zip(sums, (kept, s, true), strict=True):
             total += np.bincount(cell[kept], weights[kept], minlength=n_labels * bins)
     counts, total, hits = sums.reshape(3, n_labels, bins)

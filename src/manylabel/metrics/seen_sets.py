@@ -11,7 +11,7 @@ import torch
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelLists, Labels, SparseLabels, as_labels
-from manylabel.metrics.held_out import known_mask
+from manylabel.metrics.held_out import fully_known
 from manylabel.metrics.log_odds import log_odds
 from manylabel.metrics.scores import Array, Scores, as_scores, blocks, check_probabilities
 
@@ -43,25 +43,22 @@ class SeenSets:
     counts: Array
 
     @staticmethod
-    def of(Y: Labels, known: Any = None) -> SeenSets:
+    def of(Y: Labels) -> SeenSets:
         """The distinct label sets of training rows.
 
         Parameters
         ----------
         Y : (n, C) labels, dense or sparse
-        known : (n, C) bool array, default None
-            False where it is unknown whether the row carries the label: such a row has no exact set and is left out.
+            A row with an unknown entry has no exact set and is left out.
 
         Raises
         ------
         ManyLabelError
-            If labels are not 0/1, the mask does not fit them, or there is no row whose labels are all known.
+            If labels are not 0/1, or there is no row whose labels are all known.
         """
         who = "SeenSets.of"
         labels = as_labels(Y, binary=True, who=who)
-        mask = known_mask(known, labels.shape, who)
-        if mask is not None:
-            labels = labels.take(np.flatnonzero(mask.all(1)))
+        labels = labels.take(fully_known(labels))
         if not labels.n_rows:
             raise ManyLabelError(who, "at least one training row whose labels are all known", "none")
         hashes = labels.row_hashes().cpu().numpy()

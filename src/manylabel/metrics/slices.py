@@ -11,6 +11,7 @@ import numpy as np
 from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels, as_labels
+from manylabel.metrics.held_out import fully_known
 from manylabel.metrics.ranking import average_precision
 from manylabel.metrics.scores import Array, Scores, as_scores
 from manylabel.metrics.sets import Counts, Tally
@@ -65,7 +66,8 @@ def slices(
     -------
     list of Slice
         Thirds of the labels by training positives, of equal numbers of labels; rows whose label set a training row
-        carries, and those whose set none does; the groups in their order. Empty slices are left out.
+        carries, and those whose set none does (a row with an unknown entry is neither); the groups in their order.
+        Empty slices are left out.
 
     Raises
     ------
@@ -78,18 +80,20 @@ def slices(
         expected, got = f"`Y_train` of {labels.n_labels} labels", f"{train.n_labels} labels"
         raise ManyLabelError("slices", expected, got, "Pass the labels in the same order.")
     found = as_array(predictions, "slices", "predictions")
-    by_rows = {"seen label sets": seen_rows(labels, train)}
-    by_rows["unseen label sets"] = ~by_rows["seen label sets"]
+    by_rows = _rows_by_novelty(labels, train)
     if groups is not None:
         by_rows |= _groups(groups, len(S))
     of_labels = _label_slices(S, found, labels, train)
     return of_labels + [_row_slice(name, rows, found, labels) for name, rows in by_rows.items() if rows.any()]
 
 
-def seen_rows(labels: LabelMatrix, train: LabelMatrix) -> Array:
-    """Which rows carry a label set that some training row carries exactly, (n,) bool."""
+def _rows_by_novelty(labels: LabelMatrix, train: LabelMatrix) -> dict[str, Array]:
+    """Rows whose label set some training row carries, and the others; (n,) bool each, no row with an unknown entry."""
+    train = train.take(fully_known(train))
     _, ids = train.groups(labels.to(train.device))
-    return np.asarray((ids < train.n_rows).cpu().numpy())
+    exact = np.isin(np.arange(len(labels)), fully_known(labels))
+    seen = (ids < len(train)).cpu().numpy()
+    return {"seen label sets": exact & seen, "unseen label sets": exact & ~seen}
 
 
 def _label_slices(S: Array, predictions: Scores, labels: LabelMatrix, train: LabelMatrix) -> list[Slice]:
