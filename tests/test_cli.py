@@ -346,6 +346,15 @@ def test_methods_are_listed_and_described(capsys: pytest.CaptureFixture[str]) ->
         assert ("not defined for images" in described) == for_vectors_only
 
 
+def test_data_formats_names_every_reader(capsys):
+    from manylabel.data.formats.registry import FORMATS
+
+    assert call("data", "formats") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert all(format.title.split()[0] in told for format in FORMATS)
+    assert ".libsvm" in told
+
+
 def test_data_sets_are_listed_fetched_and_described(
     rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

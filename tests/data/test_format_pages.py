@@ -7,8 +7,8 @@ import shlex
 from pathlib import Path
 
 import pytest
+from tests.test_cli import call
 
-from manylabel.cli import main
 from manylabel.data.formats.registry import FORMATS
 
 PAGES = Path(__file__).parents[2] / "docs" / "formats"
@@ -28,7 +28,7 @@ def test_every_format_has_its_page(name, tmp_path, monkeypatch, capsys):
     for line in blocks[1][1].splitlines():
         command, *words = shlex.split(line)
         assert command == "manylabel"
-        main(words)
+        assert call(*words) == 0
         assert "most frequent label" in capsys.readouterr().out
 
 

@@ -52,8 +52,7 @@ def npz(X: np.ndarray, Y: np.ndarray) -> Files:
 
 def texts(X: np.ndarray, Y: np.ndarray) -> Files:
     rows = [
-        {"text": " ".join(map(repr, x.tolist())), "labels": [str(j) for j in np.flatnonzero(y)]}
-        for x, y in zip(X, Y, strict=True)
+        {"text": words(x), "labels": [str(j) for j in np.flatnonzero(y)]} for x, y in zip(X, Y, strict=True)
     ]
     lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
     names = "".join(f"{j}\n" for j in range(Y.shape[1])).encode()
@@ -93,7 +92,6 @@ def scipy(X: np.ndarray, Y: np.ndarray) -> Files:
 
 
 def svmlight(X: np.ndarray, Y: np.ndarray) -> Files:
-    # every label and the last feature occur, as the format cannot say how many there are
     content = made(
         lambda file: dump_svmlight_file(
             X, sp.csr_matrix(Y.astype(int)), file, multilabel=True, comment="made"
@@ -126,9 +124,22 @@ def pictures(X: np.ndarray, Y: np.ndarray) -> Files:
     return {"train.csv": content, "test.csv": content, **files}
 
 
+def tagged(X: np.ndarray, Y: np.ndarray) -> Files:
+    rows = (
+        f"{i}\t{' '.join(map(str, np.flatnonzero(y)))}\t{words(x)}\n"
+        for i, (x, y) in enumerate(zip(X, Y, strict=True))
+    )
+    content = "".join(rows).encode()
+    return {"train.txt": content, "test.txt.gz": gzip.compress(content, 1)}
+
+
+def words(x: np.ndarray) -> str:
+    return " ".join(map(repr, x.tolist()))
+
+
 WRITERS: dict[str, Callable[[np.ndarray, np.ndarray], Files]] = {
     "npz": npz, "texts": texts, "arff": mulan, "hdf5": hdf5, "scipy": scipy, "svmlight": svmlight, "xmc": xmc,
-    "pictures": pictures,
+    "pictures": pictures, "tagged": tagged,
 }  # fmt: skip
 
 
@@ -163,13 +174,13 @@ def test_what_another_library_wrote_is_read_equal(
     @given(TABLES)
     def check(table: tuple[np.ndarray, np.ndarray]) -> None:
         X, Y = table
-        if kind == "svmlight":
+        if kind in ("svmlight", "tagged"):  # files that say by their rows alone how many columns there are
             X[0, [0, -1]], Y[0] = 1, 1
         dataset = data.load(put(tmp_path_factory.mktemp("d"), WRITERS[kind](X, Y)))
         for rows in (dataset.train, dataset.test):
             np.testing.assert_array_equal(rows.Y.dense(), Y)
-            if kind == "texts":
-                assert rows.X.values == [" ".join(map(repr, x.tolist())) for x in X]
+            if kind in ("texts", "tagged"):
+                assert rows.X.values == [words(x) for x in X]
             elif kind == "pictures":
                 assert rows.X.shape == (len(X), 3, 64, 64)
             else:

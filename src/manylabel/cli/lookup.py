@@ -39,6 +39,15 @@ def data_list(data_dir: DataDir = None) -> None:
     print_rows(("name", "train / test rows", "features", "labels", "what it is"), rows)
 
 
+@data_app.command("formats")
+def data_formats() -> None:
+    """The formats of files and folders that are read, each of them packed with gzip as well."""
+    from manylabel.data.formats.registry import FORMATS
+
+    rows = [(format.title, " ".join(format.endings) or "a folder", format.about) for format in FORMATS]
+    print_rows(("format", "endings", "what it holds"), rows)
+
+
 @data_app.command("get")
 def data_get(
     name: Annotated[str, typer.Argument(help="A data set of [cyan]manylabel data list[/].")],

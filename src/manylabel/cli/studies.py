@@ -53,7 +53,7 @@ def run(
     data: Annotated[
         str,
         typer.Argument(
-            help="A data set by name (see [cyan]manylabel data list[/]) or by path: ARFF, npz, or a folder."
+            help="A data set by name (see [cyan]manylabel data list[/]) or by path ([cyan]manylabel data formats[/])."
         ),
     ],
     methods: Methods = "bce,mulsupcon",

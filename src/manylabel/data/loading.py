@@ -19,8 +19,9 @@ def load(name_or_path: str | Path, data_dir: str | Path | None = None) -> DataSe
     ----------
     name_or_path : str or Path
         ``"digits"`` (composed in memory), a name of the catalogue, the name of a folder in ``data_dir``, or
-        the path of an npz file, an ARFF file of Mulan, MEKA or KEEL (``.arff`` or ``.arff.gz``; one file of a pair
-        brings the other) or a folder with a data set.
+        the path of a file or folder of one of the formats of :mod:`manylabel.data.formats.registry` (npz, ARFF,
+        svmlight, XMC text, HDF5, SciPy matrices, texts, pictures), packed with gzip or not; one file of a pair brings
+        the other.
     data_dir : str or Path, optional
         Folder of local data sets, one folder each; a set found there is not downloaded. Default: the
         environment variable ``MANYLABEL_DATA``.
@@ -105,8 +106,8 @@ def _from_path(path: Path) -> DataSet:
 def _unknown(name: str, data_dir: str | Path | None) -> ManyLabelError:
     known = names(data_dir)
     otherwise = (
-        f"Name the folder that holds its folder with `data_dir` or {DATA_VARIABLE}, or give the path of an npz file, "
-        "an ARFF file or a folder."
+        f"Name the folder that holds its folder with `data_dir` or {DATA_VARIABLE}, or give the path of a file "
+        "or folder."
     )
     hint = did_you_mean(name, known, otherwise)
     return ManyLabelError("data set", f"one of {', '.join(known)}, or a path", repr(name), hint)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from manylabel.data.formats.border import border, open_text, shown
+from manylabel.data.formats.tag_matrix import tag_matrix
 from manylabel.errors import ManyLabelError
 
 ENDINGS = (".csv", ".tsv")
@@ -115,22 +116,13 @@ def _zeros_and_ones(found: PictureList) -> Any:
 
 
 def _tags(lists: Sequence[PictureList], cells: list[str]) -> tuple[list[Any], list[str], tuple[str, ...]]:
-    import scipy.sparse as sp
-
     separator, told = _separator(cells)
     split = [[_split(row[0], separator) for row in found.cells] for found in lists]
     names = sorted({tag for rows in split for row in rows for tag in row})
     if not names:
         raise ManyLabelError(str(lists[0].path), "tags in some row", "none", _HINT)
     at = {name: j for j, name in enumerate(names)}
-    matrices = []
-    for rows in split:
-        columns = [sorted({at[tag] for tag in row}) for row in rows]
-        offsets = np.cumsum([0, *map(len, columns)])
-        flat = np.array([j for row in columns for j in row], dtype=np.int64)
-        entries = np.ones(len(flat), dtype=np.uint8), flat, offsets
-        matrices.append(sp.csr_matrix(entries, shape=(len(rows), len(names))))
-    return matrices, names, told
+    return [tag_matrix(rows, at) for rows in split], names, told
 
 
 def _separator(cells: list[str]) -> tuple[str, tuple[str, ...]]:

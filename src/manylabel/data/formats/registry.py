@@ -18,6 +18,7 @@ from manylabel.data.formats.picture_list import ENDINGS, lists_pictures
 from manylabel.data.formats.pictures import read_pictures
 from manylabel.data.formats.scipy_matrices import is_scipy_matrix, matrix_of_features, read_scipy
 from manylabel.data.formats.svmlight import looks_like_svmlight, read_svmlight
+from manylabel.data.formats.tagged_texts import looks_tagged, read_tagged_texts
 from manylabel.data.formats.texts import part_file, read_texts
 from manylabel.data.formats.xmc import looks_like_xmc, of_features, read_xmc
 
@@ -178,6 +179,14 @@ FORMATS: tuple[Format, ...] = (
         endings=(".svm", ".libsvm", ".svmlight"),
         looks_so=looks_like_svmlight,
         find=lambda folder: _in_folder(folder, "svmlight"),
+    ),
+    Format(
+        name="tagged",
+        title="LibMultiLabel texts",
+        about="lines `id<TAB>label label<TAB>text` in a file that ends in .txt",
+        read=read_tagged_texts,
+        looks_so=looks_tagged,
+        find=lambda folder: _in_folder(folder, "tagged"),
     ),
 )
 """In the order in which a folder is searched for them."""
