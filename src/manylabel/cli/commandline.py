@@ -28,6 +28,11 @@ OPTIONS = {
     "jobs": "--jobs",
     "threads": "--threads",
     "data_dir": "--data-dir",
+    "labels": "--labels",
+    "columns": "--column",
+    "separator": "--separator",
+    "delimiter": "--delimiter",
+    "encoding": "--encoding",
     "out": "--out",
 }
 """Parameter -> option, in the order of a command line."""
