@@ -29,6 +29,11 @@ OPTIONS = {
     "threads": "--threads",
     "data_dir": "--data-dir",
     "track": "--track",
+    "labels": "--labels",
+    "columns": "--column",
+    "separator": "--separator",
+    "delimiter": "--delimiter",
+    "encoding": "--encoding",
     "out": "--out",
 }
 """Parameter -> option, in the order of a command line."""

@@ -201,8 +201,8 @@ def _decide_numbers(name: str, stored: Numbers, has_missing: bool) -> tuple[str,
     if not has_missing:
         if (values == values[0]).all() and len(values) > 1:
             return "skip", "the same in every row"
-        steps = np.diff(values)
-        if len(values) >= _FEWEST_DISTINCT and values[0] in (0, 1) and (steps == 1).all():
+        counter = values[0] + np.arange(len(values))
+        if len(values) >= _FEWEST_DISTINCT and values[0] in (0, 1) and (values == counter).all():
             return "skip", "counts the rows"
         named = _is_identifier(name) and len(values) >= _FEWEST_DISTINCT
         if named and len(np.unique(values)) == len(values) and (values == np.floor(values)).all():
