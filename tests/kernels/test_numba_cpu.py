@@ -96,22 +96,6 @@ def test_rows_without_their_direction(draw, shape):
         assert float(left.max()) <= 1e-4 * shape[1] ** 0.5
 
 
-def test_rows_finished_by_label_sums(draw):
-    """Scores are the rows' products with the weighted sums of their labels; a row without labels has 0."""
-    Y = torch.rand(40, 6) < 0.4
-    Y[3] = False
-    lists = LabelMatrix.of(Y * torch.rand(40, 6)).sparse()
-    slope, z, sums = draw(40, 33), draw(40, 33), draw(6, 33)
-    shares, factors = draw(40), draw(40)
-    pull = lists.dense() @ sums
-    expected = choice.project_rows(shares[:, None] * slope - pull, z, factors)
-    scores = choice.finish_by_labels(
-        slope, z, (lists.offsets, lists.columns, lists.weights), sums, shares, factors
-    )
-    torch.testing.assert_close(scores, (z * pull).sum(1), rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(slope, expected, rtol=1e-5, atol=1e-5)
-
-
 @shapes
 def test_slopes(draw, shape):
     m, n = shape

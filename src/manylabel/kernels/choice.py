@@ -1,7 +1,7 @@
 """The choice between kernels: one visit to each entry by compiled code where there is any, else torch's operators.
 
-Tiles are overwritten. Compiled code takes float32 on a CPU (label sums float64 too); everything else goes through
-torch. Functions said to be compiled alone are for callers that have asked :func:`compiles`.
+Tiles are overwritten. Compiled code takes float32 on a CPU; everything else goes through torch. Functions said to be
+compiled alone are for callers that have asked :func:`compiles`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ from manylabel.kernels.loading import compiled
 from manylabel.kernels.transforms import transformed
 
 
-def compiles(
-    dtype: torch.dtype, device: torch.device, types: tuple[torch.dtype, ...] = (torch.float32,)
-) -> bool:
+def compiles(dtype: torch.dtype, device: torch.device) -> bool:
     """Whether there is compiled code for such tensors."""
-    there = dtype in types and device.type == "cpu"
+    there = dtype == torch.float32 and device.type == "cpu"
     return there and not torch.compiler.is_compiling() and not transformed() and compiled() is not None
 
 
@@ -44,33 +42,6 @@ def project_rows(g: Tensor, z: Tensor, factors: Tensor) -> Tensor:
         return torch_ops.project_rows(g, z, factors)
     fast.project_rows(g.numpy(), z.numpy(), factors.numpy())
     return g
-
-
-def finish_by_labels(
-    slope: Tensor,
-    z: Tensor,
-    lists: tuple[Tensor, Tensor, Tensor],
-    label_sums: Tensor,
-    shares: Tensor,
-    factors: Tensor,
-) -> Tensor:
-    """``sum_c w_ic z_i . S_c`` of each row from label sums S (C, D); by compiled code alone.
-
-    ``shares_i slope_i - sum_c w_ic S_c``, as :func:`project_rows` leaves it, takes the place of ``slope`` (n, D).
-
-    Parameters
-    ----------
-    lists : (n + 1,) offsets, (nnz,) label numbers and (nnz,) weights
-        ``w_ic``, row by row.
-
-    Returns
-    -------
-    (n,) tensor
-    """
-    scores = z.new_empty(len(z))
-    of_rows = (z.contiguous(), *lists, label_sums.contiguous(), shares, factors, scores)
-    _code().finish_by_labels(slope.numpy(), *(t.numpy() for t in of_rows))
-    return scores
 
 
 def add_powers(s: Tensor, sums: Tensor) -> None:
@@ -171,28 +142,6 @@ def shared_labels(offsets: Tensor, labels: Tensor, bits: Tensor, n: int) -> Tens
     tile = torch.empty(len(offsets) - 1, n, dtype=torch.float32)
     _code().mark_shared(offsets.numpy(), labels.numpy(), bits.numpy(), tile.numpy())
     return tile
-
-
-def add_label_sums(
-    offsets: Tensor, labels: Tensor, weights: Tensor | None, factors: Tensor | None, Z: Tensor, sums: Tensor
-) -> bool:
-    """Add ``Y^T diag(factors) Z`` to ``sums`` (C, D), rows of labels given as lists; False where nothing was done.
-
-    Parameters
-    ----------
-    offsets, labels : (n + 1,) and (nnz,) integer tensors
-    weights : (nnz,) tensor, or None for ones
-    factors : (n,) tensor, or None for ones
-    Z : (n, D) tensor
-    """
-    if not compiles(Z.dtype, Z.device, (torch.float32, torch.float64)):
-        return False
-    of_entries, of_rows = (
-        Z.new_empty(0) if some is None else some.detach().to(Z.dtype) for some in (weights, factors)
-    )
-    tensors = (offsets, labels, of_entries, of_rows, Z.detach().contiguous(), sums)
-    _code().add_label_sums(*(t.numpy() for t in tensors))
-    return True
 
 
 def visit_kmcl_rows(*tensors: Tensor) -> None:

@@ -1,8 +1,8 @@
-"""Kernels compiled by Numba for a CPU: elementwise work on a tile, label sums, KMCL's rows.
+"""Kernels compiled by Numba for a CPU: elementwise work on a tile, rows that share a label, KMCL's rows.
 
 Torch makes a pass over the tile for each operator, and a power of two alone takes a tenth of the time of the
 matrix product that made the tile. Here powers are a polynomial on vector registers, correct to 1e-7, and what
-is done with them is done while they are there. All take float32 arrays; label sums take float64 too.
+is done with them is done while they are there. All take float32 arrays.
 """
 
 from __future__ import annotations
@@ -90,23 +90,6 @@ def project_row(g, z, factor):
 def project_rows(g, z, factors):
     for i in range(g.shape[0]):
         project_row(g[i], z[i], factors[i])
-
-
-@_compiled
-def finish_by_labels(slope, z, offsets, labels, weights, label_sums, shares, factors, scores):
-    pull = np.empty(z.shape[1], F)
-    for i in range(len(z)):
-        pull[:] = F(0)
-        for entry in range(offsets[i], offsets[i + 1]):
-            weight, of_label = weights[entry], label_sums[labels[entry]]
-            for j in range(len(pull)):
-                pull[j] += weight * of_label[j]
-        score, g = F(0), slope[i]
-        for j in range(len(pull)):
-            score += z[i, j] * pull[j]
-            g[j] = shares[i] * g[j] - pull[j]
-        scores[i] = score
-        project_row(g, z[i], factors[i])
 
 
 @_compiled
@@ -207,19 +190,6 @@ def mark_shared(offsets, labels, bits, tile):
             word = words[place]
             for j in range(min(32, tile.shape[1] - 32 * place)):
                 tile[i, 32 * place + j] = F(np.int32((word >> np.uint32(j)) & np.uint32(1)))
-
-
-@_compiled
-def add_label_sums(offsets, labels, weights, factors, Z, sums):
-    for row in range(len(offsets) - 1):
-        for entry in range(offsets[row], offsets[row + 1]):
-            label, share = labels[entry], Z.dtype.type(1)
-            if len(weights):
-                share *= weights[entry]
-            if len(factors):
-                share *= factors[row]
-            for j in range(Z.shape[1]):
-                sums[label, j] += share * Z[row, j]
 
 
 # KMCL's kernel contrastive term for isotropic mixtures: a row (sample, label) is met with the batch in a few loops over

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manylabel.kernels.choice import compiles, finish_by_labels, project_rows
+from manylabel.kernels.choice import project_rows
 from manylabel.kernels.torch_ops import raised
 from manylabel.losses.precision import computing, working_dtype
 from manylabel.losses.second_derivatives import twice_differentiable
@@ -136,12 +136,6 @@ class _Walk:
     def _label_scores(self, weights: LabelWeights, z: Tensor, rows: slice, mass: Tensor) -> Tensor:
         """``sum_a w_ia exponent_ia`` from label sums, (rows,); finishes the slopes on the way."""
         left, slope = weights.left.take(rows), None if self.slope is None else self.slope[rows]
-        plain = weights.self_weights is None and self.anchors.inverse is not None
-        if slope is not None and plain and compiles(z.dtype, z.device):
-            lists = weights.lists(left, z.dtype)
-            shares = _share(weights.totals[rows], mass)
-            found = finish_by_labels(slope, z, lists, self.label_sums, shares, self._factors(rows))
-            return found.mul_(self.accumulator.factor)
         score = torch.empty_like(mass)
         for few in tiles(0, len(z), _FEW):
             part = slice(rows.start + few.start, rows.start + few.stop)
