@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manylabel.kernels.choice import project_rows
-from manylabel.kernels.torch_ops import raised
+from manylabel.kernels.torch_ops import project_rows, raised
 from manylabel.losses.precision import computing, working_dtype
 from manylabel.losses.second_derivatives import twice_differentiable
 from manylabel.losses.softmax.accumulator import LN2, SELF_EXPONENT, Accumulator, Sums, without_self

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manylabel.kernels.choice import (
+from manylabel.kernels.torch_ops import (
     add_powers_both,
     add_weights,
     softmax_slopes,

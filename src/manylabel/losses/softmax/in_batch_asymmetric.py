@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manylabel.kernels.choice import asymmetric_slopes
+from manylabel.kernels.torch_ops import asymmetric_slopes
 from manylabel.losses.precision import computing, working_dtype
 from manylabel.losses.second_derivatives import twice_differentiable
 from manylabel.losses.softmax.accumulator import LN2, SELF_EXPONENT, Accumulator, without_self
