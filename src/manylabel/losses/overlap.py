@@ -51,7 +51,7 @@ class Jaccard(TileWeights):
 
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
         shared = self.overlaps.tile(rows, columns, dtype)
-        union = self.counts[rows, None] + self.other_counts[columns]
+        union = self.counts[rows, None] + self.other_counts[columns]  # (rows, columns), what they share twice
         return shared.div_(union.sub_(shared).add_(EPS))
 
     def row_scale(self, totals: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ class SharedAgainstOther(TileWeights):
 
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
         shared = self.overlaps.tile(rows, columns, dtype)
-        other = self.other_counts[columns] - shared
+        other = self.other_counts[columns] - shared  # (rows, columns)
         return shared.mul_(self.part[rows, None]).div_(other.add_(1))
 
 

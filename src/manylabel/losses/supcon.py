@@ -129,7 +129,7 @@ class MulSupCon(ContrastiveLoss):
     engine : "auto", "dense", "streamed" or "flash", default "auto"
     group : torch.distributed.ProcessGroup, optional
         The ranks that hold the batch together, each its own anchors and keys; see
-        :class:`~manylabel.losses.base.LossModule`.
+        :class:`~manylabel.losses.base.Loss`.
 
     Notes
     -----
