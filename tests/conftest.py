@@ -8,6 +8,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 
+from manylabel.files import digests
+
 torch.set_num_threads(1)
 
 
@@ -18,6 +20,12 @@ def shared_data() -> Path:
     if not (folder / "yeast" / "data.npz").exists():
         pytest.skip(f"no real data sets in {folder}; name their folder with MANYLABEL_DATA")
     return folder
+
+
+@pytest.fixture
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A damaged file is looked at several times without a pause: nobody is writing it."""
+    monkeypatch.setattr(digests, "_PAUSE", 0.0)
 
 
 @pytest.fixture(autouse=True)

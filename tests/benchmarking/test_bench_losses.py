@@ -15,10 +15,7 @@ from manylabel.cli import main
 TINY = problems.Shape(24, 40, 6, 8, 2)
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure, "_ROUNDS", 1)
-    monkeypatch.setattr(measure, "_SHORTEST", 0.0)
+QUICK = measure.Effort(rounds=1, shortest=0.0)
 
 
 def test_textbook_mulsupcon_is_the_loss():
@@ -69,7 +66,7 @@ def test_labels_are_as_frequent_as_asked():
 )
 def test_every_goal_gives_a_row(case, monkeypatch):
     monkeypatch.setitem(bench.CASES, "tiny", case)
-    rows = list(bench.rows(["tiny"], [1, 1]))
+    rows = list(bench.rows(["tiny"], [1, 1], QUICK))
     assert {row.case for row in rows} == {"tiny"}
     assert all(row.measured == row.measured for row in rows)
     assert all(row.met for row in rows if "float64" in row.what)

@@ -64,7 +64,6 @@ BROKEN = {
     "no attribute": ("@relation t\n@data\n1\n", "line 2", "@attribute"),
     "no type": ("@relation t\n@attribute f\n@data\n", "line 2", "@attribute NAME TYPE"),
     "twice the attribute": (HEADER.replace(" g ", " f "), "line 3", "'f' a second time"),
-    "text attribute": (HEADER.replace("g numeric", "g string"), "line 3", "'g' to be numeric"),
     "date attribute": (HEADER.replace("g numeric", "g date 'yyyy'"), "line 3", "Write it as a number"),
     "relational attribute": (HEADER.replace("g numeric", "g relational"), "line 3", "'g' to be numeric"),
     "nominal attribute not closed": (HEADER.replace("g numeric", "g {red,blue"), "line 3", "values of 'g'"),

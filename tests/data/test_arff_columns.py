@@ -123,6 +123,39 @@ def test_sparse_labels_of_words(read):
     assert_plain(read(swapped(HEAD, 2, "@attribute l1 {no,yes}"), rows))
 
 
+STRINGS = ["'it\\'s calm, blue', 'a % b'", '"two words",?', "plain,'{x}'", "'',\"a 'b'\""]
+SPARSE_STRINGS = ["{0 'it\\'s calm, blue',1 'a % b'", '{0 "two words"', "{0 plain,1 '{x}'", "{1 \"a 'b'\""]
+TEXTS = ["it's calm, blue\na % b", "two words\n", "plain\n{x}", "\na 'b'"]
+
+
+def test_rows_of_strings_alone_are_texts(read):
+    head = ["@attribute title string", "@ATTRIBUTE text STRING", *HEAD[2:]]
+    table = read(head, [f"{text},{row[4:]}" for text, row in zip(STRINGS, ROWS, strict=True)])
+    labels = (",3 1}", ",2 1}", ",2 1,3 1}", "}")
+    sparse = [text + behind for text, behind in zip(SPARSE_STRINGS, labels, strict=True)]
+    for found in (table, read(head, sparse)):
+        assert found.part.X == TEXTS
+        np.testing.assert_array_equal(dense(found.part.Y), Y)
+        assert found.feature_names == ()
+
+
+def test_strings_beside_other_columns_are_left_out_and_told(read):
+    head = ["@attribute name string", *HEAD]
+    table = read(head, [f"'n {i}',{row}" for i, row in enumerate(ROWS)])
+    assert_plain(table)
+    assert table.feature_names == ("a", "b")
+    assert table.remarks == ("String columns are left out: 'name'.",)
+    rows = ["{0 'n 1',1 1,2 2,4 1}", "{1 3,2 4,3 1}", "{0 x,1 5,2 6,3 1,4 1}", "{1 7,2 8}"]
+    assert_plain(read(head, rows))
+
+
+def test_a_label_of_strings_is_refused(read):
+    with pytest.raises(
+        ManyLabelError, match=r"line 4, column 3: expected label 'l1' to be numeric or nominal"
+    ):
+        read(swapped(HEAD, 2, "@attribute l1 string"))
+
+
 def test_words_become_one_column_each(read):
     head = swapped(HEAD, 0, "@attribute colour {red, 'deep blue', by_chance}")
     rows = ["red,2,0,1", "'deep blue',4,1,0", "by_chance,6,1,1", '"red",8,0,0']

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 
 from manylabel import data
 from manylabel.errors import ManyLabelError
@@ -11,29 +10,23 @@ from manylabel.errors import ManyLabelError
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("t.csv", "a,b,l\n1,2,0\n", "pandas"),
-        ("t.csv.gz", b"\x1f\x8b\x08", "pandas"),
-        ("t.parquet", b"PAR1", "pandas"),
-        ("t.json", "[]", "pandas"),
-        ("t.npy", b"\x93NUMPY", "numpy.savez"),
-        ("t.mat", b"\0\1\2", "numpy.savez"),
-        ("t", b"", "numpy.savez"),
-        ("t", b"1" * 100_000 + b"x", "numpy.savez"),
+        ("t.csv", "a,b,l\n1,2,0\n", "manylabel.data.read_table(PATH, labels=COLUMN)"),
+        ("t.csv.gz", b"\x1f\x8b\x08", "manylabel.data.read_table(PATH, labels=COLUMN)"),
+        ("t.parquet", b"PAR1", "manylabel.data.read_table(PATH, labels=COLUMN)"),
+        ("t.json", "[]", "manylabel.data.read_table(PATH, labels=COLUMN)"),
+        ("t.npy", b"\x93NUMPY", "numpy.savez_compressed('NAME.npz', X"),
+        ("t.mat", b"\0\1\2", "numpy.savez_compressed('NAME.npz', X"),
+        ("t", b"", "numpy.savez_compressed('NAME.npz', X"),
+        ("t", b"1" * 100_000 + b"x", "numpy.savez_compressed('NAME.npz', X"),
     ],
 )
 def test_foreign_file_is_refused_with_the_way(write, name, content, told):
     with pytest.raises(ManyLabelError, match=r"ends in \.npz, \.arff, .*, or a folder") as error:
         data.load(write(name, content))
     assert told in str(error.value)
-    assert "numpy.savez_compressed('NAME.npz', X" in str(error.value)
 
 
-def test_matrix_of_scipy_and_array_of_numpy_are_refused_with_the_way(tmp_path):
-    sp.save_npz(tmp_path / "s.npz", sp.eye_array(4, format="csr"))
-    with pytest.raises(
-        ManyLabelError, match=r"scipy\.sparse\.load_npz and write numpy\.savez_compressed.*X_data"
-    ):
-        data.load(tmp_path / "s.npz")
+def test_array_of_numpy_is_refused_with_the_way(tmp_path):
     np.save(tmp_path / "x.npy", np.eye(4))
     (tmp_path / "x.npy").rename(tmp_path / "x.npz")
     with pytest.raises(ManyLabelError, match=r"an npy file by another name.*numpy\.savez_compressed"):
@@ -52,7 +45,7 @@ def test_folders_say_which_path_to_give(write, tmp_path):
     with pytest.raises(ManyLabelError, match=r"one folder in it, for example .*one\."):
         data.load(tmp_path / "sets")
     write("csv/train.csv", "a,b\n")
-    with pytest.raises(ManyLabelError, match="pandas"):
+    with pytest.raises(ManyLabelError, match="read_table"):
         data.load(tmp_path / "csv")
 
 

@@ -15,9 +15,9 @@ from manylabel.files import Damaged, digests, read_checked, sealed, unsealed, wr
 
 
 @pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def _at_once(request: pytest.FixtureRequest) -> None:
     if "meanwhile" not in request.node.name:
-        monkeypatch.setattr(digests, "_PAUSE", 0.0)
+        request.getfixturevalue("without_pauses")
 
 
 def read(path: Path) -> bytes:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from manylabel.errors import ManyLabelError
-from manylabel.files import Lock, host, locking
+from manylabel.files import Lock, host
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
 HOLDS = """
@@ -38,11 +38,6 @@ def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locking, "_PATIENCE", 0.1)
-
-
 @pytest.fixture(params=[True, False], ids=["locks of the system", "none"])
 def system_locks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     if not request.param:
@@ -56,7 +51,7 @@ def test_a_second_process_is_told_who_works_there(tmp_path: Path, system_locks: 
             rf"run: expected a folder .*, but got one in use by process {process.pid} on {host()} since 2"
         )
         with pytest.raises(ManyLabelError, match=message):
-            Lock(tmp_path, "run")
+            Lock(tmp_path, "run", patience=0.1)
         process.send_signal(signal.SIGKILL)
         process.wait()
         Lock(tmp_path, "run").release()

@@ -137,11 +137,11 @@ def test_packed_labels_are_those_of_numpy(shape):
 
 
 @pytest.mark.parametrize("density", [0.05, 0.5])
-def test_packed_labels_a_block_at_a_time(density, monkeypatch):
-    monkeypatch.setattr(packed, "_BLOCK", 100)
-    dense = DenseLabels(torch.rand(50, 9) < density)
+def test_packed_labels_a_block_at_a_time(density):
+    dense = DenseLabels(torch.rand(60_000, 9) < density)  # more entries than are unpacked at a time
     layout = PackedLabels.pack(dense)
-    Z, M = torch.randn(50, 4), torch.randn(9, 4)
+    assert len(list(layout._blocks(torch.float64))) > 1
+    Z, M = torch.randn(60_000, 4).double(), torch.randn(9, 4).double()
     torch.testing.assert_close(layout.label_sums(Z), dense.label_sums(Z))
     torch.testing.assert_close(layout.row_sums(M), dense.row_sums(M))
     assert isinstance(layout.compact(), SparseLabels if density < 0.1 else PackedLabels)
@@ -187,7 +187,8 @@ def test_scipy_input_with_repeated_and_stored_zero_entries():
     [
         (torch.ones(3), False, r"labels of shape \(n_rows, n_labels\), but got shape \(3,\)"),
         (np.ones((2, 2, 2)), False, r"but got shape \(2, 2, 2\)"),
-        (torch.tensor([[0.0, float("nan")]]), False, "labels without NaN"),
+        (torch.tensor([[float("nan"), float("nan")]]), False, "labels some of which are known"),
+        (torch.tensor([[2.0, float("nan")]]), False, "values from 0 to 2"),
         (torch.tensor([[0, -1]]), False, r"values from -1 to 0"),
         (torch.tensor([[0.0, 0.5]]), True, "labels that are 0 or 1, but got values in between"),
         (torch.tensor([[0.0, 0.5]]).to_sparse(), True, "labels that are 0 or 1"),
@@ -206,11 +207,11 @@ def test_a_checked_matrix_is_checked_again_only_when_more_is_asked():
         as_labels(soft, binary=True)
 
 
-def test_label_sums_by_blocks_are_those_of_all_rows(monkeypatch):
-    Y = (torch.rand(50, 3) < 0.4).double()
-    Z, factors = torch.randn(50, 4).double(), torch.rand(50).double()
+def test_label_sums_by_blocks_are_those_of_all_rows():
+    n = 20_001  # more rows than are summed in one piece
+    Y = (torch.rand(n, 3) < 0.4).double()
+    Z, factors = torch.randn(n, 4).double(), torch.rand(n).double()
     labels = as_labels(Y).sparse()
-    monkeypatch.setattr("manylabel.labels.sparse._BLOCK", 5)
     torch.testing.assert_close(labels.label_sums(Z), Y.T @ Z)
     torch.testing.assert_close(labels.label_sums(Z, factors), (Y.T * factors) @ Z)
 

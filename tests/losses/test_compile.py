@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 import torch
-from tests.losses.cases import labels
+from tests.losses.registry import labels
 
 from manylabel import losses
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.losses.cases import labels
+from tests.losses.registry import labels
 from torch import nn
 
 from manylabel import losses

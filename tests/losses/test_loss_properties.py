@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.losses.cases import ENGINES, SOFT, TWINS, Case, assert_near, case, run, twin
+from tests.losses.registry import ENGINES, SOFT, TWINS, Case, assert_near, case, run, twin
 from torch.nn.functional import one_hot
 
 from manylabel import losses

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-from tests.losses.cases import case
+from tests.losses.registry import case
 from torch import Tensor
 
 from manylabel import losses

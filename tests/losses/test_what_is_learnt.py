@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.losses.cases import case
-from tests.losses.registry import CALLS, ENTRIES, Entry, Inputs, Size
+from tests.losses.registry import CALLS, ENTRIES, Entry, Inputs, Size, case
 
 from manylabel import losses
 from manylabel.errors import ManyLabelError

@@ -1,11 +1,11 @@
 """Joint training: both losses, their balance, and the same end after an interruption."""
 
-import itertools
 import math
 
 import pytest
 import torch
 from tests.training.small_run import SETTINGS, rows
+from tests.training.stops import killed_after
 from torch import nn
 
 from manylabel import ManyLabelError, losses, metrics
@@ -112,25 +112,11 @@ def test_learnt_weights_become_the_inverses_of_the_losses():
     torch.testing.assert_close(weights, torch.tensor([1 / 0.5, 1 / 8]), rtol=1e-3, atol=0)  # 1 / (2 L)
 
 
-class Killed(Exception):
-    pass
-
-
 @pytest.mark.parametrize("balance", BALANCES)
 def test_a_run_stopped_ends_as_if_never_stopped(balance, tmp_path, monkeypatch):
     settings = {"contrast.balance": balance, "contrast.candidates": "momentum", "contrast.queue": 20}
-    count, original = itertools.count(1), Run._after_step
-
-    def after_step(self, loop, record):
-        self.checkpoint_seconds = 0.0
-        original(self, loop, record)
-        if next(count) == 23:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "_after_step", after_step)
-        with pytest.raises(Killed):
-            fit("joint_mulsupcon", tmp_path, **settings)
+    with killed_after(23):
+        fit("joint_mulsupcon", tmp_path, **settings)
     resumed, whole = (fit("joint_mulsupcon", folder, **settings) for folder in (tmp_path, None))
     for name, tensor in whole.module.state_dict().items():
         assert torch.equal(resumed.module.state_dict()[name], tensor), name

@@ -1,13 +1,12 @@
 """LaMP, MPVAE, RBCC, C-GMVAE: fit gives a scorer that learnt, can be kept, and does not depend on interruptions."""
 
-import itertools
-
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
 from tests.methods.small_vectors import SMALL, STAGE, fit
 from tests.training.small_run import rows
+from tests.training.stops import killed_after
 from torch import nn
 
 from manylabel import LabelMatrix, ManyLabelError, metrics
@@ -16,7 +15,7 @@ from manylabel.methods import NetworkScorer, get, load_scorer
 from manylabel.methods.rbcc import HalvesTraining
 from manylabel.methods.rows import DeviceRows
 from manylabel.models.lamp import LaMP
-from manylabel.training import Run, checkpoint
+from manylabel.training import checkpoint
 
 NEW = rows(200, 2)
 PICTURES = Rows(torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8), rows(40, 0).Y)
@@ -65,24 +64,10 @@ def test_a_network_with_many_labels_scores_fewer_rows_at_once():
     assert LaMP(5, 3, width=8, heads=2).rows_at_once == 1024
 
 
-class Killed(Exception):
-    pass
-
-
 @pytest.mark.parametrize(("method", "steps"), [("mpvae", 7), ("rbcc", 9), ("rbcc", 60), ("rbcc", 70)])
 def test_a_run_stopped_at_any_step_ends_as_if_never_stopped(method, steps, tmp_path, monkeypatch):
-    count, original = itertools.count(1), Run._after_step
-
-    def after_step(self, loop, record):
-        self.checkpoint_seconds = 0.0
-        original(self, loop, record)
-        if next(count) == steps:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "_after_step", after_step)
-        with pytest.raises(Killed):
-            fit(method, tmp_path, **SHORT)
+    with killed_after(steps):
+        fit(method, tmp_path, **SHORT)
     torch.rand(7)
     resumed, whole = fit(method, tmp_path, **SHORT), fit(method, **SHORT)
     assert np.array_equal(resumed.scores(NEW.X.values), whole.scores(NEW.X.values))

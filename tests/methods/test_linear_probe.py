@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 from tests.training.small_run import fit, rows
+from tests.training.stops import killed_after
 from torch import nn
 from torch.nn import functional as F
 
@@ -111,21 +112,8 @@ def test_a_grid_learns_on_a_frozen_encoder():
 @pytest.mark.parametrize("steps", [20, 36, 40, 84])
 def test_a_frozen_encoder_is_the_pretrained_one_after_an_interruption(kind, steps, tmp_path, monkeypatch):
     settings = GRID if kind == "grid" else {"classify.encoder_rate": 0.0}
-    count, original = itertools.count(1), Run._after_step
-
-    class Killed(Exception):
-        pass
-
-    def after_step(self, loop, record):
-        self.checkpoint_seconds = 0.0
-        original(self, loop, record)
-        if next(count) == steps:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "_after_step", after_step)
-        with pytest.raises(Killed):
-            fit(tmp_path, method="mulsupcon", **settings)
+    with killed_after(steps):
+        fit(tmp_path, method="mulsupcon", **settings)
     resumed, whole = fit(tmp_path, method="mulsupcon", **settings), fit(method="mulsupcon", **settings)
     for name, tensor in whole.module.state_dict().items():
         assert torch.equal(resumed.module.state_dict()[name], tensor), name

@@ -34,7 +34,7 @@ def both(rows, monkeypatch):
     """The same rows kept dense and kept sparse."""
     inputs = fit_preprocessor(rows.X)
     dense = DeviceRows.of(rows, inputs)
-    monkeypatch.setattr("manylabel.methods.rows._DENSE_UP_TO", 0)
+    monkeypatch.setattr(DeviceRows, "dense_bytes", 0)
     kept = DeviceRows.of(rows, inputs)
     assert isinstance(kept.X, SparseRows)
     return dense, kept
@@ -67,7 +67,7 @@ def test_training_does_not_depend_on_how_rows_are_kept(method, monkeypatch):
     masked = {"classify.views.mask": 0.2}
     scores = []
     for most in (2**28, 0):
-        monkeypatch.setattr("manylabel.methods.rows._DENSE_UP_TO", most)
+        monkeypatch.setattr(DeviceRows, "dense_bytes", most)
         scorer = get(method, **(settings | masked)).fit(sparse_rows(120, 0), sparse_rows(40, 1), seed=1)
         scores.append(scorer.scores(sparse_rows(30, 2).X))
     np.testing.assert_array_equal(*scores)
@@ -80,7 +80,7 @@ def test_training_does_not_depend_on_how_labels_are_kept(method, monkeypatch):
         settings = {name: value for name, value in settings.items() if "pretrain" not in name}
     scores = []
     for most in (2**25, 0):
-        monkeypatch.setattr("manylabel.methods.rows._DENSE_LABELS_UP_TO", most)
+        monkeypatch.setattr(DeviceRows, "dense_label_bytes", most)
         scorer = get(method, **settings).fit(sparse_rows(120, 0), sparse_rows(40, 1), seed=1)
         scores.append(scorer.scores(sparse_rows(30, 2).X))
     np.testing.assert_allclose(*scores, atol=1e-5)
@@ -91,7 +91,7 @@ def test_many_labels_stay_lists(soft, monkeypatch):
     rows = sparse_rows()
     if soft:
         rows = Rows(rows.X, LabelMatrix.of(rows.Y.dense() / 2))
-    monkeypatch.setattr("manylabel.methods.rows._DENSE_LABELS_UP_TO", 0)
+    monkeypatch.setattr(DeviceRows, "dense_label_bytes", 0)
     kept, some = DeviceRows.of(rows, fit_preprocessor(rows.X)).Y, torch.tensor([7, 0, 59, 7])
     assert isinstance(kept, SparseLabels)
     assert label_dtype(kept) == (torch.float32 if soft else torch.uint8)

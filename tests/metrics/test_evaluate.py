@@ -157,12 +157,14 @@ def test_what_is_refused(change, message):
 
 
 def test_the_public_face():
-    constants = {"DEFAULT_METRICS", "DISPLAY_NAMES", "GRID", "LAMP_GRID"}
-    classes = {"Counts", "Evaluation", "Tally", "Threshold"}
+    constants = {"DEFAULT_METRICS", "DISPLAY_NAMES", "GRID", "LAMP_GRID", "WHOLE_UP_TO"}
+    classes = {"Counts", "Evaluation", "StreamedScores", "Tally", "Threshold", "TopScores"}
     of_ranks = {"average_precision", "mean_average_precision", "coverage_error", "ranking_loss", "lrap"}
     at_k = {"ndcg_at_k", "precision_at_k", "recall_at_k", "top_k"}
     weighted = {"propensities", "propensity_scored_precision_at_k"}
-    others = {"brier_score", "calibration_error", "learn_thresholds", "evaluate"}
-    documented = classes | of_ranks | at_k | weighted | others
+    others = {"brier_score", "calibration_error", "learn_thresholds", "evaluate", "evaluate_protocols"}
+    decisions = {"Decision", "ExpectedF1", "LearntThresholds", "SeenSets", "decision_from", "learn_decision"}
+    pictured = {"F1Curve", "Reliability", "Slice", "f1_curves", "reliability", "slices"}
+    documented = classes | of_ranks | at_k | weighted | others | decisions | pictured | {"Calibration"}
     assert set(metrics.__all__) == constants | documented
     assert all(getattr(metrics, name).__doc__ for name in documented)

@@ -9,7 +9,7 @@ import torch
 
 from manylabel import metrics
 from manylabel.labels import as_labels
-from manylabel.metrics import Counts, inputs
+from manylabel.metrics import Counts
 from manylabel.metrics.thresholds import SET_METRICS
 
 GRID = [0.2, 0.5, 0.8]
@@ -103,7 +103,7 @@ def test_tensor_scores(name):
 def test_rows_and_labels_may_come_in_pieces(name, monkeypatch):
     S, Y = draw()
     whole = ALL[name](S, Y)
-    monkeypatch.setattr(inputs, "ENTRIES_AT_ONCE", 30)
+    monkeypatch.setattr("manylabel.metrics.scores.ENTRIES_AT_ONCE", 30)
     np.testing.assert_allclose(ALL[name](S, Y), whole, rtol=1e-12)
 
 

@@ -15,7 +15,6 @@ from tests.study.small_study import TINY, Told, plan, write_rows
 
 from manylabel import methods
 from manylabel.errors import ManyLabelError
-from manylabel.files import digests
 from manylabel.study import StudyFolder, run, write_report
 from manylabel.study.executors.base import Advanced
 from manylabel.training import Run
@@ -83,11 +82,8 @@ CASES = [
 ]
 
 
-def check(
-    use: Callable[[Path], object], base: Path, file: str, times: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def check(use: Callable[[Path], object], base: Path, file: str, times: int) -> None:
     """Whatever the damage, the same result or our own error."""
-    monkeypatch.setattr(digests, "_PAUSE", 0.0)
     out, at = base.parent / "damaged", random.Random(file)
     wanted, refused = None, 0
     for i in range(times + 1):
@@ -104,6 +100,7 @@ def check(
     assert refused > times / 2
 
 
+@pytest.mark.usefixtures("without_pauses")
 @pytest.mark.parametrize(("use", "base", "file", "times"), CASES)
 def test_a_damaged_file_is_refused(
     use: Callable[[Path], object],
@@ -111,12 +108,12 @@ def test_a_damaged_file_is_refused(
     file: str,
     times: int,
     place: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    check(use, place / base, file, 3, monkeypatch)
+    check(use, place / base, file, 3)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_pauses")
 @pytest.mark.parametrize(("use", "base", "file", "times"), CASES)
 def test_500_damaged_files_are_refused(
     use: Callable[[Path], object],
@@ -124,6 +121,5 @@ def test_500_damaged_files_are_refused(
     file: str,
     times: int,
     place: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    check(use, place / base, file, times, monkeypatch)
+    check(use, place / base, file, times)

@@ -1,6 +1,5 @@
 """A run that is killed goes on bit for bit."""
 
-import itertools
 import json
 import os
 import random
@@ -13,15 +12,12 @@ import pytest
 import torch
 from tests.files.test_digests import damaged
 from tests.training.small_run import fit
+from tests.training.stops import killed_after
 
 from manylabel import ManyLabelError
-from manylabel.training import Run, checkpoint
+from manylabel.training import checkpoint
 
 SCRIPT = Path(__file__).parent / "small_run.py"
-
-
-class Killed(Exception):
-    pass
 
 
 def weights(scorer):
@@ -45,26 +41,10 @@ def history(folder):
     return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
 
 
-def stop_after(monkeypatch, steps):
-    """Write a checkpoint after every step and stop dead, nothing tidied up, after that many steps."""
-    count = itertools.count(1)
-    original = Run._after_step
-
-    def after_step(self, loop, record):
-        self.checkpoint_seconds = 0.0
-        original(self, loop, record)
-        if next(count) == steps:
-            raise Killed
-
-    monkeypatch.setattr(Run, "_after_step", after_step)
-
-
 @pytest.mark.parametrize("steps", [1, 5, 6, 7, 20, 36, 37, 41, 60, 84])
 def test_a_run_stopped_at_any_step_ends_as_if_never_stopped(whole, tmp_path, monkeypatch, steps):
-    with monkeypatch.context() as patch:
-        stop_after(patch, steps)
-        with pytest.raises(Killed):
-            fit(tmp_path)
+    with killed_after(steps):
+        fit(tmp_path)
     torch.rand(7)  # whatever else the process draws must not matter
     assert_same(weights(fit(tmp_path)), whole[0])
     assert history(tmp_path) == whole[1]
@@ -145,9 +125,8 @@ def test_a_history_that_a_kill_kept_from_the_disk_is_written_by_the_next_call(
     from manylabel.training import run
 
     with monkeypatch.context() as patch:
-        stop_after(patch, steps)
         patch.setattr(run, "write_history", lambda path, records: None)
-        with pytest.raises(Killed):
+        with killed_after(steps):
             fit(tmp_path)
     assert not (tmp_path / "history.jsonl").exists()
     assert_same(weights(fit(str(tmp_path))), whole[0])

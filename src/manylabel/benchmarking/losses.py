@@ -13,6 +13,7 @@ from itertools import chain
 import torch
 
 from manylabel.benchmarking import measure, problems, textbook
+from manylabel.benchmarking.measure import USUAL, Effort
 from manylabel.benchmarking.problems import Problem, Shape
 from manylabel.errors import ManyLabelError
 from manylabel.kernels.loading import compiled, without_compiled
@@ -167,15 +168,15 @@ CASES: dict[str, Case] = {
 }
 
 
-def rows(names: Sequence[str] = (), threads: Sequence[int] = (1,)) -> Iterator[Row]:
+def rows(names: Sequence[str] = (), threads: Sequence[int] = (1,), effort: Effort = USUAL) -> Iterator[Row]:
     """Measure cases, all of them unless some are named; one figure at a time."""
     for name in names:
         if name not in CASES:
             raise ManyLabelError("bench", "cases among " + ", ".join(CASES), repr(name))
-    return chain.from_iterable(_measured(name, CASES[name], threads) for name in names or CASES)
+    return chain.from_iterable(_measured(name, CASES[name], threads, effort) for name in names or CASES)
 
 
-def _measured(name: str, case: Case, threads: Sequence[int]) -> Iterator[Row]:
+def _measured(name: str, case: Case, threads: Sequence[int], effort: Effort) -> Iterator[Row]:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     problem = case.make(case.shape)
@@ -184,12 +185,12 @@ def _measured(name: str, case: Case, threads: Sequence[int]) -> Iterator[Row]:
     if case.smaller or case.room:
         yield from _memory(name, case)
     if case.grows:
-        yield _growth(name, case)
+        yield _growth(name, case, effort)
     if case.faster or case.floors:
         for count in threads:
-            yield from _times(name, case, problem, count)
+            yield from _times(name, case, problem, count, effort)
     if case.threads and len(threads) > 1:
-        yield _gain(name, case, problem, max(threads))
+        yield _gain(name, case, problem, max(threads), effort)
     torch.set_num_threads(1)
 
 
@@ -200,7 +201,7 @@ def _errors(name: str, case: Case, problem: Problem) -> Iterator[Row]:
     yield Row(name, 1, "gradient against float64", max(grads), case.gradient_error, False)
 
 
-def _times(name: str, case: Case, problem: Problem, threads: int) -> Iterator[Row]:
+def _times(name: str, case: Case, problem: Problem, threads: int, effort: Effort) -> Iterator[Row]:
     functions: dict[str, Callable[[], object]] = {"loss": lambda: problem.loss(torch.float32)}
     if case.floors and problem.floor:
         functions["floor"] = problem.floor()
@@ -208,7 +209,7 @@ def _times(name: str, case: Case, problem: Problem, threads: int) -> Iterator[Ro
         functions["textbook"] = problem.textbook
     if compiled() is not None:
         functions["torch alone"] = partial(_by_torch_alone, problem)
-    best = measure.seconds(functions, threads)
+    best = measure.seconds(functions, threads, effort)
     if case.faster:
         best["textbook"] /= problem.textbook_share
         yield Row(name, threads, "textbook / loss, time", *_ratio(best, "textbook", "loss", case.faster))
@@ -241,11 +242,11 @@ def _memory(name: str, case: Case) -> Iterator[Row]:
         yield Row(name, 1, "extra memory beside gradients, MiB", beside, case.room, False, detail)
 
 
-def _growth(name: str, case: Case) -> Row:
+def _growth(name: str, case: Case, effort: Effort) -> Row:
     """The slope of log time against log anchors, by least squares."""
     factors = (1, 2, 4, 8)
     made = {f: case.make(replace(case.shape, rows=f * case.shape.rows)) for f in factors}
-    best = measure.seconds({str(f): partial(p.loss, torch.float32) for f, p in made.items()}, 1)
+    best = measure.seconds({str(f): partial(p.loss, torch.float32) for f, p in made.items()}, 1, effort)
     x = [math.log(f) for f in factors]
     y = [math.log(best[str(f)]) for f in factors]
     slope = sum((a - sum(x) / 4) * b for a, b in zip(x, y, strict=True)) / sum(
@@ -255,14 +256,14 @@ def _growth(name: str, case: Case) -> Row:
     return Row(name, 1, "distance of the slope of log time from 1", abs(slope - 1), 0.1, False, detail)
 
 
-def _gain(name: str, case: Case, problem: Problem, threads: int) -> Row:
+def _gain(name: str, case: Case, problem: Problem, threads: int, effort: Effort) -> Row:
     """How many times faster the loss is with more threads, by the clock."""
 
     def run(count: int) -> object:
         torch.set_num_threads(count)
         return problem.loss(torch.float32)
 
-    best = measure.seconds({"one": partial(run, 1), "more": partial(run, threads)}, threads)
+    best = measure.seconds({"one": partial(run, 1), "more": partial(run, threads)}, threads, effort)
     detail = f"{1000 * best['one']:.1f} / {1000 * best['more']:.1f} ms"
     assert case.threads is not None
     return Row(

@@ -7,18 +7,38 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from manylabel.errors import ManyLabelError
 
-_ROUNDS = 10
-_SECONDS = 20.0  # a case that takes longer gets fewer rounds
-_SHORTEST = 0.05  # seconds of one sample; quicker functions are repeated within it
+
+@dataclass(frozen=True)
+class Effort:
+    """How long functions are measured.
+
+    Attributes
+    ----------
+    rounds : int, default 10
+    seconds : float, default 20.0
+        A case that takes longer gets fewer rounds.
+    shortest : float, default 0.05
+        Seconds of one sample; quicker functions are repeated within it.
+    """
+
+    rounds: int = 10
+    seconds: float = 20.0
+    shortest: float = 0.05
 
 
-def seconds(functions: Mapping[str, Callable[[], object]], threads: int) -> dict[str, float]:
+USUAL = Effort()
+
+
+def seconds(
+    functions: Mapping[str, Callable[[], object]], threads: int, effort: Effort = USUAL
+) -> dict[str, float]:
     """Seconds a call of each function takes: the smallest of several samples, taken in turn.
 
     The order is turned round from one turn to the next, so that none always meets the caches that a certain other left.
@@ -32,16 +52,16 @@ def seconds(functions: Mapping[str, Callable[[], object]], threads: int) -> dict
         function()
         began = time.perf_counter()
         function()
-        calls[name] = max(1, round(_SHORTEST / (time.perf_counter() - began)))
+        calls[name] = max(1, round(effort.shortest / (time.perf_counter() - began)))
         best[name] = float("inf")
     started = time.perf_counter()
-    for turn in range(_ROUNDS):
+    for turn in range(effort.rounds):
         for name in sorted(functions, reverse=bool(turn % 2)):
             began = clock()
             for _ in range(calls[name]):
                 functions[name]()
             best[name] = min(best[name], (clock() - began) / calls[name])
-        if time.perf_counter() - started > _SECONDS:
+        if time.perf_counter() - started > effort.seconds:
             break
     return best
 

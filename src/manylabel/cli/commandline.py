@@ -33,6 +33,7 @@ OPTIONS = {
     "separator": "--separator",
     "delimiter": "--delimiter",
     "encoding": "--encoding",
+    "track": "--track",
     "out": "--out",
 }
 """Parameter -> option, in the order of a command line."""

@@ -73,4 +73,12 @@ Fraction = Annotated[
         "with one seed, a smaller share lies inside a larger one.",
     ),
 ]
+Track = Annotated[
+    str | None,
+    typer.Option(
+        "--track",
+        help="Tell trackers of every epoch and of the final metrics, comma-separated: [bold]csv[/], "
+        "[bold]tensorboard[/] or [bold]mlflow[/]; below OUT/tracking.",
+    ),
+]
 Threads = Annotated[int, typer.Option("--threads", help="Threads of each run.")]

@@ -20,6 +20,7 @@ from manylabel.cli.options import (
     Seeds,
     Settings,
     Threads,
+    Track,
 )
 from manylabel.cli.output import (
     make_console,
@@ -72,6 +73,7 @@ def run(
     threads: Threads = 1,
     data_dir: DataDir = None,
     fraction: Fraction = 1.0,
+    track: Track = None,
 ) -> None:
     """Train methods over seeds on one data set, compare them on its test rows, and write a report.
 
@@ -93,6 +95,7 @@ def run(
         threads=threads,
         data_dir=data_dir,
         fraction=fraction,
+        track=() if track is None else option_values.names("--track", track),
     )
     run_plan(plan)
 

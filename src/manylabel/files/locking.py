@@ -16,7 +16,6 @@ from manylabel.files.processes import host, is_alive
 from manylabel.files.writing import not_written, remove_leftovers
 
 LOCK = ".lock"
-_PATIENCE = 2.0  # a process that was killed a moment ago may still be ending
 _held: dict[tuple[int, str], _Holding] = {}  # by process, as a fork inherits what its parent holds
 
 
@@ -40,6 +39,8 @@ class Lock:
         It has to exist.
     who : str
         For messages.
+    patience : float, default 2.0
+        Seconds to wait for another process: one that was killed a moment ago may still be ending.
 
     Raises
     ------
@@ -47,12 +48,12 @@ class Lock:
         If another process works there, or the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, who: str) -> None:
+    def __init__(self, folder: Path, who: str, patience: float = 2.0) -> None:
         self.path, self._key = folder / LOCK, (os.getpid(), os.path.realpath(folder))
         self._released = False
         if self._key not in _held:
             try:
-                _held[self._key] = _Holding(_acquired(self.path, who))
+                _held[self._key] = _Holding(_acquired(self.path, who, patience))
             except OSError as error:
                 raise not_written(self.path, error) from None
             remove_leftovers(folder)
@@ -79,7 +80,7 @@ class Lock:
             os.close(holding.place)
 
 
-def _acquired(path: Path, who: str) -> int:
+def _acquired(path: Path, who: str, patience: float) -> int:
     """The descriptor of a lock file that this process holds."""
     began = time.monotonic()
     while True:
@@ -92,7 +93,7 @@ def _acquired(path: Path, who: str) -> int:
             os.write(place, json.dumps({"process": os.getpid(), "host": host(), "since": since}).encode())
             return place
         os.close(place)
-        if holder is not None and time.monotonic() - began > _PATIENCE:
+        if holder is not None and time.monotonic() - began > patience:
             raise _taken(path, who, holder)
         time.sleep(0.02 if holder is not None else 0.0)
 

@@ -15,6 +15,7 @@ from manylabel.errors import ManyLabelError
 from manylabel.labels import Labels
 from manylabel.methods.recipe import ClassifySettings
 from manylabel.methods.rows import DeviceRows
+from manylabel.metrics.scores import blocks
 from manylabel.models import FlatParameters, Preprocessor
 from manylabel.models.inputs import View
 from manylabel.training import Group
@@ -170,9 +171,14 @@ class Classification:
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:
-        """Loss and metrics on the validation rows; each F1 at its best threshold there."""
+        """Loss and metrics on the validation rows; each F1 at its best threshold there.
+
+        Of very many labels the logits are made by the block, and the loss is the mean over blocks.
+        """
         self.network.eval()
         validation = self.rows.validation
+        if 4 * len(validation) * validation.Y.n_labels > metrics.WHOLE_UP_TO:
+            return monitor_by_block(lambda x: self.network(self.plain(x)).float(), self.criterion, validation)
         logits = torch.cat([self.network(self.plain(x)) for x in validation.parts(1024)]).float()
         loss = float(self.criterion(logits, validation.Y))
         return {"loss": loss} | measure(torch.sigmoid(logits), validation.Y)
@@ -188,7 +194,23 @@ def embed(encoder: nn.Module, rows: DeviceRows, inputs: Preprocessor) -> Tensor:
     return Z
 
 
-def measure(scores: Tensor, Y: Labels) -> dict[str, float]:
+def monitor_by_block(
+    logits: Callable[[Tensor], Tensor], criterion: LogitLoss, rows: DeviceRows
+) -> dict[str, float]:
+    """Loss and metrics of rows whose logits are made by the block; the loss is the mean over blocks, by their rows."""
+    shape = rows.Y.shape
+    every = torch.arange(len(rows), device=rows.Y.device)
+    loss = 0.0
+    for block in blocks(*shape):
+        loss += float(criterion(logits(rows.X[every[block]]), rows.Y.take(block))) * (
+            block.stop - block.start
+        )
+    scores = metrics.StreamedScores(lambda block: torch.sigmoid(logits(rows.X[every[block]])), shape)
+    return {"loss": loss / len(rows)} | measure(scores, rows.Y)
+
+
+def measure(scores: Tensor | metrics.StreamedScores, Y: Labels) -> dict[str, float]:
     """Metrics of validation rows, thresholds chosen on them."""
-    found = metrics.evaluate(scores.float(), Y, protocol="oracle", metrics=MONITORED)
+    made = scores.float() if isinstance(scores, Tensor) else scores
+    found = metrics.evaluate(made, Y, protocol="oracle", metrics=MONITORED)
     return dict(found.values)

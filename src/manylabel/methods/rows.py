@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -14,9 +14,6 @@ from manylabel.data import Rows
 from manylabel.labels import LabelMatrix
 from manylabel.models import Preprocessor
 from manylabel.models.inputs.vectors import OfFeatures
-
-_DENSE_UP_TO = 2**28  # bytes of sparse rows or texts that are made dense once
-_DENSE_LABELS_UP_TO = 2**25  # bytes of labels that are: rows of them are cheaper to take than lists
 
 
 class SparseRows:
@@ -77,7 +74,14 @@ class DeviceRows:
         Standardised vectors, or pictures in [0, 1]; ``X[rows]`` is a tensor in any case.
     Y : LabelMatrix (n, n_labels)
         Few labels as a dense uint8 tensor, or float32 for soft ones; many as lists.
+    dense_bytes : int, for all of them
+        Bytes of sparse rows or texts that are made dense once.
+    dense_label_bytes : int, for all of them
+        Bytes of labels that are: rows of them are cheaper to take than lists.
     """
+
+    dense_bytes: ClassVar[int] = 2**28
+    dense_label_bytes: ClassVar[int] = 2**25
 
     X: Tensor | SparseRows
     Y: LabelMatrix
@@ -86,8 +90,8 @@ class DeviceRows:
     def of(cls, rows: Rows, inputs: Preprocessor) -> DeviceRows:
         """Make rows ready; vectors are standardised here, once, unless they would take too much memory dense."""
         device = inputs.mean.device
-        Y = _labels(rows.Y).to(device)
-        large = 4 * len(rows) * inputs.shape[0] > _DENSE_UP_TO
+        Y = _labels(rows.Y, cls.dense_label_bytes).to(device)
+        large = 4 * len(rows) * inputs.shape[0] > cls.dense_bytes
         if large and rows.X.is_sparse and isinstance(inputs, OfFeatures):
             return cls(SparseRows.of(inputs.csr(rows.X), inputs), Y)
         return cls(inputs.prepared(inputs.dense(rows.X).to(device)), Y)
@@ -114,10 +118,10 @@ def label_dtype(Y: LabelMatrix) -> torch.dtype:
     return torch.uint8 if Y.binary else torch.float32
 
 
-def _labels(Y: LabelMatrix) -> LabelMatrix:
+def _labels(Y: LabelMatrix, most: int) -> LabelMatrix:
     """Labels in the layout of which batches are taken fast, as long as that is small; soft ones in float32."""
     dtype = label_dtype(Y)
-    if Y.n_rows * Y.n_labels * dtype.itemsize <= _DENSE_LABELS_UP_TO:
+    if Y.n_rows * Y.n_labels * dtype.itemsize <= most:
         return LabelMatrix.of(Y.dense(dtype), binary=dtype == torch.uint8)
     entries = Y.sparse()
     return entries if entries.weights is None else entries.with_entries(entries.weights.to(dtype))

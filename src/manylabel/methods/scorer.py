@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from manylabel import files
+from manylabel import files, metrics
 from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError
 from manylabel.methods.networks import build_encoder
@@ -129,6 +129,16 @@ class NetworkScorer:
         scorer = cls(inputs, encoder, nn.Linear(width, n_labels), settings)
         scorer.module.load_state_dict(tensors)
         return scorer
+
+
+def scores_of(scorer: Scorer, X: Features, n_labels: int) -> np.ndarray[Any, Any] | metrics.StreamedScores:
+    """Scores of rows for a metric: an array, or where that would be large made a block of rows at a time.
+
+    Large are more than ``metrics.WHOLE_UP_TO`` bytes.
+    """
+    if 4 * len(X) * n_labels <= metrics.WHOLE_UP_TO:
+        return scorer.scores(X)
+    return metrics.StreamedScores(lambda rows: scorer.scores(X.take(rows)), (len(X), n_labels))
 
 
 @torch.no_grad()

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
-from manylabel.labels import Labels, as_labels
+from manylabel.labels import LabelMatrix, Labels
 from manylabel.metrics.inputs import (
-    Array,
-    Scores,
-    as_scores,
-    blocks,
     check_k,
     check_number,
+    known_labels,
+    labels_of,
+    row_blocks,
     scores_and_labels,
 )
+from manylabel.metrics.scores import Array, Scores, TopScores, as_scores, top_mask
 
 
 def top_k(scores: Scores, k: int) -> Array:
@@ -34,7 +35,7 @@ def top_k(scores: Scores, k: int) -> Array:
     """
     S = as_scores(scores, "top_k")
     check_k(k, S.shape[1], "top_k")
-    return _top_k(S, k)
+    return top_mask(S, k)
 
 
 def precision_at_k(scores: Scores, Y: Labels, k: int = 1) -> float:
@@ -44,7 +45,7 @@ def precision_at_k(scores: Scores, Y: Labels, k: int = 1) -> float:
 
     Parameters
     ----------
-    scores : (n, C) array or tensor
+    scores : (n, C) array or tensor, StreamedScores or TopScores
     Y : (n, C) labels, dense or sparse
     k : int, default 1
     """
@@ -59,12 +60,11 @@ def recall_at_k(scores: Scores, Y: Labels, k: int = 1) -> float:
 
     Parameters
     ----------
-    scores : (n, C) array or tensor
+    scores : (n, C) array or tensor, StreamedScores or TopScores
     Y : (n, C) labels, dense or sparse
     k : int, default 1
     """
-    hits, T = _hits_at_k(scores, Y, k, "recall_at_k")
-    n_true = T.sum(1)
+    hits, n_true = _hits_at_k(scores, Y, k, "recall_at_k")
     found = hits[n_true > 0] / n_true[n_true > 0]
     return float(found.mean()) if len(found) else float("nan")
 
@@ -88,7 +88,7 @@ def propensities(Y_train: Labels, *, a: float = 0.55, b: float = 1.5) -> Array:
     """
     a = check_number(a, "propensities", "a", least=0)
     b = check_number(b, "propensities", "b", least=0, above=True)
-    labels = as_labels(Y_train, binary=True, who="propensities")
+    labels = known_labels(Y_train, "propensities")
     if labels.n_rows < 3:
         raise ManyLabelError("propensities", "at least 3 training rows", str(labels.n_rows))
     counts = labels.label_counts().double().cpu().numpy()
@@ -127,20 +127,24 @@ def propensity_scored_precision_at_k(scores: Scores, Y: Labels, propensity: Arra
         hint = "Use propensities(Y_train)."
         raise ManyLabelError(who, f"propensity of shape {S.shape[1:]}, above 0", got, hint)
     gained = possible = 0.0
-    for part in blocks(*S.shape):
-        worth = T[part] / p  # (rows, C)
-        gained += worth[_top_k(S[part], k)].sum()
+    for _, s, t in row_blocks(S, T):
+        worth = t / p  # (b, C)
+        gained += worth[top_mask(s, k)].sum()
         possible += np.partition(worth, worth.shape[1] - k, axis=1)[:, -k:].sum()
     return float(gained / possible) if possible else float("nan")
 
 
-def _top_k(S: Array, k: int) -> Array:
-    last = np.partition(S, S.shape[1] - k, axis=1)[:, -k, None]  # the k-th highest score of each row
-    above, level = last < S, last == S
-    return np.asarray(above | (level & (level.cumsum(1) <= k - above.sum(1, keepdims=True))))
-
-
 def _hits_at_k(scores: Scores, Y: Labels, k: int, who: str) -> tuple[Array, Array]:
+    """Labels of each row among its k highest scores, and all of its labels, both (n,) int."""
+    if isinstance(scores, TopScores):
+        return _hits_of_top(scores, labels_of(scores.shape, Y, who), k, who)
     S, T = scores_and_labels(scores, Y, who)
     check_k(k, S.shape[1], who)
-    return (_top_k(S, k) & T).sum(1), T
+    counts = [((top_mask(s, k) & t).sum(1), t.sum(1)) for _, s, t in row_blocks(S, T)]
+    hits, n_true = (np.concatenate(part) for part in zip(*counts, strict=True))
+    return hits, n_true
+
+
+def _hits_of_top(top: TopScores, T: LabelMatrix, k: int, who: str) -> tuple[Array, Array]:
+    check_k(k, top.k, who, "the number of scores kept of each row")
+    return top.carried(T)[:, :k].sum(1), T.row_counts(torch.int64).numpy()

@@ -7,8 +7,9 @@ from numbers import Integral
 import numpy as np
 
 from manylabel.errors import ManyLabelError
-from manylabel.labels import Labels
-from manylabel.metrics.inputs import Array, Scores, check_probabilities, scores_and_labels
+from manylabel.labels import LabelMatrix, Labels
+from manylabel.metrics.inputs import row_blocks, scores_and_labels
+from manylabel.metrics.scores import Array, Made, Scores, check_probabilities
 
 _MOST_BINS = 1_000_000
 
@@ -28,7 +29,10 @@ def brier_score(scores: Scores, Y: Labels) -> Array:
     (C,) float64 array
     """
     S, T = _probabilities_and_labels(scores, Y, "brier_score")
-    return np.asarray(np.square(S - T).mean(0))
+    total = np.zeros(S.shape[1])
+    for _, s, t in row_blocks(S, T):
+        total += np.square(s.astype(np.float64) - t).sum(0)
+    return total / S.shape[0]
 
 
 def calibration_error(scores: Scores, Y: Labels, *, bins: int = 15) -> Array:
@@ -55,12 +59,15 @@ def calibration_error(scores: Scores, Y: Labels, *, bins: int = 15) -> Array:
         got = f"bins = {bins!r}"
         raise ManyLabelError("calibration_error", f"at least one bin, up to {_MOST_BINS}", got)
     n, n_labels = S.shape
-    cell = np.clip((S * bins).astype(np.int64), 0, bins - 1) + bins * np.arange(n_labels)  # (n, C)
-    excess = np.bincount(cell.ravel(), weights=(T - S).ravel(), minlength=bins * n_labels)
+    excess = np.zeros(bins * n_labels)
+    for _, s, t in row_blocks(S, T):
+        s = s.astype(np.float64)
+        cell = np.clip((s * bins).astype(np.int64), 0, bins - 1) + bins * np.arange(n_labels)  # (b, C)
+        excess += np.bincount(cell.ravel(), weights=(t - s).ravel(), minlength=bins * n_labels)
     return np.asarray(np.abs(excess).reshape(n_labels, bins).sum(1) / n)
 
 
-def _probabilities_and_labels(scores: Scores, Y: Labels, who: str) -> tuple[Array, Array]:
+def _probabilities_and_labels(scores: Scores, Y: Labels, who: str) -> tuple[Made, LabelMatrix]:
     S, T = scores_and_labels(scores, Y, who)
     check_probabilities(S, who)
-    return S.astype(np.float64), T
+    return S, T

@@ -1,89 +1,84 @@
-"""What every metric asks of its input: scores and labels of one shape, as NumPy arrays."""
+"""What every metric asks of its input: scores and labels of one shape, read a block of rows or of labels at a time."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from numbers import Integral, Real
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
-from manylabel.labels import Labels, as_labels
-
-Array: TypeAlias = "np.ndarray[Any, Any]"
-Scores: TypeAlias = "Tensor | np.ndarray[Any, Any]"
-
-ENTRIES_AT_ONCE = 1 << 22
-ROUNDING = 1e-6
+from manylabel.labels import LabelMatrix, Labels, as_labels
+from manylabel.metrics.scores import Array, Made, Scores, StreamedScores, TopScores, as_scores, blocks
 
 
-def as_scores(scores: Scores, who: str) -> Array:
-    """Scores as a floating (n, C) array of the precision they came in (bfloat16 becomes float32)."""
-    S = as_array(scores, who, "numeric scores")
-    if S.ndim != 2:
-        expected = "numeric scores of shape (n_rows, n_labels)"
-        raise ManyLabelError(who, expected, f"{S.dtype} of shape {S.shape}", "Pass one row per sample.")
-    if 0 in S.shape:
-        raise ManyLabelError(
-            who, "at least one row and one label", f"scores of shape {S.shape}", "Nothing can be measured."
-        )
-    S = S if S.dtype.kind == "f" else S.astype(np.float64)
-    if np.isnan(S).any():
-        row, label = np.argwhere(np.isnan(S))[0]
-        raise ManyLabelError(
-            who,
-            "scores without NaN",
-            f"NaN, first at row {row}, label {label}",
-            "A model that gives NaN has diverged: lower its learning rate or check its input.",
-        )
-    return S
-
-
-def scores_and_labels(scores: Scores, Y: Labels, who: str) -> tuple[Array, Array]:
-    """Scores as a floating array and labels as a bool array, both (n, C).
+def scores_and_labels(scores: Scores, Y: Labels, who: str) -> tuple[Made, LabelMatrix]:
+    """Scores as a floating array, or made by the block, and labels as a label matrix on the CPU, both (n, C).
 
     Raises
     ------
     ManyLabelError
         If the scores hold NaN or are not two-dimensional, the labels are not 0/1, or the shapes differ.
     """
-    S = as_scores(scores, who)
-    labels = as_labels(Y, binary=True, who=who)
-    if labels.shape != S.shape:
+    if isinstance(scores, TopScores):
+        hint = "Pass an array or StreamedScores; precision_at_k, recall_at_k and Counts.sweep take these too."
+        raise ManyLabelError(who, "scores of every label", f"the {scores.k} highest of each row", hint)
+    S = scores if isinstance(scores, StreamedScores) else as_scores(scores, who)
+    return S, labels_of(S.shape, Y, who)
+
+
+def labels_of(shape: tuple[int, ...], Y: Labels, who: str) -> LabelMatrix:
+    """Labels that are 0 or 1, one for each score, as a label matrix on the CPU."""
+    labels = known_labels(Y, who)
+    if labels.shape != shape:
         raise ManyLabelError(
             who,
-            f"labels of shape {S.shape} to match the scores",
+            f"labels of shape {shape} to match the scores",
             f"shape {labels.shape}",
             "Pass one label row per score row, with the labels in the same order.",
         )
-    return S, labels.dense(torch.bool).cpu().numpy()
+    return labels if labels.device.type == "cpu" else labels.to("cpu")
 
 
-def check_probabilities(S: Array, who: str) -> None:
-    """Refuse scores outside [0, 1], for which a threshold of 0.1 to 0.9 has no meaning."""
-    low, high = float(S.min()), float(S.max())
-    if low < -ROUNDING or high > 1 + ROUNDING:
-        raise ManyLabelError(
-            who,
-            "scores in [0, 1]",
-            f"values from {low:g} to {high:g}",
-            "Pass logits through a sigmoid first.",
-        )
+def row_blocks(S: Made, T: LabelMatrix) -> Iterator[tuple[slice, Array, Array]]:
+    """A few rows at a time: which, their scores (b, C), and their labels (b, C) bool."""
+    for rows in blocks(*S.shape):
+        yield rows, S[rows], T.take(rows).dense(torch.bool).numpy()
 
 
-def check_k(k: int, n_labels: int, who: str) -> None:
-    """Refuse a k that is no integer between 1 and the number of labels."""
+def known_labels(Y: Labels, who: str) -> LabelMatrix:
+    """Binary labels, every entry of which is known."""
+    labels = as_labels(Y, binary=True, who=who)
+    if labels.has_unknown and labels.n_unknown:
+        hint = "Measure the rows, or the labels, of which every entry is known."
+        expected = "labels without NaN or other unknown entries"
+        raise ManyLabelError(who, expected, f"{labels.n_unknown} of them", hint)
+    return labels
+
+
+def label_blocks(S: Array, T: LabelMatrix) -> Iterator[tuple[slice, Array, Array]]:
+    """A few labels at a time: which, their scores (c, n), and which rows carry them (c, n) bool."""
+    carriers = T.transposed
+    for part in blocks(*S.shape[::-1]):
+        yield part, S[:, part].T, carriers.take(part).dense(torch.bool).numpy()
+
+
+def label_totals(T: LabelMatrix) -> Array:
+    """How many rows carry each label, (C,) int64."""
+    parts = (T.take(rows).label_counts(torch.int64).numpy() for rows in blocks(*T.shape))
+    return np.asarray(sum(parts))
+
+
+def check_k(k: int, most: int, who: str, what: str = "the number of labels") -> None:
+    """Refuse a k that is no integer from 1 to the number of labels, or of what there is."""
     whole = isinstance(k, Integral) and not isinstance(k, bool)
-    if not whole or not 1 <= k <= n_labels:
+    if not whole or not 1 <= k <= most:
         got = f"k = {k!r}"
-        raise ManyLabelError(
-            who, f"an integer k from 1 to the number of labels, {n_labels}", got, "Choose such a k."
-        )
+        raise ManyLabelError(who, f"an integer k from 1 to {what}, {most}", got, "Choose such a k.")
 
 
 def check_number(value: Any, who: str, what: str, *, least: float = -math.inf, above: bool = False) -> float:
@@ -142,9 +137,3 @@ def as_grid(thresholds: Any, who: str, *, probabilities: bool = True) -> Array:
     if not ascending or (probabilities and (grid[0] < 0 or grid[-1] > 1)):
         raise ManyLabelError(who, expected, f"{thresholds!r:.60}", "Sort them, and leave out repeats.")
     return grid
-
-
-def blocks(n: int, width: int) -> Iterator[slice]:
-    """Slices that cover ``range(n)`` in pieces of a few million entries, each of ``width`` entries a row."""
-    step = max(1, ENTRIES_AT_ONCE // width)
-    return (slice(start, min(start + step, n)) for start in range(0, n, step))

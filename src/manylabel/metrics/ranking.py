@@ -14,8 +14,9 @@ import numpy as np
 
 from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
-from manylabel.labels import Labels
-from manylabel.metrics.inputs import Array, Scores, blocks, check_choice, check_k, scores_and_labels
+from manylabel.labels import LabelMatrix, Labels
+from manylabel.metrics.inputs import check_choice, check_k, label_blocks, row_blocks, scores_and_labels
+from manylabel.metrics.scores import Array, Made, Scores, StreamedScores, blocks
 
 Absent: TypeAlias = Literal["leave_out", "zero"]
 
@@ -50,16 +51,16 @@ def average_precision(scores: Scores, Y: Labels, *, counted: Array | None = None
     """
     who = "average_precision"
     S, T = scores_and_labels(scores, Y, who)
-    n, n_labels = S.shape
-    if counted is not None:
-        counted = _check_mask(counted, S.shape, who)
-        T = T & counted
-    total = np.empty(n_labels)
-    for part in blocks(n_labels, n):
-        ties = _tie_groups(S[:, part].T, T[:, part].T, None if counted is None else counted[:, part].T)
-        total[part] = ties.sum(ties.gain * ties.precision)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(total / T.sum(0))
+    if isinstance(S, StreamedScores):
+        return _streamed_precision(S, T, counted, who)
+    counted = None if counted is None else _check_mask(counted, S.shape, who)
+    averages = []
+    for part, s, t in label_blocks(S, T):
+        counts = None if counted is None else counted[:, part].T
+        ties = _tie_groups(s, t if counts is None else t & counts, counts)
+        with np.errstate(invalid="ignore"):
+            averages.append(ties.sum(ties.gain * ties.precision) / ties.sum(ties.gain))
+    return np.concatenate(averages)
 
 
 def mean_average_precision(
@@ -103,9 +104,11 @@ def coverage_error(scores: Scores, Y: Labels) -> float:
     Y : (n, C) labels, dense or sparse
     """
     S, T = scores_and_labels(scores, Y, "coverage_error")
-    lowest = np.where(T, S, S.dtype.type(np.inf)).min(1, keepdims=True)  # (n, 1)
-    depth = (lowest <= S).sum(1)
-    return float(np.where(T.any(1), depth, 0).mean())
+    depths = []
+    for _, s, t in row_blocks(S, T):
+        lowest = np.where(t, s, s.dtype.type(np.inf)).min(1, keepdims=True)  # (b, 1)
+        depths.append(np.where(t.any(1), (lowest <= s).sum(1), 0))
+    return float(np.concatenate(depths).mean())
 
 
 def ranking_loss(scores: Scores, Y: Labels) -> float:
@@ -120,9 +123,8 @@ def ranking_loss(scores: Scores, Y: Labels) -> float:
     Y : (n, C) labels, dense or sparse
     """
     S, T = scores_and_labels(scores, Y, "ranking_loss")
-    n_true = T.sum(1)
-    wrong = _row_sums(S, T, lambda ties: ties.gain * (ties.rank - ties.hits))
-    return float((wrong / np.maximum(n_true * (T.shape[1] - n_true), 1)).mean())
+    wrong, n_true = _row_sums(S, T, lambda ties: ties.gain * (ties.rank - ties.hits))
+    return float((wrong / np.maximum(n_true * (T.n_labels - n_true), 1)).mean())
 
 
 def lrap(scores: Scores, Y: Labels) -> float:
@@ -137,8 +139,7 @@ def lrap(scores: Scores, Y: Labels) -> float:
     Y : (n, C) labels, dense or sparse
     """
     S, T = scores_and_labels(scores, Y, "lrap")
-    n_true = T.sum(1)
-    precision = _row_sums(S, T, lambda ties: ties.gain * ties.precision)
+    precision, n_true = _row_sums(S, T, lambda ties: ties.gain * ties.precision)
     return float(np.where(n_true > 0, precision / np.maximum(n_true, 1), 1.0).mean())
 
 
@@ -163,10 +164,9 @@ def ndcg_at_k(scores: Scores, Y: Labels, k: int, *, empty: Absent = "leave_out")
     discounts = np.zeros(S.shape[1] + 1)
     discounts[1 : k + 1] = 1 / np.log2(np.arange(2, k + 2))
     upto = discounts.cumsum()  # DCG of r ones in the first r places
-    dcg = _row_sums(
+    dcg, n_true = _row_sums(
         S, T, lambda ties: ties.gain / ties.size * (upto[ties.rank] - upto[ties.rank - ties.size])
     )
-    n_true = T.sum(1)
     ideal = upto[n_true]
     gains = np.divide(dcg, ideal, out=np.full(len(dcg), np.nan), where=n_true > 0)
     return mean_over_present(gains, empty, "ndcg_at_k")
@@ -222,12 +222,44 @@ def _steps(running: Array, row: Array) -> Array:
     return np.asarray(steps)
 
 
-def _row_sums(S: Array, T: Array, values: Callable[[_TieGroups], Array]) -> Array:
-    sums = []
-    for part in blocks(*S.shape):
-        ties = _tie_groups(S[part], T[part])
+def _row_sums(S: Made, T: LabelMatrix, values: Callable[[_TieGroups], Array]) -> tuple[Array, Array]:
+    """Sums of one value a run over the runs of each row, (n,), and the number of its labels, (n,) int."""
+    sums, n_true = [], []
+    for _, s, t in row_blocks(S, T):
+        ties = _tie_groups(s, t)
         sums.append(ties.sum(values(ties)))
-    return np.concatenate(sums)
+        n_true.append(t.sum(1))
+    return np.concatenate(sums), np.concatenate(n_true)
+
+
+def _streamed_precision(S: StreamedScores, T: LabelMatrix, counted: Array | None, who: str) -> Array:
+    """Average precisions in two passes: the scores of the entries carried, then how many rows reach each of these."""
+    if counted is not None:
+        raise ManyLabelError(who, "an array of scores beside `counted`", "StreamedScores", "Leave it out.")
+    Y = T.sparse()
+    offsets, rows, labels = (part.numpy() for part in (Y.offsets, Y.rows, Y.columns))
+    own, rank = np.empty(len(labels), S.dtype), np.zeros(len(labels), dtype=np.int64)
+    for part in blocks(*S.shape):
+        entries = slice(offsets[part.start], offsets[part.stop])
+        own[entries] = S[part][rows[entries] - part.start, labels[entries]]
+    for part in blocks(*S.shape):
+        s = S[part]
+        for some in blocks(len(labels), len(s)):
+            rank[some] += (own[some] <= s[:, labels[some]]).sum(0)
+    ties = _ties_of_entries(labels, own, rank, S.shape[1])
+    with np.errstate(invalid="ignore"):
+        return np.asarray(ties.sum(ties.gain * ties.precision) / ties.sum(ties.gain))
+
+
+def _ties_of_entries(labels: Array, own: Array, rank: Array, n_labels: int) -> _TieGroups:
+    """Runs of equal scores among the entries carried, label by label, from their ranks."""
+    order = np.lexsort((-own, labels))
+    labels, own = labels[order], own[order]
+    ends = np.flatnonzero(np.append((np.diff(labels) != 0) | (np.diff(own) != 0), len(own) > 0))
+    label = labels[ends]
+    hits = ends + 1 - np.searchsorted(labels, label)
+    gain = _steps(hits, label)
+    return _TieGroups(n_labels, label, rank[order][ends], hits, gain, gain)
 
 
 def _check_mask(counted: Array, shape: tuple[int, ...], who: str) -> Array:

@@ -9,26 +9,18 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from manylabel.errors import ManyLabelError
-from manylabel.labels import Labels
+from manylabel.labels import LabelMatrix, Labels
 from manylabel.metrics import at_k, ranking
-from manylabel.metrics.inputs import (
-    Array,
-    Scores,
-    as_grid,
-    check_choice,
-    check_metrics,
-    check_probabilities,
-    scores_and_labels,
-)
+from manylabel.metrics.inputs import as_grid, check_choice, check_metrics, label_totals, scores_and_labels
 from manylabel.metrics.ranking import Absent
-from manylabel.metrics.sets import Counts, count_sets
-from manylabel.metrics.thresholds import GRID, SET_METRICS, Rule, Threshold, learn_thresholds
+from manylabel.metrics.scores import Array, Made, Scores, StreamedScores, check_probabilities
+from manylabel.metrics.thresholds import GRID, SET_METRICS, Rule, Threshold, count_predicted, learn_thresholds
 
 Protocol: TypeAlias = Literal["fixed", "tuned", "oracle"]
 
 DEFAULT_METRICS = ("map", "precision_at_1", "macro_f1", "micro_f1", "example_f1", "hamming_accuracy")
 
-RANKING_METRICS: dict[str, Callable[[Array, Array], float]] = {
+RANKING_METRICS: dict[str, Callable[[Made, LabelMatrix], float]] = {
     "precision_at_1": lambda S, T: at_k.precision_at_k(S, T, 1),
     "precision_at_3": lambda S, T: at_k.precision_at_k(S, T, 3),
     "precision_at_5": lambda S, T: at_k.precision_at_k(S, T, 5),
@@ -140,7 +132,7 @@ def evaluate(
 
     Parameters
     ----------
-    scores : (n, C) array or tensor in [0, 1]
+    scores : (n, C) array or tensor in [0, 1], or StreamedScores
         Any real scores if none of the metrics needs a threshold.
     Y : (n, C) labels, dense or sparse
     protocol : "tuned", "fixed" or "oracle", default "tuned"
@@ -166,39 +158,67 @@ def evaluate(
         If shapes differ, scores are not finite or (where a metric needs a threshold) leave [0, 1], labels are not
         0/1, "tuned" comes without validation rows, or a name is unknown.
     """
+    check_choice(protocol, get_args(Protocol), "evaluate", 'protocol to be "tuned", "fixed" or "oracle"')
+    found = evaluate_protocols(
+        scores, Y, (protocol,), validation, metrics=metrics, rule=rule, grid=grid, absent=absent
+    )
+    return found[protocol]
+
+
+def evaluate_protocols(
+    scores: Scores,
+    Y: Labels,
+    protocols: Sequence[Protocol],
+    validation: tuple[Scores, Labels] | None = None,
+    *,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    rule: Rule = "shared",
+    grid: Sequence[float] = GRID,
+    absent: Absent = "leave_out",
+) -> dict[Protocol, Evaluation]:
+    """Score a model under several protocols at once: what needs no threshold is measured once; see :func:`evaluate`.
+
+    Parameters
+    ----------
+    scores, Y, validation, metrics, rule, grid, absent
+        As in :func:`evaluate`.
+    protocols : sequence of "tuned", "fixed" and "oracle"
+
+    Returns
+    -------
+    dict of protocol to Evaluation
+    """
     metrics = check_metrics(metrics, tuple(DISPLAY_NAMES), "evaluate", "metrics of {}")
-    _check_choices(protocol, rule, absent)
+    for protocol in protocols:
+        _check_choices(protocol, rule, absent)
     grid = tuple(as_grid(grid, "evaluate, grid").tolist())
     S, T = scores_and_labels(scores, Y, "evaluate")
     _check_finite(S, "evaluate")
-    learnt = _thresholds(S, T, protocol, validation, metrics, rule, grid)
-    ap = ranking.average_precision(S, T)
-    counts = {t: count_sets(t.predict(S), T) for t in set(learnt.values())}
-    positives = T.sum(0)
-    f1 = counts[learnt["macro_f1"]].labels.f1() if learnt else np.full(len(positives), np.nan)
-    return Evaluation(
-        protocol=protocol,
-        rule=rule,
-        absent=absent,
-        values={m: _value(m, S, T, ap, absent, counts[learnt[m]] if m in learnt else None) for m in metrics},
-        thresholds={m: learnt[m].value if m in SET_METRICS else None for m in metrics},
-        left_out=tuple(np.flatnonzero(positives == 0).tolist()),
-        per_label={"f1": f1, "ap": ap, "positives": positives},
-    )
+    learnt = {p: _thresholds(S, T, p, validation, metrics, rule, grid) for p in protocols}
+    counts = count_predicted({t for each in learnt.values() for t in each.values()}, S, T)
+    ap, positives = ranking.average_precision(S, T), label_totals(T)
+    same = {m: RANKING_METRICS[m](S, T) for m in metrics if m in RANKING_METRICS}
+    same["map"] = ranking.mean_over_present(ap, absent, "evaluate")
 
+    def under(protocol: Protocol) -> Evaluation:
+        at = learnt[protocol]
+        f1 = counts[at["macro_f1"]].labels.f1() if at else np.full(len(positives), np.nan)
+        return Evaluation(
+            protocol=protocol,
+            rule=rule,
+            absent=absent,
+            values={m: same[m] if m in same else float(SET_METRICS[m](counts[at[m]])) for m in metrics},
+            thresholds={m: at[m].value if m in SET_METRICS else None for m in metrics},
+            left_out=tuple(np.flatnonzero(positives == 0).tolist()),
+            per_label={"f1": f1, "ap": ap, "positives": positives},
+        )
 
-def _value(metric: str, S: Array, T: Array, ap: Array, absent: Absent, counts: Counts | None) -> float:
-    """One metric, from average precisions (C,), from scores (n, C), or from counts at its threshold."""
-    if metric == "map":
-        return ranking.mean_over_present(ap, absent, "evaluate")
-    if counts is None:
-        return RANKING_METRICS[metric](S, T)
-    return float(SET_METRICS[metric](counts))
+    return {protocol: under(protocol) for protocol in protocols}
 
 
 def _thresholds(
-    S: Array,
-    T: Array,
+    S: Made,
+    T: LabelMatrix,
     protocol: Protocol,
     validation: tuple[Scores, Labels] | None,
     metrics: Sequence[str],
@@ -218,7 +238,7 @@ def _thresholds(
     return learn_thresholds(*_validation_rows(validation, S.shape[1]), names, rule=rule, grid=grid)
 
 
-def _validation_rows(validation: tuple[Scores, Labels] | None, n_labels: int) -> tuple[Array, Array]:
+def _validation_rows(validation: tuple[Scores, Labels] | None, n_labels: int) -> tuple[Made, LabelMatrix]:
     if not isinstance(validation, tuple) or len(validation) != 2:
         raise ManyLabelError(
             "evaluate",
@@ -249,9 +269,9 @@ def _check_choices(protocol: str, rule: str, absent: str) -> None:
         )
 
 
-def _check_finite(S: Array, who: str) -> None:
-    """Refuse infinite scores, which a trained model does not give."""
-    if np.isinf(S).any():
+def _check_finite(S: Made, who: str) -> None:
+    """Refuse infinite scores, which a trained model does not give; blocks refuse them themselves."""
+    if not isinstance(S, StreamedScores) and (np.isinf(S.max()) or np.isinf(S.min())):
         row, label = np.argwhere(np.isinf(S))[0]
         got = f"{S[row, label]}, first at row {row}, label {label}"
         raise ManyLabelError(who, "finite scores", got, "Clip them, or pass logits through a sigmoid.")

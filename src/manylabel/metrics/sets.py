@@ -5,14 +5,19 @@ A prediction is positive at ``score >= t``. Where a ratio is 0/0, each metric sa
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 from numbers import Real
+from typing import Any
 
 import numpy as np
+import torch
 
 from manylabel.errors import ManyLabelError
-from manylabel.labels import Labels
-from manylabel.metrics.inputs import Array, Scores, as_grid, blocks, scores_and_labels
+from manylabel.labels import LabelMatrix, Labels
+from manylabel.metrics.inputs import as_grid, label_totals, labels_of, row_blocks, scores_and_labels
+from manylabel.metrics.scores import Array, Made, Scores, TopScores, as_matrix, blocks
 
 NAN = float("nan")
 
@@ -49,6 +54,20 @@ class Tally:
     def f1(self) -> Array:
         """``2 tp / (2 tp + fp + fn)``, NaN where nothing is true nor predicted."""
         return _ratio(2 * self.hits, self.predicted + self.true)
+
+    def __add__(self, other: Tally) -> Tally:
+        """The counts of the same owners in two parts."""
+        return Tally(self.hits + other.hits, self.predicted + other.predicted, self.true + other.true)
+
+    def concat(self, other: Tally) -> Tally:
+        """The counts of these owners and then of others."""
+        pairs = zip(self.columns, other.columns, strict=True)
+        return Tally(*(np.concatenate(pair) for pair in pairs))
+
+    @property
+    def columns(self) -> tuple[Array, Array, Array]:
+        """Hits, predicted and true."""
+        return self.hits, self.predicted, self.true
 
     def total(self) -> Tally:
         """One tally over all labels, or all rows."""
@@ -89,12 +108,13 @@ class Counts:
         ManyLabelError
             If shapes differ, or predictions or labels are not 0/1.
         """
-        P, T = scores_and_labels(predictions, Y, "Counts.of")
-        if not ((P == 0) | (P == 1)).all():
+        P: Array = as_matrix(predictions, "Counts.of")
+        T = labels_of(P.shape, Y, "Counts.of")
+        if P.dtype != bool and not all(_is_binary(P[rows]) for rows in blocks(*P.shape)):
             raise ManyLabelError(
                 "Counts.of", "predictions that are 0 or 1", "other values", "Compare scores with >=."
             )
-        return count_sets(P.astype(bool), T)
+        return joined(count_sets(p.astype(bool), t) for _, p, t in row_blocks(P, T))
 
     @staticmethod
     def sweep(scores: Scores, Y: Labels, thresholds: Array | list[float] | tuple[float, ...]) -> Counts:
@@ -105,7 +125,8 @@ class Counts:
 
         Parameters
         ----------
-        scores : (n, C) array or tensor
+        scores : (n, C) array or tensor, StreamedScores, or TopScores
+            The highest scores alone give the same counts; thresholds must lie above what was left out of them.
         Y : (n, C) labels, dense or sparse
         thresholds : (T,) ascending numbers
 
@@ -114,12 +135,12 @@ class Counts:
         ManyLabelError
             If shapes differ, scores hold NaN, labels are not 0/1 or the thresholds do not ascend.
         """
-        S, T = scores_and_labels(scores, Y, "Counts.sweep")
-        grid = as_grid(thresholds, "Counts.sweep", probabilities=False).astype(S.dtype)
-        if not (np.diff(grid) > 0).all():
-            got = f"some that are equal in {S.dtype}"
-            raise ManyLabelError("Counts.sweep", "ascending thresholds", got, "Pass scores of float64.")
-        return _count_sweep(S, T, grid)
+        who = "Counts.sweep"
+        if isinstance(scores, TopScores):
+            T = labels_of(scores.shape, Y, who)
+            return _sweep_of_top(scores, T, _grid_of(thresholds, scores.values.dtype, who))
+        S, T = scores_and_labels(scores, Y, who)
+        return count_sweep(S, T, _grid_of(thresholds, S.dtype, who))
 
     def macro_f1(self, zero_division: float = 0.0) -> Array:
         """Mean over labels of ``2 tp / (2 tp + fp + fn)``.
@@ -196,25 +217,73 @@ def count_sets(P: Array, T: Array) -> Counts:
     return Counts(Tally(H.sum(0), P.sum(0), T.sum(0)), Tally(H.sum(1), P.sum(1), T.sum(1)))
 
 
-def _count_sweep(S: Array, T: Array, grid: Array) -> Counts:
-    (n, n_labels), n_bins = S.shape, len(grid) + 1
-    label_hits, label_predicted = np.zeros((2, n_labels, len(grid)), dtype=np.int64)
-    row_hits, row_predicted = np.empty((2, n, len(grid)), dtype=np.int64)
-    for part in blocks(n, n_labels):
-        reached = np.searchsorted(
-            grid, S[part], side="right"
-        )  # how many thresholds each score reaches, (b, C)
-        row, label = np.nonzero(T[part])
-        reached_true = reached[row, label]
-        every_row, every_label = np.ogrid[: len(reached), :n_labels]
-        label_hits += _tails(label * n_bins + reached_true, n_labels, n_bins)
-        row_hits[part] = _tails(row * n_bins + reached_true, len(reached), n_bins)
-        label_predicted += _tails(every_label * n_bins + reached, n_labels, n_bins)
-        row_predicted[part] = _tails(every_row * n_bins + reached, len(reached), n_bins)
-    return Counts(
-        Tally(label_hits, label_predicted, T.sum(0)[:, None]),
-        Tally(row_hits, row_predicted, T.sum(1)[:, None]),
-    )
+def _is_binary(P: Array) -> bool:
+    return bool(((P == 0) | (P == 1)).all())
+
+
+def joined(parts: Iterable[Counts]) -> Counts:
+    """The counts of some rows after the other as those of all."""
+    return reduce(lambda a, b: Counts(a.labels + b.labels, a.rows.concat(b.rows)), parts)
+
+
+def count_sweep(
+    S: Made, T: LabelMatrix, grid: Array, ready: Callable[[Array], Array] | None = None
+) -> Counts:
+    """Counts of the label sets ``score >= t`` for each threshold of a grid, (T,) ascending.
+
+    ``ready`` makes of each block of scores what is compared.
+    """
+    labels = np.arange(S.shape[1])[None]
+
+    def parts() -> Iterator[Counts]:
+        for _, s, t in row_blocks(S, T):
+            reached = np.searchsorted(grid, s if ready is None else ready(s), side="right")
+            yield _sweep_block(labels, reached, t, t.sum(0), t.sum(1), len(grid))
+
+    return joined(parts())
+
+
+def _sweep_of_top(top: TopScores, T: LabelMatrix, grid: Array) -> Counts:
+    if grid[0] <= top.bound:
+        expected = f"thresholds above {top.bound:g}, which scores that were left out may reach"
+        hint = "Keep more scores of each row, or pass StreamedScores."
+        raise ManyLabelError("Counts.sweep", expected, f"{grid[0]:g}", hint)
+    reached = np.searchsorted(grid, top.values, side="right")
+    n_true = T.row_counts(torch.int64).numpy()
+    return _sweep_block(top.labels, reached, top.carried(T), label_totals(T), n_true, len(grid))
+
+
+def _sweep_block(
+    labels: Array, reached: Array, true: Array, label_true: Array, row_true: Array, n: int
+) -> Counts:
+    """Counts of b rows at n thresholds, from how many of these each of m scores reaches.
+
+    Parameters
+    ----------
+    labels : (b, m) or (1, m) int array
+        The label of each score.
+    reached : (b, m) int array
+    true : (b, m) bool array
+        Whether the row carries the label.
+    label_true, row_true : (C,) and (b,) int arrays
+    n : int
+    """
+
+    def tally(owners: Array, n_true: Array) -> Tally:
+        cells, size = owners * (n + 1) + reached, len(n_true)  # (b, m)
+        hits, predicted = (_tails(some, size, n + 1) for some in (cells[true], cells))
+        return Tally(hits, predicted, n_true[:, None])
+
+    return Counts(tally(labels, label_true), tally(np.arange(len(reached))[:, None], row_true))
+
+
+def _grid_of(thresholds: Any, dtype: Any, who: str) -> Array:
+    """Thresholds in the precision of the scores."""
+    grid: Array = as_grid(thresholds, who, probabilities=False).astype(dtype)
+    if not (np.diff(grid) > 0).all():
+        got = f"some that are equal in {dtype}"
+        raise ManyLabelError(who, "ascending thresholds", got, "Pass scores of float64.")
+    return grid
 
 
 def _tails(cells: Array, m: int, n_bins: int) -> Array:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
-from manylabel.labels import Labels
+from manylabel.labels import LabelMatrix, Labels
 from manylabel.metrics.at_k import top_k
-from manylabel.metrics.inputs import (
-    Array,
-    Scores,
-    as_grid,
-    as_scores,
-    check_choice,
-    check_metrics,
-    check_probabilities,
-    scores_and_labels,
-)
-from manylabel.metrics.sets import Counts
+from manylabel.metrics.inputs import as_grid, check_choice, check_metrics, row_blocks, scores_and_labels
+from manylabel.metrics.scores import Array, Made, Scores, as_scores, blocks, check_probabilities
+from manylabel.metrics.sets import Counts, count_sets, count_sweep, joined
 
 Rule: TypeAlias = Literal["shared", "per_label", "top_k"]
 
@@ -90,6 +82,16 @@ class Threshold:
             )
         return np.asarray(t <= S)
 
+    def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Plain JSON and arrays, from which :meth:`from_state` makes the same rule."""
+        value = list(self.value) if isinstance(self.value, tuple) else self.value
+        return {"decision": "threshold", "rule": self.rule, "value": value}, {}
+
+    @classmethod
+    def from_state(cls, plain: Mapping[str, Any], arrays: Mapping[str, Array]) -> Threshold:
+        """The rule that :meth:`state` described."""
+        return cls(plain["rule"], plain["value"])
+
 
 def learn_thresholds(
     scores: Scores,
@@ -137,8 +139,8 @@ def learn_thresholds(
     S, T = scores_and_labels(scores, Y, who)
     check_probabilities(S, who)
     if rule == "top_k":
-        sizes = np.arange(max(int(T.sum(1).max()), 1), 0, -1)
-        counts = Counts.sweep(-_places(S), T, 1 - sizes)  # among the k highest: place <= k - 1
+        sizes = np.arange(max(_most_labels(T), 1), 0, -1)
+        counts = count_sweep(S, T, 1.0 - sizes, lambda s: -places(s))  # among the k highest: place <= k - 1
         return {m: Threshold(rule, int(_best(counts, m, sizes))) for m in metrics}
     counts = Counts.sweep(S, T, thresholds)
     if rule == "per_label":
@@ -158,7 +160,23 @@ def _best_per_label(counts: Counts, thresholds: Array) -> tuple[float, ...]:
     return tuple(np.where(present, own, _best(counts, "micro_f1", thresholds)).tolist())
 
 
-def _places(S: Array) -> Array:
+def count_predicted(thresholds: Iterable[Threshold], S: Made, T: LabelMatrix) -> dict[Threshold, Counts]:
+    """Counts of the label sets at each of some thresholds, in one pass over the scores."""
+    wanted = tuple(thresholds)
+    counts: dict[Threshold, Counts] = {}
+    for _, s, t in row_blocks(S, T) if wanted else ():
+        for threshold in wanted:
+            part = count_sets(threshold.predict(s), t)
+            counts[threshold] = joined((counts[threshold], part)) if threshold in counts else part
+    return counts
+
+
+def _most_labels(T: LabelMatrix) -> int:
+    """The most labels that a row has."""
+    return max(int(T.take(rows).row_counts().max()) for rows in blocks(*T.shape))
+
+
+def places(S: Array) -> Array:
     """The place of each score in its row, 0 for the highest, equal scores by label index, (n, C) float64."""
     order = np.argsort(-S, axis=1, kind="stable")
     places = np.empty(S.shape)

@@ -31,6 +31,11 @@ class StudyFolder:
     def study_file(self) -> Path:
         return self.path / "study.json"
 
+    @property
+    def tracking(self) -> Path:
+        """Where trackers keep their files."""
+        return self.path / "tracking"
+
     def run_folder(self, method: str, seed: int) -> Path:
         """Where one run keeps its files."""
         return self.path / method / f"seed-{seed}"
@@ -68,7 +73,11 @@ class StudyFolder:
         return read_history(self.run_folder(method, seed) / "history.jsonl")
 
     def scores(self, method: str, seed: int) -> dict[str, NDArray[np.floating[Any]]]:
-        """``validation_scores``, ``test_scores`` and ``test_embedding`` of a finished run."""
+        """``validation_scores``, ``test_scores`` and ``test_embedding`` of a finished run.
+
+        Scores of very many labels are kept as ``test_top_labels`` and ``test_top_scores``, (n, 100), and so are those
+        of the validation rows; see :class:`manylabel.metrics.TopScores`.
+        """
         return read_arrays(self.run_folder(method, seed) / "scores.npz")
 
     def write_test_labels(self, labels: LabelMatrix) -> None:
@@ -140,6 +149,7 @@ class StudyFolder:
             for file in ("run.json", files.DIGESTS):
                 (run / file).unlink(missing_ok=True)
             _remove_empty([run, run.parent])
+        shutil.rmtree(self.tracking, ignore_errors=True)
         self._remove_files()
 
     def _remove_files(self) -> None:

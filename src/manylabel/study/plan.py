@@ -15,6 +15,7 @@ from manylabel.study.folder import StudyFolder
 from manylabel.study.folder_names import name_of_share
 from manylabel.study.run_cell import PROTOCOLS
 from manylabel.study.variants import Variant
+from manylabel.training import trackers
 
 MOST_THREADS = 1024  # beyond, threads of OpenMP end the process where the system refuses them
 MOST_SEEDS = 1000
@@ -44,6 +45,8 @@ class Plan:
         Whether each data set and each fraction of it has a folder of its own below ``out``; else all cells share them.
     rows : mapping of data set to number of training rows, where known
         Weigh the data sets in the time left.
+    track : tuple of str, default none
+        Trackers that are told of epochs and final metrics, "csv", "tensorboard" or "mlflow".
     """
 
     cells: tuple[Cell, ...]
@@ -54,6 +57,7 @@ class Plan:
     data_dir: Path | None = None
     nested: bool = False
     rows: Mapping[str, int] = field(default_factory=dict)
+    track: tuple[str, ...] = ()
 
     @classmethod
     def grid(
@@ -94,6 +98,8 @@ class Plan:
         _check_choice("protocol", self.protocol, PROTOCOLS)
         check_number("jobs", 1 if self.jobs is None else self.jobs, MOST_THREADS)
         check_number("threads", self.threads, MOST_THREADS)
+        for tracker in self.track:
+            _check_choice("track", tracker, trackers.names())
         for cell in self.cells:
             if not 0 < cell.fraction <= 1:
                 raise ManyLabelError("`fraction`", "above 0 and up to 1", f"{cell.fraction:g}")
@@ -163,13 +169,21 @@ class Plan:
         """Parameters of :meth:`grid` that ask for the cells of a study again, without those at their defaults."""
         settings = {cell.method: dict(cell.settings) for cell in self.cells if cell.settings}
         asked = {"data": self.data, "methods": list(self.methods), "seeds": list(self.seeds)}
-        defaults = {"settings": {}, "protocol": "tuned", "fraction": 1.0, "threads": 1, "data_dir": None}
+        defaults = {
+            "settings": {},
+            "protocol": "tuned",
+            "fraction": 1.0,
+            "threads": 1,
+            "data_dir": None,
+            "track": [],
+        }
         given = {
             "settings": settings,
             "protocol": self.protocol,
             "fraction": self.fraction,
             "threads": self.threads,
             "data_dir": None if self.data_dir is None else str(self.data_dir),
+            "track": list(self.track),
         }
         changed = {name: value for name, value in given.items() if value != defaults[name]}
         return {**asked, **changed, "out": str(self.out)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,14 @@ import numpy as np
 
 from manylabel import data, methods, metrics
 from manylabel.data.dataset import DataSet, Rows
+from manylabel.methods.scorer import scores_of
 from manylabel.metrics.report import Protocol
 from manylabel.study.cell import Cell
 from manylabel.study.records import RunRecord, read_history, versions, write_arrays
 from manylabel.study.threads import computing_on
 from manylabel.training import Progress
 
+KEPT = 100  # scores of each row in the records of a run whose scores are too large to hold at once
 PROTOCOLS: tuple[Protocol, ...] = ("tuned", "fixed", "oracle")
 
 
@@ -65,13 +67,14 @@ def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> Ru
         )
         seconds = time.perf_counter() - started
         scores = {
-            "validation_scores": scorer.scores(validation.X),
-            "test_scores": scorer.scores(dataset.test.X),
+            part: scores_of(scorer, rows.X, rows.Y.n_labels)
+            for part, rows in (("validation", validation), ("test", dataset.test))
         }
         largest = np.finfo(np.float16).max
         embedding = np.clip(scorer.embed(dataset.test.X), -largest, largest).astype(np.float16)
         scorer.save(folder / "model.safetensors")
-        write_arrays(folder / "scores.npz", scores | {"test_embedding": embedding})
+        kept = {name: array for part, made in scores.items() for name, array in _kept(part, made)}
+        write_arrays(folder / "scores.npz", kept | {"test_embedding": embedding})
         evaluations = _evaluations(scores, validation, dataset.test)
     monitor = _stages(folder)
     trained = max(
@@ -84,14 +87,20 @@ def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> Ru
     return finished
 
 
+def _kept(part: str, scores: Any) -> Iterator[tuple[str, Any]]:
+    """What the records keep of scores: all of an array, else labels and values of the highest of each row."""
+    if not isinstance(scores, metrics.StreamedScores):
+        yield f"{part}_scores", scores
+        return
+    top = metrics.TopScores.of(scores, KEPT)
+    yield f"{part}_top_labels", top.labels
+    yield f"{part}_top_scores", top.values
+
+
 def _evaluations(scores: Mapping[str, Any], validation: Rows, test: Rows) -> dict[str, dict[str, Any]]:
-    held_out = (scores["validation_scores"], validation.Y)
-    return {
-        protocol: metrics.evaluate(
-            scores["test_scores"], test.Y, protocol=protocol, validation=held_out
-        ).to_dict()
-        for protocol in PROTOCOLS
-    }
+    held_out = (scores["validation"], validation.Y)
+    found = metrics.evaluate_protocols(scores["test"], test.Y, PROTOCOLS, held_out)
+    return {protocol: evaluation.to_dict() for protocol, evaluation in found.items()}
 
 
 def _stages(folder: Path) -> dict[str, dict[str, float]]:

@@ -7,13 +7,24 @@ from manylabel.data.dataset import DataSet
 from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError
 from manylabel.study.cell import Cell
-from manylabel.study.executors.base import Executor, Failed, Finished, Listener, Loaded, Source, Started
+from manylabel.study.executors.base import (
+    Event,
+    Executor,
+    Failed,
+    Finished,
+    Listener,
+    Loaded,
+    Source,
+    Started,
+)
 from manylabel.study.executors.local import Local
 from manylabel.study.folder import is_begun
 from manylabel.study.folder_names import check_folder_names
 from manylabel.study.plan import Plan
 from manylabel.study.records import DataCard, RunRecord, StudyRecord, versions
 from manylabel.study.run_cell import Job, begun
+from manylabel.study.tracking import Tracking
+from manylabel.training import trackers
 
 
 def run(plan: Plan, listener: Listener, executor: Executor | None = None) -> list[Failed]:
@@ -42,6 +53,7 @@ def run(plan: Plan, listener: Listener, executor: Executor | None = None) -> lis
     KeyboardInterrupt
         After the runs in progress were stopped; the folder can be taken up.
     """
+    trackers.check(plan.track)
     failed = []
     for i, study in enumerate(plan.studies, start=1):
         if plan.nested:
@@ -59,13 +71,24 @@ def _run_study(study: Plan, listener: Listener, executor: Executor) -> list[Fail
         done, to_do = _sort(study, dataset)  # again: who held the folder until now may have changed it
         fresh = not folder.study_file.exists()
         folder.begin(record, dataset.test.Y)
+        tell = _both(listener, Tracking(study))
         listener(Loaded(record.card, len(study.cells)))
         for cell, found in done:
-            listener(Finished(cell.key, found, earlier=True))
-        failed = executor.run(to_do, Source(study.data, study.data_dir, dataset), listener)
+            tell(Finished(cell.key, found, earlier=True))
+        failed = executor.run(to_do, Source(study.data, study.data_dir, dataset), tell)
         if fresh and len(failed) == len(study.cells):
             folder.leave_nothing_behind([job.folder for job in to_do])
     return failed
+
+
+def _both(first: Listener, second: Listener) -> Listener:
+    """A listener that hands every event to two."""
+
+    def tell(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return tell
 
 
 def _record(study: Plan, dataset: DataSet) -> StudyRecord:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -29,6 +29,8 @@ class Progress:
         Mean training loss of the epoch so far; between two epochs, of the one before.
     monitor : dict of str to float
         The latest measurements on validation rows.
+    record : mapping or None, default None
+        Of the epoch that has just ended, as the history has it; None between two ends.
     """
 
     stage: str
@@ -39,13 +41,14 @@ class Progress:
     steps: int
     loss: float
     monitor: dict[str, float] = field(default_factory=dict)
+    record: Mapping[str, Any] | None = None
 
 
 Listener: TypeAlias = "Callable[[Progress], None]"
 
 
 class Reporter:
-    """Hands progress to a listener, at most every ``seconds``.
+    """Hands progress to a listener: the end of each epoch, and between them at most every ``seconds``.
 
     Parameters
     ----------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,8 @@ class Run:
         if record is not None:
             self.history.append(record)
             loop.task.module.train()
-        if self.reporter.due:
-            self.reporter.send(loop.progress(self.stages))
+        if self.reporter.listener is not None and (record is not None or self.reporter.due):
+            self.reporter.send(replace(loop.progress(self.stages), record=record))
         if self.folder is None:
             return
         if self.ranks.agree(loop.done or time.monotonic() - self._saved >= self.checkpoint_seconds):

@@ -138,7 +138,7 @@ def test_a_schema_is_kept_as_json_and_applied_in_any_order(films, write):
     assert new.Y.dense().tolist() == [[0, 1], [0, 0]]
     told = " ".join(new.told)
     assert "does not know are ignored: extra" in told
-    assert "1 tags are no label of the model and are left out: 'new'" in told
+    assert "Tags that are no label of the model are left out: 'new'." in told
 
 
 def test_a_new_file_needs_no_labels_but_every_feature(films, write):

@@ -12,7 +12,9 @@ import pytest
 from tests.study.analysis.test_statistics import results
 
 from manylabel.labels import as_labels
-from manylabel.study.analysis.figures import embedding_plots, plots
+from manylabel.metrics import f1_curves, reliability
+from manylabel.metrics.learnt_thresholds import LabelThreshold
+from manylabel.study.analysis.figures import decision_plots, embedding_plots, plots
 from manylabel.study.analysis.figures.curves import curves, paired_dots
 from manylabel.study.analysis.figures.drawing import Picture, legend, new_figure, short, styled, wrapped
 from manylabel.study.analysis.figures.heat_map import class_heat_map
@@ -48,6 +50,10 @@ def pictures() -> list[Picture]:
         embedding_plots.embedding_maps(dict.fromkeys(methods[:2], embedding), Y, NAMES),
         embedding_plots.heat_maps(dict.fromkeys(methods[:2], class_heat_map(embedding, Y)), NAMES, 1.0),
         curves({name: dict.fromkeys(methods, curve) for name in NAMES[:3]}, methods, "x", NAMES[6]),
+        decision_plots.reliability_diagram(dict.fromkeys(NAMES, reliability([[0.2], [0.7]], [[0], [1]]))),
+        decision_plots.f1_over_threshold(
+            f1_curves(np.eye(len(NAMES)), Y), [LabelThreshold(0.5, 0.1, 1, "own")] * len(NAMES), NAMES
+        ),
         paired_dots({"mAP": dict.fromkeys(NAMES, pair)}, ("_a", "$b"), NAMES[6]),
     ]
 

@@ -48,8 +48,8 @@ def read_arff(path: Path, xml: Path, xml_is_a_guess: bool = False) -> ArffTable:
     Parameters
     ----------
     path : Path
-        The table, unpacked where its name ends in ``.gz``. Its columns are numeric or nominal. Values stand between
-        commas, tabs or blanks; ``%`` starts a comment.
+        The table, unpacked where its name ends in ``.gz``. Its columns are numeric, nominal or strings. Values stand
+        between commas, tabs or blanks; ``%`` starts a comment.
     xml : Path
         Mulan's list of label names, whose order is ignored. Where there is no such file, the header names the labels:
         ``-C n`` in ``@relation`` for the first n columns, or the last -n where n is negative (MEKA), or ``@outputs``
@@ -74,8 +74,9 @@ def read_arff(path: Path, xml: Path, xml_is_a_guess: bool = False) -> ArffTable:
     the number says, in whatever order they are listed.
 
     A nominal feature is one 0/1 column for each of its values, named ``attribute=value``, also where the values are
-    numbers (a site, a class); a list of two numbers stays one column of them. Where
-    categories would make more than 67 million numbers, the features are sparse. Instance weights are told and ignored.
+    numbers (a site, a class); a list of two numbers stays one column of them. Where categories would make more than
+    67 million numbers, the features are sparse. Where all features are strings, rows are texts (several strings one
+    below the other); beside other features, strings are left out and told. Instance weights are told and ignored.
     """
     with border(path, "a readable ARFF file"):
         lines = _lines(path)
@@ -85,7 +86,7 @@ def read_arff(path: Path, xml: Path, xml_is_a_guess: bool = False) -> ArffTable:
         rows = ArffRows(columns, ((n, line) for n, line in lines if line and not line.startswith("%")))
         X, Y = read_rows(rows)
         return ArffTable(
-            Part(columns.widened(X), Y, str(path)),
+            Part(columns.finished(X), Y, str(path)),
             columns.feature_names,
             columns.label_names,
             tuple(c.one for c in columns.columns if c.is_label),

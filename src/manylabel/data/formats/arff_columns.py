@@ -21,6 +21,23 @@ LARGEST = float(np.finfo(np.float32).max)
 WIDE = 1 << 26  # numbers of a dense table that categories may make; beyond, its features are sparse
 
 
+class Strings(dict[str, float]):
+    """The strings of a column, numbered as they come; 0 is the empty one, which a sparse row leaves out."""
+
+    def __init__(self) -> None:
+        super().__init__({"": 0.0})
+
+    def __contains__(self, text: object) -> bool:
+        return True
+
+    def __missing__(self, text: str) -> float:
+        self[text] = number = float(len(self))
+        return number
+
+    def get(self, text: str, default: Any = None) -> Any:  # quotes have to come off first: no quick way
+        return default
+
+
 @dataclass(frozen=True)
 class Column:
     """How one attribute is read.
@@ -30,7 +47,7 @@ class Column:
     attribute : Attribute
     is_label : bool
     codes : dict of str to float, or None
-        What the words of a list stand for: a label's 0 and 1, or the position of a category.
+        What the words of a list stand for: a label's 0 and 1, or the position of a category; or strings.
     categories : tuple of str
         Values that become one 0/1 column each; empty where the column stays one.
     """
@@ -76,11 +93,18 @@ class Columns:
     path : Path
         For messages.
     columns : sequence of Column
+
+    Attributes
+    ----------
+    strings, features : list of Column
+        Those that hold strings, and the others that are no labels.
     """
 
     def __init__(self, path: Path, columns: Sequence[Column]) -> None:
         self.path, self.columns = path, tuple(columns)
         self.is_label = np.array([c.is_label for c in columns])
+        self.strings = [c for c in columns if c.attribute.is_text]
+        self.features = [c for c in columns if not c.is_label and not c.attribute.is_text]
         self.words = {j: c.codes for j, c in enumerate(columns) if c.codes is not None}
         self.binary = np.array([c.codes is None and set(c.allowed or ()) == {0, 1} for c in columns])
         # Columns with one list are checked together: {numbers, whether they are categories: positions}.
@@ -100,10 +124,9 @@ class Columns:
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the columns that categories become are ``attribute=value``."""
-        features = [c for c in self.columns if not c.is_label]
         return tuple(
             name
-            for c in features
+            for c in self.features
             for name in ([f"{c.attribute.name}={v}" for v in c.categories] or [c.attribute.name])
         )
 
@@ -124,6 +147,11 @@ class Columns:
             one = f"Nominal column {names} holds"
             columns = one if len(split) == 1 else f"{len(split)} nominal columns ({names}) hold"
             yield f"{columns} categories, read as {width} 0/1 columns, one for each."
+        if self.strings and self.features:
+            names = ", ".join(repr(c.attribute.name) for c in self.strings[:5]) + (
+                ", ..." if self.strings[5:] else ""
+            )
+            yield f"String columns are left out: {names}."
 
     def check(self, values: Any, columns: Any) -> np.ndarray[Any, Any]:
         """Which numbers may not stand in their columns.
@@ -161,9 +189,28 @@ class Columns:
         for (allowed, are_categories), where in zip(self._listed, places, strict=True):
             yield np.array(allowed), are_categories, where
 
-    def widened(self, X: Any) -> Any:
-        """Features with one column a category: dense, or CSR where that would fill the memory with zeros."""
-        features = [c for c in self.columns if not c.is_label]
+    def finished(self, X: Any) -> Any:
+        """What rows are made of: texts where there are strings alone, else numbers with one column a category.
+
+        Parameters
+        ----------
+        X : array or CSR (n, n_columns that are no labels)
+
+        Returns
+        -------
+        list of n str, or array, or CSR where categories would fill the memory with zeros
+        """
+        if not self.strings:
+            return self._widened(X)
+        is_text = np.array([c.attribute.is_text for c in self.columns if not c.is_label])
+        if not is_text.all():
+            return self._widened(X[:, np.flatnonzero(~is_text)])
+        numbers = X.toarray() if is_sparse_matrix(X) else X
+        words = [list(c.codes or ()) for c in self.strings]
+        return ["\n".join(of[int(i)] for of, i in zip(words, row, strict=True)) for row in numbers]
+
+    def _widened(self, X: Any) -> Any:
+        features = self.features
         widths = np.array([len(c.categories) or 1 for c in features])
         coded = np.flatnonzero([bool(c.categories) for c in features])
         if not len(coded):
@@ -280,6 +327,11 @@ def _column(path: Path, j: int, attribute: Attribute, is_label: bool, name: str 
     if name is not None and name != attribute.name:
         attribute = Attribute(name, attribute.line, attribute.values, attribute.numbers)
     values, numbers = attribute.values, attribute.numbers
+    if attribute.is_text:
+        if is_label:
+            expected = f"label {shown(attribute.name)} to be numeric or nominal"
+            raise refusal(path, attribute.line, expected, "strings", "Write one 0/1 column for each tag.", j)
+        return Column(attribute, False, Strings())
     if values is None or (is_label and numbers):
         return Column(attribute, is_label)
     if is_label:

@@ -20,7 +20,6 @@ _ESCAPED = re.compile(r"\\(.)")
 _MEKA = re.compile(r"(?:^|[\s:'\"])-C\s++(-?+[0-9]++)(?![.])")
 _NUMERIC = ("numeric", "real", "integer")
 _INSTEAD = {
-    "string": "Encode the text as numbers (one column per word), leave the column out, or give texts as JSON lines.",
     "date": "Write it as a number (seconds, days), or leave the column out.",
     "relational": "Write its columns out as attributes of their own, or leave it out.",
 }
@@ -38,12 +37,15 @@ class Attribute:
         The list of a nominal attribute, as written.
     numbers : tuple of float, or None
         The same list, where all of its values are numbers.
+    is_text : bool
+        Whether it holds strings.
     """
 
     name: str
     line: int
     values: tuple[str, ...] | None = None
     numbers: tuple[float, ...] | None = None
+    is_text: bool = False
 
 
 @dataclass
@@ -140,7 +142,8 @@ def _read_attribute(path: Path, number: int, line: str) -> Attribute:
         return _read_nominal(path, number, name, kind)
     word = _TYPE.match(kind)
     rest = kind[word.end() :].lstrip() if word else kind
-    if word is None or word[1].lower() not in _NUMERIC:
+    is_text = word is not None and word[1].lower() == "string"
+    if word is None or not (is_text or word[1].lower() in _NUMERIC):
         hint = _INSTEAD.get(
             word[1].lower() if word else "", "Its type is numeric, or a list {a,b} of values."
         )
@@ -149,7 +152,7 @@ def _read_attribute(path: Path, number: int, line: str) -> Attribute:
     if rest and not rest.startswith("%"):
         hint = "A name with blanks stands in quotes." if "{" in rest or found[3] is not None else ""
         raise refusal(path, number, "@attribute NAME TYPE", shown(line), hint)
-    return Attribute(name, number)
+    return Attribute(name, number, is_text=is_text)
 
 
 def _read_nominal(path: Path, number: int, name: str, kind: str) -> Attribute:

@@ -71,7 +71,7 @@ class ArffRows:
         token = unescaped(token)
         column = self.columns.columns[j]
         if token == "?":
-            return float("nan")
+            return 0.0 if column.attribute.is_text else float("nan")  # a text that is missing is empty
         if column.codes is None:
             number = as_number(token)
             if number is None:
@@ -260,7 +260,7 @@ def _quick_sparse_row(line: str, columns: Columns) -> tuple[list[int], list[floa
     """Columns and values of a plain row ``{0 1.5,3 1}``; a ValueError for any other."""
     if line == "{}":
         return [], []
-    if line[0] != "{" or line[-1] != "}" or "_" in line or not line.isascii():
+    if line[0] != "{" or line[-1] != "}" or "_" in line or not line.isascii() or columns.strings:
         raise ValueError
     entries = dict(map(str.split, line[1:-1].split(",")))
     at = list(map(int, entries))

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
 from manylabel.data.build import About, Part, assemble
 from manylabel.data.dataset import DataSet
-from manylabel.data.formats.border import border, shown
+from manylabel.data.formats.border import border, open_seekable, shown
 from manylabel.data.formats.foreign import hint_for_arrays
 from manylabel.data.rows.registry import stacked
 from manylabel.errors import ManyLabelError
 
-_CSR = ("data", "indices", "indptr", "shape")
+CSR_PARTS = ("data", "indices", "indptr", "shape")
 _FORM = "arrays X_train, y_train, X_test, y_test, or X and y (sparse: X_data, X_indices, X_indptr, X_shape)"
 _PLAIN = "an npz file of plain arrays"
 _HINT = "Write it with numpy.savez_compressed, without object arrays."
@@ -25,20 +26,69 @@ UNFOLDED_BYTES = 1 << 30  # the arrays of a file may always take so much
 UNFOLDED_RATIO = (
     200  # and beyond it so many times its size: sparse labels pack 50 to 1, crafted zeros 1000 to 1
 )
-_MOST_COLUMNS = {"X": 2**31 - 1, "Y": 2**22}  # what SciPy indexes; more labels than any public data set has
+MOST_COLUMNS = {"X": 2**31 - 1, "Y": 2**22}  # what SciPy indexes; more labels than any public data set has
 
 
-def read_npz(path: Path, about: About) -> DataSet:
-    """Read a data set from one npz file.
+class Store(Protocol):
+    """Named arrays of a file: what data sets of arrays are read from, whatever the file is."""
+
+    path: Path
+
+    def __contains__(self, name: str) -> bool: ...
+
+    def get(self, name: str) -> np.ndarray[Any, Any] | None:
+        """An array, or None where the file has none of that name."""
+
+    @property
+    def names(self) -> list[str]:
+        """Of all arrays; ``A_data``, ``A_indices``, ``A_indptr``, ``A_shape`` where A is sparse."""
+
+
+def read_arrays(arrays: Store, about: About) -> DataSet:
+    """Read a data set from named arrays.
 
     Parameters
     ----------
-    path : Path
+    arrays : Store
         ``X_train``, ``y_train``, ``X_test``, ``y_test``, or ``X`` and ``y`` without a split; besides, where
         known, ``X_val`` and ``y_val`` (kept as validation rows of the training part), ``val_rows``,
-        ``label_names`` and ``feature_names``. A sparse array ``A`` is stored as ``A_data``, ``A_indices``,
-        ``A_indptr``, ``A_shape``. Other arrays are not read.
+        ``label_names`` and ``feature_names``. Labels may be ``Y`` as well. A sparse array ``A`` is stored as
+        ``A_data``, ``A_indices``, ``A_indptr``, ``A_shape``. Other arrays are not read.
     about : About
+
+    Raises
+    ------
+    ManyLabelError
+        If one of the arrays is lacking, or they hold what a data set cannot.
+    """
+    test, validation = None, None
+    if "X_train" in arrays:
+        train, test = _part(arrays, "_train"), _part(arrays, "_test")
+        validation = arrays.get("val_rows")
+        if "X_val" in arrays:
+            train, validation = joined(train, _part(arrays, "_val"))
+    elif "X" in arrays:
+        train = _part(arrays, "")
+    else:
+        raise ManyLabelError(str(arrays.path), _FORM, _told(arrays), hint_for_arrays(arrays.names))
+    return assemble(
+        about,
+        train,
+        test,
+        label_names=arrays.get("label_names"),
+        feature_names=arrays.get("feature_names"),
+        validation_rows=validation,
+    )
+
+
+def _told(arrays: Store) -> str:
+    """The names, for a message."""
+    names = arrays.names
+    return ", ".join(shown(n)[1:-1] for n in names[:12]) + (", ..." if names[12:] else "") or "no arrays"
+
+
+def read_npz(path: Path, about: About) -> DataSet:
+    """Read a data set from one npz file: the arrays that :func:`read_arrays` names.
 
     Raises
     ------
@@ -46,25 +96,8 @@ def read_npz(path: Path, about: About) -> DataSet:
         If the file cannot be read, lacks one of the arrays, unfolds to more than 1 GiB and more than 200 times its
         size, or holds what a data set cannot.
     """
-    with border(path, _PLAIN, _HINT), Arrays(path) as arrays:
-        test, validation = None, None
-        if "X_train" in arrays:
-            train, test = _part(arrays, "_train"), _part(arrays, "_test")
-            validation = arrays.get("val_rows")
-            if "X_val" in arrays:
-                train, validation = joined(train, _part(arrays, "_val"))
-        elif "X" in arrays:
-            train = _part(arrays, "")
-        else:
-            raise ManyLabelError(str(path), _FORM, arrays.told(), hint_for_arrays(arrays.names))
-        return assemble(
-            about,
-            train,
-            test,
-            label_names=arrays.get("label_names"),
-            feature_names=arrays.get("feature_names"),
-            validation_rows=validation,
-        )
+    with border(path, _PLAIN, _HINT), open_seekable(path) as content, Arrays(path, content) as arrays:
+        return read_arrays(arrays, about)
 
 
 class Arrays:
@@ -73,23 +106,22 @@ class Arrays:
     Parameters
     ----------
     path : Path
+        For messages.
+    content : binary file
+        Open, and able to seek.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, content: BinaryIO) -> None:
         self.path = path
-        try:
-            with path.open("rb") as file:
-                magic = file.read(6)
-            self._size = path.stat().st_size
-        except OSError as error:
-            raise ManyLabelError(str(path), "a readable file", error.strerror or str(error)) from None
-        if magic == b"\x93NUMPY":
+        self.size = content.seek(0, os.SEEK_END)
+        content.seek(0)
+        if content.read(6) == b"\x93NUMPY":
             hint = "This is one array of numpy.save: write it with its labels by numpy.savez_compressed(X=..., y=...)."
             raise ManyLabelError(str(path), _PLAIN, "an npy file by another name", hint)
-        self._archive = zipfile.ZipFile(path)
+        self._archive = zipfile.ZipFile(content)
         members = self._archive.infolist()
         self._members = {info.filename.removesuffix(".npy"): info for info in members}
-        self._left = max(UNFOLDED_BYTES, UNFOLDED_RATIO * self._size)
+        self._left = max(UNFOLDED_BYTES, UNFOLDED_RATIO * self.size)
 
     def __enter__(self) -> Arrays:
         return self
@@ -103,13 +135,6 @@ class Arrays:
     @property
     def names(self) -> list[str]:
         return sorted(self._members)
-
-    def told(self) -> str:
-        """The names, for a message."""
-        return (
-            ", ".join(shown(n)[1:-1] for n in self.names[:12]) + (", ..." if self.names[12:] else "")
-            or "no arrays"
-        )
 
     def get(self, name: str) -> np.ndarray[Any, Any] | None:
         """An array, or None where the file has none of that name."""
@@ -135,7 +160,7 @@ class Arrays:
         if min(shape, default=0) < 0:
             raise ManyLabelError(where, _PLAIN, f"the shape {shape}", _HINT)
         declared, held = math.prod(shape) * dtype.itemsize, info.file_size - start
-        if declared != held or info.compress_size > self._size:
+        if declared != held or info.compress_size > self.size:
             got = f"a header of shape {shape} ({declared} bytes) before {max(held, 0)} bytes"
             raise ManyLabelError(
                 where, "as many bytes as its header declares", got, "The file is damaged: write it again."
@@ -158,13 +183,13 @@ def joined(train: Part, validation: Part) -> tuple[Part, np.ndarray[Any, Any]]:
     return both, np.arange(n, both.Y.shape[0])
 
 
-def _part(arrays: Arrays, suffix: str) -> Part:
+def _part(arrays: Store, suffix: str) -> Part:
     X = _matrix(arrays, f"X{suffix}")
     Y = _matrix(arrays, f"y{suffix}", f"Y{suffix}")
     return Part(X, Y, f"{arrays.path}, X{suffix} and y{suffix}")
 
 
-def _matrix(arrays: Arrays, *names: str) -> Any:
+def _matrix(arrays: Store, *names: str) -> Any:
     for name in names:
         dense = arrays.get(name)
         if dense is not None and dense.ndim == 0:
@@ -179,16 +204,16 @@ def _matrix(arrays: Arrays, *names: str) -> Any:
     raise ManyLabelError(str(arrays.path), _FORM, f"no array {names[0]}")
 
 
-def _csr(arrays: Arrays, name: str) -> Any:
+def _csr(arrays: Store, name: str) -> Any:
     import scipy.sparse as sp
 
-    expected = f"the CSR parts of {name}: {', '.join(_CSR)}"
+    expected = f"the CSR parts of {name}: {', '.join(CSR_PARTS)}"
     with border(
         arrays.path, expected, "Store the attributes data, indices, indptr and shape of a SciPy CSR matrix."
     ):
-        data, indices, indptr, shape = (_csr_array(arrays, f"{name}_{part}") for part in _CSR)
+        data, indices, indptr, shape = (_csr_array(arrays, f"{name}_{part}") for part in CSR_PARTS)
         rows, columns = (int(n) for n in shape)
-        most = _MOST_COLUMNS[name[0].upper()]
+        most = MOST_COLUMNS[name[0].upper()]
         if (rows, columns) != tuple(shape) or not 0 <= columns <= most or rows != len(indptr) - 1:
             got = f"a shape {shape.tolist()} beside {len(indptr)} offsets"
             raise ManyLabelError(str(arrays.path), f"{expected}, of at most {most} columns", got)
@@ -201,11 +226,11 @@ def _csr(arrays: Arrays, name: str) -> Any:
         return matrix
 
 
-def _csr_array(arrays: Arrays, name: str) -> np.ndarray[Any, Any]:
+def _csr_array(arrays: Store, name: str) -> np.ndarray[Any, Any]:
     array = arrays.get(name)
     if array is None or array.ndim != 1:
         got = f"no array {name}" if array is None else f"{name} of shape {array.shape}"
         raise ManyLabelError(
-            str(arrays.path), f"the CSR parts of {name.rpartition('_')[0]}: {', '.join(_CSR)}", got
+            str(arrays.path), f"the CSR parts of {name.rpartition('_')[0]}: {', '.join(CSR_PARTS)}", got
         )
     return array

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +67,26 @@ def open_text(path: Path) -> BinaryIO:
     if path.suffix.lower() != ".gz":
         return path.open("rb")
     return cast(BinaryIO, io.BufferedReader(_Unfolding(path), 1 << 16))
+
+
+def open_seekable(path: Path) -> BinaryIO:
+    """Open a file for reading bytes anywhere in it; one whose name ends in ``.gz`` is unpacked beside the memory.
+
+    Raises
+    ------
+    ManyLabelError
+        Where a packed file unfolds to more than 256 MiB and more than 100 times its size.
+    """
+    if path.suffix.lower() != ".gz":
+        return path.open("rb")
+    unpacked = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115  (the caller closes it)
+    try:
+        with open_text(path) as packed:
+            shutil.copyfileobj(packed, unpacked, 1 << 20)
+    except BaseException:
+        unpacked.close()
+        raise
+    return unpacked
 
 
 class _Unfolding(io.RawIOBase):

@@ -1,4 +1,4 @@
-"""A folder with arrays, texts or ARFF files, and a `card.json` that tells of their origin."""
+"""A folder with the files of one data set, and a `card.json` that tells of their origin."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from manylabel.data.build import About
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.border import border, shown
 from manylabel.data.formats.foreign import hint_for_folder
-from manylabel.data.formats.registry import format_of_folder
+from manylabel.data.formats.registry import FORMATS, format_of_folder
 from manylabel.errors import ManyLabelError
 
 
@@ -31,7 +31,7 @@ def read_folder(path: Path) -> DataSet:
     Parameters
     ----------
     path : Path
-        A folder with ``data.npz``, with JSON lines of texts, or with ARFF files.
+        A folder with files of one format of :mod:`manylabel.data.formats.registry`.
         ``card.json``, where there is one, tells of its origin.
 
     Raises
@@ -47,7 +47,8 @@ def read_folder(path: Path) -> DataSet:
             return format.read(content, about)
         got = ", ".join(sorted(child.name for child in path.iterdir())[:5]) or "an empty folder"
         hint = hint_for_folder(path)
-    raise ManyLabelError(str(path), "data.npz, train.jsonl.gz or ARFF files", got, hint)
+    expected = f"files of one format ({', '.join(format.title for format in FORMATS)})"
+    raise ManyLabelError(str(path), expected, got, hint)
 
 
 def _card(path: Path) -> dict[str, Any]:

@@ -11,8 +11,12 @@ from manylabel.data.dataset import DataSet
 from manylabel.data.formats.arrays import read_npz
 from manylabel.data.formats.border import open_text
 from manylabel.data.formats.foreign import refuse_foreign
+from manylabel.data.formats.hdf5 import read_hdf5
 from manylabel.data.formats.mulan import arff_files, read_mulan
 from manylabel.data.formats.parts import ending, only_table, stem
+from manylabel.data.formats.picture_list import ENDINGS, lists_pictures
+from manylabel.data.formats.pictures import read_pictures
+from manylabel.data.formats.scipy_matrices import is_scipy_matrix, matrix_of_features, read_scipy
 from manylabel.data.formats.svmlight import looks_like_svmlight, read_svmlight
 from manylabel.data.formats.texts import part_file, read_texts
 from manylabel.data.formats.xmc import looks_like_xmc, of_features, read_xmc
@@ -34,6 +38,8 @@ class Format:
         Takes the file or folder that the other two find.
     endings : tuple of str
         Of file names in lower case, without ``.gz``.
+    accepts : callable (path) -> bool
+        Which of the files with such an ending are of this format. Default: all.
     looks_so : callable (line) -> bool
         Whether the first line of a file, whose ending says nothing, is one of this format.
     find : callable (folder) -> path or None
@@ -45,6 +51,7 @@ class Format:
     about: str
     read: Callable[[Path, About], DataSet]
     endings: tuple[str, ...] = ()
+    accepts: Callable[[Path], bool] = lambda path: True
     looks_so: Callable[[bytes], bool] = lambda line: False
     find: Callable[[Path], Path | None] = lambda folder: None
 
@@ -53,7 +60,8 @@ def format_of_file(path: Path) -> Format | None:
     """The format of a file, or None for one that no reader takes."""
     kind = ending(path)
     if kind not in _SAY_NOTHING:
-        return next((format for format in FORMATS if kind in format.endings), None)
+        found = (format for format in FORMATS if kind in format.endings and format.accepts(path))
+        return next(found, None)
     line = _first_line(path)
     return next((format for format in FORMATS if format.looks_so(line)), None)
 
@@ -74,7 +82,8 @@ def read_file(path: Path) -> DataSet:
     """
     format = format_of_file(path)
     if format is None:
-        raise refuse_foreign(path, ", ".join(ending for format in FORMATS for ending in format.endings))
+        endings = dict.fromkeys(ending for format in FORMATS for ending in format.endings)
+        raise refuse_foreign(path, ", ".join(endings))
     return format.read(path, About(stem(path), str(path)))
 
 
@@ -108,6 +117,7 @@ FORMATS: tuple[Format, ...] = (
         about="X and y, or X_train, y_train, X_test, y_test, in one file; sparse ones as CSR parts",
         read=read_npz,
         endings=(".npz",),
+        accepts=lambda path: not is_scipy_matrix(path),
         find=_named("data.npz"),
     ),
     Format(
@@ -124,6 +134,32 @@ FORMATS: tuple[Format, ...] = (
         read=read_mulan,
         endings=(".arff",),
         find=lambda folder: folder if arff_files(folder) else None,
+    ),
+    Format(
+        name="hdf5",
+        title="HDF5",
+        about="X and y, or groups train and test with them; sparse ones as groups of CSR parts",
+        read=read_hdf5,
+        endings=(".h5", ".hdf5"),
+        find=lambda folder: _in_folder(folder, "hdf5"),
+    ),
+    Format(
+        name="scipy",
+        title="SciPy matrices",
+        about="features and labels as two files of scipy.sparse.save_npz, X.npz and Y.npz",
+        read=read_scipy,
+        endings=(".npz",),
+        accepts=is_scipy_matrix,
+        find=lambda folder: _in_folder(folder, "scipy", matrix_of_features),
+    ),
+    Format(
+        name="pictures",
+        title="Pictures with a CSV file",
+        about="a folder of pictures and a CSV file: names of files, then tags or one 0/1 column a label",
+        read=read_pictures,
+        endings=ENDINGS,
+        accepts=lists_pictures,
+        find=lambda folder: _in_folder(folder, "pictures"),
     ),
     Format(
         name="xmc",

@@ -66,8 +66,8 @@ def open_table(source: Any, *, delimiter: str | None = None, encoding: str | Non
 
 
 def is_table(path: Path) -> bool:
-    """Whether the ending of a file, or of one in a file, is that of a table."""
-    return _ending(_path_and_part(str(path))[0]) in TABLE_ENDINGS
+    """Whether the ending of a file says that it holds a table, which ``.txt`` does not."""
+    return _ending(_path_and_part(str(path))[0]) in set(TABLE_ENDINGS) - {".txt"}
 
 
 def _path_and_part(text: str) -> tuple[Path, str | None]:

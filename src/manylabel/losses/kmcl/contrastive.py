@@ -21,6 +21,7 @@ from torch import Tensor
 from manylabel.kernels.choice import compiles, visit_kmcl_rows
 from manylabel.labels import LabelMatrix
 from manylabel.losses.second_derivatives import gradients_of, twice_differentiable
+from manylabel.losses.softmax.tiles import rows_at_once
 
 SHARE_EPS = 1e-7  # what the authors add inside the logarithm
 _TILE = 1 << 17  # numbers in a tile
@@ -62,7 +63,10 @@ def kernel_pairs_dense(
     log_part = ((v - t).square() / (4 * v * t)).log1p()
     mean_part = (mu[:, anchors, None] - mu[:, None]).square() / (v + t)
     coefficient = (log_part + mean_part).sum(-1).mul(-kernel.factor / 2).exp()  # (C, anchors, B)
-    share = (coefficient / kernel.temperature).masked_fill(own, _SELF_EXPONENT).softmax(2)  # E_ijk / S_ik
+    exponent = (coefficient / kernel.temperature).masked_fill(own, _SELF_EXPONENT)
+    if Y.has_unknown:
+        exponent = exponent.masked_fill(Y.unknown.columns_first(torch.bool)[:, None], _SELF_EXPONENT)
+    share = exponent.softmax(2)  # E_ijk / S_ik
     both = (y[anchors].T[:, :, None] * y.T[:, None]).masked_fill(own, 0)
     logs = (jaccard * share + SHARE_EPS).log() * both
     return -logs.sum((0, 2)) / shared.sign().sum(1).clamp(min=1)
@@ -147,8 +151,12 @@ def _visit(
     values = mu.new_zeros(anchors.stop - anchors.start)
     gradients = (values, values) if g is None else (torch.zeros_like(mu), torch.zeros_like(mu))
     carriers = Y.columns_first(mu.dtype)
-    fast = not learnt and _Compiled.fits(mu, kernel)
-    visit = (_Compiled if fast else _Tiled)(mu, variance, carriers, kernel)
+    visit: _Compiled | _Tiled
+    if not learnt and not Y.has_unknown and _Compiled.fits(mu, kernel):
+        visit = _Compiled(mu, variance, carriers, kernel)
+    else:
+        hidden = Y.unknown.columns_first(torch.bool) if Y.has_unknown else None
+        visit = _Tiled(mu, variance, carriers, kernel, hidden)
     for rows, samples, labels in _blocks(Y, anchors):
         jaccard, share_of_partner = _overlaps(Y, carriers, rows)
         place = slice(rows.start - anchors.start, rows.stop - anchors.start)
@@ -189,9 +197,12 @@ class _Block(NamedTuple):
 class _Tiled:
     """Visits to the rows (sample, label) of a block, a tile of rows at a time."""
 
-    def __init__(self, mu: Tensor, variance: Tensor, carriers: Tensor, kernel: PairKernel) -> None:
+    def __init__(
+        self, mu: Tensor, variance: Tensor, carriers: Tensor, kernel: PairKernel, hidden: Tensor | None
+    ) -> None:
         b = mu.shape[1]
-        self.height = max(_TILE // max(b * mu.shape[2], 1), 1)
+        self.hidden = hidden  # (C, B) bool: kernels of unknown entries
+        self.height = rows_at_once(b * mu.shape[2], _TILE)
         self.distance = _Distance(mu, variance, self.height)
         self.buffers = mu.new_empty(4, self.height, b)
         self.carriers, self.kernel = carriers, kernel
@@ -206,6 +217,8 @@ class _Tiled:
             exponent = _exponents(self.distance(n, k), self.kernel).scatter_(
                 1, own, _SELF_EXPONENT
             )  # (rows, B)
+            if self.hidden is not None:
+                exponent.masked_fill_(self.hidden[k], _SELF_EXPONENT)
             torch.softmax(exponent, 1, out=share)  # E / S
             torch.index_select(self.carriers, 0, k, out=present).scatter_(1, own, 0.0)
             torch.index_select(block.jaccard, 0, place, out=q).mul_(present).mul_(share)
@@ -259,7 +272,7 @@ def _blocks(Y: LabelMatrix, anchors: slice) -> Iterator[tuple[slice, Tensor, Ten
     lists = Y.take(anchors).sparse()
     kept = lists.spread_labels(paired)
     samples, labels = lists.rows[kept].long(), lists.columns[kept].long()
-    size = max(_TILE // max(Y.n_rows, 1), 1)
+    size = rows_at_once(Y.n_rows, _TILE)
     per_sample = torch.bincount(samples, minlength=lists.n_rows)
     lengths = [int(part.sum()) for part in torch.split(per_sample, size)]
     samples += anchors.start

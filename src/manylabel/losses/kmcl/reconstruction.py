@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from manylabel.losses.second_derivatives import gradients_of, twice_differentiable
+from manylabel.losses.softmax.tiles import rows_at_once
 
 _TILE = 1 << 16  # numbers in a tile
 
@@ -72,4 +73,4 @@ def _shift(f: Tensor, mu: Tensor) -> Tensor:
 
 
 def _height(mu: Tensor) -> int:
-    return max(_TILE // max(mu[0].numel(), 1), 1) if len(mu) else 1
+    return rows_at_once(mu[0].numel(), _TILE) if len(mu) else 1

@@ -15,7 +15,7 @@ from torch import Tensor
 from manylabel.losses.softmax.accumulator import LN2, Accumulator, Sums
 from manylabel.losses.softmax.against_keys import AgainstKeys
 from manylabel.losses.softmax.pair_weights import LabelWeights, PairWeights
-from manylabel.losses.softmax.tiles import Rows, Sides, tiles
+from manylabel.losses.softmax.tiles import Rows, Sides, stretch_length, tiles
 
 _STRETCH = 1 << 13  # candidates
 
@@ -25,6 +25,7 @@ def fits(
 ) -> bool:
     """Whether attention can do it: constant candidates, label sums, no pair left out, and it works here."""
     plain = self_offset is None and multiplicity is None and isinstance(weights, LabelWeights)
+    plain = plain and weights.left_out is None
     if not plain or keys is None or keys.requires_grad or not len(keys) or not len(x):
         return False
     dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
@@ -55,7 +56,7 @@ def attended(z: Tensor, candidates: Rows, accumulator: Accumulator, average: Ten
     """
     sums = Sums(z, bounded=False, average=average, tiled=False)
     total: Tensor | None = None
-    for columns in tiles(0, candidates.n, _STRETCH):
+    for columns in tiles(0, candidates.n, stretch_length(_STRETCH)):
         found, lse = attention(z, candidates.tile(columns), 1 / accumulator.temperature)
         before, total = total, lse if total is None else torch.logaddexp(total, lse)
         if average is not None and before is None:

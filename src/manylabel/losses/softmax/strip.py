@@ -36,6 +36,8 @@ def fits(
     """Whether one strip can take these: few anchors, and constant candidates in working precision, on a CPU."""
     if keys is None or multiplicity is not None or isinstance(temperature, Tensor) or x.device.type != "cpu":
         return False
+    if weights.left_out is not None:
+        return False
     if not isinstance(weights, LabelWeights) or weights.self_weights is not None or keys.requires_grad:
         return False
     wide = keys.dtype == torch.float64 or (keys.dtype == torch.float32 and x.dtype != torch.float64)
@@ -55,7 +57,7 @@ def contrast_strip(
     temperature: float,
     normalize: bool,
     part: Tensor | None,
-    divisor: Tensor | None,
+    divisor: float,
 ) -> Tensor | None:
     """``sum_i L_i / (part_i divisor)``, differentiable in ``x``; None where exponents or norms leave the safe range.
 
@@ -66,11 +68,12 @@ def contrast_strip(
         In working precision.
     part : (B,) tensor or None
         What each value is divided by; None for 1.
-    divisor : scalar tensor or None
-        What the sum is divided by; None for 1.
+    divisor : float
+        What the sum is divided by.
     """
-    z = x.detach().to(keys.dtype)  # (B, D)
-    lengths, key_lengths = torch.linalg.vector_norm(z, dim=1), torch.linalg.vector_norm(keys, dim=1)
+    z = x.detach() if x.dtype == keys.dtype else x.detach().to(keys.dtype)  # (B, D)
+    lengths = torch.linalg.vector_norm(z, dim=1, keepdim=True)  # (B, 1)
+    key_lengths = torch.linalg.vector_norm(keys, dim=1)  # (N,)
     low, high = map(float, lengths.aminmax())
     key_low, key_high = map(float, key_lengths.aminmax())
     inverse = key_inverse = None
@@ -83,7 +86,7 @@ def contrast_strip(
         ):
             return None
         inverse = lengths.reciprocal_()
-        z = z * inverse[:, None]
+        z = z * inverse  # (B, D)
         if max(1 - key_low, key_high - 1) > 4 * torch.finfo(keys.dtype).eps:
             key_inverse = key_lengths.reciprocal_()
     elif not exponent * high * key_high <= SAFE_EXPONENT:
@@ -98,7 +101,7 @@ class _Problem:
     temperature: float
     normalize: bool
     part: Tensor | None
-    divisor: Tensor | None
+    divisor: float
     keys: Constant
 
     def few_pairs(self, z: Tensor, keys: Tensor) -> bool:
@@ -106,17 +109,16 @@ class _Problem:
         right = self.weights.right
         return not right.knows_sums and right.n_labels <= z.shape[1] and z.shape[0] * keys.shape[0] <= _TILE
 
-    def reduced(self, values: Tensor) -> Tensor:
-        """From values of anchors (B,) to the value of the loss."""
-        value = (values if self.part is None else values / self.part).sum()
-        return value if self.divisor is None else value / self.divisor
+    def parted(self, of_anchors: Tensor) -> Tensor:
+        """What belongs to anchors, (B,) or (B, ...), divided by ``part``: values and slopes are linear in it."""
+        if self.part is None:
+            return of_anchors
+        return of_anchors / (self.part if of_anchors.dim() == 1 else self.part.unsqueeze(1))
 
-    def factors(self, inverse: Tensor | None, like: Tensor) -> Tensor:
-        """From minus slopes of values in exponents' rows to those of their sum in rows of ``x``, (B,)."""
-        factors = (
-            torch.full_like(like, -1 / self.temperature) if inverse is None else inverse / -self.temperature
-        )
-        return factors if self.part is None else factors.div_(self.part)
+    @property
+    def scale(self) -> float:
+        """From the slope of an exponent to minus that of the loss in a similarity."""
+        return -1 / (self.temperature * self.divisor)
 
 
 def _again(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
@@ -127,38 +129,41 @@ def _again(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
     def value(x: Tensor) -> Tensor:
         keys = problem.keys.unchanged()
         values, _ = contrast_dense(x, keys, problem.weights, problem.temperature, sides, None, None, False)
-        return problem.reduced(values)
+        return problem.parted(values).sum() / problem.divisor
 
     return *gradients_of(value, (ctx.saved_tensors[0],), g), None, None, None, None, None
 
 
 def _by_pairs(
     problem: _Problem, z: Tensor, keys: Tensor, key_inverse: Tensor | None, want_slope: bool
-) -> tuple[Tensor, Tensor | None]:
-    """Values (B,), and ``sum_a (w_ia - W_i p_ia) k_a`` (B, D), from the weight of each pair."""
+) -> tuple[float, Tensor | None]:
+    """The sum of values in bits, and the slope of the loss in ``z``, (B, D), from the weight of each pair."""
     weights, per_similarity = problem.weights, 1 / (problem.temperature * _LN2)
     left, right = weights.left.dense(keys.dtype), weights.right.dense(keys.dtype)  # (B, C), (N, C)
-    w = (left * weights.per_label) @ right.T  # (B, N)
-    s = torch.addmm(z.new_empty(()), z, keys.T, beta=0, alpha=per_similarity)  # (B, N)
+    w = torch.mm(problem.parted(left * weights.per_label), right.t())  # (B, N)
+    # a product with a factor costs no pass of its own; beta=0 takes the shape of w alone
+    s = torch.addmm(w, z, keys.t(), beta=0, alpha=per_similarity)  # (B, N)
     if key_inverse is not None:  # a factor of columns costs less than unit vectors of all candidates
         s *= key_inverse
-    score = torch.linalg.vecdot(w, s)
+    score = float(torch.dot(w.view(-1), s.view(-1)))
     powers = s.exp2_()  # ten times faster than exp; bounded, so no maximum is subtracted
-    mass = powers.sum(1)  # (B,)
+    mass, totals = powers.sum(1), problem.parted(weights.totals)  # (B,), (B,)
     slope = None
     if want_slope:  # softmax and weights meet before they are summed: what they share leaves no rounding
-        G = w.addcmul_(powers, (weights.totals / mass)[:, None], value=-1)
-        slope = (G if key_inverse is None else G.mul_(key_inverse)) @ keys
-    return mass.log2_().mul_(weights.totals).sub_(score).mul_(_LN2), slope
+        G = w.addcmul_(powers, (totals / mass).unsqueeze(1), value=-1)  # (B, N)
+        G = G if key_inverse is None else G.mul_(key_inverse)
+        slope = torch.addmm(z, G, keys, beta=0, alpha=problem.scale)  # (B, D)
+    return float(torch.dot(mass.log2_(), totals)) - score, slope
 
 
 def _by_label_sums(
     problem: _Problem, z: Tensor, keys: Tensor, key_inverse: Tensor | None, want_slope: bool
-) -> tuple[Tensor, Tensor | None]:
+) -> tuple[float, Tensor | None]:
     """The same from label sums, a tile of candidates at a time."""
     weights, per_similarity = problem.weights, 1 / (problem.temperature * _LN2)
     sums = weights.right.label_sums(keys, key_inverse)  # (C, D)
-    pull = weights.left.row_sums(sums * weights.per_label[:, None])  # (B, D): sum_a w_ia k_a
+    # (B, D): sum_a w_ia k_a
+    pull = problem.parted(weights.left.row_sums(sums * weights.per_label[:, None]))
     mass, average = z.new_zeros(z.shape[0]), torch.zeros_like(z) if want_slope else None
     width = -(-keys.shape[0] // -(-z.shape[0] * keys.shape[0] // _TILE))
     scratch = z.new_empty(z.shape[0] * width)
@@ -174,11 +179,11 @@ def _by_label_sums(
         mass += powers.sum(1)
         if average is not None:
             average.addmm_(powers if inverse is None else powers.mul_(inverse), k)
-    score = torch.linalg.vecdot(z, pull).mul_(per_similarity)
-    slope = (
-        None if average is None else torch.addcmul(pull, average, (weights.totals / mass)[:, None], value=-1)
-    )
-    return mass.log2_().mul_(weights.totals).sub_(score).mul_(_LN2), slope
+    score = float(torch.dot(z.view(-1), pull.view(-1))) * per_similarity
+    totals, slope = problem.parted(weights.totals), None  # (B,)
+    if average is not None:
+        slope = torch.addcmul(pull, average, (totals / mass).unsqueeze(1), value=-1).mul_(problem.scale)
+    return float(torch.dot(mass.log2_(), totals)) - score, slope
 
 
 class _Strip(torch.autograd.Function):
@@ -195,18 +200,17 @@ class _Strip(torch.autograd.Function):
         key_inverse: Tensor | None,
     ) -> Tensor:
         visit = _by_pairs if problem.few_pairs(z, keys) else _by_label_sums
-        values, slope = visit(problem, z, keys, key_inverse, ctx.needs_input_grad[0])
-        if slope is not None:
-            if inverse is not None:  # leave out what would lengthen the row
-                slope.addcmul_(z, torch.linalg.vecdot(slope, z)[:, None], value=-1)
-            slope *= problem.factors(inverse, values)[:, None]
+        bits, slope = visit(problem, z, keys, key_inverse, ctx.needs_input_grad[0])
+        if slope is not None and inverse is not None:  # leave out what would lengthen the row
+            slope.addcmul_(z, torch.linalg.vecdot(slope, z).unsqueeze(1), value=-1).mul_(inverse)
         ctx.problem = problem
         ctx.save_for_backward(x, slope)
-        return problem.reduced(values)
+        # a number until now: operators on scalars cost as much as those on rows
+        return torch.scalar_tensor(bits * _LN2 / problem.divisor, dtype=keys.dtype)
 
     @staticmethod
     @twice_differentiable(_again)
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, slope = ctx.saved_tensors
-        divisor = ctx.problem.divisor
-        return (slope * (g if divisor is None else g / divisor)).to(x.dtype), None, None, None, None, None
+        dx = slope * g
+        return dx if dx.dtype == x.dtype else dx.to(x.dtype), None, None, None, None, None

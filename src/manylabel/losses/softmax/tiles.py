@@ -18,7 +18,7 @@ SMALLEST_NORM = 1e-12
 # norms whose squares are far from the largest number of their type
 NORM_LIMITS = {torch.float64: 2.0**500, torch.float32: 2.0**60}
 _SMALL = 1 << 20  # numbers
-_sizes: list[tuple[int, int]] = []  # asked for by tile_size
+_sizes: list[tuple[int, int]] = []  # asked for by tile_size, in the order of the calls
 ALL = slice(None)
 
 
@@ -184,6 +184,16 @@ def block_shape(n_rows: int, n_columns: int, device: torch.device) -> tuple[int,
         return tile_shape(n_rows, n_columns, device)
     height = even(n_rows, 512)
     return height, even(n_columns, max((3 << 15) // height, height))
+
+
+def stretch_length(usual: int) -> int:
+    """Candidates that an operator over all of them takes at a time: ``usual``, or the columns of a tile asked for."""
+    return _sizes[-1][1] if _sizes else usual
+
+
+def rows_at_once(numbers_a_row: int, most: int) -> int:
+    """Rows of which a tile holds at most so many numbers, or the rows of a tile asked for; at least one."""
+    return _sizes[-1][0] if _sizes else max(most // max(numbers_a_row, 1), 1)
 
 
 def even(n: int, most: int) -> int:

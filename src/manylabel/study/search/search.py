@@ -17,6 +17,7 @@ from manylabel import data, methods, metrics
 from manylabel.data.dataset import DataSet
 from manylabel.data.splits import held_out_rows
 from manylabel.errors import ManyLabelError
+from manylabel.methods.scorer import scores_of
 from manylabel.metrics.report import LOWER_IS_BETTER, Protocol
 from manylabel.study.plan import MOST_THREADS, check_number, check_seeds
 from manylabel.study.search.space import Space, default_space, read_space
@@ -52,8 +53,9 @@ class Problem:
         development = self.dataset.test
         made = methods.get(method, **settings)
         scorer = made.fit(train, validation, seed=self.seed, progress=tell)
-        held_out = (scorer.scores(validation.X), validation.Y)
-        scores = scorer.scores(development.X)
+        n_labels = development.Y.n_labels
+        held_out = (scores_of(scorer, validation.X, n_labels), validation.Y)
+        scores = scores_of(scorer, development.X, n_labels)
         found = metrics.evaluate(
             scores, development.Y, protocol=protocol, validation=held_out, metrics=measured
         )

@@ -1,0 +1,192 @@
+"""Scores: arrays, scores made a block of rows at a time, and the highest scores of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from torch import Tensor
+
+from manylabel.arrays import as_array
+from manylabel.errors import ManyLabelError
+from manylabel.labels import LabelMatrix
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+
+ENTRIES_AT_ONCE = 1 << 22
+WHOLE_UP_TO = 1 << 28  # bytes of scores that a program holds at once; more are made by the block
+ROUNDING = 1e-6
+
+
+def as_scores(scores: Any, who: str) -> Array:
+    """Scores as a floating (n, C) array of the precision they came in (bfloat16 becomes float32)."""
+    S = as_matrix(scores, who)
+    return S if S.dtype.kind == "f" else S.astype(np.float64)
+
+
+def as_matrix(scores: Any, who: str) -> Array:
+    """Scores as an (n, C) array of their own type, without NaN.
+
+    Raises
+    ------
+    ManyLabelError
+        If they are not two-dimensional, have no row or no label, or hold NaN.
+    """
+    S = as_array(scores, who, "numeric scores")
+    if S.ndim != 2:
+        expected = "numeric scores of shape (n_rows, n_labels)"
+        raise ManyLabelError(who, expected, f"{S.dtype} of shape {S.shape}", "Pass one row per sample.")
+    if 0 in S.shape:
+        raise ManyLabelError(
+            who, "at least one row and one label", f"scores of shape {S.shape}", "Nothing can be measured."
+        )
+    if np.isnan(S.min()):  # NaN comes through a minimum, which makes no array
+        row, label = np.argwhere(np.isnan(S))[0]
+        raise ManyLabelError(
+            who,
+            "scores without NaN",
+            f"NaN, first at row {row}, label {label}",
+            "A model that gives NaN has diverged: lower its learning rate or check its input.",
+        )
+    return S
+
+
+def check_probabilities(S: Made, who: str) -> None:
+    """Refuse scores outside [0, 1], for which a threshold of 0.1 to 0.9 has no meaning; blocks do so themselves."""
+    if isinstance(S, StreamedScores):
+        return
+    low, high = float(S.min()), float(S.max())
+    if low < -ROUNDING or high > 1 + ROUNDING:
+        raise ManyLabelError(
+            who,
+            "scores in [0, 1]",
+            f"values from {low:g} to {high:g}",
+            "Pass logits through a sigmoid first.",
+        )
+
+
+class StreamedScores:
+    """Scores in [0, 1] that are made a block of rows at a time, anew whenever they are read.
+
+    Every metric takes them and holds a block, not all of them. The average precision reads them twice.
+
+    Parameters
+    ----------
+    score : callable (slice of rows) -> (b, C) array or tensor
+        The same scores at every call.
+    shape : (n, C)
+    dtype : NumPy type, default float32
+
+    Examples
+    --------
+    >>> from manylabel import metrics
+    >>> S = np.random.default_rng(0).random((6, 3), dtype=np.float32)
+    >>> metrics.precision_at_k(metrics.StreamedScores(lambda rows: S[rows], S.shape), S > 0.5) <= 1
+    True
+    """
+
+    def __init__(
+        self, score: Callable[[slice], Any], shape: tuple[int, int], dtype: Any = np.float32
+    ) -> None:
+        if 0 in shape:
+            expected, hint = "at least one row and one label", "Nothing can be measured."
+            raise ManyLabelError("StreamedScores", expected, f"shape {shape}", hint)
+        self.score, self.shape, self.dtype = score, shape, np.dtype(dtype)
+
+    def __getitem__(self, rows: slice) -> Array:
+        """The scores of some rows, (b, C).
+
+        Raises
+        ------
+        ManyLabelError
+            If they have another shape, hold NaN or leave [0, 1].
+        """
+        block = as_scores(self.score(rows), "StreamedScores").astype(self.dtype, copy=False)
+        wanted = (rows.stop - rows.start, self.shape[1])
+        if block.shape != wanted:
+            raise ManyLabelError("StreamedScores", f"a block of shape {wanted}", f"shape {block.shape}")
+        check_probabilities(block, "StreamedScores")
+        return block
+
+
+@dataclass(frozen=True, eq=False)
+class TopScores:
+    """The highest scores of each row, which is all that is kept of scores of many labels; build it with :meth:`of`.
+
+    ``precision_at_k`` and ``recall_at_k`` up to the number kept, and ``Counts.sweep`` at thresholds that no score left
+    out can reach, give of them what they give of all scores.
+
+    Attributes
+    ----------
+    labels : (n, k) int array
+        From the highest score to the lowest; of equal scores the lowest label index goes first.
+    values : (n, k) float array
+    n_labels : int
+    """
+
+    labels: Array
+    values: Array
+    n_labels: int
+
+    @staticmethod
+    def of(scores: Tensor | Array | StreamedScores, k: int) -> TopScores:
+        """The k highest scores of each row; all of them where there are no more than k labels.
+
+        Parameters
+        ----------
+        scores : (n, C) array, tensor or StreamedScores
+        k : int
+        """
+        S = scores if isinstance(scores, StreamedScores) else as_scores(scores, "TopScores.of")
+        k = min(k, S.shape[1])
+        parts = [_highest(S[rows], k) for rows in blocks(*S.shape)]
+        labels, values = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return TopScores(labels, values, S.shape[1])
+
+    @property
+    def k(self) -> int:
+        """How many scores of each row are kept."""
+        return int(self.labels.shape[1])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and labels."""
+        return len(self.labels), self.n_labels
+
+    @property
+    def bound(self) -> float:
+        """What no score that was left out exceeds; below every score if none was."""
+        return float(self.values[:, -1].max()) if self.k < self.n_labels else -np.inf
+
+    def carried(self, T: LabelMatrix) -> Array:
+        """Which of the labels their rows carry, (n, k) bool, without a dense matrix."""
+        Y = T.sparse()
+        true = Y.rows.numpy().astype(np.int64) * self.n_labels + Y.columns.numpy()
+        return np.isin(np.arange(len(self.labels))[:, None] * self.n_labels + self.labels, true)
+
+
+Scores: TypeAlias = "Tensor | np.ndarray[Any, Any] | StreamedScores | TopScores"
+Made: TypeAlias = "np.ndarray[Any, Any] | StreamedScores"
+
+
+def top_mask(S: Array, k: int) -> Array:
+    """Mark the k highest scores of each row, of equal ones the lowest label index first, (n, C) bool."""
+    last = np.partition(S, S.shape[1] - k, axis=1)[:, -k, None]  # the k-th highest score of each row
+    above, level = last < S, last == S
+    return np.asarray(above | (level & (level.cumsum(1) <= k - above.sum(1, keepdims=True))))
+
+
+def _highest(S: Array, k: int) -> tuple[Array, Array]:
+    """Labels and scores of the k highest of each row, from high to low, both (n, k)."""
+    labels = np.nonzero(top_mask(S, k))[1].reshape(len(S), k)
+    values = np.take_along_axis(S, labels, 1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    return np.take_along_axis(labels, order, 1).astype(np.int32), np.take_along_axis(values, order, 1)
+
+
+def blocks(n: int, width: int) -> Iterator[slice]:
+    """Slices that cover ``range(n)`` in pieces of a few million entries, each of ``width`` entries a row."""
+    step = max(1, ENTRIES_AT_ONCE // width)
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
