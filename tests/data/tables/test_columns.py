@@ -35,6 +35,7 @@ ROLES = {
     "names": ([f"Ann Miller {i}" for i in range(N)], "text"),
     "row numbers": ([str(i) for i in range(N)], "skip"),
     "keys": ([f"tt{i:07d}" for i in range(N)], "skip"),
+    "keys, one of them twice": (["tt0000001"] + [f"tt{i:07d}" for i in range(N - 1)], "skip"),
     "constant": (["same"] * N, "skip"),
     "constant number": (["3.5"] * N, "skip"),
     "empty": ([""] * N, "skip"),
