@@ -223,7 +223,10 @@ def _decide_texts(stored: Codes | Strings, given: int) -> tuple[str, str]:
         return "text", f"{words:.0f} words in the mean, few cells twice"
     distinct = _number_of_distinct(stored)
     if distinct >= _IDENTIFYING * given and given >= _FEWEST_DISTINCT and words < 1.5 and length < 64:
-        return "skip", f"an identifier: another value in {'every' if distinct == given else 'nearly every'} row"
+        return (
+            "skip",
+            f"an identifier: another value in {'every' if distinct == given else 'nearly every'} row",
+        )
     if is_long and distinct > max(2, given // 20):
         return "text", f"{words:.0f} words in the mean, {distinct} distinct texts"
     if distinct > given // 2 and (words >= 1.5 or isinstance(stored, Strings)) and given >= _FEWEST_DISTINCT:
