@@ -19,6 +19,7 @@ from tests.study.small_study import TINY, TINY_PRETRAINING, write_rows
 from manylabel import __version__, methods
 from manylabel.cli import main
 from manylabel.files import Lock
+from manylabel.methods import Predictor
 from manylabel.study import StudyFolder
 
 LAMP = {
@@ -192,7 +193,7 @@ def test_a_classifier_of_scikit_learn_is_a_method(
     assert f"{method} reached mAP" in capsys.readouterr().out
     folder = tmp_path / "out" / method / "seed-0"
     assert json.loads((folder / "run.json").read_text())["recipe"]["parameters"] == {"n_neighbors": 3}
-    assert (folder / "model.joblib").exists()
+    assert Predictor.load(folder / "model").label_names
     assert "Learning curves" not in (tmp_path / "out" / "report.html").read_text()
     changed[1] = f"{method}.parameters.n_neighbors=5"
     assert call("run", rows, "-m", method, "-s", "1", "--out", tmp_path / "out", *changed) == 2

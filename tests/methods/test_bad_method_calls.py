@@ -11,7 +11,7 @@ from torch import nn
 
 from manylabel import LabelMatrix, ManyLabelError
 from manylabel.data import Rows
-from manylabel.methods import get, load_scorer
+from manylabel.methods import Predictor, get
 
 NAN, INF = float("nan"), float("inf")
 SHORT = {"classify.stage.epochs": 1, "classify.stage.batch": 16, "vectors.encoder.widths": [4]}
@@ -182,19 +182,22 @@ CALLS = {
         "logistic_regression", settings={}, folder=Path(__file__)
     ),
     "save to a number": lambda: scorer().save(5),
-    "save into no folder": lambda: scorer().save(Path("no/such/folder/m.safetensors")),
-    "save to a folder": lambda: scorer().save(Path(__file__).parent),
-    "save a scikit-learn baseline into no folder": lambda: fit("logistic_regression", settings={}).save(
-        "no/folder/m"
+    "save within a file": lambda: scorer().save(Path(__file__) / "model"),
+    "save to a file": lambda: scorer().save(Path(__file__)),
+    "save to a folder of other files": lambda: scorer().save(Path(__file__).parent),
+    "save a scikit-learn baseline within a file": lambda: fit("logistic_regression", settings={}).save(
+        Path(__file__) / "model"
     ),
-    "load no path": lambda: load_scorer(None),
-    "load no file": lambda: load_scorer("nothing.safetensors"),
-    "load no scikit-learn baseline": lambda: load_scorer("nothing.joblib", trusted=True),
-    "load what is no scikit-learn baseline": lambda: load_scorer(
-        Path(__file__).with_suffix(".joblib"), trusted=True
-    ),
-    "load a folder": lambda: load_scorer(Path(__file__).parent),
-    "load with a function": lambda: load_scorer("nothing.safetensors", encoder=lambda x: x),
+    "load no path": lambda: Predictor.load(None),
+    "load no folder": lambda: Predictor.load("nothing"),
+    "load no file": lambda: Predictor.load("nothing.safetensors"),
+    "load no scikit-learn baseline": lambda: Predictor.load("nothing.joblib"),
+    "load a file": lambda: Predictor.load(Path(__file__)),
+    "load a folder of other files": lambda: Predictor.load(Path(__file__).parent),
+    "label names as a text": lambda: fit(label_names="abcd"),
+    "label names that are numbers": lambda: fit(label_names=range(4)),
+    "too few label names": lambda: fit(label_names=["a", "b", "c"]),
+    "equal label names": lambda: fit(label_names=["a", "b", "c", "a"]),
 }
 
 SCORED = {

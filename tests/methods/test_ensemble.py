@@ -35,9 +35,9 @@ def test_one_member_is_the_method_itself():
 def test_a_saved_ensemble_scores_the_same(tmp_path):
     X = rows(30, 2).X.values
     scorer = fit(members=2)[1]
-    scorer.save(tmp_path / "model.safetensors")
-    again = methods.load_scorer(tmp_path / "model.safetensors")
-    assert isinstance(again, EnsembleScorer)
+    scorer.save(tmp_path / "model")
+    again = methods.Predictor.load(tmp_path / "model")
+    assert isinstance(again.scorer, EnsembleScorer)
     np.testing.assert_array_equal(again.scores(X), scorer.scores(X))
 
 

@@ -132,8 +132,8 @@ def test_a_run_stopped_ends_as_if_never_stopped(balance, tmp_path, monkeypatch):
         with pytest.raises(Killed):
             fit("joint_mulsupcon", tmp_path, **settings)
     resumed, whole = (fit("joint_mulsupcon", folder, **settings) for folder in (tmp_path, None))
-    for name, tensor in whole.module.state_dict().items():
-        assert torch.equal(resumed.module.state_dict()[name], tensor), name
+    for name, tensor in whole.scorer.module.state_dict().items():
+        assert torch.equal(resumed.scorer.module.state_dict()[name], tensor), name
 
 
 def test_what_cannot_be_trained_jointly_is_refused():

@@ -7,7 +7,7 @@ from tests.training.small_run import SETTINGS, rows
 from torch.nn import functional as F
 
 from manylabel import ManyLabelError, metrics
-from manylabel.methods import NetworkScorer, get
+from manylabel.methods import Predictor, get
 from manylabel.models.mixture_head import MixtureHead
 
 SHORT = {k: v for k, v in SETTINGS.items() if "pretrain" not in k}
@@ -27,8 +27,8 @@ def test_a_scorer_learns_and_can_be_kept(kind, tmp_path):
     new = rows(200, 2)
     scores = scorer.scores(new.X.values)
     assert metrics.mean_average_precision(scores, new.Y) > 0.75  # chance is 0.33
-    scorer.save(tmp_path / "model.safetensors")
-    assert np.array_equal(NetworkScorer.load(tmp_path / "model.safetensors").scores(new.X.values), scores)
+    scorer.save(tmp_path / "model")
+    assert np.array_equal(Predictor.load(tmp_path / "model").scores(new.X.values), scores)
 
 
 def test_pictures_train():

@@ -12,11 +12,11 @@ from torch import nn
 
 from manylabel import LabelMatrix, ManyLabelError, metrics
 from manylabel.data import Rows
-from manylabel.methods import NetworkScorer, get, load_scorer
+from manylabel.methods import NetworkScorer, Predictor, get
 from manylabel.methods.rbcc import HalvesTraining
 from manylabel.methods.rows import DeviceRows
 from manylabel.models.lamp import LaMP
-from manylabel.training import Run, checkpoint
+from manylabel.training import Run
 
 NEW = rows(200, 2)
 PICTURES = Rows(torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8), rows(40, 0).Y)
@@ -35,8 +35,8 @@ def test_a_scorer_learns_and_can_be_kept(method, tmp_path):
     embedding = scorer.embed(NEW.X.values)
     assert embedding.ndim == 2
     assert len(embedding) == 200
-    scorer.save(tmp_path / "model.safetensors")
-    again = load_scorer(tmp_path / "model.safetensors")
+    scorer.save(tmp_path / "model")
+    again = Predictor.load(tmp_path / "model")
     assert np.array_equal(again.scores(NEW.X.values), scores)
     assert np.array_equal(again.embed(NEW.X.values), embedding)
 
@@ -56,7 +56,7 @@ def test_a_seed_decides_everything_and_the_caller_keeps_their_random_state(metho
 def test_scores_do_not_depend_on_how_many_rows_are_scored_at_once(method):
     scorer = fit(method, **SHORT)
     whole = scorer.scores(NEW.X.values)
-    scorer.network.rows_at_once = 7
+    scorer.scorer.network.rows_at_once = 7
     np.testing.assert_allclose(scorer.scores(NEW.X.values), whole, atol=1e-6)
 
 
@@ -86,8 +86,8 @@ def test_a_run_stopped_at_any_step_ends_as_if_never_stopped(method, steps, tmp_p
     torch.rand(7)
     resumed, whole = fit(method, tmp_path, **SHORT), fit(method, **SHORT)
     assert np.array_equal(resumed.scores(NEW.X.values), whole.scores(NEW.X.values))
-    for name, tensor in whole.module.state_dict().items():
-        assert torch.equal(resumed.module.state_dict()[name], tensor), name
+    for name, tensor in whole.scorer.module.state_dict().items():
+        assert torch.equal(resumed.scorer.module.state_dict()[name], tensor), name
 
 
 @pytest.mark.parametrize("method", SMALL)
@@ -118,15 +118,15 @@ def test_sparse_rows_are_taken_and_words_are_not_standardised():
     settings = STAGE | SMALL["lamp"] | {"network.inputs": "words", "network.encoder_attention": True}
     sparse = Rows(sp.csr_matrix(X.numpy()), Y)
     scorer = get("lamp", **settings).fit(sparse.take(range(80)), sparse.take(range(80, 120)))
-    assert torch.equal(scorer.inputs.scale, torch.ones(10))
+    assert torch.equal(scorer.scorer.inputs.scale, torch.ones(10))
     assert metrics.mean_average_precision(scorer.scores(sparse.X), Y) > 0.75
 
 
 @pytest.mark.parametrize("method", SMALL)
 def test_features_can_be_taken_as_they_are(method):
     scorer = fit(method, standardise=False, **SHORT)
-    assert torch.equal(scorer.inputs(NEW.X.values), NEW.X.values)
-    assert not torch.equal(fit(method, **SHORT).inputs(NEW.X.values), NEW.X.values)
+    assert torch.equal(scorer.scorer.inputs(NEW.X.values), NEW.X.values)
+    assert not torch.equal(fit(method, **SHORT).scorer.inputs(NEW.X.values), NEW.X.values)
 
 
 def test_the_graph_of_lamp_comes_from_training_labels_only():
@@ -134,7 +134,7 @@ def test_the_graph_of_lamp_comes_from_training_labels_only():
     apart = LabelMatrix.of(torch.eye(4, dtype=torch.uint8).repeat(10, 1))
     together = LabelMatrix.of(torch.ones(40, 4, dtype=torch.uint8))
     scorer = get("lamp", **(STAGE | SMALL["lamp"] | SHORT)).fit(Rows(X, apart), Rows(X, together))
-    assert torch.equal(scorer.network.neighbours, torch.eye(4, dtype=torch.bool))
+    assert torch.equal(scorer.scorer.network.neighbours, torch.eye(4, dtype=torch.bool))
 
 
 def test_each_half_predicts_the_other_for_the_errors():
@@ -158,15 +158,19 @@ def test_rbcc_finds_that_one_error_tells_of_another():
     Y = torch.stack([hidden, hidden, X[:, 0] > 0], 1).to(torch.uint8)
     part = Rows(X, LabelMatrix.of(Y))
     scorer = get("rbcc", **(STAGE | SMALL["rbcc"] | SHORT)).fit(part, part)
-    graph = scorer.network.graph > 0
+    graph = scorer.scorer.network.graph > 0
     assert graph[0, 1] or graph[1, 0]
     assert not graph[2].any()
 
 
-def test_a_file_that_is_no_scorer_is_refused_and_networks_are_read_too(tmp_path):
+def test_a_part_of_no_known_type_is_refused_and_networks_are_read_too(tmp_path):
     settings = {"classify.stage.epochs": 1, "classify.stage.batch": 16}
-    get("bce", **settings).fit(rows(40, 0), rows(20, 1)).save(tmp_path / "bce.safetensors")
-    assert isinstance(load_scorer(tmp_path / "bce.safetensors"), NetworkScorer)
-    checkpoint.save(tmp_path / "other.safetensors", {}, {"type": "a queue"})
-    with pytest.raises(ManyLabelError, match="a saved scorer, but got 'a queue'"):
-        load_scorer(tmp_path / "other.safetensors")
+    scorer = get("bce", **settings).fit(rows(40, 0), rows(20, 1))
+    scorer.save(tmp_path / "bce")
+    assert isinstance(Predictor.load(tmp_path / "bce").scorer, NetworkScorer)
+    scorer.scorer.part_type = "a queue"
+    scorer.save(tmp_path / "other")
+    with pytest.raises(
+        ManyLabelError, match=r"type of a part: expected one of network, .* but got 'a queue'"
+    ):
+        Predictor.load(tmp_path / "other")

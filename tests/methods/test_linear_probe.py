@@ -101,7 +101,7 @@ def test_a_grid_learns_on_a_frozen_encoder():
     pretraining = {"pretrain.stage.lr": 0.01, "pretrain.views.mask": 0.0}
     scorer = fit(method="reg", **(GRID | pretraining | {"classify.stage.epochs": 40}))
     other = fit(method="reg", **(GRID | pretraining | {"classify.stage.epochs": 1}))
-    for a, b in zip(scorer.encoder.parameters(), other.encoder.parameters(), strict=True):
+    for a, b in zip(scorer.scorer.encoder.parameters(), other.scorer.encoder.parameters(), strict=True):
         assert torch.equal(a, b)
     new = rows(200, 2)
     assert metrics.mean_average_precision(scorer.scores(new.X.values), new.Y) > 0.6  # chance is 0.33
@@ -127,8 +127,8 @@ def test_a_frozen_encoder_is_the_pretrained_one_after_an_interruption(kind, step
         with pytest.raises(Killed):
             fit(tmp_path, method="mulsupcon", **settings)
     resumed, whole = fit(tmp_path, method="mulsupcon", **settings), fit(method="mulsupcon", **settings)
-    for name, tensor in whole.module.state_dict().items():
-        assert torch.equal(resumed.module.state_dict()[name], tensor), name
+    for name, tensor in whole.scorer.module.state_dict().items():
+        assert torch.equal(resumed.scorer.module.state_dict()[name], tensor), name
 
 
 def test_a_grid_needs_a_frozen_encoder():

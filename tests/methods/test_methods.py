@@ -1,4 +1,4 @@
-"""Methods: fit gives a scorer that can be kept, with any encoder, and that never saw a test row."""
+"""Methods: fit gives a predictor that can be kept, with any encoder, and that never saw a test row."""
 
 import warnings
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from manylabel import LabelMatrix, ManyLabelError, metrics
 from manylabel.data import Rows
-from manylabel.methods import PAPER, NetworkScorer, get, load_scorer, names
+from manylabel.methods import PAPER, Predictor, get, names
 from manylabel.methods.contrastive import Pretraining, PretrainSettings
 from manylabel.methods.rows import DeviceRows
 from manylabel.models import fit_preprocessor
@@ -41,10 +41,10 @@ def test_a_scorer_learns_and_can_be_kept(method, tmp_path):
     assert scores.dtype == np.float32
     assert metrics.mean_average_precision(scores, new.Y) > 0.65  # chance is 0.33
     assert scorer.embed(new.X.values).shape == (200, 8)
-    scorer.save(tmp_path / "model.safetensors")
-    again = load_scorer(tmp_path / "model.safetensors")
-    assert type(again) is type(scorer)
-    np.testing.assert_allclose(again.scores(new.X.values), scores, rtol=1e-6)
+    scorer.save(tmp_path / "model")
+    again = Predictor.load(tmp_path / "model")
+    assert type(again.scorer) is type(scorer.scorer)
+    assert np.array_equal(again.scores(new.X.values), scores)
 
 
 @pytest.mark.parametrize("method", ["bce", "mulsupcon"])
@@ -73,16 +73,19 @@ def test_an_encoder_of_ones_own_is_copied_and_needed_again(tmp_path):
     scorer = get("bce", encoder=network, **settings).fit(rows(100, 0), rows(40, 1))
     assert torch.equal(network[0].weight, before)
     assert scorer.embed(rows(3, 2).X.values).shape == (3, 12)
-    scorer.save(tmp_path / "model.safetensors")
-    with pytest.raises(ManyLabelError, match="the encoder it was trained with, but got none"):
-        NetworkScorer.load(tmp_path / "model.safetensors")
-    again = NetworkScorer.load(tmp_path / "model.safetensors", encoder=network)
+    scorer.save(tmp_path / "model")
+    with pytest.raises(
+        ManyLabelError, match=r"encoder: expected the network that the model .*, but got none"
+    ):
+        Predictor.load(tmp_path / "model")
+    again = Predictor.load(tmp_path / "model", encoder=network)
+    assert torch.equal(network[0].weight, before)
     assert np.array_equal(again.scores(rows(3, 2).X.values), scorer.scores(rows(3, 2).X.values))
 
 
 def test_a_probe_leaves_the_encoder_as_pretraining_made_it():
-    frozen = fit(**{"classify.encoder_rate": 0.0})
-    moved = fit(**{"classify.encoder_rate": 0.0, "classify.stage.epochs": 1, "classify.stage.lr": 0.1})
+    frozen = fit(**{"classify.encoder_rate": 0.0}).scorer
+    moved = fit(**{"classify.encoder_rate": 0.0, "classify.stage.epochs": 1, "classify.stage.lr": 0.1}).scorer
     for a, b in zip(frozen.encoder.parameters(), moved.encoder.parameters(), strict=True):
         assert torch.equal(a, b)
     assert not torch.equal(frozen.classifier.weight, moved.classifier.weight)
@@ -181,8 +184,8 @@ def test_an_offset_such_as_a_time_costs_nothing(method, layout, tmp_path):
         scores.append(scorer.scores(layout(new.X.values.double() + offset)))
     np.testing.assert_allclose(*scores, atol=0.02)  # float64 keeps 2e-7 of 1.7e9, which training amplifies
     if method == "bce":
-        scorer.save(tmp_path / "model.safetensors")
-        again = load_scorer(str(tmp_path / "model.safetensors"))
+        scorer.save(tmp_path / "model")
+        again = Predictor.load(str(tmp_path / "model"))
         assert np.array_equal(again.scores(layout(new.X.values.double() + 1.7e9)), scores[1])
 
 

@@ -10,7 +10,7 @@ from tests.training.small_run import SETTINGS
 from manylabel import LabelMatrix, metrics
 from manylabel.data import Rows
 from manylabel.labels import SparseLabels
-from manylabel.methods import get, load_scorer
+from manylabel.methods import Predictor, get
 from manylabel.methods.rows import DeviceRows, SparseRows, label_dtype
 from manylabel.models import fit_preprocessor
 
@@ -105,8 +105,8 @@ def test_texts_are_learnt_and_a_saved_scorer_scores_raw_texts(method, tmp_path):
     scorer = get(method, **(STAGE | own)).fit(train, validation, seed=0)
     scores = scorer.scores(new.X)
     assert metrics.mean_average_precision(scores, new.Y) > 0.9
-    scorer.save(tmp_path / "model.safetensors")
-    again = load_scorer(tmp_path / "model.safetensors")
+    scorer.save(tmp_path / "model")
+    again = Predictor.load(tmp_path / "model")
     assert np.array_equal(again.scores(new.X), scores)
     assert again.embed(new.X).shape == scorer.embed(new.X).shape
     assert np.isfinite(again.scores(["", "words never seen"])).all()

@@ -13,7 +13,7 @@ from tests.training.small_run import rows
 
 from manylabel import LabelMatrix, ManyLabelError, metrics
 from manylabel.data import Rows
-from manylabel.methods import get, load_scorer
+from manylabel.methods import Predictor, get
 
 RECIPES = ["logistic_regression", "extra_trees", "k_neighbours", "classifier_chain", "gradient_boosting"]
 SHORT = {
@@ -45,12 +45,9 @@ def test_a_scikit_learn_baseline_learns_and_can_be_kept(method, tmp_path):
     assert (scores >= 0).all()
     assert (scores <= 1).all()
     assert metrics.mean_average_precision(scores, new.Y) > 0.6
-    scorer.save(tmp_path / "model.safetensors")
-    with pytest.raises(
-        ManyLabelError, match=r"a pickled scikit-learn baseline\. It can run any code .* trusted=True"
-    ):
-        load_scorer(tmp_path / "model.joblib")
-    again = load_scorer(tmp_path / "model.joblib", trusted=True)
+    scorer.save(tmp_path / "model")
+    assert {path.suffix for path in (tmp_path / "model").iterdir()} == {".json", ".safetensors"}
+    again = Predictor.load(tmp_path / "model")
     assert np.array_equal(again.scores(new.X.values), scores)
 
 

@@ -18,7 +18,7 @@ from manylabel.errors import ManyLabelError
 from manylabel.study import Plan, run, write_report
 from manylabel.training import Run
 
-NAMES = ("model.safetensors", "scores.npz", "run.json", "history.jsonl")
+NAMES = ("model/model.json", "model/*.safetensors", "scores.npz", "run.json", "history.jsonl")
 SETTINGS = {"classify.stage.epochs": 4, "vectors.encoder.widths": [8], "classify.stage.batch": 40}
 
 
@@ -65,7 +65,11 @@ def end(process: int) -> int:
 def found(out: Path) -> dict[str, str]:
     """What a study left, without clocks: a digest for each file of its run."""
     folder = out / "bce" / "seed-0"
-    return {name: hashlib.sha256(_without_clocks(folder / name)).hexdigest() for name in NAMES}
+    return {str(path.relative_to(folder)): _digest(path) for name in NAMES for path in folder.glob(name)}
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(_without_clocks(path)).hexdigest()
 
 
 def _without_clocks(path: Path) -> bytes:

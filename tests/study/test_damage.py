@@ -13,7 +13,6 @@ import torch
 from tests.files.test_digests import damaged
 from tests.study.small_study import TINY, Told, plan, write_rows
 
-from manylabel import methods
 from manylabel.errors import ManyLabelError
 from manylabel.files import digests
 from manylabel.study import StudyFolder, run, write_report
@@ -63,7 +62,7 @@ def resumed(out: Path) -> object:
 
 def scored(out: Path) -> object:
     X = torch.from_numpy(np.random.default_rng(0).normal(size=(9, 8)).astype(np.float32))
-    return methods.load_scorer(out / RUN / "model.safetensors").scores(X).tobytes()
+    return StudyFolder(out).model("bce", 0).predict_proba(X).tobytes()
 
 
 def shown(out: Path) -> object:
@@ -74,7 +73,8 @@ def shown(out: Path) -> object:
 CASES = [
     (resumed, "half", RUN + "checkpoint.safetensors", 100),
     (resumed, "half", RUN + "run.json", 40),
-    (scored, "full", RUN + "model.safetensors", 100),
+    (scored, "full", RUN + "model/model.json", 100),
+    (scored, "full", RUN + "model/*.safetensors", 100),
     (shown, "full", RUN + "scores.npz", 60),
     (shown, "full", RUN + "history.jsonl", 50),
     (shown, "full", RUN + "run.json", 50),
@@ -96,7 +96,8 @@ def check(
         if i == 0:
             wanted = use(out)
             continue
-        (out / file).write_bytes(damaged((out / file).read_bytes(), at))
+        (path,) = out.glob(file)
+        path.write_bytes(damaged(path.read_bytes(), at))
         try:
             assert use(out) == wanted
         except ManyLabelError:

@@ -145,7 +145,7 @@ def test_a_finished_study_is_complete(study: StudyFolder) -> None:
             "run.json",
             "history.jsonl",
             "checkpoint.safetensors",
-            "model.safetensors",
+            "model",
             "scores.npz",
         } <= files
         scores = study.scores(run.method, run.seed)

@@ -119,11 +119,13 @@ def test_a_file_that_cannot_be_written_is_no_bug(tiny_data: Path, tmp_path: Path
         def __call__(self, event: object) -> None:
             super().__call__(event)
             if isinstance(event, Finished):
-                (asked.folder.run_folder("bce", 1) / "model.safetensors").mkdir(parents=True, exist_ok=True)
+                (asked.folder.run_folder("bce", 1) / "model" / "model.json").mkdir(
+                    parents=True, exist_ok=True
+                )
 
     failed = run(asked, Spoils())
     assert [(failure.key.seed, failure.by_input) for failure in failed] == [(1, True)]
-    assert "model.safetensors" in failed[0].message
+    assert "model.json" in failed[0].message
     assert "finished runs are kept" in failed[0].message
 
 

@@ -40,4 +40,4 @@ if __name__ == "__main__":
     with joined() as ranks:
         for name, settings in RUNS.items():
             scorer = get(name, **settings).fit(rows(100, 0), rows(40, 1))
-            scorer.save(folder / f"{name}-{ranks.rank}.safetensors")
+            scorer.save(folder / f"{name}-{ranks.rank}")

@@ -42,4 +42,4 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
     with joined() as ranks:
-        fit(folder).save(folder / f"model-{ranks.rank}.safetensors")
+        fit(folder).save(folder / f"model-{ranks.rank}")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from tests.training.ranks_run import RUNS
 
+from manylabel.methods import model_folder
 from manylabel.training import checkpoint
 
 ROOT = Path(__file__).parents[2]
@@ -29,9 +30,14 @@ def run_alone(folder, script):
     subprocess.run([sys.executable, script, folder / "alone"], check=True, env=environment)
 
 
+def weights(folder):
+    """The tensors of a saved model."""
+    return model_folder.read(folder)[1].tensors
+
+
 def test_ranks_end_with_the_same_weights_and_one_history(tmp_path):
     torchrun(tmp_path, Path(__file__).parent / "small_run.py")
-    one, two = (checkpoint.load(tmp_path / f"model-{rank}.safetensors")[0] for rank in range(2))
+    one, two = (weights(tmp_path / f"model-{rank}") for rank in range(2))
     for name in one:
         assert torch.equal(one[name], two[name]), name
     assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 14
@@ -39,11 +45,11 @@ def test_ranks_end_with_the_same_weights_and_one_history(tmp_path):
 
 def test_two_ranks_take_the_steps_of_one(tmp_path):
     torchrun(tmp_path, Path(__file__).parent / "line_run.py")
-    weights = [checkpoint.load(tmp_path / f"line-{rank}.safetensors")[0]["weight"] for rank in range(2)]
+    found = [checkpoint.load(tmp_path / f"line-{rank}.safetensors")[0]["weight"] for rank in range(2)]
     run_alone(tmp_path, Path(__file__).parent / "line_run.py")
     alone = checkpoint.load(tmp_path / "alone" / "line-0.safetensors")[0]["weight"]
-    torch.testing.assert_close(weights[0], alone, rtol=1e-6, atol=1e-7)
-    assert torch.equal(weights[0], weights[1])
+    torch.testing.assert_close(found[0], alone, rtol=1e-6, atol=1e-7)
+    assert torch.equal(found[0], found[1])
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +64,7 @@ def of_methods(tmp_path_factory):
 @pytest.mark.parametrize("method", RUNS)
 def test_a_loss_that_compares_rows_compares_those_of_all_ranks(method, of_methods):
     one, two, alone = (
-        checkpoint.load(of_methods / path)[0]
-        for path in (f"{method}-0.safetensors", f"{method}-1.safetensors", f"alone/{method}-0.safetensors")
+        weights(of_methods / path) for path in (f"{method}-0", f"{method}-1", f"alone/{method}-0")
     )
     for name in alone:
         assert torch.equal(one[name], two[name]), name

@@ -15,6 +15,7 @@ from tests.files.test_digests import damaged
 from tests.training.small_run import fit
 
 from manylabel import ManyLabelError
+from manylabel.methods import model_folder
 from manylabel.training import Run, checkpoint
 
 SCRIPT = Path(__file__).parent / "small_run.py"
@@ -25,7 +26,7 @@ class Killed(Exception):
 
 
 def weights(scorer):
-    return {name: t.clone() for name, t in scorer.module.state_dict().items()}
+    return {name: t.clone() for name, t in scorer.scorer.module.state_dict().items()}
 
 
 def assert_same(a, b):
@@ -94,7 +95,7 @@ def test_a_process_killed_by_the_system_goes_on(whole, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     subprocess.run([sys.executable, SCRIPT, tmp_path], check=True, env=environment(tmp_path))
-    tensors, _ = checkpoint.load(tmp_path / "model-0.safetensors")
+    tensors = model_folder.read(tmp_path / "model-0")[1].tensors
     assert_same(tensors, whole[0])
 
 

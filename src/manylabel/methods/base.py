@@ -18,9 +18,10 @@ from manylabel.data import Rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.fingerprint import fingerprint
 from manylabel.methods.networks import build_encoder, check_encoder, check_network, copied
+from manylabel.methods.part import Scorer
 from manylabel.methods.recipe import AnySettings, Settings
 from manylabel.methods.rows import DeviceRows
-from manylabel.methods.scorer import NetworkScorer, Scorer
+from manylabel.methods.scorer import NetworkScorer
 from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.training import Listener, Run
 

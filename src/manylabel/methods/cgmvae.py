@@ -35,6 +35,7 @@ class CGMVAEMethod(LabelNetworkMethod):
     Training rows without labels are left out: they are no mixture of anything.
     """
 
+    family = "cgmvae"
     network_type = CGMVAE
     settings_type = CGMVAENetwork
     needs_labels = True

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 
 from manylabel import files
 from manylabel.data import Rows
 from manylabel.data.rows import Features
 from manylabel.methods.base import MOST_SEED, Order, Trainer, check_seed
-from manylabel.methods.scorer import Scorer
-from manylabel.training import Listener, Progress, checkpoint
-
-type_name = "ensemble"
+from manylabel.methods.part import Opened, Part, Scorer
+from manylabel.training import Listener, Progress
 
 
 def fit_members(trainer: Trainer, train: Rows, validation: Rows, order: Order) -> EnsembleScorer:
@@ -54,6 +50,8 @@ class EnsembleScorer:
     members : sequence of Scorer
     """
 
+    part_type: ClassVar[str] = "ensemble"
+
     def __init__(self, members: Sequence[Scorer]) -> None:
         self.members = tuple(members)
 
@@ -66,18 +64,12 @@ class EnsembleScorer:
         """The members' representations side by side, (n, sum of H) float32."""
         return np.concatenate([member.embed(X) for member in self.members], axis=1)
 
-    def save(self, path: str | Path) -> None:
-        """Write one file that names the members, and the file of each member beside it."""
-        file = files.as_path(path, "save")
-        checkpoint.save(file, {"members": torch.tensor(len(self.members))}, {"type": type_name})
-        for k, member in enumerate(self.members):
-            member.save(_of_member(file, k))
+    def part(self) -> Part:
+        """The parts of the members, in their order."""
+        members = {f"member-{k}": member.part() for k, member in enumerate(self.members)}
+        return Part(self.part_type, {"members": len(members)}, parts=members)
 
     @classmethod
-    def load(cls, path: Path, n_members: int, load: Callable[[Path], Scorer]) -> EnsembleScorer:
-        """Read what :meth:`save` wrote, each member with ``load``."""
-        return cls([load(_of_member(path, k)) for k in range(n_members)])
-
-
-def _of_member(path: Path, k: int) -> Path:
-    return path.with_name(f"{path.stem}.member-{k}{path.suffix}")
+    def restore(cls, opened: Opened) -> Self:
+        """The scorer of a part."""
+        return cls([opened.scorers[f"member-{k}"] for k in range(opened.meta["members"])])

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 
-from manylabel import files
 from manylabel.data import Rows
 from manylabel.data.rows import Features
 from manylabel.labels import LabelMatrix
+from manylabel.methods.part import Opened, Part, Scorer, restored_inputs, tensors_of
 from manylabel.methods.recipe import NeighbourSettings
-from manylabel.methods.scorer import Scorer
-from manylabel.models import Preprocessor, fit_preprocessor, preprocessor_like
-from manylabel.training import checkpoint
-from manylabel.training.checkpoint import prefixed, under
-
-type_name = "neighbours"
+from manylabel.models import Preprocessor, fit_preprocessor
+from manylabel.training.checkpoint import Tensors, prefixed, under
 
 _ROWS = 1024
 
@@ -56,6 +50,8 @@ class NeighbourScorer:
     the network lie closer to their labels than new ones do; among the features as they are, all are alike.
     """
 
+    part_type: ClassVar[str] = "neighbours"
+
     def __init__(
         self, scorer: Scorer, inputs: Preprocessor | None, rows: Any, labels: Any, settings: NeighbourSettings
     ) -> None:
@@ -82,36 +78,28 @@ class NeighbourScorer:
         """The representation of the scorer, (n, H) float32."""
         return self.scorer.embed(X)
 
-    def save(self, path: str | Path) -> None:
-        """Write the training rows and their labels, which scoring needs, to one file, and the scorer beside it."""
-        rows = sp.csr_matrix(self.rows)
-        tensors = prefixed("rows", _parts(rows)) | prefixed("labels", _parts(self.labels))
-        if self.inputs is not None:
-            tensors |= prefixed("inputs", self.inputs.state_dict())
+    def part(self) -> Part:
+        """The training rows and their labels, which scoring needs, around the part of the scorer."""
+        tensors = prefixed("rows", _tensors(self.rows)) | prefixed("labels", _tensors(self.labels))
         meta = {
-            "type": type_name,
             "inputs": None if self.inputs is None else self.inputs.meta(),
-            "dense": not sp.issparse(self.rows),
-            "shapes": [rows.shape, self.labels.shape],
-            "settings": self.settings.model_dump(),
+            "shapes": {"rows": list(self.rows.shape), "labels": list(self.labels.shape)},
+            "settings": self.settings.model_dump(mode="json"),
         }
-        file = files.as_path(path, "save")
-        checkpoint.save(file, tensors, meta)
-        self.scorer.save(_inner(file))
+        if self.inputs is not None:
+            tensors |= tensors_of(self.inputs)
+        return Part(self.part_type, meta, tensors, {"alone": self.scorer.part()})
 
     @classmethod
-    def load(cls, path: Path, load: Callable[[Path], Scorer]) -> NeighbourScorer:
-        """Read what :meth:`save` wrote, the scorer with ``load``."""
-        tensors, meta = checkpoint.load(path)
-        inputs = None if meta["inputs"] is None else preprocessor_like(meta["inputs"])
-        if inputs is not None:
-            inputs.load_state_dict(under("inputs", tensors))
-        rows, labels = (
-            sp.csr_matrix(tuple(under(name, tensors)[part].numpy() for part in _PARTS), shape=tuple(shape))
-            for name, shape in zip(("rows", "labels"), meta["shapes"], strict=True)
-        )
+    def restore(cls, opened: Opened) -> Self:
+        """The scorer of a part."""
+        meta, tensors = opened.meta, opened.tensors
+        inputs = None if meta["inputs"] is None else restored_inputs(meta["inputs"], tensors)
+        rows, labels = (_matrix_of(under(name, tensors), meta["shapes"][name]) for name in ("rows", "labels"))
+        if rows.shape[0] != labels.shape[0]:
+            raise ValueError(f"{rows.shape[0]} rows with labels of {labels.shape[0]}")
         settings = NeighbourSettings.model_validate(meta["settings"])
-        return cls(load(_inner(path)), inputs, rows.toarray() if meta["dense"] else rows, labels, settings)
+        return cls(opened.scorers["alone"], inputs, rows, labels, settings)
 
     def _votes(self, rows: Any) -> np.ndarray[Any, Any]:
         distances, nearest = self.search.kneighbors(rows)
@@ -135,9 +123,23 @@ def _matrix(Y: LabelMatrix) -> Any:
 _PARTS = ("data", "indices", "indptr")
 
 
-def _parts(matrix: Any) -> dict[str, torch.Tensor]:
+def _tensors(matrix: Any) -> Tensors:
+    """A CSR matrix as its three arrays, an array as itself."""
+    if not sp.issparse(matrix):
+        return {"dense": torch.from_numpy(matrix)}
     return {part: torch.from_numpy(getattr(matrix, part)) for part in _PARTS}
 
 
-def _inner(path: Path) -> Path:
-    return path.with_name(f"{path.stem}.alone{path.suffix}")
+def _matrix_of(tensors: Tensors, shape: list[int]) -> Any:
+    """What :func:`_tensors` took apart.
+
+    Raises
+    ------
+    ValueError
+        For entries outside the shape, which a search would follow.
+    """
+    if "dense" in tensors:
+        return tensors["dense"].numpy().reshape(shape)
+    matrix = sp.csr_matrix(tuple(tensors[part].numpy() for part in _PARTS), shape=tuple(shape))
+    matrix.check_format(full_check=True)
+    return matrix

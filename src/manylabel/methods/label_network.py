@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -11,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from manylabel import files
 from manylabel.data import Rows
 from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError
@@ -19,14 +17,15 @@ from manylabel.labels import LabelMatrix
 from manylabel.methods.base import NetworkTrainer, Ready
 from manylabel.methods.classifier_stage import measure
 from manylabel.methods.networks import fitting
+from manylabel.methods.part import Opened, Part, restored_inputs
 from manylabel.methods.recipe import Config, VectorSettings
 from manylabel.methods.rows import DeviceRows
 from manylabel.methods.scorer import in_batches
-from manylabel.models import FlatParameters, Preprocessor, fit_preprocessor, preprocessor_like
+from manylabel.models import FlatParameters, Preprocessor, fit_preprocessor
 from manylabel.models.inputs.augment import mask
 from manylabel.models.inputs.vectors import OfFeatures
 from manylabel.models.label_network import LabelNetwork
-from manylabel.training import Group, Run, checkpoint
+from manylabel.training import Group, Run
 
 _ENTRIES_AT_ONCE = 1 << 22
 
@@ -102,15 +101,14 @@ class LabelNetworkScorer:
         """Representations of the rows, (n, H) float32 array."""
         return self._of_rows(X, self.network.represent)
 
-    def save(self, path: str | Path) -> None:
-        """Write weights and shapes as one safetensors file."""
+    def part(self) -> Part:
+        """Weights and shapes; the type is the family."""
         meta = {
-            "type": self.family,
             "inputs": self.inputs.meta(),
             "n_labels": self.network.n_labels,
             "network": self.settings.model_dump(mode="json"),
         }
-        checkpoint.save(files.as_path(path, "save"), self.module.state_dict(), meta)
+        return Part(self.family, meta, self.module.state_dict())
 
     def _of_rows(self, X: Features, score: Callable[[Tensor], Tensor]) -> np.ndarray[Any, Any]:
         return in_batches(self.module, self.inputs, X, score, self.network.rows_at_once)
@@ -127,6 +125,7 @@ class LabelNetworkMethod(NetworkTrainer):
 
     Attributes
     ----------
+    family : str
     network_type : type of LabelNetwork
         Built from the numbers of features and labels, and the settings.
     settings_type : type of Config
@@ -136,6 +135,7 @@ class LabelNetworkMethod(NetworkTrainer):
         Whether rows without labels are left out of training.
     """
 
+    family: ClassVar[str]
     network_type: ClassVar[type[Any]]
     settings_type: ClassVar[type[Config]]
     needs_labels: ClassVar[bool] = False
@@ -152,16 +152,17 @@ class LabelNetworkMethod(NetworkTrainer):
         network = self.build(*ready.parts, run)
         task = NetworkTraining(network, *ready.parts, settings.classify.views.mask)
         run.train("train", task, settings.classify.stage)
-        return LabelNetworkScorer(ready.inputs, network, settings.family, settings.network)
+        return LabelNetworkScorer(ready.inputs, network, self.family, settings.network)
 
     @classmethod
-    def restore(cls, tensors: checkpoint.Tensors, meta: dict[str, Any]) -> LabelNetworkScorer:
-        """The scorer that :meth:`LabelNetworkScorer.save` wrote, from what the file holds."""
-        settings = cls.settings_type.model_validate(meta["network"])
-        inputs = preprocessor_like(meta["inputs"])
-        network = cls.network_type(inputs.shape[0], meta["n_labels"], **dict(settings))
-        scorer = LabelNetworkScorer(inputs, network, meta["type"], settings)
-        scorer.module.load_state_dict(tensors)
+    def restore(cls, opened: Opened) -> LabelNetworkScorer:
+        """The scorer of a part."""
+        settings = cls.settings_type.model_validate(opened.meta["network"])
+        inputs = restored_inputs(opened.meta["inputs"], opened.tensors)
+        sizes = inputs.shape[0], opened.meta["n_labels"]
+        made = fitting("network", lambda: cls.network_type(*sizes, **dict(settings)))
+        scorer = LabelNetworkScorer(inputs, cast(LabelNetwork, made), cls.family, settings)
+        scorer.module.load_state_dict(opened.tensors)
         return scorer
 
     def inputs(self, train: Rows) -> Preprocessor:

@@ -48,6 +48,7 @@ class LaMPMethod(LabelNetworkMethod):
     """
 
     settings: LaMPSettings
+    family = "lamp"
     network_type = LaMP
     settings_type = LaMPNetwork
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from manylabel.data import Rows
 from manylabel.methods.base import Order, Trainer
 from manylabel.methods.ensemble import fit_members
 from manylabel.methods.knn_interpolation import beside_neighbours
+from manylabel.methods.model_folder import Schema
+from manylabel.methods.part import Scorer
+from manylabel.methods.predictor import Predictor, checked_names
 from manylabel.methods.resolve import Recipe
-from manylabel.methods.scorer import Scorer
+from manylabel.methods.thresholds import Thresholds
 from manylabel.training import Listener
 
 
 class Method:
-    """Turns training rows of any kind that its recipe knows into a scorer. It never sees test rows.
+    """Turns training rows of any kind that its recipe knows into a predictor. It never sees test rows.
 
     Parameters
     ----------
@@ -39,13 +42,14 @@ class Method:
         seed: int = 0,
         folder: str | Path | None = None,
         progress: Listener | None = None,
-    ) -> Scorer:
-        """Train.
+        label_names: Sequence[str] | None = None,
+    ) -> Predictor:
+        """Train, then learn thresholds on the validation rows.
 
         Parameters
         ----------
         train, validation : Rows
-            The validation rows choose epochs and are never trained on.
+            The validation rows choose epochs and thresholds and are never trained on.
         seed : int, default 0
             Initial weights, order of rows, views. The caller's random state is left as it was.
         folder : str or Path, optional
@@ -53,6 +57,8 @@ class Method:
             recipe, seed and network goes on from there.
         progress : callable, optional
             Receives :class:`manylabel.training.Progress`.
+        label_names : sequence of n_labels str, optional
+            By default "label 0", "label 1" and so on.
 
         Raises
         ------
@@ -67,14 +73,28 @@ class Method:
             If there are fewer training rows than a batch: each step then takes all of them.
         """
         trainer, order = next(iter(self.trainers.values())), Order(seed, folder, progress)
+        names: tuple[str, ...] = ()
         if isinstance(train, Rows):  # anything else any of them refuses
             self.recipe.resolve(train.X.kind)
             trainer = self.trainers[train.X.kind]
-        settings = trainer.settings
-        many = settings.members > 1
-        scorer = (
-            fit_members(trainer, train, validation, order) if many else trainer.fit(train, validation, order)
+            names = checked_names(label_names, train.Y.n_labels)
+        scorer = _fitted(trainer, train, validation, order)
+        return Predictor(
+            scorer,
+            names,
+            Thresholds.learnt(scorer.scores(validation.X), validation.Y),
+            Schema(kind=train.X.kind, form=train.X.form),
+            trainer.settings.model_dump(mode="json", exclude={"expected"}, exclude_none=True),
         )
-        if settings.neighbours is None:
-            return scorer
-        return beside_neighbours(scorer, train, settings.neighbours)
+
+
+def _fitted(trainer: Trainer, train: Rows, validation: Rows, order: Order) -> Scorer:
+    """A scorer of one member or of several, beside the nearest training rows where the settings ask for them."""
+    settings = trainer.settings
+    if settings.members > 1:
+        scorer: Scorer = fit_members(trainer, train, validation, order)
+    else:
+        scorer = trainer.fit(train, validation, order)
+    if settings.neighbours is None:
+        return scorer
+    return beside_neighbours(scorer, train, settings.neighbours)

@@ -34,5 +34,6 @@ class MPVAESettings(VectorSettings):
 class MPVAEMethod(LabelNetworkMethod):
     """Multivariate probit variational autoencoder; see :class:`manylabel.models.mpvae.MPVAE`."""
 
+    family = "mpvae"
     network_type = MPVAE
     settings_type = MPVAENetwork

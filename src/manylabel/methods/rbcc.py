@@ -106,6 +106,7 @@ class RBCCMethod(LabelNetworkMethod):
     """
 
     settings: RBCCSettings
+    family = "rbcc"
     network_type = RecurrentChains
     settings_type = RBCCNetwork
     stages = ("errors", "train")

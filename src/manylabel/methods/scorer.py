@@ -1,40 +1,20 @@
-"""Scorers: what a trained method leaves behind."""
+"""Network scorer: an encoder and a linear classifier, as training leaves them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from manylabel import files
 from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError
-from manylabel.methods.networks import build_encoder
+from manylabel.methods.networks import build_encoder, copied
+from manylabel.methods.part import Opened, Part, restored_inputs
 from manylabel.methods.recipe import EncoderSettings
-from manylabel.models import Preprocessor, preprocessor_like
-from manylabel.training import checkpoint
-
-type_name = "network scorer"
-
-
-class Scorer(Protocol):
-    """Scores rows it has never seen."""
-
-    def scores(self, X: Features) -> np.ndarray[Any, Any]:
-        """Probabilities, (n, n_labels) float32."""
-        ...
-
-    def embed(self, X: Features) -> np.ndarray[Any, Any]:
-        """Representations, (n, H) float32."""
-        ...
-
-    def save(self, path: str | Path) -> None:
-        """Write everything that scoring needs, to a file in a folder that is there."""
-        ...
+from manylabel.models import Preprocessor
 
 
 class NetworkScorer:
@@ -50,6 +30,8 @@ class NetworkScorer:
     settings : EncoderSettings or None
         How ``encoder`` was built; None for a network of the caller's own.
     """
+
+    part_type: ClassVar[str] = "network"
 
     def __init__(
         self,
@@ -86,47 +68,33 @@ class NetworkScorer:
         """Representations that enter the classifier, (n, H) float32 array."""
         return in_batches(self.module, self.inputs, X, self.encoder)
 
-    def save(self, path: str | Path) -> None:
-        """Write weights and shapes as one safetensors file.
-
-        Raises
-        ------
-        ManyLabelError
-            If the folder of the file is not there, or the file cannot be written.
-        """
-        if self.settings is None:
-            built: dict[str, Any] | None = None
-        else:
-            built = self.settings.model_dump(mode="json")
-        meta = {"type": type_name, "inputs": self.inputs.meta(), "encoder": built}
-        checkpoint.save(files.as_path(path, "save"), self.module.state_dict(), meta)
+    def part(self) -> Part:
+        """Weights and shapes."""
+        built = None if self.settings is None else self.settings.model_dump(mode="json")
+        return Part(
+            self.part_type, {"inputs": self.inputs.meta(), "encoder": built}, self.module.state_dict()
+        )
 
     @classmethod
-    def load(cls, path: str | Path, encoder: nn.Module | None = None) -> NetworkScorer:
-        """Read what :meth:`save` wrote.
-
-        Parameters
-        ----------
-        path : str or Path
-        encoder : nn.Module, optional
-            The network, for a scorer that was trained with a network of the caller's own.
+    def restore(cls, opened: Opened) -> Self:
+        """The scorer of a part.
 
         Raises
         ------
         ManyLabelError
-            If the file is not a scorer, or if it needs ``encoder`` and none is given.
+            If it was trained with a network of the caller's own, and none is given.
         """
-        tensors, meta = checkpoint.load(files.as_path(path, "load"))
-        if meta.get("type") != type_name:
-            raise ManyLabelError(str(path), "a saved scorer", repr(meta.get("type", "something else")))
-        inputs = preprocessor_like(meta["inputs"])
+        meta, tensors, encoder = opened.meta, opened.tensors, opened.encoder
+        inputs = restored_inputs(meta["inputs"], tensors)
         settings = None if meta["encoder"] is None else EncoderSettings.model_validate(meta["encoder"])
         if settings is not None:
             encoder = build_encoder(settings, inputs)
         elif encoder is None:
-            raise ManyLabelError(str(path), "the encoder it was trained with", "none", "Pass encoder=.")
+            raise ManyLabelError(
+                "encoder", "the network that the model was trained with", "none", "Pass `encoder`."
+            )
         n_labels, width = tensors["classifier.weight"].shape
-        scorer = cls(inputs, encoder, nn.Linear(width, n_labels), settings)
+        scorer = cls(inputs, copied(encoder), nn.Linear(width, n_labels), settings)
         scorer.module.load_state_dict(tensors)
         return scorer
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 import warnings
-from pathlib import Path
-from typing import Any, Literal
+from importlib import metadata
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from pydantic import Field
 from torch import nn
 
-from manylabel import files
 from manylabel.data import Rows
 from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError, missing_extra
 from manylabel.labels import LabelMatrix
 from manylabel.methods.base import Order, Trainer
+from manylabel.methods.estimator_state import pack, unpack
+from manylabel.methods.part import Opened, Part, restored_inputs, tensors_of
 from manylabel.methods.recipe import AnySettings
 from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.training import Listener, Progress
@@ -28,7 +29,7 @@ Array = np.ndarray[Any, Any]
 EXTRAS = {"lightgbm": "boosting"}
 _MOST_DIMENSIONS = 256
 _RARE = 20  # rows: more than any cross-validation within an estimator asks for by default
-_ZLIB = b"x"  # how compressed joblib files begin
+_PACKAGES = {"sklearn": "scikit-learn", "lightgbm": "lightgbm"}  # whose estimators can be kept
 _ROWS = 1024
 
 
@@ -74,6 +75,8 @@ class SklearnBaselineScorer:
         Whether the estimators were fitted on a CSR matrix.
     """
 
+    part_type: ClassVar[str] = "sklearn_baseline"
+
     def __init__(
         self, inputs: Preprocessor, constant: Array, estimators: list[Any], together: bool, sparse: bool
     ) -> None:
@@ -91,7 +94,9 @@ class SklearnBaselineScorer:
         ManyLabelError
             If the rows do not have the form of the training rows, or the estimator fails on them.
         """
-        rows = self.inputs.matrix(X, self.sparse)
+        return self._scores(self.inputs.matrix(X, self.sparse))
+
+    def _scores(self, rows: Any) -> Array:
         scores = np.tile(self.constant, (rows.shape[0], 1))
         varying = np.isnan(self.constant)
         if varying.any() and len(scores):
@@ -112,42 +117,67 @@ class SklearnBaselineScorer:
                 return np.zeros((0, _MOST_DIMENSIONS), np.float32)
             projection = SparseRandomProjection(_MOST_DIMENSIONS, dense_output=True, random_state=0)
             rows = projection.fit(rows[:1]).transform(rows)
-        dense: Array = np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows, dtype=np.float32)
+        dense: Array = np.asarray(rows.toarray() if sp.issparse(rows) else rows, dtype=np.float32)
         return dense
 
-    def save(self, path: str | Path) -> None:
-        """Write a joblib file, named like ``path`` with the ending ``.joblib``.
+    def part(self) -> Part:
+        """The estimators as JSON and arrays, without pickle.
 
-        Warning: scikit-learn's estimators can only be pickled, and a pickle can run any code when it is read. Read
-        such a file only if you trust whoever wrote it, and with the versions of the packages that wrote it.
+        Raises
+        ------
+        ManyLabelError
+            If an estimator is of another package, or holds something that cannot be written without code.
         """
-        import joblib
+        estimators, content = pack(self.estimators, "scikit-learn baseline")
+        packages = {type(estimator).__module__.partition(".")[0] for estimator in self.estimators}
+        meta = {
+            "inputs": self.inputs.meta(),
+            "together": self.together,
+            "sparse": self.sparse,
+            "estimators": estimators,
+            "packages": {name: _version(name) for name in sorted(packages | {"sklearn"})},
+        }
+        own = {"constant": torch.from_numpy(self.constant), "arrays": torch.from_numpy(content.copy())}
+        return Part(self.part_type, meta, own | tensors_of(self.inputs))
 
-        buffer = io.BytesIO()
-        joblib.dump(self, buffer, compress=3)
-        files.write(files.as_path(path, "save").with_suffix(".joblib"), files.sealed(buffer.getvalue()))
+    @classmethod
+    def restore(cls, opened: Opened) -> Self:
+        """The scorer of a part; its estimators are tried on a row of zeros.
+
+        Raises
+        ------
+        ManyLabelError
+            If its estimators cannot be made again, or do not fit its inputs and labels.
+
+        Warns
+        -----
+        UserWarning
+            If another version of scikit-learn or LightGBM wrote it.
+        """
+        meta, tensors = opened.meta, opened.tensors
+        _warn_of_other_versions(meta["packages"])
+        estimators = unpack(meta["estimators"], tensors["arrays"].numpy(), "scikit-learn baseline")
+        inputs, constant = restored_inputs(meta["inputs"], tensors), tensors["constant"].numpy()
+        scorer = cls(inputs, constant, estimators, bool(meta["together"]), bool(meta["sparse"]))
+        n_columns = int(np.prod(inputs.shape))
+        if any(estimator.n_features_in_ != n_columns for estimator in estimators):
+            raise ValueError(f"estimators of other numbers of features than {n_columns}")
+        zeros = np.zeros((1, n_columns), np.float32)
+        scorer._scores(sp.csr_matrix(zeros) if scorer.sparse else zeros)
+        return scorer
 
 
-def load_trusted(path: Path) -> SklearnBaselineScorer:
-    """Read what :meth:`SklearnBaselineScorer.save` wrote; this can run any code that the file holds.
+def _version(package: str) -> str:
+    return metadata.version(_PACKAGES[package])
 
-    Raises
-    ------
-    ManyLabelError
-        If the file is damaged, or no such file.
-    """
-    import joblib
 
-    what = "a saved scikit-learn baseline"
-    content = files.unsealed(Path(path), what, _ZLIB)
-    try:
-        scorer = joblib.load(io.BytesIO(content))
-    except Exception as error:  # of other versions of the packages that wrote it
-        hint = "Read it with the versions of the packages that wrote it."
-        raise ManyLabelError(str(path), what, f"{type(error).__name__}: {error}", hint) from error
-    if not isinstance(scorer, SklearnBaselineScorer):
-        raise ManyLabelError(str(path), what, type(scorer).__name__)
-    return scorer
+def _warn_of_other_versions(packages: dict[str, str]) -> None:
+    for name, version in packages.items():
+        if name in _PACKAGES and importlib.util.find_spec(name) and version != _version(name):
+            text = (
+                f"the model was written with {_PACKAGES[name]} {version}, and is read with {_version(name)}: "
+            )
+            warnings.warn(f"{text}its scores may differ, or fail", stacklevel=2)
 
 
 class SklearnBaselineMethod(Trainer):

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from manylabel import files
 from manylabel.errors import ManyLabelError
+from manylabel.methods.versions import versions
 from manylabel.printable import clock, printable
 from manylabel.reproduction import published
 from manylabel.reproduction.experiment import Place, Reproduction, Section
@@ -16,7 +17,6 @@ from manylabel.reproduction.request import Request
 from manylabel.study.analysis.results import Results
 from manylabel.study.analysis.tables import MEANING, Cell, Table, in_markdown
 from manylabel.study.parameters import Render, parameters, request_call
-from manylabel.study.records import versions
 
 
 @dataclass(frozen=True)

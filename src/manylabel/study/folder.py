@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from manylabel import files
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, SparseLabels
+from manylabel.methods import Predictor
 from manylabel.study.records import RunRecord, StudyRecord, read_arrays, read_history, write_arrays
 
+MODEL = "model"  # in the folder of a run
 SPARE_BYTES = 64 * 2**20
 
 
@@ -75,6 +77,23 @@ class StudyFolder:
     def scores(self, method: str, seed: int) -> dict[str, NDArray[np.floating[Any]]]:
         """``validation_scores``, ``test_scores`` and ``test_embedding`` of a finished run."""
         return read_arrays(self.run_folder(method, seed) / "scores.npz")
+
+    def model(self, method: str, seed: int) -> Predictor:
+        """The model of a finished run.
+
+        Raises
+        ------
+        ManyLabelError
+            If the run is not finished, its model could not be saved, or a version without model folders made it.
+        """
+        record, folder = self.run_record(method, seed), self.run_folder(method, seed)
+        if record is None or record.status != "done":
+            got = "none" if record is None else "one in progress"
+            raise ManyLabelError(str(folder), "a finished run", got, "Run it to its end.")
+        if record.unsaved:
+            got = f"none, as it could not be saved ({record.unsaved})"
+            raise ManyLabelError(str(folder), "the model of a run", got)
+        return Predictor.load(folder / MODEL)
 
     def write_test_labels(self, labels: LabelMatrix) -> None:
         entries = labels.sparse()

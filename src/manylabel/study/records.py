@@ -5,7 +5,8 @@
     OUT/study.json                what was asked for, and of which data
     OUT/test_labels.npz           labels of the test rows, so that a report needs no data set
     OUT/METHOD/seed-S/run.json    one run: recipe, versions, seconds, metrics of the test rows per protocol
-    OUT/METHOD/seed-S/...         history.jsonl and checkpoint (training), model.safetensors, scores.npz
+    OUT/METHOD/seed-S/...         history.jsonl and checkpoint (training), scores.npz
+    OUT/METHOD/seed-S/model/      the trained model, as manylabel.methods.Predictor saves it
     OUT/report.html
     .../digests.json              SHA-256 of the files beside it that are read back
 
@@ -16,21 +17,17 @@ from __future__ import annotations
 
 import io
 import json
-import platform
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from manylabel import __version__, data, files
+from manylabel import data, files
 from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
-from manylabel.kernels.loading import numba_version
 from manylabel.study.parameters import Render
 
 _AGAIN = "Restore it from a copy, or delete its folder and run again with the same `out`."
@@ -137,7 +134,8 @@ class StudyRecord(Record):
 class RunRecord(Record):
     """``run.json``: one method with one seed.
 
-    ``fraction`` is the share of the training rows that it saw, ``seconds`` the wall-clock time of training.
+    ``fraction`` is the share of the training rows that it saw, ``seconds`` the wall-clock time of training,
+    ``unsaved`` why the model could not be saved; "" where it was.
     """
 
     method: str
@@ -151,6 +149,7 @@ class RunRecord(Record):
     seconds: float = 0.0
     evaluations: dict[str, dict[str, Any]] = {}
     monitor: dict[str, dict[str, float]] = {}
+    unsaved: str = ""
 
     def asks_for_the_same(self, other: RunRecord) -> bool:
         """Whether both stand for the same recipe, seed and data."""
@@ -218,17 +217,3 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     files.write_checked(path, buffer.getvalue())
-
-
-def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
-    return {
-        "manylabel": __version__,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "scikit-learn": metadata.version("scikit-learn"),
-        "numba": numba_version() or "not usable",
-        "python": platform.python_version(),
-        "platform": platform.platform(terse=True),
-        "machine": platform.machine(),
-    }

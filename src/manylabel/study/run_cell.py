@@ -12,9 +12,13 @@ import numpy as np
 
 from manylabel import data, methods, metrics
 from manylabel.data.dataset import DataSet, Rows
+from manylabel.methods import Predictor
+from manylabel.methods.estimator_state import NotWritten
+from manylabel.methods.versions import versions
 from manylabel.metrics.report import Protocol
 from manylabel.study.cell import Cell
-from manylabel.study.records import RunRecord, read_history, versions, write_arrays
+from manylabel.study.folder import MODEL
+from manylabel.study.records import RunRecord, read_history, write_arrays
 from manylabel.study.threads import computing_on
 from manylabel.training import Progress
 
@@ -60,28 +64,37 @@ def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> Ru
         part = data.take_fraction(dataset, cell.fraction, cell.seed)
         train, validation = data.split_validation(part, cell.seed)
         started = time.perf_counter()
-        scorer = methods.get(cell.recipe, **cell.changed).fit(
-            train, validation, seed=cell.seed, folder=folder, progress=tell
+        method, names = methods.get(cell.recipe, **cell.changed), dataset.label_names
+        predictor = method.fit(
+            train, validation, seed=cell.seed, folder=folder, progress=tell, label_names=names
         )
         seconds = time.perf_counter() - started
         scores = {
-            "validation_scores": scorer.scores(validation.X),
-            "test_scores": scorer.scores(dataset.test.X),
+            "validation_scores": predictor.scores(validation.X),
+            "test_scores": predictor.scores(dataset.test.X),
         }
         largest = np.finfo(np.float16).max
-        embedding = np.clip(scorer.embed(dataset.test.X), -largest, largest).astype(np.float16)
-        scorer.save(folder / "model.safetensors")
+        embedding = np.clip(predictor.embed(dataset.test.X), -largest, largest).astype(np.float16)
+        unsaved = _saved(predictor, folder / MODEL)
         write_arrays(folder / "scores.npz", scores | {"test_embedding": embedding})
         evaluations = _evaluations(scores, validation, dataset.test)
     monitor = _stages(folder)
     trained = max(
         seconds, sum(stage["seconds"] for stage in monitor.values())
     )  # a resumed run counts all its parts
-    finished = record.model_copy(
-        update={"status": "done", "seconds": trained, "evaluations": evaluations, "monitor": monitor}
-    )
+    found = {"seconds": trained, "evaluations": evaluations, "monitor": monitor, "unsaved": unsaved}
+    finished = record.model_copy(update={"status": "done", **found})
     finished.write(folder / "run.json")
     return finished
+
+
+def _saved(predictor: Predictor, folder: Path) -> str:
+    """Save a model; why it cannot be saved where an estimator cannot be written without code: its scores stay."""
+    try:
+        predictor.save(folder)
+    except NotWritten as error:
+        return str(error)
+    return ""
 
 
 def _evaluations(scores: Mapping[str, Any], validation: Rows, test: Rows) -> dict[str, dict[str, Any]]:

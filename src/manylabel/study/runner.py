@@ -6,6 +6,7 @@ from manylabel import data, files
 from manylabel.data.dataset import DataSet
 from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError
+from manylabel.methods.versions import versions
 from manylabel.study.cell import Cell
 from manylabel.study.executors.base import (
     Event,
@@ -21,7 +22,7 @@ from manylabel.study.executors.local import Local
 from manylabel.study.folder import is_begun
 from manylabel.study.folder_names import check_folder_names
 from manylabel.study.plan import Plan
-from manylabel.study.records import DataCard, RunRecord, StudyRecord, versions
+from manylabel.study.records import DataCard, RunRecord, StudyRecord
 from manylabel.study.run_cell import Job, begun
 from manylabel.study.tracking import Tracking
 from manylabel.training import trackers
