@@ -193,6 +193,7 @@ CALLS = {
     "load no file": lambda: Predictor.load("nothing.safetensors"),
     "load no scikit-learn baseline": lambda: Predictor.load("nothing.joblib"),
     "load a file": lambda: Predictor.load(Path(__file__)),
+    "load with a function": lambda: Predictor.load("nothing", encoder=lambda x: x),
     "load a folder of other files": lambda: Predictor.load(Path(__file__).parent),
     "label names as a text": lambda: fit(label_names="abcd"),
     "label names that are numbers": lambda: fit(label_names=range(4)),

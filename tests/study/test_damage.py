@@ -73,8 +73,8 @@ def shown(out: Path) -> object:
 CASES = [
     (resumed, "half", RUN + "checkpoint.safetensors", 100),
     (resumed, "half", RUN + "run.json", 40),
-    (scored, "full", RUN + "model/model.json", 100),
-    (scored, "full", RUN + "model/*.safetensors", 100),
+    (scored, "full", RUN + "model/model.json", 50),
+    (scored, "full", RUN + "model/*.safetensors", 50),
     (shown, "full", RUN + "scores.npz", 60),
     (shown, "full", RUN + "history.jsonl", 50),
     (shown, "full", RUN + "run.json", 50),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.study.small_study import Told, plan
 
 from manylabel import files
 from manylabel.errors import ManyLabelError
@@ -19,6 +21,7 @@ from manylabel.study.records import (
     flattened,
     read_history,
 )
+from manylabel.study.runner import run as run_plan
 from manylabel.training.progress import write_history
 
 
@@ -170,3 +173,54 @@ def test_records_of_earlier_versions_hold_the_command_itself(study: StudyFolder,
     read = StudyFolder(tmp_path).record()
     assert read.repeated(plan_call) == "manylabel run tiny"
     assert read.joined(record).repeated(plan_call) == plan_call(record.asked)
+
+
+def test_the_model_of_a_run_predicts_as_it_did(study: StudyFolder, tiny_data: Path) -> None:
+    model = study.model("bce", 0)
+    assert model.label_names == study.record().card.label_names
+    with np.load(tiny_data) as arrays:
+        X = arrays["X_test"]
+    np.testing.assert_array_equal(model.scores(X), study.scores("bce", 0)["test_scores"])
+    learnt = study.run_record("bce", 0).evaluations["tuned"]["thresholds"]  # type: ignore[union-attr]
+    assert {name: one.value for name, one in model.thresholds.by_metric.items()} == {
+        name: value for name, value in learnt.items() if value is not None
+    }
+
+
+def test_the_model_of_a_run_of_an_earlier_version_is_told(study: StudyFolder, tmp_path: Path) -> None:
+    shutil.copytree(study.path, tmp_path / "out")
+    earlier = StudyFolder(tmp_path / "out")
+    folder = earlier.run_folder("bce", 0)
+    shutil.rmtree(folder / "model")
+    (folder / "model.safetensors").write_bytes(b"\0" * 16)
+    assert earlier.scores("bce", 0)["test_scores"].shape == (60, 4)
+    assert len(earlier.finished_runs()) == 4
+    with pytest.raises(
+        ManyLabelError, match=r"model\.safetensors, as a version before .* wrote it \(0\.1\.0\)"
+    ):
+        earlier.model("bce", 0)
+    with pytest.raises(ManyLabelError, match="expected a finished run, but got none"):
+        earlier.model("bce", 7)
+
+
+OF_NO_PACKAGE = """
+from sklearn.naive_bayes import GaussianNB
+
+class Own(GaussianNB):
+    pass
+"""
+
+
+def test_a_run_whose_model_cannot_be_saved_keeps_its_scores(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_classifier.py").write_text(OF_NO_PACKAGE)
+    monkeypatch.syspath_prepend(tmp_path)
+    method = "own_classifier.Own"
+    asked = plan(tiny_data, tmp_path / "out", methods=(method,), settings={}, seeds=(0,))
+    assert run_plan(asked, Told()) == []
+    (record,) = asked.folder.finished_runs()
+    assert "own_classifier.Own" in record.unsaved
+    assert asked.folder.scores(method, 0)["test_scores"].shape == (60, 4)
+    with pytest.raises(ManyLabelError, match="none, as it could not be saved"):
+        asked.folder.model(method, 0)

@@ -55,6 +55,10 @@ class EnsembleScorer:
     def __init__(self, members: Sequence[Scorer]) -> None:
         self.members = tuple(members)
 
+    @property
+    def n_labels(self) -> int:
+        return self.members[0].n_labels
+
     def scores(self, X: Features) -> np.ndarray[Any, Any]:
         """The mean of the members' probabilities, (n, n_labels) float32."""
         mean: np.ndarray[Any, Any] = np.mean([member.scores(X) for member in self.members], axis=0)
@@ -72,4 +76,7 @@ class EnsembleScorer:
     @classmethod
     def restore(cls, opened: Opened) -> Self:
         """The scorer of a part."""
-        return cls([opened.scorers[f"member-{k}"] for k in range(opened.meta["members"])])
+        made = cls([opened.scorers[f"member-{k}"] for k in range(opened.meta["members"])])
+        if {member.n_labels for member in made.members} != {made.n_labels}:
+            raise ValueError("members of different numbers of labels")
+        return made

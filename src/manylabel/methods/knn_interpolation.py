@@ -62,6 +62,10 @@ class NeighbourScorer:
         k = min(settings.k, rows.shape[0])
         self.search = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute").fit(rows)
 
+    @property
+    def n_labels(self) -> int:
+        return int(self.labels.shape[1])
+
     def scores(self, X: Features) -> np.ndarray[Any, Any]:
         """Probabilities, (n, n_labels) float32."""
         w = self.settings.weight
@@ -96,8 +100,8 @@ class NeighbourScorer:
         meta, tensors = opened.meta, opened.tensors
         inputs = None if meta["inputs"] is None else restored_inputs(meta["inputs"], tensors)
         rows, labels = (_matrix_of(under(name, tensors), meta["shapes"][name]) for name in ("rows", "labels"))
-        if rows.shape[0] != labels.shape[0]:
-            raise ValueError(f"{rows.shape[0]} rows with labels of {labels.shape[0]}")
+        if labels.shape != (rows.shape[0], opened.scorers["alone"].n_labels):
+            raise ValueError(f"{rows.shape[0]} rows with labels of shape {labels.shape}")
         settings = NeighbourSettings.model_validate(meta["settings"])
         return cls(opened.scorers["alone"], inputs, rows, labels, settings)
 

@@ -93,6 +93,10 @@ class LabelNetworkScorer:
         self.inputs, self.network, self.family, self.settings = inputs, network, family, settings
         self.module = nn.ModuleDict({"inputs": inputs, "network": network}).eval()
 
+    @property
+    def n_labels(self) -> int:
+        return self.network.n_labels
+
     def scores(self, X: Features) -> np.ndarray[Any, Any]:
         """Probabilities of the labels, (n, n_labels) float32 array."""
         return self._of_rows(X, self.network.probabilities)

@@ -120,8 +120,8 @@ def write(folder: str | Path, contents: Contents, scorer: Part) -> None:
         body = {
             "format": FORMAT,
             "versions": versions(),
-            **contents.model_dump(mode="json"),
-            "scorer": tree.model_dump(mode="json"),
+            **contents.model_dump(),
+            "scorer": tree.model_dump(),
             "sha256": digests,
         }
         text = json.dumps(body | {"digest": _digest_of(body)}, indent=1, allow_nan=False)

@@ -38,6 +38,9 @@ class Part:
 class Scorer(Protocol):
     """Scores rows it has never seen."""
 
+    @property
+    def n_labels(self) -> int: ...
+
     def scores(self, X: Features) -> np.ndarray[Any, Any]:
         """Probabilities, (n, n_labels) float32."""
         ...

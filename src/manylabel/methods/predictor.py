@@ -55,7 +55,7 @@ class Predictor:
     Raises
     ------
     ManyLabelError
-        For label names that are no texts, or of which two are equal.
+        For label names that are no texts, of which two are equal, or of another number than the scorer's labels.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Predictor:
         calibration: Calibration | None = None,
     ) -> None:
         self.scorer, self.thresholds, self.schema = scorer, thresholds, schema
-        self.label_names, self.recipe = checked_names(label_names), dict(recipe)
+        self.label_names, self.recipe = checked_names(label_names, scorer.n_labels), dict(recipe)
         self.calibration = calibration
 
     def scores(self, X: Any) -> Array:
@@ -104,7 +104,7 @@ class Predictor:
         return self.thresholds.predict(self.scores(X))
 
     def save(self, folder: str | Path) -> None:
-        """Write a model folder: ``model.json`` and safetensors files, without code in them.
+        """Write a model folder: JSON and safetensors files, without code in them.
 
         Parameters
         ----------
@@ -174,7 +174,7 @@ def _calibration(told: dict[str, Any] | None) -> Calibration | None:
     return make(told)
 
 
-def checked_names(names: Sequence[str] | None, n_labels: int | None = None) -> tuple[str, ...]:
+def checked_names(names: Sequence[str] | None, n_labels: int) -> tuple[str, ...]:
     """Names of labels, each another text; "label 0", "label 1", ... where none are given.
 
     Raises
@@ -183,12 +183,12 @@ def checked_names(names: Sequence[str] | None, n_labels: int | None = None) -> t
         For another number of names than labels, a name that is no text, and one that comes twice.
     """
     if names is None:
-        return tuple(f"label {c}" for c in range(n_labels or 0))
+        return tuple(f"label {c}" for c in range(n_labels))
     who, hint = "`label_names`", "Give each label a name of its own."
     found = () if isinstance(names, str) else tuple(names)
     if not found or not all(isinstance(name, str) for name in found):
         raise ManyLabelError(who, "a list of texts", f"{names!r:.60}", hint)
-    if n_labels is not None and len(found) != n_labels:
+    if len(found) != n_labels:
         raise ManyLabelError(who, f"{n_labels} names, one for each label", str(len(found)), hint)
     if len(set(found)) < len(found):
         twice = next(name for name in found if found.count(name) > 1)

@@ -18,6 +18,8 @@ from manylabel.models.bayesian_network import learn_parents
 from manylabel.models.rbcc import BinaryRelevance, RecurrentChains
 from manylabel.training import Group, Run, Stage
 
+_ROWS = 256  # at once: the hidden layer is wide
+
 
 class RBCCNetwork(Config):
     """The parameters of :class:`manylabel.models.rbcc.RecurrentChains`."""
@@ -89,14 +91,16 @@ class HalvesTraining:
         """``label - prediction`` of the training rows by the other half's classifiers; (n, n_labels) of -1, 0, 1."""
         found = torch.empty(self.train.Y.shape, dtype=torch.int8)
         for network, half in zip(self.networks, reversed(self.halves), strict=True):
-            predicted = (logits(network, self.train.take(half.to(self.train.Y.device))) > 0).to(torch.int8)
-            found[half] = (self.train.Y.take(half).dense(torch.int8) - predicted).cpu()
+            for rows in torch.split(half, _ROWS):
+                chosen = rows.to(self.train.X.device)
+                predicted = (network(self.train.X[chosen]) > 0).to(torch.int8)
+                found[rows] = (self.train.Y.take(chosen).dense(torch.int8) - predicted).cpu()
         return found.numpy()
 
 
 def logits(network: nn.Module, rows: DeviceRows) -> Tensor:
-    """Logits of many rows, some at a time: the hidden layer is wide."""
-    return torch.cat([network(x) for x in rows.parts(256)]).float()
+    """Logits of many rows, some at a time."""
+    return torch.cat([network(x) for x in rows.parts(_ROWS)]).float()
 
 
 class RBCCMethod(LabelNetworkMethod):

@@ -43,6 +43,10 @@ class NetworkScorer:
         self.inputs, self.encoder, self.classifier, self.settings = inputs, encoder, classifier, settings
         self.module = nn.ModuleDict({"inputs": inputs, "encoder": encoder, "classifier": classifier}).eval()
 
+    @property
+    def n_labels(self) -> int:
+        return self.classifier.out_features
+
     def scores(self, X: Features) -> np.ndarray[Any, Any]:
         """Probabilities of the labels.
 

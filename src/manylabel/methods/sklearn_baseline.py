@@ -83,6 +83,10 @@ class SklearnBaselineScorer:
         self.inputs, self.constant, self.sparse = inputs, constant, sparse
         self.estimators, self.together = estimators, together
 
+    @property
+    def n_labels(self) -> int:
+        return len(self.constant)
+
     def scores(self, X: Features) -> Array:
         """Probabilities of the labels, (n, n_labels) float32 array.
 
