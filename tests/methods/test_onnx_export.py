@@ -17,8 +17,12 @@ from manylabel import methods
 from manylabel.data import Rows
 from manylabel.errors import ManyLabelError
 from manylabel.labels import as_labels
+from manylabel.methods import Predictor
 from manylabel.methods.onnx_export import write_onnx
+from manylabel.methods.onnx_graph import CalibrationGraph, tfidf_vectors
 from manylabel.metrics import Threshold
+from manylabel.metrics.calibration_maps import IsotonicMap, LogisticMap
+from manylabel.metrics.learnt_calibration import Calibration
 
 CLASSIFY = {"encoder.widths": [16, 8], "classify.stage.epochs": 2, "classify.stage.batch": 16}
 PRETRAIN = {"pretrain.stage.epochs": 1, "pretrain.stage.batch": 16, "pretrain.queue": 32, "pretrain.dim": 8}
@@ -137,7 +141,7 @@ def test_texts_are_exported_from_their_vectors_on(tmp_path: Path) -> None:
     with pytest.raises(ManyLabelError, match=r"expected rows of numbers, but got texts. Pass `vectors=True`"):
         write_onnx(tmp_path / "model.onnx", scorer, threshold, list("abcde"))
     write_onnx(tmp_path / "model.onnx", scorer, threshold, list("abcde"), vectors=True)
-    assert_the_same(tmp_path / "model.onnx", scorer, X, scorer.scorer.inputs.dense(X).numpy(), threshold)
+    assert_the_same(tmp_path / "model.onnx", scorer, X, tfidf_vectors(scorer, X), threshold)
 
 
 class Own(nn.Module):
@@ -227,3 +231,62 @@ def test_neighbours_too_many_for_a_file_are_refused(
     monkeypatch.setattr("manylabel.methods.onnx_graph.MOST_BYTES", 4 * n * 17)
     with pytest.raises(ManyLabelError, match="got neighbours among 120 training rows of 12 numbers"):
         write_onnx(tmp_path / "m.onnx", scorer, Threshold("shared", 0.5), list("abcde"))
+
+
+def test_calibrated_probabilities_are_part_of_the_file(tmp_path: Path) -> None:
+    """Maps of all kinds, scores beyond their knots and at 0 and 1."""
+    import onnxruntime
+
+    train, validation, (X, _) = (made(n, seed) for n, seed in ((120, 0), (60, 1), (300, 2)))
+    scorer = fitted("bce", CLASSIFY, train, validation)
+    rising = np.linspace(0.49, 0.51, 7)
+    maps = (
+        LogisticMap(1.0, 0.0),
+        LogisticMap(1.7, -0.4),
+        IsotonicMap(rising, rising**2),
+        IsotonicMap(rising[:1], rising[:1]),
+    )
+    of = np.array([0, 1, 2, 3, 2])
+    calibration = Calibration(
+        maps, of, ("identity", "platt", "isotonic", "isotonic"), np.ones(5, dtype=np.int64)
+    )
+    threshold = halfway(scorer, validation[0])
+    write_onnx(tmp_path / "m.onnx", scorer, threshold, list("abcde"), calibration=calibration)
+    session = onnxruntime.InferenceSession((tmp_path / "m.onnx").read_bytes())
+    P, labels = session.run(["probabilities", "labels"], {"X": X})
+    S = scorer.scores(X)
+    assert ((S[:, 2] < 0.49) | (S[:, 2] > 0.51)).any()
+    np.testing.assert_allclose(P, calibration(S), atol=1e-5, rtol=0)
+    np.testing.assert_array_equal(labels, threshold.predict(S))
+    edges = np.repeat([[0.0], [1.0], [1e-9], [0.49], [0.5]], 5, axis=1)
+    mapped = CalibrationGraph(calibration)(torch.from_numpy(edges))
+    np.testing.assert_allclose(mapped.numpy(), calibration(edges), atol=1e-6)
+    with pytest.raises(ManyLabelError, match="expected a calibration learnt here, but got function"):
+        write_onnx(tmp_path / "m.onnx", scorer, threshold, list("abcde"), calibration=halfway)
+
+
+def test_a_predictor_is_exported_with_its_thresholds_also_after_it_was_loaded(tmp_path: Path) -> None:
+    import onnx
+    import onnxruntime
+
+    train, validation, (X, _) = (made(n, seed) for n, seed in ((300, 0), (100, 1), (300, 2)))
+    settings = CLASSIFY | {"classify.stage.epochs": 20, "classify.stage.lr": 0.01}
+    predictor = methods.get("bce", **settings).fit(
+        rows_of(*train), rows_of(*validation), label_names=list("abcde")
+    )
+    predictor.save(tmp_path / "model")
+    for made_of in (predictor, Predictor.load(tmp_path / "model")):
+        made_of.to_onnx(tmp_path / "m.onnx")
+        session = onnxruntime.InferenceSession((tmp_path / "m.onnx").read_bytes())
+        P, labels = session.run(["probabilities", "labels"], {"X": X})
+        np.testing.assert_allclose(P, predictor.predict_proba(X), atol=1e-5, rtol=0)
+        np.testing.assert_array_equal(labels, predictor.predict(X))
+        assert 0.05 < labels.mean() < 0.95
+    with pytest.raises(ManyLabelError, match="expected a model of texts, but got one of shape"):
+        predictor.vectors(X)
+    told = {e.key: json.loads(e.value) for e in onnx.load(tmp_path / "m.onnx").metadata_props}
+    assert told["manylabel.label_names"] == list("abcde")
+    assert told["manylabel.method"] == "bce"
+    assert told["manylabel.input"] == {"kind": "vectors", "form": predictor.schema.form}
+    assert told["manylabel.thresholds"] == predictor.thresholds.to_json()
+    assert told["manylabel.versions"]["torch"] == torch.__version__

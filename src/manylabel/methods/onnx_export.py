@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from manylabel import files
 from manylabel.errors import ManyLabelError, missing_extra
 from manylabel.methods.networks import copied
-from manylabel.methods.onnx_graph import MOST_BYTES, Decisions, Graph, example, of_scorer
+from manylabel.methods.onnx_graph import MOST_BYTES, Decisions, Graph, example, of_calibration, of_scorer
 from manylabel.methods.part import Scorer
 from manylabel.metrics import Threshold
 from manylabel.models.inputs.images import ImagePreprocessor
@@ -32,7 +32,7 @@ def write_onnx(
     threshold: Threshold,
     label_names: Sequence[str],
     *,
-    calibrated: nn.Module | None = None,
+    calibration: Any = None,
     vectors: bool = False,
     about: Mapping[str, Any] | None = None,
 ) -> None:
@@ -51,8 +51,8 @@ def write_onnx(
     threshold : Threshold
         Of the scores.
     label_names : sequence of n_labels str
-    calibrated : nn.Module, optional
-        Scores (n, n_labels) -> probabilities, where they are not the scores.
+    calibration : Calibration, optional
+        Makes probabilities of scores, where they are not the scores.
     vectors : bool, default False
         Of a model of texts: it takes their TF-IDF vectors.
     about : mapping, optional
@@ -68,7 +68,7 @@ def write_onnx(
     _require()
     graph = of_scorer(scorer)
     rows = example(graph.inputs, vectors)
-    module = copied(Decisions(graph, threshold, calibrated or nn.Identity())).cpu().eval()
+    module = copied(Decisions(graph, threshold, of_calibration(calibration))).cpu().eval()
     size = sum(t.numel() * t.element_size() for t in module.state_dict().values())
     if size > MOST_BYTES:
         hint = "Lower the widths."

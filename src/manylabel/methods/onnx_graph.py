@@ -17,6 +17,9 @@ from manylabel.methods.label_network import LabelNetworkScorer
 from manylabel.methods.part import Scorer
 from manylabel.methods.scorer import NetworkScorer
 from manylabel.metrics import Threshold
+from manylabel.metrics.calibration_maps import IsotonicMap, LogisticMap
+from manylabel.metrics.learnt_calibration import Calibration
+from manylabel.metrics.log_odds import NEAREST
 from manylabel.models import Preprocessor
 from manylabel.models.inputs.images import ImagePreprocessor
 from manylabel.models.inputs.tfidf import TextPreprocessor
@@ -133,6 +136,58 @@ class NeighbourGraph(Graph):
         return raw.float() if self.sparse else self.near_inputs(raw).flatten(1)
 
 
+class CalibrationGraph(nn.Module):
+    """Scores -> probabilities, each label by its map; in float64, as log-odds near 0 and 1 need its digits."""
+
+    slope: Tensor
+    intercept: Tensor
+
+    def __init__(self, calibration: Calibration) -> None:
+        super().__init__()
+        maps, of = calibration.maps, torch.as_tensor(calibration.map_of)
+        lines = [(m.slope, m.intercept) if isinstance(m, LogisticMap) else (1.0, 0.0) for m in maps]
+        of_label = torch.tensor(lines, dtype=torch.float64)[of]  # (n_labels, 2)
+        self.register_buffer("slope", of_label[:, 0].clone())
+        self.register_buffer("intercept", of_label[:, 1].clone())
+        self.steps = nn.ModuleList(
+            Steps(m, (of == number).nonzero().squeeze(1))
+            for number, m in enumerate(maps)
+            if isinstance(m, IsotonicMap)
+        )
+
+    def forward(self, S: Tensor) -> Tensor:
+        s = S.double()  # (n, n_labels)
+        inside = s.clamp(NEAREST, 1 - NEAREST)
+        P = torch.sigmoid(self.slope * (inside.log() - torch.log1p(-inside)) + self.intercept)
+        for step in self.steps:
+            P = step(s, P)
+        return P.float()
+
+
+class Steps(nn.Module):
+    """An isotonic map of some labels: linear between knots, level outside of them."""
+
+    knots: Tensor
+    values: Tensor
+    labels: Tensor
+
+    def __init__(self, of: IsotonicMap, labels: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("knots", torch.tensor(of.knots, dtype=torch.float64))  # (k,)
+        self.register_buffer("values", torch.tensor(of.values, dtype=torch.float64))
+        self.register_buffer("labels", labels)
+
+    def forward(self, s: Tensor, P: Tensor) -> Tensor:
+        """``P`` (n, n_labels) with the columns of these labels replaced."""
+        s = s.index_select(1, self.labels)
+        # ONNX has no binary search: the knots below a score are counted.
+        above = (s[..., None] > self.knots).sum(-1)
+        left, right = (above - 1).clamp_min(0), above.clamp_max(len(self.knots) - 1)
+        x0, x1, y0, y1 = self.knots[left], self.knots[right], self.values[left], self.values[right]
+        share = (s - x0) / torch.where(x1 > x0, x1 - x0, torch.ones_like(x0))
+        return P.index_copy(1, self.labels, y0 + share.clamp(0, 1) * (y1 - y0))
+
+
 class Decisions(nn.Module):
     """Raw rows -> probabilities and labels.
 
@@ -185,6 +240,22 @@ def of_scorer(scorer: Scorer) -> Graph:
     return make(scorer)
 
 
+def of_calibration(calibration: Any) -> nn.Module:
+    """What makes probabilities of scores.
+
+    Raises
+    ------
+    ManyLabelError
+        For a calibration that is not this library's own.
+    """
+    if calibration is None:
+        return nn.Identity()
+    if not isinstance(calibration, Calibration):
+        hint = "Export the model without it, and calibrate its scores afterwards."
+        raise ManyLabelError("ONNX", "a calibration learnt here", type(calibration).__name__, hint)
+    return CalibrationGraph(calibration)
+
+
 def example(inputs: Preprocessor, vectors: bool) -> Tensor:
     """Two rows of zeros as the graph takes them.
 
@@ -200,6 +271,23 @@ def example(inputs: Preprocessor, vectors: bool) -> Tensor:
     shape = inputs.shape if raw is None else (raw,)
     dtype = inputs.dtype if isinstance(inputs, VectorPreprocessor) else torch.float32
     return torch.zeros(2, *shape, dtype=dtype)
+
+
+def tfidf_vectors(scorer: Scorer, X: Any) -> np.ndarray[Any, Any]:
+    """Texts as a graph takes them, (n, n_words) float32.
+
+    Raises
+    ------
+    ManyLabelError
+        For a model of other rows.
+    """
+    inputs = of_scorer(scorer).inputs
+    if not isinstance(inputs, TextPreprocessor):
+        raise ManyLabelError(
+            "vectors", "a model of texts", f"one of {inputs.form}", "Pass its rows as they are."
+        )
+    found: np.ndarray[Any, Any] = inputs.dense(X).numpy()
+    return found
 
 
 def _dense(matrix: Any) -> Tensor:

@@ -17,6 +17,7 @@ from manylabel.methods.model_folder import Contents, Schema
 from manylabel.methods.part import Scorer
 from manylabel.methods.restore import restore
 from manylabel.methods.thresholds import Thresholds
+from manylabel.methods.versions import versions
 
 Array = np.ndarray[Any, Any]
 
@@ -157,6 +158,51 @@ class Predictor:
             got = f"one of another version ({type(error).__name__}: {str(error)[:100]})"
             raise ManyLabelError(str(folder), "a model of this version", got) from error
         return cls(scorer, record.label_names, thresholds, record.input, record.recipe, calibration)
+
+    def to_onnx(self, path: str | Path, *, vectors: bool = False) -> None:
+        """Write an ONNX file that makes the same probabilities and decisions, without this library.
+
+        It takes ``X`` (n, ...), raw rows as in training, float32 (float64 where the training rows were), pictures from
+        0 to 255; it gives ``probabilities`` (n, n_labels) float32 and ``labels`` (n, n_labels) bool. Metadata under
+        ``manylabel.NAME`` hold, in JSON, ``label_names``, ``method``, ``input``, ``thresholds`` and ``versions``.
+
+        Parameters
+        ----------
+        path : str or Path
+        vectors : bool, default False
+            Of a model of texts: it takes their TF-IDF vectors, as :meth:`vectors` makes them.
+
+        Raises
+        ------
+        ManyLabelError
+            For a model that ONNX cannot hold, such as one of scikit-learn; if a package of the extra "export" is
+            missing; or where onnxruntime computes something else, and nothing is written then.
+        """
+        from manylabel.methods.onnx_export import write_onnx
+
+        about = {
+            "method": self.recipe.get("name"),
+            "input": self.schema.model_dump(),
+            "thresholds": self.thresholds.to_json(),
+            "versions": versions(),
+        }
+        decides = self.thresholds.by_metric[self.thresholds.used]
+        calibration = self.calibration
+        write_onnx(
+            path,
+            self.scorer,
+            decides,
+            self.label_names,
+            calibration=calibration,
+            vectors=vectors,
+            about=about,
+        )
+
+    def vectors(self, X: Any) -> Array:
+        """TF-IDF vectors of texts, (n, n_words) float32, for a file of :meth:`to_onnx`."""
+        from manylabel.methods.onnx_graph import tfidf_vectors
+
+        return tfidf_vectors(self.scorer, self._read(X))
 
     def _read(self, X: Any) -> Features:
         return as_features(X)
