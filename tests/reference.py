@@ -1,7 +1,7 @@
 """Slow twins of the losses: float64 loops over anchors, labels and pairs, written from the equations.
 
-Every function takes float64 rows as they are (no normalisation) and 0/1 (or soft) label matrices, and is
-differentiable by autograd. Nothing here is fast, tiled or clever.
+Every function takes float64 rows as they are (no normalisation) and 0/1 (or soft) label matrices, in which NaN stands
+for an unknown entry, and is differentiable by autograd. Nothing here is fast, tiled or clever.
 """
 
 from __future__ import annotations
@@ -16,13 +16,35 @@ def unit(x: Tensor) -> Tensor:
     return x / x.norm(dim=1, keepdim=True).clamp_min(1e-12)
 
 
+def known(Y: Tensor) -> Tensor:
+    """Labels with 0 for each unknown entry, float64."""
+    return Y.double().nan_to_num(0.0)
+
+
+def may_share(y: Tensor, t: Tensor) -> bool:
+    """Whether a candidate shares no known label with an anchor, and some label that this carries is unknown there."""
+    shares = any(float(a) > 0 and float(b) > 0 for a, b in zip(y, t, strict=True))
+    return not shares and any(float(a) > 0 and float(b) != float(b) for a, b in zip(y, t, strict=True))
+
+
+def left_out(Y: Tensor, T: Tensor, unknown: str) -> list[list[bool]]:
+    """Which candidates leave the denominator of each anchor."""
+    return [[unknown == "leave_out" and may_share(y, t) for t in T] for y in Y]
+
+
 def pairwise(
-    z: Tensor, k: Tensor, w: list[list[float]], tau: float, own: bool, times: list[float] | None = None
+    z: Tensor,
+    k: Tensor,
+    w: list[list[float]],
+    tau: float,
+    own: bool,
+    times: list[float] | None = None,
+    out: list[list[bool]] | None = None,
 ) -> list[Tensor]:
     """``sum_a w_ia (lse_i - s_ia / tau)`` of each anchor; with ``own`` anchor i is not its own candidate."""
     values = []
     for i in range(len(z)):
-        others = [a for a in range(len(k)) if not (own and a == i)]
+        others = [a for a in range(len(k)) if not (own and a == i) and not (out and out[i][a])]
         value = 0.0 * z[i].sum()
         if others and any(w[i][a] for a in others):
             s = torch.stack([z[i] @ k[a] / tau for a in others])
@@ -52,6 +74,7 @@ def of_counted(values: list[Tensor], counted: list[bool], zero: Tensor, reductio
 
 def per_label_weights(Y: Tensor, T: Tensor, own: bool) -> tuple[list[list[float]], list[float]]:
     """``w_ia = sum_j Y_ij T_aj / n_ij``, and the weight of each anchor's labels that a candidate carries."""
+    Y, T = known(Y), known(T)
     weights, carried = [], []
     for i in range(len(Y)):
         row = [0.0] * len(T)
@@ -69,19 +92,34 @@ def per_label_weights(Y: Tensor, T: Tensor, own: bool) -> tuple[list[list[float]
 
 
 def mulsupcon(
-    z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False, reduction: str = "mean"
+    z: Tensor,
+    Y: Tensor,
+    k: Tensor,
+    T: Tensor,
+    tau: float,
+    own: bool = False,
+    reduction: str = "mean",
+    unknown: str = "keep",
 ) -> Tensor:
     weights, carried = per_label_weights(Y, T, own)
-    pairs = float(Y.sum()) if own else sum(carried)
-    return reduced(pairwise(z, k, weights, tau, own), pairs, z, reduction)
+    pairs = float(known(Y).sum()) if own else sum(carried)
+    values = pairwise(z, k, weights, tau, own, out=left_out(Y, T, unknown))
+    return reduced(values, pairs, z, reduction)
 
 
 def mulsupcon_weighted(
-    z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False, reduction: str = "mean"
+    z: Tensor,
+    Y: Tensor,
+    k: Tensor,
+    T: Tensor,
+    tau: float,
+    own: bool = False,
+    reduction: str = "mean",
+    unknown: str = "keep",
 ) -> Tensor:
     weights, carried = per_label_weights(Y, T, own)
-    counts = [float(y.sum()) for y in Y] if own else carried
-    values = pairwise(z, k, weights, tau, own)
+    counts = [float(y.sum()) for y in known(Y)] if own else carried
+    values = pairwise(z, k, weights, tau, own, out=left_out(Y, T, unknown))
     return reduced([v / (c or 1.0) for v, c in zip(values, counts, strict=True)], len(z), z, reduction)
 
 
@@ -91,39 +129,51 @@ def with_positives(
     """SupCon with a rule that says which candidates are positives of an anchor."""
 
     def loss(
-        z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False, reduction: str = "mean"
+        z: Tensor,
+        Y: Tensor,
+        k: Tensor,
+        T: Tensor,
+        tau: float,
+        own: bool = False,
+        reduction: str = "mean",
+        unknown: str = "keep",
     ) -> Tensor:
         weights = []
         for i in range(len(Y)):
             hits = [not (own and a == i) and positive(Y[i], T[a]) for a in range(len(T))]
             weights.append([hit / max(sum(hits), 1) for hit in hits])
-        return of_counted(pairwise(z, k, weights, tau, own), [any(w) for w in weights], z, reduction)
+        values = pairwise(z, k, weights, tau, own, out=left_out(Y, T, unknown))
+        return of_counted(values, [any(w) for w in weights], z, reduction)
 
     return loss
 
 
 supcon_all = with_positives(lambda y, t: bool((y == t).all()))
-supcon_any = with_positives(lambda y, t: bool((y * t).sum() > 0))
+supcon_any = with_positives(lambda y, t: bool((y * t > 0).any()))
 supcon = supcon_any
 
 
-def of_rows(terms: list[list[Tensor]], divisor: float, x: Tensor, reduction: str) -> Tensor:
-    """Of terms for every row and label: the sum over a divisor, or the sums of rows."""
-    return reduced([sum(row, 0.0 * x.sum()) for row in terms], divisor, x, reduction)
+def of_rows(terms: list[list[Tensor]], x: Tensor, reduction: str) -> Tensor:
+    """Of terms for every known entry of every row: their mean, sum, sum over the rows with a term, or sums of rows."""
+    divisors = {"mean": sum(map(len, terms)), "rows": sum(map(bool, terms)), "sum": 1, "none": 1}
+    values = [sum(row, 0.0 * x.sum()) for row in terms]
+    return reduced(values, divisors[reduction], x, reduction)
 
 
 def _entries(x: Tensor, Y: Tensor) -> list[list[tuple[Tensor, bool]]]:
-    return [[(x[i, c], bool(Y[i, c])) for c in range(x.shape[1])] for i in range(len(x))]
+    """Logit and label of the known entries of each row."""
+    C = range(x.shape[1])
+    return [[(x[i, c], bool(Y[i, c])) for c in C if Y[i, c] == Y[i, c]] for i in range(len(x))]
 
 
 def bce(x: Tensor, Y: Tensor, reduction: str = "mean") -> Tensor:
     terms = [[-torch.log(torch.sigmoid(v if y else -v)) for v, y in row] for row in _entries(x, Y)]
-    return of_rows(terms, x.numel(), x, reduction)
+    return of_rows(terms, x, reduction)
 
 
 def focal(x: Tensor, Y: Tensor, gamma: float = 2.0, reduction: str = "sum") -> Tensor:
     right = [[torch.sigmoid(v if y else -v) for v, y in row] for row in _entries(x, Y)]
-    return of_rows([[-((1 - p) ** gamma) * torch.log(p) for p in row] for row in right], 1, x, reduction)
+    return of_rows([[-((1 - p) ** gamma) * torch.log(p) for p in row] for row in right], x, reduction)
 
 
 def asl(
@@ -142,7 +192,7 @@ def asl(
             return -((1 - p).detach() ** gp) * torch.log(p.clamp(min=eps))
         return -((1 - pn).detach() ** gn) * torch.log(pn.clamp(min=eps))
 
-    return of_rows([[term(v, y) for v, y in row] for row in _entries(x, Y)], 1, x, reduction)
+    return of_rows([[term(v, y) for v, y in row] for row in _entries(x, Y)], x, reduction)
 
 
 def zlpr(x: Tensor, Y: Tensor, reduction: str = "mean") -> Tensor:
@@ -150,7 +200,7 @@ def zlpr(x: Tensor, Y: Tensor, reduction: str = "mean") -> Tensor:
     for row, y in zip(x, Y, strict=True):
         present, absent = row[y > 0], row[y == 0]
         values.append(torch.log(1 + torch.exp(-present).sum()) + torch.log(1 + torch.exp(absent).sum()))
-    return reduced(values, len(x), x, reduction)
+    return reduced(values, sum(map(bool, _entries(x, Y))), x, reduction)
 
 
 def twoway(x: Tensor, Y: Tensor, tp: float = 4.0, tn: float = 1.0) -> Tensor:
@@ -170,23 +220,40 @@ EPS = 1e-8
 
 
 def base(
-    z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False, reduction: str = "mean"
+    z: Tensor,
+    Y: Tensor,
+    k: Tensor,
+    T: Tensor,
+    tau: float,
+    own: bool = False,
+    reduction: str = "mean",
+    unknown: str = "keep",
 ) -> Tensor:
     weights = []
     for i in range(len(Y)):
         row = []
         for a in range(len(T)):
-            both = float((Y[i] * T[a]).sum())
-            either = float(Y[i].sum() + T[a].sum()) - both
+            asked = (Y[i] == Y[i]) & (T[a] == T[a])
+            both = float((Y[i] * T[a])[asked].sum())
+            either = float(Y[i][asked].sum() + T[a][asked].sum()) - both
             row.append(0.0 if own and a == i else both / (either + EPS))
         total = sum(row) + EPS
         weights.append([w / total for w in row])
-    return of_counted(pairwise(z, k, weights, tau, own), [any(w) for w in weights], z, reduction)
+    values = pairwise(z, k, weights, tau, own, out=left_out(Y, T, unknown))
+    return of_counted(values, [any(w) for w in weights], z, reduction)
 
 
 def similarity_dissimilarity(
-    z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False, reduction: str = "mean"
+    z: Tensor,
+    Y: Tensor,
+    k: Tensor,
+    T: Tensor,
+    tau: float,
+    own: bool = False,
+    reduction: str = "mean",
+    unknown: str = "keep",
 ) -> Tensor:
+    out, Y, T = left_out(Y, T, unknown), known(Y), known(T)
     weights = []
     for i in range(len(Y)):
         row = [0.0] * len(T)
@@ -195,22 +262,36 @@ def similarity_dissimilarity(
             if both and not (own and a == i):
                 row[a] = both / float(Y[i].sum()) / (1 + float((T[a] * (1 - Y[i])).sum()))
         weights.append([w / max(sum(v > 0 for v in row), 1) for w in row])
-    return of_counted(pairwise(z, k, weights, tau, own), [any(w) for w in weights], z, reduction)
+    values = pairwise(z, k, weights, tau, own, out=out)
+    return of_counted(values, [any(w) for w in weights], z, reduction)
 
 
 def pair_weighted(
-    z: Tensor, Y: Tensor, k: Tensor, T: Tensor, tau: float, own: bool = False, reduction: str = "mean"
+    z: Tensor,
+    Y: Tensor,
+    k: Tensor,
+    T: Tensor,
+    tau: float,
+    own: bool = False,
+    reduction: str = "mean",
+    unknown: str = "keep",
 ) -> Tensor:
+    out, Y, T = left_out(Y, T, unknown), known(Y), known(T)
     weights = []
     for i in range(len(Y)):
         row = [0.0 if own and a == i else float((Y[i] * T[a]).sum()) for a in range(len(T))]
         weights.append([w / sum(row) if sum(row) else 0.0 for w in row])
-    return of_counted(pairwise(z, k, weights, tau, own), [any(w) for w in weights], z, reduction)
+    values = pairwise(z, k, weights, tau, own, out=out)
+    return of_counted(values, [any(w) for w in weights], z, reduction)
 
 
-def proto(z: Tensor, Y: Tensor, p: Tensor, tau: float, reduction: str = "mean") -> Tensor:
+def proto(
+    z: Tensor, Y: Tensor, p: Tensor, tau: float, reduction: str = "mean", unknown: str = "keep"
+) -> Tensor:
+    out, Y = Y.isnan().tolist(), known(Y)
     weights = [[float(y) / max(float(row.sum()), 1.0) for y in row] for row in Y]
-    return of_counted(pairwise(z, p, weights, tau, False), [any(w) for w in weights], z, reduction)
+    values = pairwise(z, p, weights, tau, False, out=out)
+    return of_counted(values, [any(w) for w in weights], z, reduction)
 
 
 def msc(
@@ -223,10 +304,13 @@ def msc(
     keys: Tensor | None = None,
     T: Tensor | None = None,
     reduction: str = "mean",
+    unknown: str = "keep",
 ) -> Tensor:
     samples = z if keys is None else torch.cat([z, keys])
-    Y = Y.double()
-    labels = Y if T is None else torch.cat([Y, T.double()])
+    labels = Y if T is None else torch.cat([Y, T])
+    of_samples = left_out(Y, labels, unknown)
+    out = [there + y.isnan().tolist() for there, y in zip(of_samples, Y, strict=True)]
+    Y, labels = known(Y), known(labels)
     values, counted = [], []
     times = [beta] * len(samples) + [1.0] * len(p)
     candidates = torch.cat([samples, p])
@@ -240,7 +324,7 @@ def msc(
         normaliser = Y[a] + sum(shares)
         row = [float((g / (normaliser + EPS)).sum()) for g in shares]
         weights.append(row + [float(y / (n + EPS)) for y, n in zip(Y[a], normaliser, strict=True)])
-    for value, y in zip(pairwise(z, candidates, weights, tau, True, times), Y, strict=True):
+    for value, y in zip(pairwise(z, candidates, weights, tau, True, times, out), Y, strict=True):
         n = float(y.sum())
         values.append(value / (n + (0.0 if keys is None else EPS)) if n else value)
         counted.append(n > 0)
@@ -255,11 +339,19 @@ def reg(
     alpha: float = 0.0,
     regularised: bool = True,
     reduction: str = "mean",
+    unknown: str = "keep",
 ) -> Tensor:
-    e, A = torch.cat([z, p]), torch.cat([Y.double(), torch.eye(len(p)).double()])
+    e, A = torch.cat([z, p]), torch.cat([known(Y), torch.eye(len(p)).double()])
+    n, hidden, of_samples = len(z), Y.isnan(), left_out(Y, Y, unknown)
+
+    def out(a: int, b: int) -> bool:
+        if a < n and b < n:
+            return of_samples[a][b]
+        return bool(hidden[a, b - n]) if a < n else b < n and bool(hidden[b, a - n])
+
     values, counted = [], []
     for a in range(len(e)):
-        others = [b for b in range(len(e)) if b != a]
+        others = [b for b in range(len(e)) if b != a and not out(a, b)]
         shares = {}
         for b in others:
             both, size = float((A[a] * A[b]).sum()), float(A[b].sum())
@@ -268,9 +360,9 @@ def reg(
         w = dict.fromkeys(others, 0.0)
         for c in range(A.shape[1]):
             if A[a, c]:
-                n = sum(shares[b] * float(A[b, c]) for b in others)
+                carried = sum(shares[b] * float(A[b, c]) for b in others)
                 for b in others:
-                    w[b] += shares[b] * float(A[b, c]) / (n + EPS) / float(A[a].sum())
+                    w[b] += shares[b] * float(A[b, c]) / (carried + EPS) / float(A[a].sum())
         counted.append(any(w.values()))
         values.append(0.0 * e.sum())
         if not others:
@@ -284,8 +376,16 @@ def reg(
     return of_counted(values, counted, e, reduction)
 
 
-def wrg(z: Tensor, Y: Tensor, p: Tensor, tau: float, alpha: float = 0.0, reduction: str = "mean") -> Tensor:
-    return reg(z, Y, p, tau, alpha, False, reduction)
+def wrg(
+    z: Tensor,
+    Y: Tensor,
+    p: Tensor,
+    tau: float,
+    alpha: float = 0.0,
+    reduction: str = "mean",
+    unknown: str = "keep",
+) -> Tensor:
+    return reg(z, Y, p, tau, alpha, False, reduction, unknown)
 
 
 SD_EPS = 1.49e-8
@@ -305,15 +405,16 @@ def kmcl_reconstruction(
     values = []
     for i in range(len(f)):
         values.append(0.0 * f.sum())
-        if not Y[i].any():
+        if not known(Y)[i].any():
             continue
-        shares = [
-            torch.sigmoid(x[i, k]) * torch.exp(-0.5 * (((f[i] - mu[i, :, k]) / sd[i, :, k]) ** 2).sum())
+        shares = {
+            k: torch.sigmoid(x[i, k]) * torch.exp(-0.5 * (((f[i] - mu[i, :, k]) / sd[i, :, k]) ** 2).sum())
             for k in range(x.shape[1])
-        ]
-        true = sum(s for s, y in zip(shares, Y[i], strict=True) if y)
-        values[-1] = values[-1] - torch.log(true / sum(shares))
-    return reduced(values, int(Y.any(1).sum()), f, reduction)
+            if Y[i, k] == Y[i, k]
+        }
+        true = sum(s for k, s in shares.items() if Y[i, k])
+        values[-1] = values[-1] - torch.log(true / sum(shares.values()))
+    return reduced(values, int(known(Y).any(1).sum()), f, reduction)
 
 
 def kmcl_contrastive(
@@ -327,6 +428,7 @@ def kmcl_contrastive(
 ) -> Tensor:
     factor = f.shape[1] if mu.dim() == 3 and scale == "released" else 1
     B, zero = len(Y), 0.0 * (mu.sum() + v.sum())
+    asked, Y = Y == Y, known(Y)
     values = [zero] * B
     mu, sd = per_dimension(f, mu, v)
 
@@ -340,7 +442,8 @@ def kmcl_contrastive(
     for i in range(B):
         partners = [j for j in range(B) if j != i and bool((Y[i] * Y[j]).any())]
         for k in range(Y.shape[1]):
-            kernels = {j: E(i, j, k) for j in range(B) if j != i} if Y[i, k] and partners else {}
+            rivals = [j for j in range(B) if j != i and asked[j, k]]
+            kernels = {j: E(i, j, k) for j in rivals} if Y[i, k] and partners else {}
             for j in partners:
                 if Y[i, k] and Y[j, k]:
                     both = (Y[i] * Y[j]).sum()
@@ -360,6 +463,7 @@ def kmcl(
     tau: float = 0.17,
     reduction: str = "mean",
 ) -> Tensor:
-    focus = asl(x, Y, gn=4.0, gp=0.0, clip=0.05, eps=1e-7, reduction=reduction)
+    summed = "none" if reduction == "none" else "sum"
+    focus = asl(x, Y, gn=4.0, gp=0.0, clip=0.05, eps=1e-7, reduction=summed)
     fit = kmcl_reconstruction(f, x, mu, v, Y, reduction)
     return focus + fit + kmcl_contrastive(f, mu, v, Y, scale, tau, reduction)

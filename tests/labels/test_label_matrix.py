@@ -187,7 +187,8 @@ def test_scipy_input_with_repeated_and_stored_zero_entries():
     [
         (torch.ones(3), False, r"labels of shape \(n_rows, n_labels\), but got shape \(3,\)"),
         (np.ones((2, 2, 2)), False, r"but got shape \(2, 2, 2\)"),
-        (torch.tensor([[0.0, float("nan")]]), False, "labels without NaN"),
+        (torch.tensor([[float("nan"), float("nan")]]), False, "labels some of which are known"),
+        (torch.tensor([[2.0, float("nan")]]), False, "values from 0 to 2"),
         (torch.tensor([[0, -1]]), False, r"values from -1 to 0"),
         (torch.tensor([[0.0, 0.5]]), True, "labels that are 0 or 1, but got values in between"),
         (torch.tensor([[0.0, 0.5]]).to_sparse(), True, "labels that are 0 or 1"),

@@ -165,7 +165,7 @@ WILD = {
     "hybrid": lambda: torch.ones(4, 3).to_sparse(1),
     "sparse on meta": lambda: torch.ones(4, 3).to_sparse().to("meta"),
     "complex entries": lambda: (torch.ones(4, 3) * 1j).to_sparse(),
-    "NaN in a csr": lambda: sp.csr_matrix(Y * np.nan),
+    "NaN alone in a csr": lambda: sp.csr_matrix(Y * np.nan),
     "objects in a csr": lambda: torch.ones(4, 3).to_sparse().double() * 2,
 }
 

@@ -104,7 +104,7 @@ K, T = torch.randn(10, 8), torch.ones(10, 20, dtype=torch.long)
         ((Z, Y, K, T[:9]), r"labels of shape \(10, n_labels\) to match keys \(10, 8\), but got \(9, 20\)"),
         ((Z, Y, K, T[:, :19]), r"labels of keys with 20 columns to match Y, but got \(10, 19\)"),
         ((Z, Y * 2), r"labels in \[0, 1\], but got values from 2 to 2"),
-        ((Z, Y * float("nan")), "labels without NaN, but got NaN"),
+        ((Z, Y * float("nan")), "labels some of which are known, but got NaN or missing ones alone"),
         ((Z, np.full((64, 20), "a")), "0/1 numbers or booleans, but got entries of type <U1"),
     ],
 )

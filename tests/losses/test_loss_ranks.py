@@ -33,6 +33,9 @@ VARIANTS = [  # labels, engine, type of the rows
     ("sparse", "streamed", torch.float64),
     ("dense", "streamed", torch.float32),
     ("sparse", "dense", torch.float32),
+    ("unknown", "dense", torch.float64),
+    ("unknown", "streamed", torch.float64),
+    ("unknown, sparse", "streamed", torch.float64),
 ]
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-5}
 SETTINGS = {"reg_alpha": {"alpha": 1.5}, "wrg_alpha": {"alpha": -1.0}}
@@ -46,6 +49,13 @@ def inputs(name: str) -> tuple[list[Tensor], Tensor, Tensor]:
     return [c.x, c.keys, prototypes], c.Y * soft, c.T * soft
 
 
+def hidden(Y: Tensor, first: int) -> Tensor:
+    """Labels of which some entries are unknown, on the second rank alone."""
+    unknown = torch.rand(Y.shape, generator=torch.Generator().manual_seed(5)) < 0.4
+    unknown[:first] = False
+    return torch.where(unknown, float("nan"), Y.double())
+
+
 def computed(
     name: str,
     way: str,
@@ -57,10 +67,13 @@ def computed(
 ) -> list[Tensor]:
     """Value, divisor and gradients of all inputs, of this rank's shard where there are ranks."""
     tensors, Y, T = inputs(name)
+    if layout.startswith("unknown"):
+        Y, T = (hidden(y, first) for y, first in zip((Y, T), CUT, strict=True))
+        settings["unknown"] = "leave_out"
     if rank is not None:
         rows, keys = (slice(None, n) if rank == 0 else slice(n, None) for n in CUT)
         tensors, Y, T = [tensors[0][rows], tensors[1][keys], tensors[2]], Y[rows], T[keys]
-    if layout == "sparse":
+    if layout.endswith("sparse"):
         Y, T = Y.double().to_sparse(), T.double().to_sparse()
     z, k, P = (t.to(dtype, copy=True).requires_grad_() for t in tensors)
     base = name.removesuffix("_soft").removesuffix("_alpha")

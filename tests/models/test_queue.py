@@ -159,3 +159,49 @@ def test_without_flat_parameters_the_average_of_half_types_is_kept_in_float32():
     assert key.average.dtype == torch.float32
     assert 0 < float((key.average - before).abs().max()) < 2e-3
     assert torch.equal(key.network.weight, key.average[:15].view(3, 5).half())
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("sums", [False, True])
+def test_unknown_entries_stay_with_their_rows(dtype, sums):
+    queue = LabelQueue(7, 3, 11, dtype, running_sums=sums)
+    g = torch.Generator().manual_seed(0)
+    keys, labels = torch.randn(23, 3, generator=g), (torch.rand(23, 11, generator=g) < 0.4).float()
+    labels[5:15][torch.rand(10, 11, generator=g) < 0.3] = nan
+    for start in range(0, 20, 3):
+        rows, held = slice(start, start + 3), slice(max(start - 7, 0), start)
+        candidates, Y = queue.candidates(keys[rows], labels[rows])
+        again = LabelQueue(7, 3, 11, dtype, running_sums=sums)
+        again.load_state_dict(queue.state_dict())
+        want = torch.cat([labels[rows], labels[held]])
+        for m in (Y, again.candidates(keys[rows], labels[rows])[1]):
+            assert torch.equal(sorted_rows(m.dense()), sorted_rows(want.nan_to_num(0.0)))
+            assert torch.equal(sorted_rows(m.unknown.dense()), sorted_rows(want.isnan().float()))
+        known = want.nan_to_num(0.0)
+        torch.testing.assert_close(Y.label_counts(), known.sum(0))
+        torch.testing.assert_close(Y.label_sums(candidates), Y.dense().T @ candidates)
+        queue.push(keys[rows], labels[rows])
+    assert queue.stored_labels.n_unknown == int(labels[14:21].isnan().sum())
+
+
+def sorted_rows(Y):
+    return torch.tensor(sorted(Y.tolist()))
+
+
+def test_a_queue_of_known_labels_hands_out_known_labels():
+    queue = LabelQueue(4, 2, 3)
+    queue.push(torch.ones(3, 2), torch.ones(3, 3))
+    assert not queue.stored_labels.has_unknown
+    assert not queue.candidates(torch.ones(1, 2), torch.ones(1, 3))[1].has_unknown
+
+
+@pytest.mark.parametrize("unknown", ["keep", "leave_out"])
+def test_a_loss_against_a_queue_is_that_against_its_rows(unknown):
+    g = torch.Generator().manual_seed(1)
+    keys, labels = torch.randn(12, 4, generator=g), (torch.rand(12, 6, generator=g) < 0.4).float()
+    labels[torch.rand(12, 6, generator=g) < 0.3] = nan
+    queue = LabelQueue(8, 4, 6, running_sums=True)
+    queue.push(keys[4:], labels[4:])
+    loss = losses.get("mulsupcon", unknown=unknown)
+    got = loss(keys[:4], labels[:4], *queue.candidates(keys[:4], labels[:4]))
+    torch.testing.assert_close(got, loss(keys[:4], labels[:4], keys, labels))

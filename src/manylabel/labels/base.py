@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from copy import copy
-from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
+from typing import Any, ClassVar, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from manylabel.labels.hashing import match_groups
 
 Labels: TypeAlias = "LabelMatrix | Tensor | np.ndarray[Any, Any] | Any"
 RowIndex: TypeAlias = "Tensor | np.ndarray[Any, Any] | slice"
+Layout = TypeVar("Layout", bound="LabelMatrix")
 
 
 class KnownSums(NamedTuple):
@@ -36,7 +37,8 @@ class KnownSums(NamedTuple):
 class LabelMatrix(ABC):
     """Labels of ``n_rows`` rows, each a set (or a weight in [0, 1]) over ``n_labels`` labels.
 
-    Build one with :meth:`of`. Equation symbols: Y is (n_rows, n_labels).
+    Build one with :meth:`of`. Equation symbols: Y is (n_rows, n_labels). An entry may be unknown: it is 0 in every
+    count, sum and dense form, and listed in :attr:`unknown`.
     """
 
     n_rows: int
@@ -44,25 +46,31 @@ class LabelMatrix(ABC):
     device: torch.device
     _checked: str = "no"
     _known: KnownSums | None = None
+    _unknown: LabelMatrix | None = None
     _is_binary: bool | None = None
     _reader: ClassVar[
         Callable[..., LabelMatrix]
     ]  # set where all layouts are known, which this face does not know
 
     @staticmethod
-    def of(Y: Labels, *, binary: bool = False, who: str = "labels") -> LabelMatrix:
+    def of(
+        Y: Labels, *, binary: bool = False, unknown: float | Labels | None = None, who: str = "labels"
+    ) -> LabelMatrix:
         """Wrap labels of any layout; see :func:`manylabel.labels.convert.as_labels` for what is taken and refused.
 
         Parameters
         ----------
         Y : (n_rows, n_labels) tensor (dense, COO or CSR), array, SciPy sparse matrix, or LabelMatrix
-            Bool, integer or floating entries in [0, 1]; sparse input stays sparse.
+            Bool, integer or floating entries in [0, 1]; sparse input stays sparse. NaN, masked and missing entries are
+            unknown.
         binary : bool, default False
             Refuse entries other than 0 and 1.
+        unknown : number or (n_rows, n_labels) labels, optional
+            The number, such as -1, that stands for an unknown entry in Y; or 1 where an entry is unknown.
         who : str
             Named in the error message.
         """
-        return LabelMatrix._reader(Y, binary=binary, who=who)
+        return LabelMatrix._reader(Y, binary=binary, unknown=unknown, who=who)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -72,19 +80,73 @@ class LabelMatrix(ABC):
         return self.n_rows
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.n_rows} rows, {self.n_labels} labels)"
+        unknown = f", {self.n_unknown} unknown" if self.n_unknown else ""
+        return f"{type(self).__name__}({self.n_rows} rows, {self.n_labels} labels{unknown})"
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether some entry may be unknown; asking costs nothing."""
+        return self._unknown is not None
+
+    @property
+    def unknown(self) -> LabelMatrix:
+        """Which entries are unknown, as labels of a binary matrix of the same shape; they are 0 in this one."""
+        if self._unknown is not None:
+            return self._unknown
+        nowhere = torch.empty(2, 0, dtype=torch.int64, device=self.device)
+        none = torch.empty(0, device=self.device)
+        nothing = torch.sparse_coo_tensor(nowhere, none, self.shape, check_invariants=False)
+        return LabelMatrix._reader(nothing)
+
+    @property
+    def n_unknown(self) -> int:
+        """How many entries are unknown."""
+        return 0 if self._unknown is None else int(self._unknown.row_counts(torch.float64).sum())
+
+    def known(self) -> Tensor | None:
+        """Which entries are known, dense (n_rows, n_labels) bool; None where all are."""
+        return None if self._unknown is None else ~self._unknown.dense(torch.bool)
+
+    def with_unknown(self, unknown: LabelMatrix | None) -> Self:
+        """The same labels with other entries unknown, all of which must be 0 here."""
+        labels = copy(self)
+        labels._unknown = unknown
+        return labels
+
+    def _mark(self, unknown: LabelMatrix) -> None:
+        """Call further entries unknown, in place; they are 0 by now."""
+        before = self._unknown
+        self._unknown = unknown if before is None else before.sparse().union(unknown.sparse())
+
+    def _along(self, found: Layout, moved: Callable[[LabelMatrix], LabelMatrix]) -> Layout:
+        """What was made of these labels, with what is made of their unknown entries alike."""
+        if self._unknown is not None and found is not self:
+            found._unknown = moved(self._unknown)
+        return found
 
     def check(self, binary: bool, who: str) -> None:
-        """Refuse NaN and entries outside [0, 1], or outside {0, 1}; each matrix is read once."""
+        """Take NaN as unknown; refuse entries outside [0, 1], or outside {0, 1}. Each matrix is read once."""
         if self._checked == "binary" or (self._checked == "soft" and not binary):
             return
         entries = self.entries()
         if entries is not None and entries.dtype != torch.bool:
             if torch.compiler.is_compiling():
                 return
-            if entries.numel():
-                _check_values(entries.detach(), binary, who)
+            if entries.numel() and not _are_known(entries.detach(), binary, who):
+                self._hide(entries.detach().isnan())
+                self.refuse_none_known(who)
+                self.check(binary, who)
         self._checked = "binary" if binary else "soft"
+
+    def refuse_none_known(self, who: str) -> None:
+        """Refuse labels without a single known entry: what came is no labels, by accident."""
+        if self.n_unknown == self.n_rows * self.n_labels:
+            hint = "Rows of which nothing is known may be taken from a label matrix of all rows."
+            raise ManyLabelError(who, "labels some of which are known", "NaN or missing ones alone", hint)
+
+    def _hide(self, which: Tensor) -> None:
+        """Make stored entries unknown, in place; ``which`` is bool, in the shape of :meth:`entries`."""
+        raise NotImplementedError
 
     @property
     def binary(self) -> bool:
@@ -137,6 +199,9 @@ class LabelMatrix(ABC):
 
     def compact(self) -> LabelMatrix:
         """The same labels in the cheaper layout: lists where the matrix is large and mostly 0."""
+        return self._along(self._compact(), lambda unknown: unknown.compact())
+
+    def _compact(self) -> LabelMatrix:
         return self
 
     def columns_first(self, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -153,9 +218,10 @@ class LabelMatrix(ABC):
         Returns
         -------
         ids : (n_rows,) int64 in [0, n_rows)
-            Equal for rows with the same set; sets without labels form a group of their own.
+            Equal for rows with the same set; sets without labels form a group of their own. ``n_rows`` where an entry
+            is unknown: nobody knows that row's set.
         other_ids : (n_other,) int64 in [0, n_rows]
-            ``n_rows`` where no row of this matrix has that set.
+            ``n_rows`` where no row of this matrix has that set, and where an entry is unknown.
 
         Notes
         -----
@@ -163,7 +229,12 @@ class LabelMatrix(ABC):
         with a probability of 2^-64 per pair. Shapes do not depend on the labels.
         """
         own = self.row_hashes()
-        return match_groups(own, own if other is None else other.row_hashes())
+        ids, other_ids = match_groups(own, own if other is None else other.row_hashes())
+        other = self if other is None else other
+        return self._without_group(ids, len(self)), other._without_group(other_ids, len(self))
+
+    def _without_group(self, ids: Tensor, none: int) -> Tensor:
+        return ids if self._unknown is None else ids.masked_fill(self._unknown.row_counts() > 0, none)
 
     def with_sums(self, keys: Tensor, counts: Tensor, sums: Tensor) -> Self:
         """The same labels, which know their counts and the label sums of certain keys.
@@ -233,21 +304,33 @@ class LabelMatrix(ABC):
     def _row_sums(self, M: Tensor) -> Tensor:
         """What :meth:`row_sums` gives of an argument that is right."""
 
+    def take(self, rows: RowIndex) -> Self:
+        """The labels of some rows, by position (repeats allowed), in the same layout."""
+        return cast(Self, self._along(self._take(rows), lambda unknown: unknown.take(rows)))
+
+    def sparse(self) -> LabelLists:
+        """The same labels as lists of label numbers."""
+        return self._along(self._lists(), lambda unknown: unknown.sparse())
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same labels on another device."""
+        return cast(Self, self._along(self._to(device), lambda unknown: unknown.to(device)))
+
     @abstractmethod
-    def take(self, rows: RowIndex) -> LabelMatrix:
-        """The labels of some rows, by position (repeats allowed)."""
+    def _take(self, rows: RowIndex) -> LabelMatrix:
+        """What :meth:`take` gives of known labels, in the same layout."""
 
     @abstractmethod
     def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """Y as a dense (n_rows, n_labels) tensor."""
 
     @abstractmethod
-    def sparse(self) -> LabelLists:
-        """The same labels as lists of label numbers."""
+    def _lists(self) -> LabelLists:
+        """What :meth:`sparse` gives of known labels."""
 
     @abstractmethod
-    def to(self, device: torch.device | str) -> LabelMatrix:
-        """The same labels on another device."""
+    def _to(self, device: torch.device | str) -> LabelMatrix:
+        """What :meth:`to` gives of known labels, in the same layout."""
 
     @abstractmethod
     def entries(self) -> Tensor | None:
@@ -255,7 +338,10 @@ class LabelMatrix(ABC):
 
     def with_entries(self, values: Tensor) -> LabelMatrix:
         """The same labels with other stored values (see :meth:`entries`)."""
-        return self.sparse().with_entries(values)
+        return self._along(self._with_entries(values), lambda unknown: unknown)
+
+    def _with_entries(self, values: Tensor) -> LabelMatrix:
+        return self._lists()._with_entries(values)
 
     def spread_rows(self, v: Tensor) -> Tensor:
         """One number per row, (n_rows,), in a shape that broadcasts against :meth:`entries`."""
@@ -271,15 +357,28 @@ class LabelMatrix(ABC):
 
     def concat(self, other: LabelMatrix) -> LabelMatrix:
         """These rows and then those of another matrix over the same labels."""
-        return self.sparse().concat(other)
+        self.check_same_labels(other)
+        found = self._concat(other)
+        if self.has_unknown or other.has_unknown:
+            found._unknown = self.unknown.concat(other.unknown)
+        return found
+
+    def _concat(self, other: LabelMatrix) -> LabelMatrix:
+        return self._lists()._concat(other)
 
     def with_identity(self) -> LabelMatrix:
         """These rows, then one row for each label with that label alone, (n_rows + n_labels, n_labels)."""
-        return self.sparse().with_identity()
+        found = self._with_identity()
+        if self._unknown is not None:
+            found._unknown = self._unknown.concat(found.take(slice(len(self), None)).unknown)
+        return found
+
+    def _with_identity(self) -> LabelMatrix:
+        return self._lists()._with_identity()
 
     def row_hashes(self) -> Tensor:
-        """A 64-bit number per row, equal for equal label sets, (n_rows,) int64."""
-        return self.sparse().row_hashes()
+        """A 64-bit number per row, equal for equal sets of known labels, (n_rows,) int64."""
+        return self._lists().row_hashes()
 
 
 class LabelLists(LabelMatrix):
@@ -309,18 +408,23 @@ class LabelLists(LabelMatrix):
         """The rows of each label: the same entries as an (n_labels, n_rows) matrix."""
 
     @abstractmethod
-    def take(self, rows: RowIndex) -> LabelLists: ...
+    def select_labels(self, labels: Tensor) -> LabelLists:
+        """These rows with some of the labels, numbered anew in the order given."""
 
     @abstractmethod
-    def to(self, device: torch.device | str) -> LabelLists: ...
+    def union(self, other: LabelLists) -> LabelLists:
+        """The entries of either matrix, as ones."""
+
+    @abstractmethod
+    def without(self, other: LabelLists) -> LabelLists:
+        """The entries that the other matrix does not have."""
 
 
-def _check_values(values: Tensor, binary: bool, who: str) -> None:
-    low, high = (float(v) for v in values.aminmax())  # NaN comes through both
+def _are_known(values: Tensor, binary: bool, who: str) -> bool:
+    """False for values with NaN among them, which comes through both bounds; else a refusal of what is no label."""
+    low, high = (float(v) for v in values.aminmax())
     if low != low or high != high:
-        raise ManyLabelError(
-            who, "labels without NaN", "NaN", "Replace missing labels by 0 or drop their rows."
-        )
+        return False
     if low < 0 or high > 1:
         raise ManyLabelError(
             who,
@@ -336,6 +440,7 @@ def _check_values(values: Tensor, binary: bool, who: str) -> None:
             "values in between",
             "Soft labels are for the MulSupCon losses and bce; round them for any other loss.",
         )
+    return True
 
 
 def row_index(rows: RowIndex, n_rows: int, device: torch.device) -> Tensor | slice:

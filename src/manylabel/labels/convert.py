@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -26,24 +28,37 @@ _COMMON = (torch.bool, torch.uint8, torch.int64, torch.float32, torch.float64)
 _PLACES = ("cpu", "cuda")
 
 
-def as_labels(Y: Labels, *, binary: bool = False, who: str = "labels") -> LabelMatrix:
+def as_labels(
+    Y: Labels, *, binary: bool = False, unknown: float | Labels | None = None, who: str = "labels"
+) -> LabelMatrix:
     """Wrap labels of any layout as a label matrix; copied only where the layout changes.
 
     Parameters
     ----------
     Y : (n_rows, n_labels) tensor (dense, COO or CSR), array, SciPy sparse matrix, or LabelMatrix
-        Bool, integer or floating entries in [0, 1]; sparse input stays sparse.
+        Bool, integer or floating entries in [0, 1]; sparse input stays sparse. Unknown entries are NaN (stored ones,
+        of a sparse matrix), those that a masked array hides, and None or ``pandas.NA`` in a frame or lists.
     binary : bool, default False
         Refuse entries other than 0 and 1.
+    unknown : number or (n_rows, n_labels) labels, optional
+        The number outside of [0, 1], such as -1, that stands for an unknown entry in Y; or 1 where an entry is unknown,
+        whatever Y has there.
     who : str
         Named in the error message.
 
     Raises
     ------
     ManyLabelError
-        If Y is not two-dimensional, holds NaN, or holds entries outside [0, 1] (or {0, 1}).
+        If Y is not two-dimensional, has no known entry, or holds entries outside [0, 1] (or {0, 1}).
+
+    Examples
+    --------
+    >>> as_labels([[1, 0, None], [0, 1, 1]])
+    DenseLabels(2 rows, 3 labels, 1 unknown)
     """
     labels = Y if isinstance(Y, LabelMatrix) else _wrapped(Y, who)
+    if unknown is not None:
+        labels = _hidden(labels, unknown, who)
     labels.check(binary, who)
     return labels
 
@@ -62,9 +77,60 @@ def _wrapped(Y: Labels, who: str) -> LabelMatrix:
         return DenseLabels(as_tensor(Y, who, "labels"))
     if hasattr(Y, "tocsr"):
         return _from_scipy(Y, who)
-    values = dense_values(Y, who)
+    values = dense_values(_missing_as_nan(Y), who)
     _check_two_axes(tuple(values.shape), who)
     return DenseLabels(values)
+
+
+def _missing_as_nan(Y: Any) -> Any:
+    """The same with NaN for masked entries, None and ``pandas.NA``."""
+    if isinstance(Y, np.ma.MaskedArray):
+        if Y.dtype.kind not in "biuf":
+            return Y
+        wide = np.result_type(Y.dtype, np.float32)
+        return np.ma.filled(Y.astype(wide), np.nan) if np.ma.is_masked(Y) else Y
+    if isinstance(Y, np.ndarray) and Y.dtype.kind != "O":
+        return Y
+    try:
+        array = np.asarray(Y)
+    except Exception:  # whatever the caller's own __array__ may raise; read again, it is refused by name
+        return Y
+    if array.dtype.kind != "O" or array.ndim != 2:
+        return Y
+    missing = np.array([v is None or type(v).__name__ == "NAType" for v in array.flat], bool)
+    return np.where(missing.reshape(array.shape), np.nan, array) if missing.any() else Y
+
+
+def _hidden(labels: LabelMatrix, unknown: float | Labels, who: str) -> LabelMatrix:
+    """The labels with the entries unknown that a number, or a matrix of the same shape, marks."""
+    if isinstance(unknown, bool) or not isinstance(unknown, Real):
+        return _covered(labels, as_labels(unknown, binary=True, who=f"{who}, unknown"), who)
+    number = float(unknown)
+    if 0 <= number <= 1:
+        hint = "0 and 1 say that a label is known; NaN is unknown without being named."
+        raise ManyLabelError(who, "`unknown` as a number outside of [0, 1]", f"{number:g}", hint)
+    labels, entries = copy(labels), labels.entries()
+    which = None if entries is None or entries.dtype == torch.bool else entries.detach() == number
+    if which is not None and bool(which.any()):
+        labels._hide(which)
+        labels.refuse_none_known(who)
+    return labels
+
+
+def _covered(labels: LabelMatrix, unknown: LabelMatrix, who: str) -> LabelMatrix:
+    """The labels without those that stand in unknown places."""
+    if unknown.shape != labels.shape:
+        hint = "Give 1 for each unknown entry, and 0 for the others."
+        raise ManyLabelError(who, f"`unknown` of shape {labels.shape}", str(unknown.shape), hint)
+    unknown = unknown.to(labels.device)
+    left: LabelMatrix
+    if isinstance(labels, DenseLabels):
+        left = DenseLabels(labels.Y.masked_fill(unknown.dense(torch.bool), 0))
+    else:
+        left = labels.sparse().without(unknown.sparse())
+    left = left.with_unknown(labels.unknown if labels.has_unknown else None)
+    left._mark(unknown)
+    return left
 
 
 def dense_values(Y: Any, who: str, what: str = "labels") -> Tensor:

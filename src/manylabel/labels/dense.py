@@ -34,10 +34,10 @@ class DenseLabels(LabelMatrix):
     def requires_grad(self) -> bool:
         return self.Y.requires_grad
 
-    def compact(self) -> LabelMatrix:
+    def _compact(self) -> LabelMatrix:
         if self.Y.numel() < _COMPACT_FROM or torch.compiler.is_compiling() or transformed():
             return self
-        labels = self.sparse()
+        labels = self._lists()
         return labels if 8 * len(labels.columns) < self.Y.numel() else self
 
     def row_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -53,7 +53,7 @@ class DenseLabels(LabelMatrix):
     def _row_sums(self, M: Tensor) -> Tensor:
         return self.dense(M.dtype) @ M
 
-    def take(self, rows: RowIndex) -> DenseLabels:
+    def _take(self, rows: RowIndex) -> DenseLabels:
         taken = DenseLabels(self.Y[row_index(rows, self.n_rows, self.device)])
         taken._checked = self._checked  # a batch needs no second look at each step
         return taken
@@ -65,7 +65,7 @@ class DenseLabels(LabelMatrix):
             self._converted = self.Y.to(dtype)  # small, and asked for several times by one loss
         return self._converted
 
-    def sparse(self) -> SparseLabels:
+    def _lists(self) -> SparseLabels:
         entries = self.Y.reshape(-1)
         flat = _places(entries)
         weights = entries[flat] if entries.is_floating_point() else None
@@ -77,13 +77,17 @@ class DenseLabels(LabelMatrix):
             offsets, flat.remainder(max(self.n_labels, 1)), weights, self.n_labels, trusted=True
         )
 
-    def to(self, device: torch.device | str) -> DenseLabels:
+    def _to(self, device: torch.device | str) -> DenseLabels:
         return DenseLabels(self.Y.to(device))
+
+    def _hide(self, which: Tensor) -> None:
+        self.Y, self._converted = self.Y.masked_fill(which, 0), None
+        self._mark(DenseLabels(which))
 
     def entries(self) -> Tensor:
         return self.Y
 
-    def with_entries(self, values: Tensor) -> DenseLabels:
+    def _with_entries(self, values: Tensor) -> DenseLabels:
         if values.shape != self.Y.shape:
             raise ManyLabelError("labels", f"values of shape {tuple(self.Y.shape)}", described(values))
         return DenseLabels(values)
@@ -97,13 +101,12 @@ class DenseLabels(LabelMatrix):
     def pick(self, columns_first: Tensor) -> Tensor:
         return columns_first.T
 
-    def concat(self, other: LabelMatrix) -> LabelMatrix:
-        self.check_same_labels(other)
+    def _concat(self, other: LabelMatrix) -> LabelMatrix:
         if not isinstance(other, DenseLabels):
-            return self.sparse().concat(other)
+            return self._lists()._concat(other)
         return DenseLabels(torch.cat([self.Y, other.Y]))
 
-    def with_identity(self) -> DenseLabels:
+    def _with_identity(self) -> DenseLabels:
         eye = torch.eye(self.n_labels, dtype=self.Y.dtype, device=self.device)
         return DenseLabels(torch.cat([self.Y, eye]))
 

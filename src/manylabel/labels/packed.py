@@ -54,16 +54,17 @@ class PackedLabels(LabelMatrix):
         if isinstance(Y, PackedLabels):
             return Y
         labels = as_labels(Y, binary=True, who=who)
-        return PackedLabels(_packed(labels.dense(torch.uint8)), labels.n_labels, trusted=True)
+        packed = PackedLabels(_packed(labels.dense(torch.uint8)), labels.n_labels, trusted=True)
+        return labels._along(packed, PackedLabels.pack)
 
-    def compact(self) -> LabelMatrix:
+    def _compact(self) -> LabelMatrix:
         """Few entries are unpacked; of many, lists if most are 0, else as they are; so too where sums are known."""
         if self._known is not None:
             return self
         if self.n_rows * self.n_labels <= _BLOCK:
-            return DenseLabels(self.dense(torch.uint8)).compact()
+            return DenseLabels(self.dense(torch.uint8))._compact()
         few = 8 * int(_ones(self.bits).sum()) < self.n_rows * self.n_labels
-        return self.sparse() if few else self
+        return self._lists() if few else self
 
     def row_counts(self, dtype: torch.dtype = torch.float32) -> Tensor:
         return _ones(self.bits).sum(1).to(dtype)
@@ -100,15 +101,15 @@ class PackedLabels(LabelMatrix):
         height = max(_BLOCK // max(self.n_labels, 1), 1)
         for start in range(0, self.n_rows, height):
             rows = slice(start, start + height)
-            yield rows, self.take(rows).dense(dtype)
+            yield rows, self._take(rows).dense(dtype)
 
-    def take(self, rows: RowIndex) -> PackedLabels:
+    def _take(self, rows: RowIndex) -> PackedLabels:
         return PackedLabels(self.bits[row_index(rows, self.n_rows, self.device)], self.n_labels, trusted=True)
 
     def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
         return _unpacked(self.bits)[:, : self.n_labels].to(dtype)
 
-    def sparse(self) -> SparseLabels:
+    def _lists(self) -> SparseLabels:
         flat, n_bytes = self.bits.flatten(), self.bits.shape[1]
         occupied = flat.nonzero().squeeze(1)  # bytes with a label
         found = _unpacked(flat[occupied, None]).flatten().nonzero().squeeze(1)
@@ -117,16 +118,15 @@ class PackedLabels(LabelMatrix):
         offsets = F.pad(_ones(self.bits).sum(1).cumsum(0), (1, 0))
         return SparseLabels(offsets, columns, None, self.n_labels, trusted=True)
 
-    def to(self, device: torch.device | str) -> PackedLabels:
+    def _to(self, device: torch.device | str) -> PackedLabels:
         return PackedLabels(self.bits.to(device), self.n_labels, trusted=True)
 
     def entries(self) -> None:
         return None
 
-    def concat(self, other: LabelMatrix) -> LabelMatrix:
+    def _concat(self, other: LabelMatrix) -> LabelMatrix:
         if not isinstance(other, PackedLabels):
-            return self.sparse().concat(other)
-        self.check_same_labels(other)
+            return self._lists()._concat(other)
         return PackedLabels(torch.cat([self.bits, other.bits]), self.n_labels, trusted=True)
 
 

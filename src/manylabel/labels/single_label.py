@@ -55,24 +55,24 @@ class SingleLabel(LabelMatrix):
     def _row_sums(self, M: Tensor) -> Tensor:
         return F.pad(M, (0, 0, 0, 1)).index_select(0, self.ids)
 
-    def take(self, rows: RowIndex) -> SingleLabel:
+    def _take(self, rows: RowIndex) -> SingleLabel:
         return SingleLabel(self.ids[row_index(rows, self.n_rows, self.device)], self.n_labels, trusted=True)
 
     def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
         return (self.ids[:, None] == torch.arange(self.n_labels, device=self.device)).to(dtype)
 
-    def sparse(self) -> SparseLabels:
+    def _lists(self) -> SparseLabels:
         offsets = F.pad(self.present.cumsum(0), (1, 0))
         return SparseLabels(offsets, self.ids[self.present], None, self.n_labels, trusted=True)
 
-    def to(self, device: torch.device | str) -> SingleLabel:
+    def _to(self, device: torch.device | str) -> SingleLabel:
         return SingleLabel(self.ids.to(device), self.n_labels, trusted=True)
 
     def entries(self) -> None:
         return None
 
-    def with_entries(self, values: Tensor) -> LabelMatrix:
-        return self.sparse().with_entries(values[self.present])
+    def _with_entries(self, values: Tensor) -> LabelMatrix:
+        return self._lists()._with_entries(values[self.present])
 
     def spread_rows(self, v: Tensor) -> Tensor:
         return v
@@ -84,7 +84,7 @@ class SingleLabel(LabelMatrix):
         rows = torch.arange(self.n_rows, device=self.device)
         return F.pad(columns_first, (0, 0, 0, 1))[self.ids, rows]
 
-    def with_identity(self) -> SingleLabel:
+    def _with_identity(self) -> SingleLabel:
         return SingleLabel(
             torch.cat([self.ids, torch.arange(self.n_labels, device=self.device)]),
             self.n_labels,

@@ -97,7 +97,7 @@ class SparseLabels(LabelLists):
         for rows in self._stretches():
             part = torch.zeros_like(sums) if rows.start else sums
             some = None if factors is None else factors[rows]
-            block = self.take(rows)
+            block = self._take(rows)
             lists = (block.offsets, block.columns, block.weights)
             if not add_label_sums(*lists, some, Z[rows], part):
                 block._add_by_labels(Z[rows], some, part)
@@ -120,7 +120,7 @@ class SparseLabels(LabelLists):
         entries = self.transposed
         if factors is not None:
             spread = entries.spread_labels(factors)
-            entries = entries.with_entries(spread if entries.weights is None else spread * entries.weights)
+            entries = entries._with_entries(spread if entries.weights is None else spread * entries.weights)
         sums += entries._row_products(Z)
 
     def _row_sums(self, M: Tensor) -> Tensor:
@@ -135,7 +135,7 @@ class SparseLabels(LabelLists):
             self.columns, M, self.offsets, mode="sum", include_last_offset=True, per_sample_weights=weights
         )
 
-    def take(self, rows: RowIndex) -> SparseLabels:
+    def _take(self, rows: RowIndex) -> SparseLabels:
         if isinstance(rows, slice) and rows.step in (None, 1):
             return self._block(*rows.indices(self.n_rows)[:2])
         index = torch.arange(self.n_rows, device=self.device)[row_index(rows, self.n_rows, self.device)]
@@ -166,10 +166,10 @@ class SparseLabels(LabelLists):
         Yt[self.columns, self.rows] = 1 if self.weights is None else self.weights.to(dtype)
         return Yt
 
-    def sparse(self) -> SparseLabels:
+    def _lists(self) -> SparseLabels:
         return self
 
-    def to(self, device: torch.device | str) -> SparseLabels:
+    def _to(self, device: torch.device | str) -> SparseLabels:
         weights = None if self.weights is None else self.weights.to(device)
         return SparseLabels(
             self.offsets.to(device), self.columns.to(device), weights, self.n_labels, trusted=True
@@ -178,7 +178,7 @@ class SparseLabels(LabelLists):
     def entries(self) -> Tensor | None:
         return self.weights
 
-    def with_entries(self, values: Tensor) -> SparseLabels:
+    def _with_entries(self, values: Tensor) -> SparseLabels:
         check_line("labels", "values, one for each label of a row", values, len(self.columns))
         return SparseLabels(self.offsets, self.columns, values, self.n_labels, trusted=True)
 
@@ -193,9 +193,31 @@ class SparseLabels(LabelLists):
     def pick(self, columns_first: Tensor) -> Tensor:
         return columns_first[self.columns, self.rows]
 
-    def concat(self, other: LabelMatrix) -> SparseLabels:
-        self.check_same_labels(other)
-        tail = other.sparse()
+    def _hide(self, which: Tensor) -> None:
+        hidden, left = self._some(which, weighted=False), self._some(~which)
+        self.offsets, self.columns, self.weights = left.offsets, left.columns, left.weights
+        if left.weights is not None and not left.weights.requires_grad and bool((left.weights == 1).all()):
+            self.weights = None
+        self._mark(hidden)
+
+    def _some(self, kept: Tensor, weighted: bool = True) -> SparseLabels:
+        """Some of the entries, (nnz,) bool, or ones in their places."""
+        weights = self.weights[kept] if weighted and self.weights is not None else None
+        offsets = F.pad(kept.cumsum(0), (1, 0))[self.offsets]
+        return SparseLabels(offsets, self.columns[kept], weights, self.n_labels, trusted=True)
+
+    def union(self, other: LabelLists) -> SparseLabels:
+        width = max(self.n_labels, 1)
+        places = torch.unique(torch.cat([m.rows.long() * width + m.columns for m in (self, other)]))
+        offsets = offsets_of(places // width, self.n_rows)
+        return SparseLabels(offsets, places % width, None, self.n_labels, trusted=True)
+
+    def without(self, other: LabelLists) -> SparseLabels:
+        own, gone = (m.rows.long() * m.n_labels + m.columns for m in (self, other))
+        return self._some(~torch.isin(own, gone))
+
+    def _concat(self, other: LabelMatrix) -> SparseLabels:
+        tail = other._lists()
         offsets = torch.cat([self.offsets, self.offsets[-1] + tail.offsets[1:]])
         weights = None
         if self.weights is not None or tail.weights is not None:
@@ -206,7 +228,7 @@ class SparseLabels(LabelLists):
             offsets, torch.cat([self.columns, tail.columns]), weights, self.n_labels, trusted=True
         )
 
-    def with_identity(self) -> SparseLabels:
+    def _with_identity(self) -> SparseLabels:
         numbers = torch.arange(self.n_labels, dtype=torch.int32, device=self.device)
         offsets = torch.cat([self.offsets, self.offsets[-1] + 1 + numbers])
         weights = None if self.weights is None else torch.cat([self.weights, torch.ones_like(numbers)])
@@ -217,19 +239,14 @@ class SparseLabels(LabelLists):
         return torch.bincount(self.columns, minlength=self.n_labels).nonzero().squeeze(1)
 
     def select_labels(self, labels: Tensor) -> SparseLabels:
-        """These rows with some of the labels, numbered anew in the order given."""
+        return self._along(self._select(labels), lambda unknown: unknown.sparse().select_labels(labels))
+
+    def _select(self, labels: Tensor) -> SparseLabels:
         numbers = torch.full((self.n_labels,), -1, dtype=torch.int32, device=self.device)
         numbers[labels] = torch.arange(len(labels), dtype=torch.int32, device=self.device)
         columns = numbers.index_select(0, self.columns)
-        kept = columns >= 0
-        offsets = F.pad(kept.cumsum(0), (1, 0))[self.offsets]
-        return SparseLabels(
-            offsets,
-            columns[kept],
-            None if self.weights is None else self.weights[kept],
-            len(labels),
-            trusted=True,
-        )
+        left = self._some(columns >= 0)
+        return SparseLabels(left.offsets, columns[columns >= 0], left.weights, len(labels), trusted=True)
 
     def row_hashes(self) -> Tensor:
         running = F.pad(label_hashes(self.n_labels, self.device)[self.columns].cumsum(0), (1, 0))

@@ -25,10 +25,11 @@ from manylabel.losses.settings import (
     check_group,
     check_reduction,
     check_temperature,
+    choice,
     read_temperature,
     switch,
 )
-from manylabel.losses.softmax import LabelWeights, PairWeights, check_engine, choose, contrast
+from manylabel.losses.softmax import LabelWeights, LeftOut, PairWeights, check_engine, choose, contrast
 from manylabel.losses.softmax.strip import contrast_strip, fits
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 LABEL_GRADIENT = "labels that require a gradient"
 FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+UNKNOWN = ("keep", "leave_out")
 EPS = 1e-8  # what the authors of the overlap and prototype losses add to their denominators
 
 
@@ -71,6 +73,8 @@ class Batch:
         Where the anchors are only this process's part of the batch; the candidates are those of all.
     multiplicity : (N,) tensor or None
         How often each candidate counts in the logsumexp.
+    prototypes : (B,) and (N,) bool tensors, or None
+        Which anchors, and which candidates, are prototypes, where labels may be unknown.
     """
 
     z: Tensor
@@ -80,6 +84,12 @@ class Batch:
     self_offset: int | None = None
     shard: Shard | None = None
     multiplicity: Tensor | None = None
+    prototypes: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether some label entry may be unknown."""
+        return self.Y.has_unknown or self.T.has_unknown
 
     @property
     def in_batch(self) -> bool:
@@ -159,10 +169,35 @@ class Loss(nn.Module):
 
 
 class PairLoss(Loss, ABC):
-    """A loss of weighted pairs: subclasses say what a pair weighs and what "mean" divides by."""
+    """A loss of weighted pairs: subclasses say what a pair weighs and what "mean" divides by.
+
+    Parameters
+    ----------
+    unknown : "keep" or "leave_out", default "keep"
+        What becomes of a candidate that shares no known label with an anchor, while some label that the anchor carries
+        is unknown on it: it stays in that anchor's denominator, or leaves it. Matters only where entries are unknown.
+
+    Notes
+    -----
+    Positives, counts and label sets are those of known entries. Between a row and the prototype of a label that is
+    unknown on it there is no relation: neither is in the other's denominator, whatever ``unknown`` says.
+    """
 
     who: ClassVar[str]  # the name in messages
     binary: ClassVar[bool] = True  # whether labels are sets
+
+    def __init__(
+        self,
+        temperature: float | Tensor = 0.1,
+        reduction: str = "mean",
+        normalize: bool = True,
+        engine: str = "auto",
+        group: ProcessGroup | None = None,
+        unknown: str = "keep",
+    ) -> None:
+        super().__init__(temperature, reduction, normalize, engine, group)
+        choice(type(self).__name__, "unknown", unknown, UNKNOWN)
+        self.unknown = unknown
 
     @abstractmethod
     def read(self, *arguments: Any) -> Batch:
@@ -200,6 +235,8 @@ class PairLoss(Loss, ABC):
 
     def _result(self, batch: Batch, tau: float | Tensor) -> LossResult:
         weights = self.weights(batch)
+        if batch.has_unknown:
+            weights.left_out = self._left_out(batch)
         learnt = LABEL_GRADIENT if batch.Y.requires_grad or batch.T.requires_grad else weights.learnt
         pairs = (batch.z, batch.keys, weights, batch.self_offset, batch.multiplicity)
         backend = choose(self.engine, *pairs, learnt)
@@ -213,6 +250,14 @@ class PairLoss(Loss, ABC):
         part = self.per_anchor(batch, totals)
         values = values if part is None else values / part
         return reduce(values, self.reduction, self.divide_by(batch, totals), backend, batch.shard)
+
+    def _left_out(self, batch: Batch) -> LeftOut | None:
+        """Who leaves whose denominator, where entries are unknown."""
+        choice(self.who, "unknown", self.unknown, UNKNOWN)
+        rows = self.unknown == "leave_out"
+        if not rows and batch.prototypes is None:
+            return None
+        return LeftOut(batch.Y, batch.T, rows, batch.prototypes)
 
     def _in_one_strip(self, batch: Batch, weights: PairWeights, tau: float | Tensor) -> LossResult | None:
         """The same for few anchors, whose similarities fit into one tile; None where they do not."""

@@ -30,13 +30,17 @@ class Shard:
         """The labels of all ranks, in the order of the ranks."""
         own = Y.sparse()
         lengths = self.rows(own.offsets.diff())
-        soft = self.total(torch.tensor(float(own.weights is not None), device=own.device)) > 0
+        traits = torch.tensor(
+            [own.weights is not None, own.has_unknown], dtype=torch.float32, device=own.device
+        )
+        soft, unknown = (self.total(traits) > 0).tolist()  # of any rank: all make the same calls
         weights = None
-        if bool(soft):
+        if soft:
             stored = torch.ones_like(own.columns) if own.weights is None else own.weights
             weights = self.rows(stored.float())
         offsets = F.pad(lengths.cumsum(0), (1, 0))
-        return SparseLabels(offsets, self.rows(own.columns), weights, Y.n_labels, trusted=True)
+        found = SparseLabels(offsets, self.rows(own.columns), weights, Y.n_labels, trusted=True)
+        return found.with_unknown(self.labels(own.unknown)) if unknown else found
 
     def first(self, n: int) -> int:
         """The place of this rank's first row among all rows."""

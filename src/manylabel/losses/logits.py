@@ -1,6 +1,7 @@
 """Losses on logits, one per row and label: BCE, Focal, ASL, ZLPR, two-way.
 
-Logits ``x`` are (B, C), labels ``Y`` (B, C); ``p = sigmoid(x)``. Half-precision logits are taken to float32.
+Logits ``x`` are (B, C), labels ``Y`` (B, C); ``p = sigmoid(x)``. Half-precision logits are taken to float32. Unknown
+entries take part in no sum and in no divisor.
 """
 
 from __future__ import annotations
@@ -36,15 +37,19 @@ class LogitLoss(nn.Module, ABC):
         self.reduction = reduction
 
     @abstractmethod
-    def terms(self, x: Tensor, y: Tensor) -> Tensor:
-        """What each row and label costs, (B, C), or each row, (B, 1), from logits and labels (B, C)."""
+    def terms(self, x: Tensor, y: Tensor, known: Tensor | None = None) -> Tensor:
+        """What each row and label costs, (B, C), or each row, (B, 1), from logits and labels (B, C).
+
+        Of terms for each label, those of entries that are not ``known`` (B, C) may hold anything finite.
+        """
 
     def forward(self, logits: Tensor, Y: Labels) -> Tensor:
         """The loss of logits (B, C) with labels ``Y`` (B, C)."""
         who = type(self).__name__
         with full_precision(logits):
             check_reduction(who, self.reduction, self.reductions)
-            return _reduce(self.terms(*read_logits(who, logits, Y, self.binary)), self.reduction)
+            x, y, known = read_logits(who, logits, Y, self.binary)
+            return _reduce(self.terms(x, y, known), self.reduction, known)
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={getattr(self, name)}" for name in self.shown)
@@ -60,7 +65,8 @@ class BCE(LogitLoss):
 
     Notes
     -----
-    Divisor: B times C. Soft labels are allowed. Logits of 0 give log 2.
+    Divisor: the known entries, which are B times C where all are known; of "rows", the rows with a known entry. Soft
+    labels are allowed. Logits of 0 give log 2.
     """
 
     binary = False
@@ -68,7 +74,7 @@ class BCE(LogitLoss):
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__(reduction)
 
-    def terms(self, x: Tensor, y: Tensor) -> Tensor:
+    def terms(self, x: Tensor, y: Tensor, known: Tensor | None = None) -> Tensor:
         return F.softplus(x) - x * y
 
 
@@ -81,7 +87,7 @@ class Focal(LogitLoss):
     alpha : (C,) tensor, array or list, optional
         Weights of the labels, none negative; a parameter is learnt.
     reduction : "sum", "mean", "rows" or "none", default "sum"
-        "mean" divides by B times C, "rows" by B; "none" gives sums of rows, (B,).
+        "mean" divides by the known entries, "rows" by the rows with one; "none" gives sums of rows, (B,).
 
     Notes
     -----
@@ -100,7 +106,7 @@ class Focal(LogitLoss):
         else:
             self.register_buffer("alpha", weights)
 
-    def terms(self, x: Tensor, y: Tensor) -> Tensor:
+    def terms(self, x: Tensor, y: Tensor, known: Tensor | None = None) -> Tensor:
         gamma, weights = real("Focal", "gamma", self.gamma, least=0.0), _read_alpha(self.alpha)
         if weights is not None and len(weights) != x.shape[1]:
             expected = f"alpha of shape ({x.shape[1]},), one weight for each label"
@@ -131,7 +137,7 @@ class ASL(LogitLoss):
     log_space : bool, default False
         Take the logarithms from the logits, without ``eps``: no gradient is lost however wrong the logit.
     reduction : "sum", "mean", "rows" or "none", default "sum"
-        "mean" divides by B times C, "rows" by B; "none" gives sums of rows, (B,).
+        "mean" divides by the known entries, "rows" by the rows with one; "none" gives sums of rows, (B,).
 
     References
     ----------
@@ -157,7 +163,7 @@ class ASL(LogitLoss):
         self.detach_focus = switch("ASL", "detach_focus", detach_focus)
         self.log_space = switch("ASL", "log_space", log_space)
 
-    def terms(self, x: Tensor, y: Tensor) -> Tensor:
+    def terms(self, x: Tensor, y: Tensor, known: Tensor | None = None) -> Tensor:
         focus = (self.gamma_neg, self.gamma_pos, self.clip, self.eps)
         check_focus("ASL", *focus)
         return asymmetric_terms(x, y, *focus, self.detach_focus, self.log_space)
@@ -177,9 +183,10 @@ class ZLPR(LogitLoss):
 
     Notes
     -----
-    Divisor: B. A row without labels, or with all of them, has log 1 = 0 for the side that is missing. The
-    threshold of a decision is logit 0. The code released with the study of Audibert et al. returns a lower
-    number (it leaves out the maxima it subtracts) with the same gradient; this is the value of the equation.
+    Divisor: the rows with a known entry, as a rule all B. A row without labels, or with all of them, has log 1 = 0 for
+    the side that is missing. The threshold of a decision is logit 0. The code released with the study of Audibert et
+    al. returns a lower number (it leaves out the maxima it subtracts) with the same gradient; this is the value of the
+    equation.
     """
 
     reductions = REDUCTIONS
@@ -187,8 +194,9 @@ class ZLPR(LogitLoss):
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__(reduction)
 
-    def terms(self, x: Tensor, y: Tensor) -> Tensor:
-        positive, negative = x.masked_fill(y == 0, -_ABSENT).neg(), x.masked_fill(y > 0, _ABSENT)
+    def terms(self, x: Tensor, y: Tensor, known: Tensor | None = None) -> Tensor:
+        absent, present = _outside(y, known)
+        positive, negative = x.masked_fill(absent, -_ABSENT).neg(), x.masked_fill(present, _ABSENT)
         # the 0 put beside them is the 1 in the logarithms
         sides = (F.pad(side, (0, 1)).logsumexp(1, keepdim=True) for side in (positive, negative))
         return sum(sides, torch.zeros_like(x[:, :1]))  # (B, 1)
@@ -209,7 +217,7 @@ class TwoWay(LogitLoss):
 
     Notes
     -----
-    Divisors: the rows with a label, and the labels with a row. A side without entries gives 0. There is no
+    Divisors: the rows with a label, and the labels with a row. A side without (known) entries gives 0. There is no
     value per row, hence no ``reduction``.
 
     References
@@ -229,9 +237,9 @@ class TwoWay(LogitLoss):
         first, second = (real("TwoWay", name, getattr(self, name), least=0.0, above=True) for name in names)
         return first, second
 
-    def terms(self, x: Tensor, y: Tensor) -> Tensor:
-        temperatures = self._read_temperatures()
-        return _one_way(x, y, *temperatures) + _one_way(x.T, y.T, *temperatures)
+    def terms(self, x: Tensor, y: Tensor, known: Tensor | None = None) -> Tensor:
+        temperatures, of_labels = self._read_temperatures(), None if known is None else known.T
+        return _one_way(x, y, known, *temperatures) + _one_way(x.T, y.T, of_labels, *temperatures)
 
 
 def asymmetric_terms(
@@ -259,10 +267,19 @@ def asymmetric_terms(
     return -(positive + negative)
 
 
-def _one_way(x: Tensor, y: Tensor, positive_temperature: float, negative_temperature: float) -> Tensor:
+def _outside(y: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Entries that are no known positives, and those that are no known negatives, (B, C) bool."""
+    absent, present = y == 0, y > 0
+    return (absent, present) if known is None else (absent, present | ~known)
+
+
+def _one_way(
+    x: Tensor, y: Tensor, known: Tensor | None, positive_temperature: float, negative_temperature: float
+) -> Tensor:
     """``mean softplus(g+ + g-)`` over the sets (rows) that have a positive."""
-    positive = positive_temperature * (-x / positive_temperature).masked_fill(y == 0, _ABSENT).logsumexp(1)
-    negative = negative_temperature * (x / negative_temperature).masked_fill(y > 0, _ABSENT).logsumexp(1)
+    absent, present = _outside(y, known)
+    positive = positive_temperature * (-x / positive_temperature).masked_fill(absent, _ABSENT).logsumexp(1)
+    negative = negative_temperature * (x / negative_temperature).masked_fill(present, _ABSENT).logsumexp(1)
     counted = (y > 0).any(1)
     margin = torch.where(counted, positive + negative, 0)
     return (F.softplus(margin) * counted).sum() / counted.sum().clamp(min=1)
@@ -273,8 +290,8 @@ def read_logits(
     logits: Tensor,
     Y: Labels,
     binary: bool = True,
-) -> tuple[Tensor, Tensor]:
-    """Logits and dense labels in working precision."""
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Logits and dense labels in working precision, and which of these are known (None: all are)."""
     right = isinstance(logits, Tensor) and logits.dim() == 2 and logits.dtype in FLOATING
     if not right or logits.layout != torch.strided or logits.device.type == "meta":
         got = type(logits).__name__
@@ -294,7 +311,8 @@ def read_logits(
     if binary:
         refuse_gradient(who, labels)
     dtype = working_dtype(logits)
-    return logits.to(dtype), labels.to(logits.device).dense(dtype)
+    labels = labels.to(logits.device)
+    return logits.to(dtype), labels.dense(dtype), labels.known()
 
 
 def check_focus(who: str, gamma_neg: Any, gamma_pos: Any, clip: Any, eps: Any = 1e-8) -> None:
@@ -330,10 +348,21 @@ def _power(base: Tensor, exponent: float) -> Tensor | float:
     return (base.clamp(min=1e-12) if exponent < 1 else base) ** exponent
 
 
-def _reduce(terms: Tensor, reduction: str) -> Tensor:
-    """Mean over rows and labels, their sum, the sums of rows, or the mean of these."""
+def _reduce(terms: Tensor, reduction: str, known: Tensor | None) -> Tensor:
+    """Mean over rows and labels, their sum, the sums of rows, or the mean of these; of what is known (B, C)."""
+    if known is not None:
+        return _reduce_known(terms, reduction, known)
     if reduction == "none":
         return terms.sum(1)
     if reduction == "rows":
         return terms.sum() / max(len(terms), 1)
     return terms.sum() if reduction == "sum" else terms.sum() / max(terms.numel(), 1)
+
+
+def _reduce_known(terms: Tensor, reduction: str, known: Tensor) -> Tensor:
+    some = known.any(1, keepdim=True)  # (B, 1)
+    terms = terms.masked_fill(~known, 0) if terms.shape == known.shape else terms
+    if reduction == "none":
+        return terms.sum(1)
+    counted = some if reduction == "rows" or terms.shape != known.shape else known
+    return terms.sum() if reduction == "sum" else terms.sum() / counted.sum().clamp(min=1)

@@ -41,17 +41,23 @@ def shared_labels(Y: Tensor, T: Tensor) -> Tensor:
 
 
 class Jaccard(TileWeights):
-    """``w_ia = J_ia / (sum_a J_ia + EPS)``, ``J_ia = |y_i and y_a| / (|y_i or y_a| + EPS)``."""
+    """``w_ia = J_ia / (sum_a J_ia + EPS)``, ``J_ia = |y_i and y_a| / (|y_i or y_a| + EPS)`` of labels known on both."""
 
     symmetric = True
 
     def __init__(self, Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype) -> None:
         self.overlaps = Overlaps(Y, T)
         self.counts, self.other_counts = Y.row_counts(dtype), T.row_counts(dtype)
+        sides = ((Y, T.unknown) if T.has_unknown else None, (Y.unknown, T) if Y.has_unknown else None)
+        self.of_one = [
+            Overlaps(*side) for side in sides if side is not None
+        ]  # labels that the other does not know
 
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
         shared = self.overlaps.tile(rows, columns, dtype)
         union = self.counts[rows, None] + self.other_counts[columns]
+        for carried in self.of_one:
+            union -= carried.tile(rows, columns, dtype)
         return shared.div_(union.sub_(shared).add_(EPS))
 
     def row_scale(self, totals: Tensor) -> Tensor:
@@ -107,6 +113,8 @@ class GivenWeights(TileWeights):
         w = self.weight(Y.dense(dtype), T.dense(dtype))
         if not torch.compiler.is_compiling():
             _check_weights(w, (len(Y), len(T)), Y.device)
+        if self.left_out is not None:  # the caller's weights need not be 0 there
+            w = w.masked_fill(self.left_out.tile(rows, columns, dtype), 0)
         return w.to(dtype)
 
     def row_scale(self, totals: Tensor) -> Tensor | None:
@@ -140,6 +148,7 @@ class Base(ContrastiveLoss):
     Notes
     -----
     Divisor: M, the number of anchors that share a label with a candidate; the others contribute 0. The
+    union is that of labels known on both rows; other losses count the known labels of each row. The
     released code adds 1e-8 to both denominators of the weights, and so does this one; it is NaN there for a
     batch of one and 0 here.
 
@@ -166,7 +175,7 @@ class SimilarityDissimilarity(ContrastiveLoss):
     Parameters
     ----------
     temperature : float, default 0.07
-    reduction, normalize, engine, group
+    reduction, normalize, engine, group, unknown
         As in :class:`~manylabel.losses.MulSupCon`.
 
     Notes
@@ -190,8 +199,9 @@ class SimilarityDissimilarity(ContrastiveLoss):
         normalize: bool = True,
         engine: str = "auto",
         group: ProcessGroup | None = None,
+        unknown: str = "keep",
     ) -> None:
-        super().__init__(temperature, reduction, normalize, engine, group)
+        super().__init__(temperature, reduction, normalize, engine, group, unknown)
 
     def weights(self, batch: Batch) -> PairWeights:
         return SharedAgainstOther(batch.Y, batch.T, batch.dtype, batch.self_offset)
@@ -203,12 +213,13 @@ class PairWeighted(ContrastiveLoss):
     Parameters
     ----------
     weight : callable, default the number of shared labels
-        ``weight(Y, T)`` takes dense label rows (m, C) and (n, C) and gives weights (m, n), none negative.
+        ``weight(Y, T)`` takes dense label rows (m, C) and (n, C), unknown entries 0, and gives weights (m, n), none
+        negative.
         It is called for tiles, never for all pairs at once, and for the first anchor to see what it gives. Weights
         that are part of a graph get their gradient from the dense engine, which holds all pairs.
     normalize_weights : bool, default True
         Divide the weights of each anchor by their sum.
-    temperature, reduction, normalize, engine, group
+    temperature, reduction, normalize, engine, group, unknown
         As in :class:`~manylabel.losses.MulSupCon`.
 
     Notes
@@ -237,8 +248,9 @@ class PairWeighted(ContrastiveLoss):
         normalize: bool = True,
         engine: str = "auto",
         group: ProcessGroup | None = None,
+        unknown: str = "keep",
     ) -> None:
-        super().__init__(temperature, reduction, normalize, engine, group)
+        super().__init__(temperature, reduction, normalize, engine, group, unknown)
         _check_settings(weight, normalize_weights)
         self.weight, self.normalize_weights = weight, normalize_weights
 

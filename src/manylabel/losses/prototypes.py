@@ -7,7 +7,7 @@ embeddings and always get a gradient. A prototype carries its own label and no o
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,8 @@ from manylabel.losses.softmax import LabelWeights, PairWeights
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
+
+AnyBatch = TypeVar("AnyBatch", bound=Batch)
 
 
 class Proto(PrototypeLoss):
@@ -38,6 +40,9 @@ class Proto(PrototypeLoss):
     engine : "auto", "dense", "streamed" or "flash", default "auto"
     group : torch.distributed.ProcessGroup, optional
         The ranks that hold the batch together; every rank passes the same prototypes.
+    unknown : "keep" or "leave_out", default "keep"
+        As in :class:`~manylabel.losses.MulSupCon`, between samples; here there are none. The prototype of a label that
+        is unknown on the anchor leaves its denominator in any case.
 
     Notes
     -----
@@ -55,7 +60,8 @@ class Proto(PrototypeLoss):
         batch, prototypes = self.read_with_prototypes(*arguments)
         ids = torch.arange(len(prototypes), device=batch.z.device)
         T = SingleLabel(ids, len(prototypes), trusted=True)  # a prototype has its own label
-        return replace(batch, keys=prototypes, T=T, self_offset=None)
+        batch = replace(batch, keys=prototypes, T=T, self_offset=None)
+        return prototypes_from(batch, len(batch.z), 0)
 
     def weights(self, batch: Batch) -> PairWeights:
         counts = batch.Y.row_counts(batch.dtype)  # (B,)
@@ -63,6 +69,14 @@ class Proto(PrototypeLoss):
 
     def per_anchor(self, batch: Batch, totals: Tensor) -> Tensor:
         return totals.clamp(min=1)
+
+
+def prototypes_from(batch: AnyBatch, n_anchors: int, n_candidates: int) -> AnyBatch:
+    """The same batch; where labels may be unknown, it knows that those from so many on are prototypes."""
+    if not batch.has_unknown:
+        return batch
+    anchors, candidates = (torch.arange(len(m), device=batch.z.device) for m in (batch.Y, batch.T))
+    return replace(batch, prototypes=(anchors >= n_anchors, candidates >= n_candidates))
 
 
 @dataclass
@@ -89,7 +103,7 @@ class MSC(PrototypeLoss):
         Share of the samples in the positives.
     beta : float, default 0.1
         Share of the samples in the denominator.
-    temperature, reduction, normalize, engine, group
+    temperature, reduction, normalize, engine, group, unknown
         As in :class:`Proto`.
 
     Notes
@@ -116,8 +130,9 @@ class MSC(PrototypeLoss):
         normalize: bool = True,
         engine: str = "auto",
         group: ProcessGroup | None = None,
+        unknown: str = "keep",
     ) -> None:
-        super().__init__(temperature, reduction, normalize, engine, group)
+        super().__init__(temperature, reduction, normalize, engine, group, unknown)
         self.alpha, self.beta = (real("MSC", w, v, least=0.0) for w, v in (("alpha", alpha), ("beta", beta)))
 
     def forward(
@@ -143,7 +158,11 @@ class MSC(PrototypeLoss):
         multiplicity = torch.ones(T.n_rows + len(prototypes), dtype=batch.dtype, device=batch.z.device)
         multiplicity[: T.n_rows] = real("MSC", "beta", self.beta, least=0.0)
         keys, T = torch.cat([*candidates, prototypes]), T.with_identity()
-        return MSCBatch(batch.z, batch.Y, keys, T, samples.self_offset, batch.shard, multiplicity, keyed)
+        n_samples = T.n_rows - len(prototypes)
+        found = MSCBatch(
+            batch.z, batch.Y, keys, T, samples.self_offset, batch.shard, multiplicity, keyed=keyed
+        )
+        return prototypes_from(found, len(batch.z), n_samples)
 
     def weights(self, batch: Batch) -> PairWeights:
         alpha = real("MSC", "alpha", self.alpha, least=0.0)
@@ -166,7 +185,7 @@ class WRG(PrototypeLoss):
     ----------
     alpha : float, default 0
         How much the share of the candidate's labels that the anchor has counts; negative for the hard rule.
-    temperature, reduction, normalize, engine, group
+    temperature, reduction, normalize, engine, group, unknown
         As in :class:`Proto`. ``reduction="none"`` gives a value per sample, then per prototype, (B + C,); over
         several ranks, per sample of this rank and per prototype of its share.
 
@@ -185,8 +204,9 @@ class WRG(PrototypeLoss):
         normalize: bool = True,
         engine: str = "auto",
         group: ProcessGroup | None = None,
+        unknown: str = "keep",
     ) -> None:
-        super().__init__(temperature, reduction, normalize, engine, group)
+        super().__init__(temperature, reduction, normalize, engine, group, unknown)
         self.alpha = real(type(self).__name__, "alpha", alpha)
 
     def read(self, *arguments: Any) -> Batch:
@@ -197,11 +217,15 @@ class WRG(PrototypeLoss):
         batch, prototypes = self.read_with_prototypes(*arguments)
         A, shard, n = batch.Y.with_identity(), batch.shard, len(batch.z)
         if shard is None:
-            return Batch(torch.cat([batch.z, prototypes]), A, None, A, 0)
+            return prototypes_from(Batch(torch.cat([batch.z, prototypes]), A, None, A, 0), n, n)
         part = shard.part(len(prototypes))
         x = torch.cat([batch.z, prototypes[part]])
         A = A.take(torch.cat([torch.arange(n), torch.arange(n + part.start, n + part.stop)]))
-        return Batch(x, A, None, A, 0, shard).gather()
+        found = Batch(x, A, None, A, 0, shard).gather()
+        if not found.T.has_unknown:
+            return found
+        own = torch.arange(len(x), device=x.device) >= n
+        return replace(found, prototypes=(own, shard.rows(own.float()) > 0))
 
     def weights(self, batch: Batch) -> PairWeights:
         return self._weights(batch, regularised=False) or equal_label_weights(batch.Y, batch.T, batch.dtype)

@@ -91,8 +91,11 @@ class SharedLabel(TileWeights):
         return totals.clamp(min=1).reciprocal()
 
 
-def _class_numbers(Y: Labels) -> Tensor:
-    """One class number per row, -1 for none, from numbers or from one-hot rows."""
+def _class_numbers(Y: Labels, several_ranks: bool) -> Tensor | LabelMatrix:
+    """One class number per row, -1 for none, from numbers or from one-hot rows.
+
+    These stay one-hot rows where some are unknown, and over several ranks, which must all do the same.
+    """
     if not isinstance(Y, LabelMatrix) and not hasattr(Y, "tocsr"):
         sparse = isinstance(Y, Tensor) and Y.layout != torch.strided
         Y = vector = Y if sparse else dense_values(Y, "SupCon")
@@ -104,7 +107,8 @@ def _class_numbers(Y: Labels) -> Tensor:
             return vector.long()
     labels = as_labels(Y, binary=True, who="SupCon")
     refuse_gradient("SupCon", labels)
-    return labels.class_numbers("SupCon")
+    numbers = labels.class_numbers("SupCon")
+    return labels if labels.has_unknown or several_ranks else numbers
 
 
 def _one_column(ids: Tensor) -> Tensor:
@@ -130,6 +134,9 @@ class MulSupCon(ContrastiveLoss):
     group : torch.distributed.ProcessGroup, optional
         The ranks that hold the batch together, each its own anchors and keys; see
         :class:`~manylabel.losses.base.LossModule`.
+    unknown : "keep" or "leave_out", default "keep"
+        Where label entries are unknown: whether a candidate stays in the denominator of an anchor that it shares no
+        known label with, while some label that the anchor carries is unknown on it.
 
     Notes
     -----
@@ -140,7 +147,7 @@ class MulSupCon(ContrastiveLoss):
     Raises
     ------
     ManyLabelError
-        If shapes do not match, or labels hold NaN or lie outside [0, 1].
+        If shapes do not match, or labels lie outside [0, 1].
 
     References
     ----------
@@ -220,7 +227,7 @@ class SupCon(ContrastiveLoss):
         L_i = lse_i - (1/|P_i|) sum_{p in P_i} s_ip / tau,   P_i = {a : class of a = class of i}
 
     ``Y`` is a vector of class numbers (negative: no label) or a one-hot matrix. Other parameters as in
-    :class:`MulSupCon`.
+    :class:`MulSupCon`. A row whose class is unknown is one without a class.
 
     Notes
     -----
@@ -235,7 +242,11 @@ class SupCon(ContrastiveLoss):
 
     def read(self, *arguments: Any) -> Batch:
         z, Y, keys, Y_keys = arguments
-        ids, key_ids = _class_numbers(Y), None if Y_keys is None else _class_numbers(Y_keys)
+        several = self.group is not None
+        ids = _class_numbers(Y, several)
+        key_ids = None if Y_keys is None else _class_numbers(Y_keys, several)
+        if isinstance(ids, LabelMatrix) or isinstance(key_ids, LabelMatrix):
+            return super().read(z, Y, keys, Y_keys)  # one-hot rows weigh alike, and say what is unknown
         batch = super().read(z, _one_column(ids), keys, None if key_ids is None else _one_column(key_ids))
         ids = ids.to(z.device)  # (B,)
         key_ids = ids if key_ids is None else key_ids.to(z.device)
@@ -262,7 +273,7 @@ class All(ContrastiveLoss):
     Notes
     -----
     Divisor: the number of anchors that have a positive; the others contribute 0. Rows without labels match
-    each other, as in the released code.
+    each other, as in the released code. The set of a row with an unknown entry is unknown: it matches no other.
     """
 
     who = "ALL"

@@ -6,7 +6,7 @@ import numpy as np
 
 from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
-from manylabel.labels import Labels, as_labels
+from manylabel.labels import Labels
 from manylabel.metrics.inputs import (
     Array,
     Scores,
@@ -14,6 +14,7 @@ from manylabel.metrics.inputs import (
     blocks,
     check_k,
     check_number,
+    known_labels,
     scores_and_labels,
 )
 
@@ -88,7 +89,7 @@ def propensities(Y_train: Labels, *, a: float = 0.55, b: float = 1.5) -> Array:
     """
     a = check_number(a, "propensities", "a", least=0)
     b = check_number(b, "propensities", "b", least=0, above=True)
-    labels = as_labels(Y_train, binary=True, who="propensities")
+    labels = known_labels(Y_train, "propensities")
     if labels.n_rows < 3:
         raise ManyLabelError("propensities", "at least 3 training rows", str(labels.n_rows))
     counts = labels.label_counts().double().cpu().numpy()

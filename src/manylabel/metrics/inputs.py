@@ -13,7 +13,7 @@ from torch import Tensor
 
 from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
-from manylabel.labels import Labels, as_labels
+from manylabel.labels import LabelMatrix, Labels, as_labels
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Scores: TypeAlias = "Tensor | np.ndarray[Any, Any]"
@@ -53,7 +53,7 @@ def scores_and_labels(scores: Scores, Y: Labels, who: str) -> tuple[Array, Array
         If the scores hold NaN or are not two-dimensional, the labels are not 0/1, or the shapes differ.
     """
     S = as_scores(scores, who)
-    labels = as_labels(Y, binary=True, who=who)
+    labels = known_labels(Y, who)
     if labels.shape != S.shape:
         raise ManyLabelError(
             who,
@@ -62,6 +62,16 @@ def scores_and_labels(scores: Scores, Y: Labels, who: str) -> tuple[Array, Array
             "Pass one label row per score row, with the labels in the same order.",
         )
     return S, labels.dense(torch.bool).cpu().numpy()
+
+
+def known_labels(Y: Labels, who: str) -> LabelMatrix:
+    """Binary labels, every entry of which is known."""
+    labels = as_labels(Y, binary=True, who=who)
+    if labels.has_unknown and labels.n_unknown:
+        hint = "Measure the rows, or the labels, of which every entry is known."
+        expected = "labels without NaN or other unknown entries"
+        raise ManyLabelError(who, expected, f"{labels.n_unknown} of them", hint)
+    return labels
 
 
 def check_probabilities(S: Array, who: str) -> None:

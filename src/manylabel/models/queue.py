@@ -35,7 +35,9 @@ class LabelQueue(nn.Module):
     ----------
     keys : (capacity, D) float32 buffer
     labels : (capacity, ceil(n_labels / 8)) uint8 buffer, or (capacity, n_labels) of a floating type
-        Bits as in :class:`~manylabel.labels.PackedLabels`, or soft labels.
+        Bits as in :class:`~manylabel.labels.PackedLabels`, or soft labels; 0 where a label is unknown.
+    unknown : (capacity, ceil(n_labels / 8)) uint8 buffer
+        Which label entries are unknown, as bits.
     filled, position : int64 scalar buffers
         Rows written so far (at most ``capacity``) and the row written next.
     counts, sums : (n_labels,) and (n_labels, D) float64 buffers
@@ -51,6 +53,7 @@ class LabelQueue(nn.Module):
 
     keys: Tensor
     labels: Tensor
+    unknown: Tensor
     filled: Tensor
     position: Tensor
     counts: Tensor
@@ -78,6 +81,8 @@ class LabelQueue(nn.Module):
         self.register_buffer("keys", torch.zeros(capacity, dim))
         shape, dtype = (n_labels, label_dtype) if self.soft else (-(-n_labels // 8), torch.uint8)
         self.register_buffer("labels", torch.zeros(capacity, shape, dtype=dtype))
+        self.register_buffer("unknown", torch.zeros(capacity, -(-n_labels // 8), dtype=torch.uint8))
+        self._has_unknown = False  # whether a row with unknown entries was ever written
         self.register_buffer("filled", torch.tensor(0))
         self.register_buffer("position", torch.tensor(0))
         if running_sums:
@@ -90,7 +95,7 @@ class LabelQueue(nn.Module):
     @property
     def stored_labels(self) -> LabelMatrix:
         """The labels of the filled part, (len(self), n_labels); not a copy."""
-        return self._wrapped(self.labels[: len(self)])
+        return self._wrapped(slice(len(self)))
 
     def storable(self, labels: Labels) -> LabelMatrix:
         """Labels as the queue stores them; the methods below take any, and these without work.
@@ -103,7 +108,11 @@ class LabelQueue(nn.Module):
         if not self.soft:
             return PackedLabels.pack(labels, who="LabelQueue")
         soft = as_labels(labels, who="LabelQueue")
-        return soft if isinstance(soft, DenseLabels) else DenseLabels(soft.dense(self.labels.dtype))
+        if isinstance(soft, DenseLabels):
+            return soft
+        return DenseLabels(soft.dense(self.labels.dtype)).with_unknown(
+            soft.unknown if soft.has_unknown else None
+        )
 
     def candidates(self, keys: Tensor, labels: Labels) -> tuple[Tensor, LabelMatrix]:
         """The given keys followed by the stored ones, with their labels.
@@ -126,7 +135,7 @@ class LabelQueue(nn.Module):
         n, own = len(self), self.storable(labels)
         self._check(keys, own, "candidates")
         all_keys = torch.cat([keys, self.keys[:n].to(keys.dtype)])
-        all_labels = own.concat(self._wrapped(self.labels[:n]))
+        all_labels = own.concat(self._wrapped(slice(n)))
         if not self.running_sums:
             return all_keys, all_labels
         return all_keys, all_labels.with_sums(all_keys, *self.label_sums(keys, labels))
@@ -174,7 +183,7 @@ class LabelQueue(nn.Module):
 
     def _sum_anew(self) -> None:
         """Sums of what is stored, without the rounding of all that came and went."""
-        counts, sums = _label_sums(self.keys, self._wrapped(self.labels))
+        counts, sums = _label_sums(self.keys, self._wrapped(slice(None)))
         self.counts, self.sums = counts, sums.double()
 
     def _check(self, keys: Tensor, labels: LabelMatrix, what: str) -> None:
@@ -215,15 +224,17 @@ class LabelQueue(nn.Module):
                     got = repr(value)[:60]
                     hint = "The state is damaged, or of another queue."
                     raise ManyLabelError("LabelQueue", f"{name} from 0 to {most} in its state", got, hint)
-        bits = state_dict.get(prefix + "labels")
-        if not self.soft and isinstance(bits, Tensor) and bits.shape == self.labels.shape:
-            check_bits(bits, self.n_labels, "LabelQueue")
+        for name in ("unknown",) if self.soft else ("labels", "unknown"):
+            bits = state_dict.get(prefix + name)
+            if isinstance(bits, Tensor) and bits.shape == getattr(self, name).shape:
+                check_bits(bits, self.n_labels, "LabelQueue")
         super()._load_from_state_dict(state_dict, prefix, *args)
+        self._has_unknown = bool(self.unknown.any())
 
     def _write(self, start: int, keys: Tensor, labels: LabelMatrix) -> None:
         rows = slice(start, start + len(keys))
         if self.running_sums:  # rows never written are zeros and take nothing off
-            for sign, k, y in ((-1, self.keys[rows], self._wrapped(self.labels[rows])), (1, keys, labels)):
+            for sign, k, y in ((-1, self.keys[rows], self._wrapped(rows)), (1, keys, labels)):
                 counts, sums = _label_sums(k.to(self.keys.dtype), y)
                 self.counts.add_(counts, alpha=sign)
                 self.sums.add_(sums, alpha=sign)
@@ -231,10 +242,17 @@ class LabelQueue(nn.Module):
         self.labels[rows] = (
             labels.bits if isinstance(labels, PackedLabels) else labels.dense(self.labels.dtype)
         )
+        self._has_unknown = self._has_unknown or labels.has_unknown
+        if self._has_unknown:
+            self.unknown[rows] = PackedLabels.pack(labels.unknown).bits
 
-    def _wrapped(self, stored: Tensor) -> LabelMatrix:
-        """Rows of the buffer as labels."""
-        return DenseLabels(stored) if self.soft else PackedLabels(stored, self.n_labels, trusted=True)
+    def _wrapped(self, rows: slice) -> LabelMatrix:
+        """Rows of the buffers as labels."""
+        stored = self.labels[rows]
+        labels = DenseLabels(stored) if self.soft else PackedLabels(stored, self.n_labels, trusted=True)
+        if not self._has_unknown:
+            return labels
+        return labels.with_unknown(PackedLabels(self.unknown[rows], self.n_labels, trusted=True))
 
 
 def _label_sums(keys: Tensor, labels: LabelMatrix) -> tuple[Tensor, Tensor]:

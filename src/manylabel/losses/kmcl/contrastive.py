@@ -62,7 +62,10 @@ def kernel_pairs_dense(
     log_part = ((v - t).square() / (4 * v * t)).log1p()
     mean_part = (mu[:, anchors, None] - mu[:, None]).square() / (v + t)
     coefficient = (log_part + mean_part).sum(-1).mul(-kernel.factor / 2).exp()  # (C, anchors, B)
-    share = (coefficient / kernel.temperature).masked_fill(own, _SELF_EXPONENT).softmax(2)  # E_ijk / S_ik
+    exponent = (coefficient / kernel.temperature).masked_fill(own, _SELF_EXPONENT)
+    if Y.has_unknown:
+        exponent = exponent.masked_fill(Y.unknown.columns_first(torch.bool)[:, None], _SELF_EXPONENT)
+    share = exponent.softmax(2)  # E_ijk / S_ik
     both = (y[anchors].T[:, :, None] * y.T[:, None]).masked_fill(own, 0)
     logs = (jaccard * share + SHARE_EPS).log() * both
     return -logs.sum((0, 2)) / shared.sign().sum(1).clamp(min=1)
@@ -147,8 +150,12 @@ def _visit(
     values = mu.new_zeros(anchors.stop - anchors.start)
     gradients = (values, values) if g is None else (torch.zeros_like(mu), torch.zeros_like(mu))
     carriers = Y.columns_first(mu.dtype)
-    fast = not learnt and _Compiled.fits(mu, kernel)
-    visit = (_Compiled if fast else _Tiled)(mu, variance, carriers, kernel)
+    visit: _Compiled | _Tiled
+    if not learnt and not Y.has_unknown and _Compiled.fits(mu, kernel):
+        visit = _Compiled(mu, variance, carriers, kernel)
+    else:
+        hidden = Y.unknown.columns_first(torch.bool) if Y.has_unknown else None
+        visit = _Tiled(mu, variance, carriers, kernel, hidden)
     for rows, samples, labels in _blocks(Y, anchors):
         jaccard, share_of_partner = _overlaps(Y, carriers, rows)
         place = slice(rows.start - anchors.start, rows.stop - anchors.start)
@@ -189,8 +196,11 @@ class _Block(NamedTuple):
 class _Tiled:
     """Visits to the rows (sample, label) of a block, a tile of rows at a time."""
 
-    def __init__(self, mu: Tensor, variance: Tensor, carriers: Tensor, kernel: PairKernel) -> None:
+    def __init__(
+        self, mu: Tensor, variance: Tensor, carriers: Tensor, kernel: PairKernel, hidden: Tensor | None
+    ) -> None:
         b = mu.shape[1]
+        self.hidden = hidden  # (C, B) bool: kernels of unknown entries
         self.height = max(_TILE // max(b * mu.shape[2], 1), 1)
         self.distance = _Distance(mu, variance, self.height)
         self.buffers = mu.new_empty(4, self.height, b)
@@ -206,6 +216,8 @@ class _Tiled:
             exponent = _exponents(self.distance(n, k), self.kernel).scatter_(
                 1, own, _SELF_EXPONENT
             )  # (rows, B)
+            if self.hidden is not None:
+                exponent.masked_fill_(self.hidden[k], _SELF_EXPONENT)
             torch.softmax(exponent, 1, out=share)  # E / S
             torch.index_select(self.carriers, 0, k, out=present).scatter_(1, own, 0.0)
             torch.index_select(block.jaccard, 0, place, out=q).mul_(present).mul_(share)

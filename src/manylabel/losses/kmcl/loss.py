@@ -74,10 +74,10 @@ class KMCL(Loss):
     Notes
     -----
     Divisors: none for the asymmetric loss, which is a sum; the M rows with labels for the reconstruction; the B
-    rows for the contrastive term. ``divisor`` is the tuple of all three, for the rows of :meth:`terms`. A row
-    without labels adds to the asymmetric loss only, and is still one of the samples in ``S_ik``; a row without a
-    partner has ``L_i = 0``. Kernels that are alike for all pairs give ``log(B - 1)`` for each shared label, besides
-    the Jaccard overlaps.
+    rows for the contrastive term. ``divisor`` is the tuple of all three, for the rows of :meth:`terms`. Kernels of
+    unknown entries take part in nothing. A row without labels adds to the asymmetric loss only, and is still one of the
+    samples in ``S_ik``; a row without a partner has ``L_i = 0``. Kernels that are alike for all pairs give ``log(B -
+    1)`` for each shared label, besides the Jaccard overlaps.
 
     References
     ----------
@@ -150,8 +150,9 @@ class KMCL(Loss):
     def _focus(self, logits: Tensor, labels: LabelMatrix) -> Tensor:
         """The asymmetric loss: a sum, over all ranks, or sums of rows."""
         check_focus("KMCL", self.gamma_neg, self.gamma_pos, self.clip)
-        x, y = read_logits("KMCL", logits, labels)  # (B, C)
+        x, y, known = read_logits("KMCL", logits, labels)  # (B, C)
         rows = asymmetric_terms(x, y, self.gamma_neg, self.gamma_pos, self.clip, eps=1e-7)
+        rows = rows if known is None else rows.masked_fill(~known, 0)
         if self.reduction == "none":
             return rows.sum(1)
         return rows.sum() if self.group is None else Shard(self.group).total(rows.sum())
@@ -183,6 +184,11 @@ class KMCL(Loss):
             level = F.logsigmoid(logits.double()) - distances / 2  # (B, C)
             present = labels.dense() > 0
             counted = present.any(1)
+            if (
+                labels.has_unknown
+            ):  # rows that do not count stay as they are: of nothing, there is no gradient
+                hidden = labels.unknown.dense(torch.bool) & counted[:, None]
+                level = level.masked_fill(hidden, -torch.inf)
             true = level.masked_fill(~present & counted[:, None], -torch.inf).logsumexp(1)
             values = torch.where(counted, level.logsumexp(1) - true, 0).to(mu.dtype)  # (B,)
             shard = None if self.group is None else Shard(self.group)

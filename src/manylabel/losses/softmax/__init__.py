@@ -22,13 +22,14 @@ from manylabel.kernels.transforms import transformed
 from manylabel.losses.precision import working_dtype
 from manylabel.losses.softmax import flash
 from manylabel.losses.softmax.dense import contrast_dense
-from manylabel.losses.softmax.pair_weights import LabelWeights, Overlaps, PairWeights, TileWeights
+from manylabel.losses.softmax.pair_weights import LabelWeights, LeftOut, Overlaps, PairWeights, TileWeights
 from manylabel.losses.softmax.streamed import contrast_streamed
 from manylabel.losses.softmax.tiles import Sides, unit
 
 __all__ = [
     "BACKENDS",
     "LabelWeights",
+    "LeftOut",
     "Overlaps",
     "PairWeights",
     "TileWeights",
@@ -131,7 +132,10 @@ def contrast(
         value 0.
     """
     self_offset = 0 if keys is None else self_offset
-    if keys is None and isinstance(weights, TileWeights) and weights.one_sided:
+    one_sided = isinstance(weights, TileWeights) and weights.one_sided
+    if keys is None and (
+        one_sided or weights.left_out is not None
+    ):  # who is left out is not symmetric either
         keys = x
     sides = Sides(normalize, normalize)
     if isinstance(temperature, Tensor) and backend != "dense":

@@ -46,6 +46,12 @@ class Accumulator:
     def factor(self) -> float:
         return log2_per(self.temperature)
 
+    def take_out(self, s: Tensor, rows: slice, columns: slice) -> Tensor:
+        """Give the pairs that take no part the exponent of nothing, in a tile of exponents, in place."""
+        s = without_self(s, rows, columns, self.self_offset, SELF_EXPONENT)
+        out = self.weights.left_out
+        return s if out is None else s.masked_fill_(out.tile(rows, columns, s.dtype), SELF_EXPONENT)
+
     def bounded(self, anchors: Rows, candidates: Rows) -> bool:
         """Whether no exponent can leave the range in which sums need no maximum."""
         if self.factor > SAFE_EXPONENT and self.normalize.anchors:

@@ -16,7 +16,7 @@ from manylabel.kernels.choice import compiles, finish_by_labels, project_rows
 from manylabel.kernels.torch_ops import raised
 from manylabel.losses.precision import computing, working_dtype
 from manylabel.losses.second_derivatives import twice_differentiable
-from manylabel.losses.softmax.accumulator import LN2, SELF_EXPONENT, Accumulator, Sums, without_self
+from manylabel.losses.softmax.accumulator import LN2, Accumulator, Sums, without_self
 from manylabel.losses.softmax.pair_weights import LabelWeights, TileWeights
 from manylabel.losses.softmax.second_derivative import Constant, contrast_again
 from manylabel.losses.softmax.tiles import ALL, Rows, Scratch, block_shape, tile_shape, tiles
@@ -211,7 +211,7 @@ def scan(
                 weights.tile(rows, columns, s.dtype), rows, columns, accumulator.self_offset, 0.0
             )
             sums.add_weights(w, s, k)
-        s = without_self(s, rows, columns, accumulator.self_offset, SELF_EXPONENT)
+        s = accumulator.take_out(s, rows, columns)
         sums.add_scores(
             s, k, None if accumulator.multiplicity is None else accumulator.multiplicity[columns], first
         )
@@ -234,7 +234,7 @@ def scan_raised(
     for number, columns in enumerate(tiles(0, candidates.n, width)):
         k = candidates.tile(columns)
         s = scratch.product(z, k, accumulator.factor)
-        p = without_self(s - lse[:, None], rows, columns, accumulator.self_offset, SELF_EXPONENT).exp2_()
+        p = accumulator.take_out(s - lse[:, None], rows, columns).exp2_()
         if accumulator.multiplicity is not None:
             p *= accumulator.multiplicity[columns]
         V = raised(
@@ -276,7 +276,7 @@ def _candidate_gradient(
             block = torch.zeros_like(k)
         for rows in tiles(0, len(z), height):
             s = scratch.product(z[rows], k, accumulator.factor).sub_(lse[rows, None])
-            G = without_self(s, rows, columns, accumulator.self_offset, SELF_EXPONENT).exp2_()
+            G = accumulator.take_out(s, rows, columns).exp2_()
             if accumulator.multiplicity is not None:
                 G *= accumulator.multiplicity[columns]
             if isinstance(weights, TileWeights):

@@ -32,6 +32,9 @@ def contrast_dense(
         candidates = torch.arange(len(k), device=z.device)
         pair = candidates == candidates[self_offset : self_offset + len(z), None]
         logits, w = logits.masked_fill(pair, -1e30), w.masked_fill(pair, 0)
+    if weights.left_out is not None:
+        every = slice(0, len(z)), slice(0, len(k))
+        logits = logits.masked_fill(weights.left_out.tile(*every, dtype), -1e30)
     totals = w.sum(1)
     lse = logits.logsumexp(1) if len(k) else logits.sum(1)  # of none it would be infinite
     if isinstance(weights, TileWeights) and weights.regularised:

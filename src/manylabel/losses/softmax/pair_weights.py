@@ -86,6 +86,46 @@ def _are_lists(labels: LabelMatrix) -> TypeGuard[SparseLabels]:
     return isinstance(labels, SparseLabels) and labels.weights is None
 
 
+class LeftOut:
+    """Candidates that leave the denominator of an anchor, because of what is unknown about their labels.
+
+    Between rows: those that share no known label with the anchor and do not know some label that it carries; they may
+    be positives of exactly this anchor. Between a row and the prototype of a label: where that label of the row is
+    unknown. A pair that is left out shares no label, so its weight is 0 in any loss of shared labels.
+
+    Parameters
+    ----------
+    Y : LabelMatrix (B, C)
+    T : LabelMatrix (N, C)
+    rows : bool
+        Whether rows leave denominators of rows.
+    prototypes : (B,) and (N,) bool tensors, optional
+        Which anchors, and which candidates, are prototypes.
+    """
+
+    def __init__(
+        self, Y: LabelMatrix, T: LabelMatrix, rows: bool, prototypes: tuple[Tensor, Tensor] | None = None
+    ) -> None:
+        self.rows, self.prototypes = rows, prototypes
+        self.shared = Overlaps(Y, T)
+        self.hidden = Overlaps(Y, T.unknown) if T.has_unknown else None  # labels of an anchor, unknown there
+        of_prototypes = Y.has_unknown and prototypes is not None
+        self.asked = Overlaps(Y.unknown, T) if of_prototypes else None  # the same from the other side
+
+    def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
+        """Whether some candidates leave the denominators of some anchors, (rows, columns) bool."""
+        out = torch.zeros((), dtype=torch.bool, device=self.shared.Y.device)
+        if self.hidden is not None:
+            out = self.hidden.shared(rows, columns, dtype) > self.shared.shared(rows, columns, dtype)
+            if not self.rows:
+                assert self.prototypes is not None
+                out = out & self.prototypes[0][rows, None]
+        if self.asked is not None:
+            assert self.prototypes is not None
+            out = out | ((self.asked.shared(rows, columns, dtype) > 0) & self.prototypes[1][columns])
+        return out.expand(rows.stop - rows.start, columns.stop - columns.start)
+
+
 class PairWeights(ABC):
     """Pair weights ``w_ia`` of B anchors and N candidates, never all at once.
 
@@ -97,6 +137,7 @@ class PairWeights(ABC):
     learnt: str | None = (
         None  # what the weights depend on that only plain operators can differentiate, by name
     )
+    left_out: LeftOut | None = None  # pairs that take no part
 
     @abstractmethod
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
