@@ -256,4 +256,5 @@ class MultiLabelClassifier(  # type: ignore[misc]
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
+        tags.transformer_tags.preserves_dtype = []
         return tags
