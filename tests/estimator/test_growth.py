@@ -77,7 +77,11 @@ def test_a_frame_may_lack_labels_of_the_fit_and_bring_others() -> None:
 @pytest.mark.parametrize(
     ("parameters", "y", "message"),
     [
-        ({"settings": SHORT}, Y[:8], r"add: expected a model with neighbours, but got one without\. Train with"),
+        (
+            {"settings": SHORT},
+            Y[:8],
+            r"add: expected a model with neighbours, but got one without\. Train with",
+        ),
         ({"thresholds": "seen_sets", "y": SETS}, [{"new"}] * 8, "a decision that can take labels never seen"),
         ({}, Y[:5], "as many rows of X as of y, but got 8 rows of X and 5 of y"),
         ({}, Y[:8, :2], "expected 4 labels, but got 2"),

@@ -13,6 +13,7 @@ from manylabel.labels import LabelMatrix
 from manylabel.methods import Predictor
 from manylabel.methods.knn_interpolation import NeighbourScorer
 from manylabel.metrics import Calibration, Decision, LearntThresholds, SeenSets, Threshold
+from manylabel.metrics.learnt_thresholds import Source
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -64,13 +65,14 @@ def _decision(decision: Decision, new: int) -> Decision:
     if not new:
         return decision
     if isinstance(decision, LearntThresholds):
+        shared: Source = "shared"
         more, zeros = np.full(new, decision.shared), np.zeros(new)
         return replace(
             decision,
             values=np.concatenate([decision.values, more]),
             spreads=np.concatenate([decision.spreads, zeros]),
             positives=np.concatenate([decision.positives, zeros.astype(np.int64)]),
-            sources=(*decision.sources, *("shared",) * new),
+            sources=decision.sources + (shared,) * new,
         )
     if isinstance(decision, SeenSets) or (isinstance(decision, Threshold) and decision.rule == "per_label"):
         hint = 'Train with another decision, such as `thresholds="tuned"`.'

@@ -78,7 +78,8 @@ class NeighbourScorer:
 
     def scores(self, X: Features) -> np.ndarray[Any, Any]:
         """Probabilities, (n, n_labels) float32."""
-        w, alone = self.settings.weight, self.scorer.scores(X)
+        w: Any = self.settings.weight
+        alone = self.scorer.scores(X)
         votes, new = self.votes(X), self.n_labels - alone.shape[1]
         if new:  # labels that the scorer has never seen: the neighbours decide by themselves
             zeros = np.zeros((len(alone), new), dtype=np.float32)
