@@ -166,8 +166,8 @@ class MulSupCon(ContrastiveLoss):
     def weights(self, batch: Batch) -> PairWeights:
         return label_weights(batch)
 
-    def divide_by(self, batch: Batch, totals: Tensor) -> Tensor | int:
-        return _counts(batch, totals).sum()
+    def counted(self, batch: Batch, totals: Tensor) -> Tensor:
+        return _counts(batch, totals)
 
 
 class MulSupConInBatch(MulSupCon):
@@ -182,13 +182,19 @@ class MulSupConInBatch(MulSupCon):
     """
 
     def forward(
-        self, z: Tensor, Y: Labels, keys: Tensor | None = None, Y_keys: Labels | None = None
+        self,
+        z: Tensor,
+        Y: Labels,
+        keys: Tensor | None = None,
+        Y_keys: Labels | None = None,
+        *,
+        sample_weight: Tensor | None = None,
     ) -> Tensor:
         if keys is not None or Y_keys is not None:
             raise ManyLabelError(
                 type(self).__name__, "no keys", "keys", "Use MulSupCon for candidates other than the batch."
             )
-        return super().forward(z, Y)
+        return super().forward(z, Y, sample_weight=sample_weight)
 
 
 class MulSupConWeighted(ContrastiveLoss):
@@ -212,8 +218,8 @@ class MulSupConWeighted(ContrastiveLoss):
         counts = _counts(batch, totals)
         return torch.where(counts > 0, counts, 1)
 
-    def divide_by(self, batch: Batch, totals: Tensor) -> Tensor | int:
-        return len(batch.z)
+    def counted(self, batch: Batch, totals: Tensor) -> Tensor:
+        return torch.ones_like(totals)
 
 
 class SupCon(ContrastiveLoss):
