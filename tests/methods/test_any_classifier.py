@@ -34,7 +34,7 @@ def test_a_binary_classifier_decides_for_every_label_and_is_kept(name: str, tmp_
     train, validation = Rows(X[:200], as_labels(Y[:200])), Rows(X[200:300], as_labels(Y[200:300]))
     predictor = methods.get(f"sklearn.{name}").fit(train, validation, label_names=list("abcd"))
     new, truth = X[300:], Y[300:]
-    predicted, threshold = predictor.predict(new), predictor.thresholds.by_metric["macro_f1"].value
+    predicted, threshold = predictor.predict(new), predictor.decision.value  # type: ignore[attr-defined]
     np.testing.assert_array_equal(predicted, predictor.scores(new) >= np.float32(threshold))
     assert predictor.predict_proba(new).dtype == np.float32
     found = 2 * (predicted & truth).sum(0) / (predicted.sum(0) + truth.sum(0))

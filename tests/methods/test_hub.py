@@ -47,7 +47,7 @@ def test_a_folder_with_a_card_is_a_model(predictor: Predictor, tmp_path: Path) -
     assert f"{found['tuned']['map']:.4g}" in card
     assert "oracle: thresholds chosen on the scored rows themselves, and therefore optimistic" in card
     assert "versions manylabel | 0" in card
-    threshold = predictor.thresholds.by_metric[predictor.thresholds.used].value
+    threshold = predictor.decision.value  # type: ignore[attr-defined]
     assert card.count(f" | {threshold:.4g} |") >= 4
     predictor.save_with_card(tmp_path / "model", data=DATA)  # in place of the old one
     assert "## Metrics\n\nNot told." in (tmp_path / "model" / "README.md").read_text()
@@ -68,13 +68,22 @@ def test_names_in_a_card_are_text_and_never_markup(predictor: Predictor, tmp_pat
 
 def test_cards_of_very_many_labels_list_some_of_them(tmp_path: Path) -> None:
     from manylabel.methods.model_card import model_card
-    from manylabel.methods.thresholds import Thresholds
-    from manylabel.metrics import Threshold
+    from manylabel.metrics import ExpectedF1, LearntThresholds, SeenSets, Threshold
 
-    one = Thresholds({"macro_f1": Threshold("shared", 0.25)})
-    card = model_card("a/b", [f"label {c}" for c in range(1000)], one, {}, {}, {})
-    assert card.count("| 0.25 |") == 200
-    assert "800 more labels in model.json." in card
+    names, zeros = [f"label {c}" for c in range(1000)], np.zeros(1000)
+    learnt = LearntThresholds("per_label", 0.25, zeros + 0.25, zeros, zeros, ("shared",) * 1000)
+    for decision in (Threshold("shared", 0.25), learnt):
+        card = model_card("a/b", names, (decision, ""), {}, {}, {})
+        assert card.count("| 0.25 |") == 200
+        assert "Learnt on held-out rows." in card
+        assert "800 more labels in the model folder." in card
+    for rule, told in (
+        (ExpectedF1(), "highest expected F1"),
+        (SeenSets.of([[1, 0]]), "probable seen label set"),
+    ):
+        card = model_card("a/b", ["x", "y"], (rule, "few | rows"), {}, {}, {})
+        assert told in card
+        assert "few \\| rows" in card
 
 
 def test_what_is_neither_a_folder_nor_a_repository_is_told(

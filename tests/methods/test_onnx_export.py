@@ -20,7 +20,7 @@ from manylabel.labels import as_labels
 from manylabel.methods import Predictor
 from manylabel.methods.onnx_export import write_onnx
 from manylabel.methods.onnx_graph import CalibrationGraph, tfidf_vectors
-from manylabel.metrics import Threshold
+from manylabel.metrics import ExpectedF1, Threshold, learn_decision
 from manylabel.metrics.calibration_maps import IsotonicMap, LogisticMap
 from manylabel.metrics.learnt_calibration import Calibration
 
@@ -282,11 +282,22 @@ def test_a_predictor_is_exported_with_its_thresholds_also_after_it_was_loaded(tm
         np.testing.assert_allclose(P, predictor.predict_proba(X), atol=1e-5, rtol=0)
         np.testing.assert_array_equal(labels, predictor.predict(X))
         assert 0.05 < labels.mean() < 0.95
+    S, Y = predictor.scores(validation[0]), rows_of(*validation).Y
+    predictor.decision = learn_decision("per_label", S, Y, np.arange(100) % 3)
+    predictor.to_onnx(tmp_path / "m.onnx")
+    session = onnxruntime.InferenceSession((tmp_path / "m.onnx").read_bytes())
+    np.testing.assert_array_equal(session.run(["labels"], {"X": X})[0], predictor.predict(X))
+    predictor.decision = ExpectedF1()
+    with pytest.raises(ManyLabelError, match="expected a decision by thresholds, but got ExpectedF1"):
+        predictor.to_onnx(tmp_path / "m.onnx")
+    predictor.decision = made_of.decision
+    predictor.to_onnx(tmp_path / "m.onnx")
     with pytest.raises(ManyLabelError, match="expected a model of texts, but got one of shape"):
         predictor.vectors(X)
     told = {e.key: json.loads(e.value) for e in onnx.load(tmp_path / "m.onnx").metadata_props}
     assert told["manylabel.label_names"] == list("abcde")
     assert told["manylabel.method"] == "bce"
     assert told["manylabel.input"] == {"kind": "vectors", "form": predictor.schema.form}
-    assert told["manylabel.thresholds"] == predictor.thresholds.to_json()
+    threshold = {"rule": "shared", "value": predictor.decision.value, "note": ""}  # type: ignore[attr-defined]
+    assert told["manylabel.thresholds"] == threshold
     assert told["manylabel.versions"]["torch"] == torch.__version__

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from manylabel.methods.thresholds import Thresholds
+from manylabel.metrics import Decision, ExpectedF1, LearntThresholds, Threshold
 from manylabel.printable import printable
 
 MOST_LABELS = 200
@@ -31,7 +31,7 @@ model.predict_proba(X)  # (n, {n_labels}) float32
 def model_card(
     place: str,
     label_names: Sequence[str],
-    thresholds: Thresholds,
+    decides: tuple[Decision, str],
     facts: Mapping[str, Any],
     data: Mapping[str, Any],
     metrics: Mapping[str, Mapping[str, float | None]],
@@ -43,7 +43,8 @@ def model_card(
     place : str
         Where the model can be loaded from.
     label_names : sequence of n_labels str
-    thresholds : Thresholds
+    decides : (Decision, str)
+        How labels are predicted, and what to know of it.
     facts : mapping
         Of the model: method, input, versions.
     data : mapping
@@ -61,7 +62,7 @@ def model_card(
         "## Model\n\n" + table(("", ""), flattened(facts)),
         "## Data\n\n" + (table(("", ""), flattened(data)) if data else "Not told."),
         "## Metrics\n\n" + (_measured(metrics) if metrics else "Not told."),
-        "## Thresholds\n\n" + _thresholds(label_names, thresholds),
+        "## Decisions\n\n" + _decisions(label_names, *decides),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -97,14 +98,22 @@ def _measured(metrics: Mapping[str, Mapping[str, float | None]]) -> str:
     return "\n\n".join([table(("protocol", *names), rows), "\n".join(notes)]).strip()
 
 
-def _thresholds(label_names: Sequence[str], thresholds: Thresholds) -> str:
-    decides = thresholds.by_metric[thresholds.used]
-    value = decides.value
-    each = value if isinstance(value, tuple) else (value,) * len(label_names)
-    what = "labels a row" if decides.rule == "top_k" else "threshold"
+def _decisions(label_names: Sequence[str], decision: Decision, note: str) -> str:
+    if not isinstance(decision, Threshold | LearntThresholds):
+        aim = (
+            "the highest expected F1"
+            if isinstance(decision, ExpectedF1)
+            else "the most probable seen label set"
+        )
+        return f"Each row gets {aim}, by calibrated probabilities. {safe(note)}".strip()
+    values = decision.values.tolist() if isinstance(decision, LearntThresholds) else decision.value
+    each = values if isinstance(values, tuple | list) else (values,) * len(label_names)
+    what = "labels a row" if isinstance(decision, Threshold) and decision.rule == "top_k" else "threshold"
     rows = list(zip(label_names, map(_number, each), strict=True))
-    text = f"Best for {safe(thresholds.used)} on held-out rows. {safe(thresholds.note)}".strip()
-    left = f"\n\n{len(rows) - MOST_LABELS} more labels in model.json." if len(rows) > MOST_LABELS else ""
+    text = safe(note) or "Learnt on held-out rows."
+    left = (
+        f"\n\n{len(rows) - MOST_LABELS} more labels in the model folder." if len(rows) > MOST_LABELS else ""
+    )
     return f"{text}\n\n{table(('label', what), rows[:MOST_LABELS])}{left}"
 
 

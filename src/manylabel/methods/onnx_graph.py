@@ -16,7 +16,7 @@ from manylabel.methods.knn_interpolation import NeighbourScorer
 from manylabel.methods.label_network import LabelNetworkScorer
 from manylabel.methods.part import Scorer
 from manylabel.methods.scorer import NetworkScorer
-from manylabel.metrics import Threshold
+from manylabel.metrics import Decision, LearntThresholds, Threshold
 from manylabel.metrics.calibration_maps import IsotonicMap, LogisticMap
 from manylabel.metrics.learnt_calibration import Calibration
 from manylabel.metrics.log_odds import NEAREST
@@ -254,6 +254,22 @@ def of_calibration(calibration: Any) -> nn.Module:
         hint = "Export the model without it, and calibrate its scores afterwards."
         raise ManyLabelError("ONNX", "a calibration learnt here", type(calibration).__name__, hint)
     return CalibrationGraph(calibration)
+
+
+def threshold_of(decision: Decision) -> Threshold:
+    """The thresholds by which a model decides.
+
+    Raises
+    ------
+    ManyLabelError
+        For a decision about whole label sets.
+    """
+    if isinstance(decision, LearntThresholds):
+        return Threshold("per_label", tuple(decision.values.tolist()))
+    if not isinstance(decision, Threshold):
+        hint = "Export the model with thresholds, and decide by its probabilities afterwards."
+        raise ManyLabelError("ONNX", "a decision by thresholds", type(decision).__name__, hint)
+    return decision
 
 
 def example(inputs: Preprocessor, vectors: bool) -> Tensor:
