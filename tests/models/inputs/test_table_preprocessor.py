@@ -111,9 +111,13 @@ def test_methods_train_on_tables(name):
     tags = ["|".join(filter(None, ["sea" * (i % 2), "flag" * (i % 3 == 0)])) for i in range(N)]
     read = table(CELLS | {"tags": tags}, labels="tags")
     rows = Rows(read.X, LabelMatrix.of(read.labels.known))
-    changes = {} if name == "logistic_regression" else {"classify.stage.epochs": 12, "classify.stage.batch": 32}
+    changes = (
+        {} if name == "logistic_regression" else {"classify.stage.epochs": 12, "classify.stage.batch": 32}
+    )
     changes |= {"pretrain.stage.epochs": 2, "pretrain.stage.batch": 32} if name == "best" else {}
-    scorer = methods.get(name, **changes).fit(rows.take(np.arange(TRAIN)), rows.take(np.arange(TRAIN, N)), seed=0)
+    scorer = methods.get(name, **changes).fit(
+        rows.take(np.arange(TRAIN)), rows.take(np.arange(TRAIN, N)), seed=0
+    )
     scores = np.asarray(scorer.scores(rows.take(np.arange(TRAIN)).X))
     assert scores.shape == (TRAIN, 2)
     sea = read.label_names.index("sea")
