@@ -28,12 +28,12 @@ OPTIONS = {
     "jobs": "--jobs",
     "threads": "--threads",
     "data_dir": "--data-dir",
-    "track": "--track",
     "labels": "--labels",
     "columns": "--column",
     "separator": "--separator",
     "delimiter": "--delimiter",
     "encoding": "--encoding",
+    "track": "--track",
     "out": "--out",
 }
 """Parameter -> option, in the order of a command line."""

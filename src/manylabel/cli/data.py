@@ -56,10 +56,12 @@ def data_list(data_dir: DataDir = None) -> None:
 
 @data_app.command("formats")
 def data_formats() -> None:
-    """The formats of files and folders that are read, each of them packed with gzip as well."""
+    """The formats of files and folders that are read, text packed with gzip as well."""
     from manylabel.data.formats.registry import FORMATS
+    from manylabel.data.formats.table_registry import TABLE_FORMATS
 
-    rows = [(format.title, " ".join(format.endings) or "a folder", format.about) for format in FORMATS]
+    known = [*TABLE_FORMATS, *((format.title, format.endings, format.about) for format in FORMATS)]
+    rows = [(title, " ".join(endings) or "a folder", about) for title, endings, about in known]
     print_rows(("format", "endings", "what it holds"), rows)
 
 

@@ -130,7 +130,7 @@ class MulSupCon(ContrastiveLoss):
     engine : "auto", "dense", "streamed" or "flash", default "auto"
     group : torch.distributed.ProcessGroup, optional
         The ranks that hold the batch together, each its own anchors and keys; see
-        :class:`~manylabel.losses.base.LossModule`.
+        :class:`~manylabel.losses.base.Loss`.
     unknown : "keep" or "leave_out", default "keep"
         Where label entries are unknown: whether a candidate stays in the denominator of an anchor that it shares no
         known label with, while some label that the anchor carries is unknown on it.

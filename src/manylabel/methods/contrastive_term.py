@@ -246,8 +246,26 @@ def build_term(
     Y : LabelMatrix (n, n_labels)
         Labels of the training rows.
     batch : int
-        Rows of a step.
+        Rows of a step, over all ranks.
+
+    Raises
+    ------
+    ManyLabelError
+        If batch norm would meet a single row.
     """
     if settings.candidates == "momentum":
-        return MomentumTerm(loss, inputs, encoder, Y.n_labels, settings, label_dtype(Y), batch)
-    return ContrastiveTerm(loss, inputs, encoder, Y.n_labels, settings)
+        term: ContrastiveTerm = MomentumTerm(
+            loss, inputs, encoder, Y.n_labels, settings, label_dtype(Y), batch
+        )
+    else:
+        term = ContrastiveTerm(loss, inputs, encoder, Y.n_labels, settings)
+    _check_batch_norm(term, batch // Ranks.current().world)
+    return term
+
+
+def _check_batch_norm(term: ContrastiveTerm, rows: int) -> None:
+    """Refuse a single row of each rank where features are divided by their spread over the rows, which is then 0."""
+    normalised = any(isinstance(module, nn.BatchNorm1d) for module in term.query.modules())
+    if normalised and term.n_encoded * rows < 2:
+        hint = "Give a larger batch or fewer ranks, or set the head to plain."
+        raise ManyLabelError("batch norm", "at least 2 rows of a step on each rank", str(rows), hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -12,11 +13,13 @@ from torch import nn
 from manylabel import files
 from manylabel.data.rows import Features, as_features
 from manylabel.errors import ManyLabelError
-from manylabel.methods import model_folder
+from manylabel.methods import hub, model_folder
 from manylabel.methods.decision import calibration_of, decision_of, part_of
+from manylabel.methods.model_card import model_card
 from manylabel.methods.model_folder import Contents, Schema
 from manylabel.methods.part import Scorer
 from manylabel.methods.restore import restore
+from manylabel.methods.versions import versions
 from manylabel.metrics import Calibration, Decision
 
 Array = np.ndarray[Any, Any]
@@ -152,14 +155,157 @@ class Predictor:
         if lacking:
             got = f"one without {' and '.join(sorted(lacking))}"
             raise ManyLabelError(str(folder), "a model of this version", got, "Train and save again.")
-        scorer, decision = (
-            restore(parts["scorer"], encoder, str(folder)),
-            decision_of(parts["decision"], n_labels),
-        )
+        scorer = restore(parts["scorer"], encoder, str(folder))
+        decision = decision_of(parts["decision"], n_labels)
         calibration = calibration_of(parts["calibration"], n_labels) if "calibration" in parts else None
         return cls(
             scorer, record.label_names, decision, record.input, record.recipe, calibration, record.note
         )
+
+    def to_onnx(self, path: str | Path, *, vectors: bool = False) -> None:
+        """Write an ONNX file that makes the same probabilities and decisions, without this library.
+
+        It takes ``X`` (n, ...), raw rows as in training, float32 (float64 where the training rows were), pictures from
+        0 to 255; it gives ``probabilities`` (n, n_labels) float32 and ``labels`` (n, n_labels) bool. Metadata under
+        ``manylabel.NAME`` hold, in JSON, ``label_names``, ``method``, ``input``, ``thresholds`` and ``versions``.
+
+        Parameters
+        ----------
+        path : str or Path
+        vectors : bool, default False
+            Of a model of texts: it takes their TF-IDF vectors, as :meth:`vectors` makes them.
+
+        Raises
+        ------
+        ManyLabelError
+            For a model that ONNX cannot hold, such as one of scikit-learn or one that decides by whole label sets; if a
+            package of the extra "export" is
+            missing; or where onnxruntime computes something else, and nothing is written then.
+        """
+        from manylabel.methods.onnx_export import write_onnx
+        from manylabel.methods.onnx_graph import threshold_of
+
+        threshold = threshold_of(self.decision)
+        told = {"rule": threshold.rule, "value": threshold.value, "note": self.note}
+        write_onnx(
+            path,
+            self.scorer,
+            threshold,
+            self.label_names,
+            calibration=self.calibration,
+            vectors=vectors,
+            about={**self._facts(), "thresholds": told},
+        )
+
+    def save_with_card(
+        self,
+        folder: str | Path,
+        *,
+        data: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, Mapping[str, float | None]] | None = None,
+        place: str | None = None,
+    ) -> None:
+        """Save, with a model card ``README.md`` beside the model.
+
+        Parameters
+        ----------
+        folder : str or Path
+        data : mapping, optional
+            What to tell of the training rows, such as ``{"name": ..., "digest": ..., "rows": ...}``.
+        metrics : mapping of protocol to mapping of metric to value, optional
+            Such as ``{evaluation.protocol: evaluation.values}`` of :func:`manylabel.metrics.evaluate`.
+        place : str, optional
+            Where the card says that the model is; by default the folder.
+
+        Raises
+        ------
+        ManyLabelError
+            As :meth:`save`; or if the package of the extra "hub" is missing.
+        """
+        hub.require("save_with_card")
+        told = {"labels": len(self.label_names), **(data or {})}
+        card = model_card(
+            place or str(folder),
+            self.label_names,
+            (self.decision, self.note),
+            self._facts(),
+            told,
+            metrics or {},
+        )
+        self.save(folder)
+        files.write(Path(folder) / hub.CARD, card.encode())
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        data: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, Mapping[str, float | None]] | None = None,
+        private: bool = True,
+        message: str = "Upload of a manylabel model",
+    ) -> str:
+        """Upload the model folder with a model card to the Hugging Face hub.
+
+        Parameters
+        ----------
+        repo_id : str
+            ``"owner/name"``; it is made where it is missing. A model that is there is replaced.
+        data, metrics
+            As :meth:`save_with_card` takes them.
+        private : bool, default True
+            Of a repository that is made.
+        message : str
+            Of the commit.
+
+        Returns
+        -------
+        str
+            The address of the commit.
+
+        Raises
+        ------
+        ManyLabelError
+            If the hub cannot be reached or refuses, or the package of the extra "hub" is missing.
+        """
+        hub.require("push_to_hub")
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_with_card(folder, data=data, metrics=metrics, place=repo_id)
+            return hub.upload(Path(folder), repo_id, private, message)
+
+    @classmethod
+    def from_hub(
+        cls, repo_id_or_folder: str | Path, *, revision: str | None = None, encoder: nn.Module | None = None
+    ) -> Self:
+        """Load a model from the Hugging Face hub, or from a folder; nothing is unpickled and no code is run.
+
+        Parameters
+        ----------
+        repo_id_or_folder : str or Path
+            A folder that is there, else ``"owner/name"``.
+        revision : str, optional
+            Branch, tag or commit.
+        encoder : nn.Module, optional
+            As :meth:`load` takes it.
+
+        Raises
+        ------
+        ManyLabelError
+            As :meth:`load`; or if there is no such repository, or it cannot be reached.
+        """
+        folder = files.as_path(repo_id_or_folder, "from_hub")
+        return cls.load(
+            folder if folder.is_dir() else hub.download(str(repo_id_or_folder), revision), encoder
+        )
+
+    def _facts(self) -> dict[str, Any]:
+        """What the model is, beside its parts."""
+        return {"method": self.recipe.get("name"), "input": self.schema.model_dump(), "versions": versions()}
+
+    def vectors(self, X: Any) -> Array:
+        """TF-IDF vectors of texts, (n, n_words) float32, for a file of :meth:`to_onnx`."""
+        from manylabel.methods.onnx_graph import tfidf_vectors
+
+        return tfidf_vectors(self.scorer, self._read(X))
 
     def _read(self, X: Any) -> Features:
         return as_features(X)

@@ -35,6 +35,7 @@ ROLES = {
     "names": ([f"Ann Miller {i}" for i in range(N)], "text"),
     "row numbers": ([str(i) for i in range(N)], "skip"),
     "keys": ([f"tt{i:07d}" for i in range(N)], "skip"),
+    "keys, one of them twice": (["tt0000001"] + [f"tt{i:07d}" for i in range(N - 1)], "skip"),
     "constant": (["same"] * N, "skip"),
     "constant number": (["3.5"] * N, "skip"),
     "empty": ([""] * N, "skip"),
@@ -138,7 +139,7 @@ def test_a_schema_is_kept_as_json_and_applied_in_any_order(films, write):
     assert new.Y.dense().tolist() == [[0, 1], [0, 0]]
     told = " ".join(new.told)
     assert "does not know are ignored: extra" in told
-    assert "1 tags are no label of the model and are left out: 'new'" in told
+    assert "Tags that are no label of the model are left out: 'new'." in told
 
 
 def test_a_new_file_needs_no_labels_but_every_feature(films, write):

@@ -78,8 +78,10 @@ def test_an_empty_cell_has_no_label_and_na_is_unknown(write):
     assert table.label_names == ("a", "b")
     assert table.labels.known.toarray().tolist() == [[1, 1], [0, 0], [0, 0], [0, 1]]
     assert table.labels.unknown.toarray().tolist() == [[0, 0], [0, 0], [1, 1], [0, 0]]
-    assert np.array_equal(table.labels.entries(), [[1, 1], [0, 0], [np.nan, np.nan], [0, 1]], equal_nan=True)
-    assert "1 rows say NA or null where their tags belong: their labels are unknown." in table.told
+    assert table.Y.has_unknown
+    assert table.Y.unknown.dense().tolist() == [[0, 0], [0, 0], [1, 1], [0, 0]]
+    assert table.rows.Y.dense().tolist() == [[1, 1], [0, 0], [0, 0], [0, 1]]
+    assert "The labels of 1 row are unknown: its cell says NA or null." in table.told
 
 
 def test_na_among_other_tags_is_a_tag():

@@ -69,7 +69,7 @@ class KMCL(Loss):
         Of the contrastive term, and of the reconstruction of anisotropic mixtures; ``backend`` tells the former.
         "flash" is "streamed" here.
     group : torch.distributed.ProcessGroup, optional
-        The ranks that hold the batch together, as for every :class:`~manylabel.losses.base.LossModule`.
+        The ranks that hold the batch together, as for every :class:`~manylabel.losses.base.Loss`.
 
     Notes
     -----
