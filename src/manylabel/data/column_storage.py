@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from hashlib import blake2b
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
@@ -89,7 +90,7 @@ class Codes:
         return np.bincount(self.codes[self.codes >= 0], minlength=len(self.values))
 
     def hashes(self) -> Array:
-        of_values = np.array([hash(v) if v.strip() else 0 for v in self.values] + [0], np.int64)
+        of_values = np.array([_text_hash(v) if v.strip() else 0 for v in self.values] + [0], np.int64)
         return of_values[self.codes].view(np.uint64)
 
     def content(self) -> Iterator[bytes]:
@@ -157,6 +158,12 @@ class Strings:
     def content(self) -> Iterator[bytes]:
         yield self.offsets.astype("<i8").tobytes()
         yield bytes(self.buffer)
+
+
+def _text_hash(text: str) -> int:
+    """The same in every process, which Python's own is not."""
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
 
 
 _FACTORS = np.random.default_rng(0).integers(1, 2**63, 1024, np.uint64) | np.uint64(1)

@@ -44,6 +44,7 @@ class Method:
         folder: str | Path | None = None,
         progress: Listener | None = None,
         label_names: Sequence[str] | None = None,
+        device: str = "auto",
     ) -> Predictor:
         """Train, then learn on the validation rows from which score on a label is predicted.
 
@@ -60,6 +61,8 @@ class Method:
             Receives :class:`manylabel.training.Progress`.
         label_names : sequence of n_labels str, optional
             By default "label 0", "label 1" and so on.
+        device : str, default "auto"
+            Where networks are trained: "auto" is the first GPU if there is one.
 
         Raises
         ------
@@ -73,7 +76,7 @@ class Method:
         UserWarning
             If there are fewer training rows than a batch: each step then takes all of them.
         """
-        trainer, order = next(iter(self.trainers.values())), Order(seed, folder, progress)
+        trainer, order = next(iter(self.trainers.values())), Order(seed, folder, progress, device)
         names: tuple[str, ...] = ()
         if isinstance(train, Rows):  # anything else any of them refuses
             self.recipe.resolve(train.X.kind)

@@ -106,10 +106,9 @@ def _decisions(label_names: Sequence[str], decision: Decision, note: str) -> str
             else "the most probable seen label set"
         )
         return f"Each row gets {aim}, by calibrated probabilities. {safe(note)}".strip()
-    learnt = isinstance(decision, LearntThresholds)
     values = decision.values.tolist() if isinstance(decision, LearntThresholds) else decision.value
     each = values if isinstance(values, tuple | list) else (values,) * len(label_names)
-    what = "labels a row" if not learnt and decision.rule == "top_k" else "threshold"
+    what = "labels a row" if isinstance(decision, Threshold) and decision.rule == "top_k" else "threshold"
     rows = list(zip(label_names, map(_number, each), strict=True))
     text = safe(note) or "Learnt on held-out rows."
     left = (
