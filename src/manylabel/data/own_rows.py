@@ -37,6 +37,8 @@ class OwnRows:
     groups : (n,) int array, or None
         Of rows that stay together in a split, -1 where a cell is missing.
     weights : (n,) float64 array, or None
+    group_names : tuple of str
+        What the numbers of ``groups`` stand for.
     told : tuple of str
         What was found out on the way, one sentence each.
     """
@@ -48,6 +50,7 @@ class OwnRows:
     schema: Schema | None = None
     groups: np.ndarray[Any, Any] | None = None
     weights: np.ndarray[Any, Any] | None = None
+    group_names: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -197,6 +200,7 @@ def _of_table(table: Table) -> OwnRows:
         table.schema,
         table.groups,
         table.weights,
+        table.group_names,
         table.told,
     )
 

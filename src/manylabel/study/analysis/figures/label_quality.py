@@ -10,6 +10,7 @@ import numpy as np
 from manylabel.study.analysis.figures.drawing import PALETTE, Picture, new_figure, short, styled
 
 _MOST_NAMES = 12
+_WIDE = 20  # times as many rows as the rarest label: an axis of logarithms
 
 
 def f1_by_frequency(positives: Any, f1: Any, names: Sequence[str]) -> Picture:
@@ -33,9 +34,11 @@ def f1_by_frequency(positives: Any, f1: Any, names: Sequence[str]) -> Picture:
             axes.annotate(
                 short(names[label], 20), place, xytext=(4, 3), textcoords="offset points", fontsize=7
             )
-        axes.set_xscale("symlog", linthresh=1)
+        counts = positives[shown]
+        if len(counts) and counts.max() > _WIDE * max(1, counts.min()):
+            axes.set_xscale("symlog", linthresh=1)
+        axes.margins(x=0.15)
         axes.xaxis.set_major_formatter(lambda count, _: f"{count:.0f}")
-        axes.set_xlim(left=0)
         axes.set_ylim(-0.03, 1.05)
         axes.set_xlabel("rows that carry the label")
         axes.set_ylabel("F1")
