@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from manylabel.cli import commandline
-from manylabel.cli.output import make_console, print_table, say, say_path
+from manylabel.cli.output import make_console, print_rows, print_table, say, say_path
 from manylabel.cli.table_options import Delimiter, Encoding
 from manylabel.printable import count
 
@@ -72,6 +72,8 @@ def predict(
     wanted = Wanted(identifier, probabilities, embeddings, top, separator or _usual(schema, loaded))
     blocks = _blocks(file, schema, identifier, delimiter, encoding)
     written = write_predictions(loaded, blocks, out, wanted)
+    shown = [(name, ", ".join(f"{c} {p:.2f}" for c, p in of.items()) or "none") for name, of in written.first]
+    print_rows((identifier or "row", "labels and their probabilities"), shown)
     mean = written.labels / max(1, written.rows)
     say_path("predictions", out)
     say(f"{count(written.rows, 'row')}, {mean:.2f} labels a row, {count(written.without, 'row')} without one")

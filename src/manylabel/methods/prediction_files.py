@@ -21,6 +21,7 @@ Array = np.ndarray[Any, Any]
 Blocks = Iterable[tuple[Features, list[str] | None]]
 SEPARATORS = ("|", ";", ",", "/", "\t")
 _DIGITS = 6  # of a probability
+_FIRST = 5  # rows that are told
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,15 @@ class Written:
     path : Path
     rows, labels, without : int
         Rows; labels predicted in all; rows without any.
+    first : tuple of (str, dict of str to float)
+        The first rows: what names them, and the probability of each label predicted.
     """
 
     path: Path
     rows: int
     labels: int
     without: int
+    first: tuple[tuple[str, dict[str, float]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,14 @@ class _Block:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def told(self, names: Sequence[str], done: int, most: int) -> list[tuple[str, dict[str, float]]]:
+        """So many rows as a person reads them, of which ``done`` rows came before."""
+        shown, P = self.labels[:most], self.probabilities(self.labels[:most])
+        given = self.identifiers or [f"row {done + i + 1}" for i in range(len(shown))]
+        return [
+            (given[i], {names[c]: p for c, p in zip(shown[i], P[i], strict=True)}) for i in range(len(shown))
+        ]
 
     def probabilities(self, labels: list[list[int]]) -> list[list[float]]:
         return [self.P[i, chosen].tolist() for i, chosen in enumerate(labels)]
@@ -107,16 +119,18 @@ def write_predictions(
     form = _form_of(place)
     _check_wanted(wanted, model)
     rows = labels = without = 0
+    first: list[tuple[str, dict[str, float]]] = []
     with files.writing(place) as file:
         sink = form(file, model.label_names, wanted)
         for X, identifiers in blocks:
             block = _predicted(model, X, identifiers, wanted)
             sink.add(block)
+            first += block.told(model.label_names, rows, _FIRST - len(first))
             rows += len(block)
             labels += sum(map(len, block.labels))
             without += sum(not chosen for chosen in block.labels)
         sink.close()
-    return Written(place, rows, labels, without)
+    return Written(place, rows, labels, without, tuple(first))
 
 
 def check_ending(path: str | Path) -> None:
