@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from manylabel import ManyLabelError
-from manylabel.data import load
+from manylabel.data import load, read_table
 from manylabel.data.own_rows import blocks_of_rows, read_test_rows, read_training_rows
 
 FILMS = [("a", 1990 + i, "Drama|War" if i % 2 else "War", 40 - i) for i in range(30)]
@@ -34,8 +34,8 @@ def arrays(tmp_path: Path) -> Path:
 def test_a_table_is_read_by_what_its_columns_mean(films: Path) -> None:
     found = read_training_rows(films, labels="genres")
     assert (len(found), found.label_names, found.X.kind) == (30, ("Drama", "War"), "table")
-    assert found.schema is not None
-    assert [column.name for column in found.schema.features] == ["year", "size"]
+    assert found.table is not None
+    assert [column.name for column in found.table.schema.features] == ["year", "size"]
     assert found.Y.dense().sum(0).tolist() == [15, 30]
 
 
@@ -60,7 +60,7 @@ def test_rows_of_a_published_split_go_to_their_part(tmp_path: Path) -> None:
 
 
 def test_blocks_hold_the_rows_in_order_beside_their_names(films: Path) -> None:
-    schema = read_training_rows(films, labels="genres").schema
+    schema = read_table(films, labels="genres").schema
     films.write_text(films.read_text().replace("Drama|War", "never seen"))  # labels are not looked at
     blocks = [*blocks_of_rows(films, schema, "id", rows=7)]
     assert [name for _, names in blocks for name in names or ()] == [f"a{i}" for i in range(30)]
@@ -70,7 +70,7 @@ def test_blocks_hold_the_rows_in_order_beside_their_names(films: Path) -> None:
 
 
 def test_what_cannot_be_used_is_told(films: Path, arrays: Path) -> None:
-    schema = read_training_rows(films, labels="genres").schema
+    schema = read_table(films, labels="genres").schema
     for call, message in (
         (
             lambda: read_training_rows(films),

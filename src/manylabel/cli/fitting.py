@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from manylabel.cli import commandline, option_values
-from manylabel.cli.model_training import train
 from manylabel.cli.options import Settings
-from manylabel.cli.output import print_table, say, say_path
+from manylabel.cli.output import make_console, print_table, say, say_path
 from manylabel.cli.table_options import (
     ColumnRoles,
     Delimiter,
@@ -23,14 +22,14 @@ from manylabel.cli.table_options import (
     column_roles,
     label_option,
 )
+from manylabel.cli.training_progress import TrainingDisplay
 from manylabel.errors import ManyLabelError
 from manylabel.printable import count
 
 if TYPE_CHECKING:
     from manylabel.data.own_rows import OwnRows
     from manylabel.data.tables import Schema
-    from manylabel.methods import Predictor
-    from manylabel.metrics import Quality
+    from manylabel.estimator import MultiLabelClassifier
 
 fitting_app = typer.Typer()
 TRAINING = ".training"
@@ -125,13 +124,12 @@ def run_fit(asked: Mapping[str, Any], out: Path) -> None:
     model_folder.usable_place(out)
     training = out.with_name(out.name + TRAINING)
     with _resumable(asked):
-        model, quality = train(rows, asked, training)
-    model.schema = model.schema.model_copy(update={"table": rows.schema and rows.schema.to_json()})
+        model = _train(rows, asked, training)
     model.save(out)
     shutil.rmtree(training, ignore_errors=True)
-    _show_quality(quality, model)
+    _show_quality(model)
     say_path("model", out)
-    example = "NEW.csv" if rows.schema is not None else "NEW_FILE"
+    example = "NEW.csv" if rows.table is not None else "NEW_FILE"
     again = commandline.command_line("predict", {"data": [str(out), example], "out": "predictions.csv"})
     say(f"Predict for new rows with:\n  {again}")
 
@@ -172,8 +170,8 @@ def show_rows(rows: OwnRows) -> None:
     entries = float(rows.Y.row_counts().sum())
     about = f"{len(rows)} rows, {count(len(rows.label_names), 'label')}, {entries / len(rows):.2f} a row"
     say(f"{rows.where}: {about}")
-    if rows.schema is not None:
-        for what, names in _by_role(rows.schema):
+    if rows.table is not None:
+        for what, names in _by_role(rows.table.schema):
             say(f"  {what:<11} {names}")
     for sentence in rows.told:
         say(f"  note: {sentence}")
@@ -204,9 +202,50 @@ def _resumable(asked: Mapping[str, Any]) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def _show_quality(quality: Quality, model: Predictor) -> None:
-    from manylabel.study.report.model_page import quality_table
+def _train(rows: OwnRows, asked: Mapping[str, Any], folder: Path) -> MultiLabelClassifier:
+    from manylabel.estimator import MultiLabelClassifier
 
-    print_table(quality_table(quality, "on rows held out"))
-    if model.note:
-        say(f"note: {model.note}")
+    model = MultiLabelClassifier(
+        asked["method"],
+        settings=asked["settings"],
+        thresholds=_number(asked["thresholds"]),
+        validation=_validation(rows, asked),
+        class_names=rows.label_names,
+        random_state=asked["seed"],
+    )
+    X = rows.X if rows.table is None else rows.table
+    with TrainingDisplay(make_console(stderr=True)) as display:
+        return model.fit(X, rows.Y, folder=folder, progress=display)
+
+
+def _number(text: str) -> Any:
+    """A number where it is one; the library refuses other texts than its own."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _validation(rows: OwnRows, asked: Mapping[str, Any]) -> Any:
+    """None, a share, or features and labels of a file."""
+    from manylabel.data.own_rows import read_test_rows
+
+    given = asked["validation"]
+    if given is None or not Path(given).exists():
+        share = None if given is None else _number(given)
+        if isinstance(share, str):
+            raise ManyLabelError("`validation`", "an existing file, or a share between 0 and 1", repr(given))
+        return share
+    schema = None if rows.table is None else rows.table.schema
+    reading = {name: asked[name] for name in ("delimiter", "encoding")} if schema else {}
+    held_out = read_test_rows(given, schema, rows.label_names, **reading)
+    return held_out.X, held_out.Y
+
+
+def _show_quality(model: MultiLabelClassifier) -> None:
+    from manylabel.study.report.model_page import values_table
+
+    if model.quality_:
+        print_table(values_table(model.quality_, f"on held-out rows ({model.how_})"))
+    if model.predictor_.note:
+        say(f"note: {model.predictor_.note}")

@@ -146,12 +146,10 @@ def load_model(folder: Path) -> tuple[Predictor, Schema | None]:
     ManyLabelError
         If there is none, or it is damaged.
     """
-    from manylabel.data.tables import Schema
-    from manylabel.methods import Predictor
+    from manylabel.estimator import MultiLabelClassifier
 
-    loaded = Predictor.load(folder)
-    table = loaded.schema.table
-    return loaded, None if table is None else Schema.from_json(table)
+    loaded = MultiLabelClassifier.load(folder)
+    return loaded.predictor_, getattr(loaded, "schema_", None)
 
 
 def _usual(schema: Schema | None, model: Predictor) -> str | None:
@@ -216,7 +214,7 @@ def _evaluated(
 
 
 def _group_names(rows: OwnRows) -> list[str] | None:
-    if rows.groups is None:
+    if rows.table is None or rows.table.groups is None:
         return None
-    names = (*rows.group_names, "none")
-    return [names[code] for code in rows.groups.tolist()]
+    names = (*rows.table.group_names, "none")
+    return [names[code] for code in rows.table.groups.tolist()]

@@ -32,26 +32,18 @@ class OwnRows:
     label_names : tuple of n_labels str
     where : str
         What was read.
-    schema : Schema or None
-        What the columns mean, where the rows are those of a table.
-    groups : (n,) int array, or None
-        Of rows that stay together in a split, -1 where a cell is missing.
-    weights : (n,) float64 array, or None
-    group_names : tuple of str
-        What the numbers of ``groups`` stand for.
     told : tuple of str
         What was found out on the way, one sentence each.
+    table : Table or None
+        Where the rows are those of a table.
     """
 
     X: Features
     Y: LabelMatrix
     label_names: tuple[str, ...]
     where: str
-    schema: Schema | None = None
-    groups: np.ndarray[Any, Any] | None = None
-    weights: np.ndarray[Any, Any] | None = None
-    group_names: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
+    table: Table | None = None
 
     def __len__(self) -> int:
         return len(self.Y)
@@ -192,17 +184,7 @@ def _reordered(Y: LabelMatrix, order: list[int]) -> LabelMatrix:
 
 
 def _of_table(table: Table) -> OwnRows:
-    return OwnRows(
-        table.X,
-        table.Y,
-        table.label_names,
-        table.where,
-        table.schema,
-        table.groups,
-        table.weights,
-        table.group_names,
-        table.told,
-    )
+    return OwnRows(table.X, table.Y, table.label_names, table.where, table.told, table)
 
 
 def _of_dataset(dataset: DataSet, part: Rows, name: str) -> OwnRows:

@@ -45,15 +45,12 @@ class Schema(BaseModel):
         Of features, as recipes call it.
     form : str
         What rows have to agree with, as :attr:`manylabel.data.rows.Features.form` says it.
-    table : dict or None, default None
-        What the columns of the training table meant, as :meth:`manylabel.data.Schema.to_json` says it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: str
     form: str
-    table: dict[str, Any] | None = None
 
 
 class PartRecord(BaseModel):

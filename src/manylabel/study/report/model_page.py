@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def write_model_report(found: Evaluated, out: str | Path, repeat: str) -> ModelR
     folder = files.usable_folder(out, "`out`")
     quality = measure_decisions(found.scores, found.predictions, found.Y)
     parts = _slices(found)
-    overall, labels = quality_table(quality, ""), label_table(found, quality)
+    overall, labels = values_table(quality.values, ""), label_table(found, quality)
     page = render_page(
         "model_page.html.jinja",
         found=found,
@@ -128,10 +129,10 @@ def protocol_of(decision: Decision) -> str:
     return "tuned: decisions were learnt before these rows were looked at, on training rows held out"
 
 
-def quality_table(quality: Quality, title: str) -> Table:
+def values_table(values: Mapping[str, float], title: str) -> Table:
     """Every metric beside its value."""
-    headings = tuple(DISPLAY_NAMES[metric] for metric in quality.values)
-    return Table(title, headings, (tuple(Cell(_shown(v)) for v in quality.values.values()),), names=0)
+    headings = tuple(DISPLAY_NAMES[metric] for metric in values)
+    return Table(title, headings, (tuple(Cell(_shown(v)) for v in values.values()),), names=0)
 
 
 def label_table(found: Evaluated, quality: Quality) -> Table:
