@@ -12,7 +12,7 @@ from torch import nn
 
 from manylabel.errors import ManyLabelError, did_you_mean
 from manylabel.estimator.base import Estimator
-from manylabel.estimator.decisions import Rule, fixed_threshold, learn
+from manylabel.estimator.decisions import Rule, fixed_threshold, learn, measured
 from manylabel.estimator.explanation import Evidence, LabelExplanation
 from manylabel.labels import LabelMatrix
 from manylabel.methods.part import Part
@@ -71,6 +71,11 @@ class MultiLabelClassifier(  # type: ignore[misc]
     balance_ : float
         How well every label keeps its share over folds, or in training and held-out rows; see
         :func:`manylabel.data.groups.label_balance`. NaN where validation rows were given, or nothing was held out.
+    quality_ : dict of metric to float
+        Of scores and decisions on held-out rows, see :func:`manylabel.metrics.measure_decisions`; each row is decided
+        by what the other folds taught. Empty where nothing was held out, and for binary and multiclass targets.
+    how_ : str
+        Where the held-out scores come from.
 
     Notes
     -----
@@ -157,9 +162,11 @@ class MultiLabelClassifier(  # type: ignore[misc]
         model.decision, model.calibration, model.note = learnt.decision, learnt.calibration, learnt.note
         if self.targets_.kind == "multiclass":
             model.decision = Threshold("top_k", 1)
-        how = "" if fitted.held_out is None else fitted.held_out.how
+        self.how_ = "" if fitted.held_out is None else fitted.held_out.how
+        self.quality_ = {} if single else measured(fitted.held_out, self.thresholds, self.calibrate, rows.Y)
         self._evidence = Evidence.of(model, rows, fitted.rows.source, fitted.held_out)
-        self._keep(rows, {"how": how}, self._evidence.arrays())
+        told = {name: None if value != value else value for name, value in self.quality_.items()}
+        self._keep(rows, {"how": self.how_, "quality": told}, self._evidence.arrays())
         return self
 
     @property
@@ -248,7 +255,11 @@ class MultiLabelClassifier(  # type: ignore[misc]
 
     def _restore(self, kept: Part | None) -> None:
         super()._restore(kept)
+        self.how_, self.quality_ = "", {}
         if kept is not None:
+            told = kept.meta["quality"].items()
+            self.how_ = kept.meta["how"]
+            self.quality_ = {name: float("nan") if value is None else value for name, value in told}
             self._evidence = Evidence(
                 **{name: kept.tensors[name].numpy() for name in ("support", "f1", "nearest")}
             )
