@@ -11,6 +11,7 @@ from manylabel import losses
 from manylabel.benchmarking import losses as bench
 from manylabel.benchmarking import measure, problems, table, textbook
 from manylabel.cli import main
+from manylabel.kernels.loading import compiled
 
 TINY = problems.Shape(24, 40, 6, 8, 2)
 
@@ -67,6 +68,7 @@ def test_labels_are_as_frequent_as_asked():
 def test_every_goal_gives_a_row(case, monkeypatch):
     monkeypatch.setitem(bench.CASES, "tiny", case)
     rows = list(bench.rows(["tiny"], [1, 1], QUICK))
+    assert any("compiled" in row.what for row in rows) == (compiled() is not None)
     assert {row.case for row in rows} == {"tiny"}
     assert all(row.measured == row.measured for row in rows)
     assert all(row.met for row in rows if "float64" in row.what)

@@ -10,21 +10,20 @@ from manylabel.errors import ManyLabelError
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("t.csv", "a,b,l\n1,2,0\n", "pandas"),
-        ("t.csv.gz", b"\x1f\x8b\x08", "pandas"),
-        ("t.parquet", b"PAR1", "pandas"),
-        ("t.json", "[]", "pandas"),
-        ("t.npy", b"\x93NUMPY", "numpy.savez"),
-        ("t.mat", b"\0\1\2", "numpy.savez"),
-        ("t", b"", "numpy.savez"),
-        ("t", b"1" * 100_000 + b"x", "numpy.savez"),
+        ("t.csv", "a,b,l\n1,2,0\n", "manylabel.data.read_table(PATH, labels=COLUMN)"),
+        ("t.csv.gz", b"\x1f\x8b\x08", "manylabel.data.read_table(PATH, labels=COLUMN)"),
+        ("t.parquet", b"PAR1", "manylabel.data.read_table(PATH, labels=COLUMN)"),
+        ("t.json", "[]", "manylabel.data.read_table(PATH, labels=COLUMN)"),
+        ("t.npy", b"\x93NUMPY", "numpy.savez_compressed('NAME.npz', X"),
+        ("t.mat", b"\0\1\2", "numpy.savez_compressed('NAME.npz', X"),
+        ("t", b"", "numpy.savez_compressed('NAME.npz', X"),
+        ("t", b"1" * 100_000 + b"x", "numpy.savez_compressed('NAME.npz', X"),
     ],
 )
 def test_foreign_file_is_refused_with_the_way(write, name, content, told):
     with pytest.raises(ManyLabelError, match=r"ends in \.npz, \.arff, .*, or a folder") as error:
         data.load(write(name, content))
     assert told in str(error.value)
-    assert "numpy.savez_compressed('NAME.npz', X" in str(error.value)
 
 
 def test_array_of_numpy_is_refused_with_the_way(tmp_path):
@@ -46,7 +45,7 @@ def test_folders_say_which_path_to_give(write, tmp_path):
     with pytest.raises(ManyLabelError, match=r"one folder in it, for example .*one\."):
         data.load(tmp_path / "sets")
     write("csv/train.csv", "a,b\n")
-    with pytest.raises(ManyLabelError, match="pandas"):
+    with pytest.raises(ManyLabelError, match="read_table"):
         data.load(tmp_path / "csv")
 
 

@@ -150,7 +150,7 @@ def test_tile_size_does_not_matter(shape, rows):
 
 
 @every_shape
-def test_dense_rung_is_twice_differentiable(shape):
+def test_dense_backend_is_twice_differentiable(shape):
     *inputs, Y = drawn(shape, b=4)
     f, x, mu, v = (t.requires_grad_() for t in inputs)
     assert torch.autograd.gradgradcheck(

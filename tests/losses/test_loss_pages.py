@@ -49,12 +49,35 @@ def test_the_page_shows_the_equation_of_the_docstring(name):
 SOURCES = sorted(Path(losses.__file__).parent.rglob("*.py"))
 
 
+def joined_equations(text: str) -> list[str]:
+    """Lines of ``::`` blocks with more than one equation, or with a part of one.
+
+    Several short ones on a line stand apart; what is left of "=" is a name.
+    """
+    return [line for line in "\n".join(blocks(text)).splitlines() if line and not _is_whole(line)]
+
+
+def _is_whole(line: str) -> bool:
+    for equation in filter(None, re.split(r"[,;] {3,}", re.sub(r"\{[^}]*\}", "", line))):
+        left, *right = equation.split(" = ")
+        if len(right) > 1 or (right and len(left.split()) > 2):
+            return False
+    return re.search(r" = |: ", line) is not None
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
 def test_an_equation_has_a_line_of_its_own(source):
-    """Several short ones on a line stand apart; what is left of "=" is a name."""
-    for line in "\n".join(blocks(source.read_text())).splitlines():
-        for equation in filter(None, re.split(r"[,;] {3,}", re.sub(r"\{[^}]*\}", "", line))):
-            left, *right = equation.split(" = ")
-            assert len(right) <= 1, line
-            assert not right or len(left.split()) <= 2, line
-        assert not line or re.search(r" = |: ", line), line
+    assert joined_equations(source.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in losses.names() if "::" in inspect.getdoc(type(losses.get(name)))]
+)
+def test_equations_run_together_are_found(name):
+    """As re-wrapping a docstring would leave them: lines of a block in one, or one of them broken in two."""
+    doc = inspect.getdoc(type(losses.get(name)))
+    block = blocks(doc)[0].splitlines()
+    indented = "\n".join("    " + line for line in block)
+    for wrong in (" ".join([*block, "L = sum_i L_i"]), block[0].replace(" = ", " =\n    ", 1)):
+        assert indented in doc
+        assert joined_equations(doc.replace(indented, "    " + wrong)), wrong

@@ -131,7 +131,7 @@ def test_autocast_changes_nothing(name, in_batch):
 
 @every_loss
 @both_ways
-def test_dense_rung_is_twice_differentiable(name, in_batch):
+def test_dense_backend_is_twice_differentiable(name, in_batch):
     c = case(name, b=4, n=5, d=3)
     loss = losses.get(name, temperature=0.5, engine="dense")
     x, keys = c.x.requires_grad_(), c.keys.requires_grad_()

@@ -87,7 +87,7 @@ def test_rows_without_labels_do_not_disturb(method):
 @pytest.mark.parametrize("method", SMALL)
 def test_what_a_method_is_not_defined_for_is_refused(method):
     made = get(method, **SMALL[method])
-    with pytest.raises(ManyLabelError, match=r"vectors or text, but got images\. Use a method for"):
+    with pytest.raises(ManyLabelError, match=r"vectors, text or table, but got images\. Use a method for"):
         made.fit(PICTURES, PICTURES)
     with pytest.raises(ManyLabelError, match="its own network, but got an encoder"):
         get(method, encoder=nn.Linear(10, 3))

@@ -31,14 +31,21 @@ def contents(name: str = "bce") -> Contents:
         recipe={"name": name, "rate": 0.1},
         label_names=("sea", "Straße", "😀", "half \udc80"),
         input=Schema(kind="vectors", form="shape (3,)"),
-        thresholds={"used": "macro_f1", "values": {}},
-        calibration=None,
+        note="half of it \udc80",
     )
+
+
+def parts(value: float = 1.0) -> dict[str, Part]:
+    return {"scorer": part(value), "decision": Part("decision", {"value": 0.5})}
 
 
 def part(value: float = 1.0) -> Part:
     inner = Part("leaf", {"k": 3, "none": None}, {"w": torch.full((2, 3), value), "n": torch.arange(4)})
     return Part("around", {"weights": [0.5, 1e-300]}, parts={"one": inner, "two-2": inner})
+
+
+def all_same(first: dict[str, Part], second: dict[str, Part]) -> bool:
+    return first.keys() == second.keys() and all(same(first[name], second[name]) for name in first)
 
 
 def same(first: Part, second: Part) -> bool:
@@ -53,7 +60,7 @@ def same(first: Part, second: Part) -> bool:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    model_folder.write(tmp_path / "model", contents(), part())
+    model_folder.write(tmp_path / "model", contents(), parts())
     return tmp_path / "model"
 
 
@@ -61,7 +68,7 @@ def test_what_was_written_is_read(place: Path) -> None:
     record, read = model_folder.read(str(place))
     assert record.model_dump(include=set(Contents.model_fields)) == contents().model_dump()
     assert record.versions["manylabel"]
-    assert same(read, part())
+    assert all_same(read, parts())
     names = sorted(path.name for path in place.iterdir())
     assert [name.partition("-")[0] for name in names] == ["model.json", "scorer.one", "scorer.two"]
     for name in names[1:]:
@@ -69,15 +76,15 @@ def test_what_was_written_is_read(place: Path) -> None:
 
 
 def test_a_model_takes_the_place_of_another_and_leaves_nothing_of_it(place: Path) -> None:
-    model_folder.write(place, contents("other"), part(2.0))
+    model_folder.write(place, contents("other"), parts(2.0))
     record, read = model_folder.read(place)
     assert record.recipe["name"] == "other"
-    assert same(read, part(2.0))
+    assert all_same(read, parts(2.0))
     assert len(list(place.iterdir())) == 3
 
 
 def test_the_same_model_has_the_same_bytes(place: Path, tmp_path: Path) -> None:
-    model_folder.write(tmp_path / "again", contents(), part())
+    model_folder.write(tmp_path / "again", contents(), parts())
     for path in place.iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
 
@@ -98,7 +105,7 @@ def write_killed(place: Path, at: int) -> bool:
 
         for name in CHANGES:
             setattr(os, name, dying(getattr(os, name)))
-        model_folder.write(place, contents("new"), part(2.0))
+        model_folder.write(place, contents("new"), parts(2.0))
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 9
 
@@ -106,17 +113,17 @@ def write_killed(place: Path, at: int) -> bool:
 @pytest.mark.parametrize("fresh", [True, False])
 def test_a_kill_at_any_moment_leaves_the_old_model_or_the_new_one(fresh: bool, tmp_path: Path) -> None:
     seen, at, place = [], 1, tmp_path / "at-1"
-    while fresh or model_folder.write(place, contents(), part()) is None:
+    while fresh or model_folder.write(place, contents(), parts()) is None:
         if not write_killed(place, at):
             break
         try:
             record, read = model_folder.read(place)
-            assert same(read, part(2.0 if record.recipe["name"] == "new" else 1.0))
+            assert all_same(read, parts(2.0 if record.recipe["name"] == "new" else 1.0))
             seen.append(record.recipe["name"])
         except ManyLabelError as error:
             seen.append(error.got)
-        model_folder.write(place, contents("new"), part(2.0))  # and it can be written again
-        assert same(model_folder.read(place)[1], part(2.0))
+        model_folder.write(place, contents("new"), parts(2.0))  # and it can be written again
+        assert all_same(model_folder.read(place)[1], parts(2.0))
         assert len(list(place.iterdir())) == 3
         at, place = at + 1, tmp_path / f"at-{at + 1}"
     earlier = {"no such folder", "no model.json in it"} if fresh else {"bce"}
@@ -134,7 +141,7 @@ def test_damage_is_refused(file: str, place: Path) -> None:
         path.write_bytes(damaged(whole, at))
         try:
             _, read = model_folder.read(place)
-            assert same(read, part())
+            assert all_same(read, parts())
         except ManyLabelError:
             refused += 1
     assert refused > 40
@@ -168,7 +175,7 @@ def test_a_changed_number_is_refused_and_another_layout_is_not(place: Path) -> N
     path = place / "model.json"
     body = json.loads(path.read_bytes())
     path.write_text(json.dumps(body, sort_keys=True))
-    assert same(model_folder.read(place)[1], part())
+    assert all_same(model_folder.read(place)[1], parts())
     body["recipe"]["rate"] = 0.2
     path.write_text(json.dumps(body))
     with pytest.raises(ManyLabelError, match="another content than was written"):
@@ -189,8 +196,8 @@ TAMPERED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "another ending": lambda body: renamed(body, "scorer.one-0123456789abcdef.joblib"),
     "no digest of a file": lambda body: body["sha256"].popitem(),
     "no files": lambda body: body.update(sha256={}),
-    "no parts": lambda body: body.pop("scorer"),
-    "a part that is a list": lambda body: body.update(scorer=[]),
+    "no parts": lambda body: body.pop("parts"),
+    "a part that is a list": lambda body: body["parts"].update(scorer=[]),
     "an unknown key": lambda body: body.update(code="import os"),
     "label names that are numbers": lambda body: body.update(label_names=[1, 2]),
     "no format": lambda body: body.pop("format"),
@@ -200,7 +207,7 @@ TAMPERED: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 def renamed(body: dict[str, Any], name: str) -> None:
-    inner = body["scorer"]["parts"]["one"]
+    inner = body["parts"]["scorer"]["parts"]["one"]
     body["sha256"][name] = body["sha256"].pop(inner["file"])
     inner["file"] = name
 
@@ -245,7 +252,7 @@ def test_a_folder_of_other_things_or_in_use_is_not_written_to(tmp_path: Path) ->
     with pytest.raises(
         ManyLabelError, match="a new or empty folder, or one of a model, but got a folder with other"
     ):
-        model_folder.write(tmp_path, contents(), part())
+        model_folder.write(tmp_path, contents(), parts())
     assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
 
 
@@ -263,7 +270,7 @@ def test_two_processes_do_not_write_one_model(tmp_path: Path) -> None:
         pass
     try:
         with pytest.raises(ManyLabelError, match="that no other process works in"):
-            model_folder.write(tmp_path, contents(), part())
+            model_folder.write(tmp_path, contents(), parts())
     finally:
         (tmp_path.parent / "done").touch()
         os.waitpid(process, 0)
@@ -271,7 +278,7 @@ def test_two_processes_do_not_write_one_model(tmp_path: Path) -> None:
 
 def test_a_number_that_json_does_not_have_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
-        model_folder.write(tmp_path, contents(), Part("leaf", {"rate": float("nan")}))
+        model_folder.write(tmp_path, contents(), {"scorer": Part("leaf", {"rate": float("nan")})})
     assert not (tmp_path / "model.json").exists()
 
 

@@ -22,9 +22,7 @@ from torch import nn
 from manylabel import LabelMatrix, metrics
 from manylabel.data import Rows
 from manylabel.errors import ManyLabelError
-from manylabel.methods import Predictor, get, predictor
-from manylabel.methods.thresholds import Thresholds
-from manylabel.metrics import Threshold
+from manylabel.methods import Predictor, get
 
 TINY = {
     "encoder.widths": [8],
@@ -52,15 +50,15 @@ def test_a_fit_leaves_everything_that_predicting_needs() -> None:
     assert get("bce", **TINY).fit(TRAIN, VALIDATION).label_names == tuple(f"label {c}" for c in range(4))
 
 
-def test_thresholds_are_those_of_the_tuned_protocol() -> None:
+def test_the_threshold_is_that_of_the_tuned_protocol() -> None:
     made = fit()
     held_out = (made.scores(VALIDATION.X), VALIDATION.Y)
     found = metrics.evaluate(made.scores(NEW.X), NEW.Y, protocol="tuned", validation=held_out)
-    learnt = {name: value for name, value in found.thresholds.items() if value is not None}
-    assert {name: one.value for name, one in made.thresholds.by_metric.items()} == learnt
+    learnt = found.thresholds["macro_f1"]
+    assert made.decision == metrics.Threshold("shared", learnt)
     predicted = made.predict(NEW.X)
     assert predicted.dtype == bool
-    np.testing.assert_array_equal(predicted, made.scores(NEW.X) >= np.float32(learnt["macro_f1"]))
+    np.testing.assert_array_equal(predicted, made.scores(NEW.X) >= np.float32(learnt))
     assert metrics.Counts.of(predicted, NEW.Y).macro_f1() == found.values["macro_f1"]
 
 
@@ -76,11 +74,12 @@ def test_where_nothing_can_be_learnt_the_threshold_is_a_half_and_the_folder_says
 ) -> None:
     settings = TINY if method == "bce" else {}
     made = get(method, **settings).fit(TRAIN, Rows(VALIDATION.X, LabelMatrix.of(Y)))
-    assert told in made.thresholds.note
+    assert told in made.note
     np.testing.assert_array_equal(made.predict(NEW.X), made.scores(NEW.X) >= 0.5)
     made.save(tmp_path / "model")
-    assert told in json.loads((tmp_path / "model" / "model.json").read_text())["thresholds"]["note"]
-    assert Predictor.load(tmp_path / "model").thresholds == made.thresholds
+    assert told in json.loads((tmp_path / "model" / "model.json").read_text())["note"]
+    again = Predictor.load(tmp_path / "model")
+    assert (again.decision, again.note) == (made.decision, made.note)
 
 
 def test_no_rows_are_predicted_too() -> None:
@@ -115,7 +114,7 @@ def test_a_model_moved_elsewhere_predicts_the_same_to_the_bit(name: str, tmp_pat
     shutil.move(tmp_path / "model", tmp_path / "moved")
     again = Predictor.load(tmp_path / "moved")
     assert (again.label_names, again.schema, again.recipe) == (NAMES, made.schema, made.recipe)
-    assert again.thresholds == made.thresholds
+    assert again.decision == made.decision
     for ask in ("scores", "embed", "predict_proba", "predict"):
         np.testing.assert_array_equal(getattr(again, ask)(NEW.X), getattr(made, ask)(NEW.X), err_msg=ask)
     if name in (
@@ -150,69 +149,102 @@ def test_an_encoder_of_ones_own_has_to_be_a_network_again(tmp_path: Path) -> Non
         Predictor.load(tmp_path, encoder=nn.Linear(10, 7))
 
 
-class Halves:
-    """A calibration of the simplest kind."""
-
-    def __init__(self, factor: float) -> None:
-        self.factor = factor
-
-    def __call__(self, S: np.ndarray) -> np.ndarray:
-        return S.astype(np.float64) * self.factor
-
-    def to_json(self) -> dict[str, Any]:
-        return {"type": "halves", "factor": self.factor}
+CALIBRATION = metrics.Calibration.fit(
+    np.random.default_rng(0).random((60, 4)), VALIDATION.Y, np.arange(60) % 3
+)
 
 
-def test_a_calibration_changes_probabilities_alone_and_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_calibration_changes_probabilities_alone_and_is_kept(tmp_path: Path) -> None:
     made = fit()
-    made.calibration = Halves(0.5)
+    made.calibration = CALIBRATION
     made.save(tmp_path)
-    with pytest.raises(ManyLabelError, match=r"calibration: expected a type of .*, but got 'halves'"):
-        Predictor.load(tmp_path)
-    monkeypatch.setitem(predictor.CALIBRATIONS, "halves", lambda told: Halves(told["factor"]))
     again = Predictor.load(tmp_path)
     probabilities = again.predict_proba(NEW.X)
     assert probabilities.dtype == np.float32
-    np.testing.assert_array_equal(probabilities, made.scores(NEW.X) / 2)
+    np.testing.assert_array_equal(probabilities, CALIBRATION(made.scores(NEW.X)))
+    assert not np.array_equal(probabilities, made.scores(NEW.X))
     np.testing.assert_array_equal(again.predict(NEW.X), fit().predict(NEW.X))
+    assert again.predict_proba(NEW.X.values[:0]).shape == (0, 4)
 
 
-def test_thresholds_of_each_label_are_kept(tmp_path: Path) -> None:
+RULES = ("fixed", "shared", "per_label", "top_k", "expected_f1", "seen_sets")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_decision_is_kept_and_reads_the_scores_that_it_wants(rule: Any, tmp_path: Path) -> None:
     made = fit()
-    values = (0.1, 0.9, 0.5, 0.25)
-    made.thresholds = Thresholds(
-        {"macro_f1": Threshold("per_label", values), "k": Threshold("top_k", 2)}, "k"
-    )
+    scores = made.scores(VALIDATION.X)
+    decision = metrics.learn_decision(rule, scores, VALIDATION.Y, np.arange(60) % 3)
+    made.decision, made.calibration = decision, CALIBRATION
+    asked = made.predict_proba(NEW.X) if rule in ("expected_f1", "seen_sets") else made.scores(NEW.X)
+    np.testing.assert_array_equal(made.predict(NEW.X), decision.predict(asked))
+    assert made.predict(NEW.X).any()
+    assert made.predict(NEW.X.values[:0]).shape == (0, 4)
     made.save(tmp_path)
     again = Predictor.load(tmp_path)
-    assert again.thresholds == made.thresholds
-    assert (again.predict(NEW.X).sum(1) == 2).all()
-    with pytest.raises(ManyLabelError, match="Thresholds, `used`"):
-        Thresholds({}, "macro_f1")
+    assert type(again.decision) is type(decision)
+    np.testing.assert_array_equal(again.predict(NEW.X), made.predict(NEW.X))
+
+
+OTHER_LABELS: dict[str, metrics.Decision] = {
+    "thresholds": metrics.Threshold("per_label", (0.5,)),
+    "a number of labels": metrics.Threshold("top_k", 5),
+    "label sets": metrics.SeenSets.of([[1, 0], [0, 1]]),
+    "learnt thresholds": metrics.LearntThresholds(
+        "per_label", 0.5, np.full(4, 0.5), np.zeros(3), np.zeros(4, int), ("own",) * 4
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_LABELS)
+def test_a_decision_of_other_labels_is_refused(name: str, tmp_path: Path) -> None:
+    made = fit()
+    made.decision = OTHER_LABELS[name]
+    made.save(tmp_path)
+    with pytest.raises(ManyLabelError, match=r"a decision of 4 labels, of this version, but got another"):
+        Predictor.load(tmp_path)
+
+
+def test_a_calibration_of_other_labels_is_refused(tmp_path: Path) -> None:
+    made = fit()
+    made.calibration = metrics.Calibration.fit(
+        np.random.default_rng(0).random((60, 2)), VALIDATION.Y.dense()[:, :2], np.arange(60) % 3
+    )
+    made.save(tmp_path)
+    with pytest.raises(ManyLabelError, match=r"a calibration of 4 labels, of this version, but got another"):
+        Predictor.load(tmp_path)
+
+
+def decision(body: dict[str, Any]) -> dict[str, Any]:
+    return body["parts"]["decision"]["meta"]  # type: ignore[no-any-return]
 
 
 HOSTILE: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "an unknown part": lambda body: body["scorer"].update(type="os.system"),
-    "a huge network": lambda body: body["scorer"]["meta"]["encoder"].update(widths=[10**8, 10**8]),
-    "huge inputs": lambda body: body["scorer"]["meta"]["inputs"].update(shape=[10**12]),
-    "inputs of no kind": lambda body: body["scorer"]["meta"]["inputs"].update(type="words"),
-    "a network of another size": lambda body: body["scorer"]["meta"]["encoder"].update(widths=[9]),
-    "no encoder": lambda body: body["scorer"]["meta"].pop("encoder"),
-    "a setting that is none": lambda body: body["scorer"]["meta"]["encoder"].update(code="x"),
-    "thresholds of other labels": lambda body: body["thresholds"]["values"].update(
-        macro_f1={"rule": "per_label", "value": [0.5]}
+    "an unknown part": lambda body: body["parts"]["scorer"].update(type="os.system"),
+    "a huge network": lambda body: body["parts"]["scorer"]["meta"]["encoder"].update(widths=[10**8, 10**8]),
+    "huge inputs": lambda body: body["parts"]["scorer"]["meta"]["inputs"].update(shape=[10**12]),
+    "inputs of no kind": lambda body: body["parts"]["scorer"]["meta"]["inputs"].update(type="words"),
+    "a network of another size": lambda body: body["parts"]["scorer"]["meta"]["encoder"].update(widths=[9]),
+    "no encoder": lambda body: body["parts"]["scorer"]["meta"].pop("encoder"),
+    "a setting that is none": lambda body: body["parts"]["scorer"]["meta"]["encoder"].update(code="x"),
+    "thresholds of other labels": lambda body: decision(body).update(rule="per_label", value=[0.5]),
+    "a threshold that is text": lambda body: decision(body).update(value="x"),
+    "a rule that is none": lambda body: decision(body).update(rule="eval", value=1),
+    "a decision of no kind": lambda body: decision(body).update(decision="eval"),
+    "a decision without a value": lambda body: decision(body).pop("value"),
+    "no decision": lambda body: body["parts"].pop("decision"),
+    "no scorer": lambda body: body.update(parts={"decision": body["parts"]["decision"]}, sha256={}),
+    "a calibration without maps": lambda body: body["parts"].update(
+        calibration={"type": "calibration", "meta": {}, "file": None, "parts": {}}
     ),
-    "a threshold that is text": lambda body: body["thresholds"]["values"].update(
-        macro_f1={"rule": "shared", "value": "x"}
+    "a calibration of kinds alone": lambda body: body["parts"].update(
+        calibration={
+            "type": "calibration",
+            "meta": {"kinds": ["isotonic"], "n_knots": [2]},
+            "file": None,
+            "parts": {},
+        }
     ),
-    "a rule that is none": lambda body: body["thresholds"]["values"].update(
-        macro_f1={"rule": "eval", "value": 1}
-    ),
-    "no threshold that is used": lambda body: body["thresholds"].update(used="nothing"),
-    "thresholds that are a list": lambda body: body["thresholds"].update(values=[]),
-    "a calibration without a type": lambda body: body.update(calibration={}),
     "a label twice": lambda body: body.update(label_names=["a", "a", "b", "c"]),
     "a label too few": lambda body: body.update(label_names=["a", "b", "c"]),
 }
@@ -237,7 +269,7 @@ def test_a_scikit_learn_baseline_that_fits_its_folder_no_more_is_refused(tmp_pat
     fit("logistic_regression").save(tmp_path)
 
     def fewer(body: dict[str, Any]) -> None:
-        body["scorer"]["meta"]["estimators"].pop()
+        body["parts"]["scorer"]["meta"]["estimators"].pop()
 
     rewritten(tmp_path, fewer)
     with pytest.raises(ManyLabelError, match="one of another version"):
@@ -246,7 +278,7 @@ def test_a_scikit_learn_baseline_that_fits_its_folder_no_more_is_refused(tmp_pat
 
 def test_another_version_of_scikit_learn_is_told(tmp_path: Path) -> None:
     fit("logistic_regression").save(tmp_path)
-    rewritten(tmp_path, lambda body: body["scorer"]["meta"]["packages"].update(sklearn="0.1"))
+    rewritten(tmp_path, lambda body: body["parts"]["scorer"]["meta"]["packages"].update(sklearn="0.1"))
     with pytest.warns(
         UserWarning, match=r"written with scikit-learn 0\.1, and is read with .* may differ, or fail"
     ):

@@ -255,7 +255,7 @@ def test_a_method_for_vectors_has_settings_of_its_own(name):
     recipe = methods.get(name, **{"classify.stage.epochs": 3, "vectors.classify.views.mask": 0.5}).recipe
     assert recipe.resolve("vectors").classify.stage.epochs == 3
     assert recipe.resolve("vectors").classify.views.mask == 0.5
-    with pytest.raises(ManyLabelError, match="expected vectors or text, but got images"):
+    with pytest.raises(ManyLabelError, match="expected vectors, text or table, but got images"):
         recipe.resolve("images")
     for setting in ("network.depth", "encoder.dropout", "pretrain.queue", "images.classify.stage.epochs"):
         with pytest.raises(

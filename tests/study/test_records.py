@@ -13,6 +13,7 @@ from tests.study.small_study import Told, plan
 from manylabel import files
 from manylabel.errors import ManyLabelError
 from manylabel.labels import as_labels
+from manylabel.metrics import Threshold
 from manylabel.study.folder import StudyFolder
 from manylabel.study.parameters import plan_call
 from manylabel.study.records import (
@@ -182,9 +183,7 @@ def test_the_model_of_a_run_predicts_as_it_did(study: StudyFolder, tiny_data: Pa
         X = arrays["X_test"]
     np.testing.assert_array_equal(model.scores(X), study.scores("bce", 0)["test_scores"])
     learnt = study.run_record("bce", 0).evaluations["tuned"]["thresholds"]  # type: ignore[union-attr]
-    assert {name: one.value for name, one in model.thresholds.by_metric.items()} == {
-        name: value for name, value in learnt.items() if value is not None
-    }
+    assert model.decision == Threshold("shared", learnt["macro_f1"])
 
 
 def test_the_model_of_a_run_of_an_earlier_version_is_told(study: StudyFolder, tmp_path: Path) -> None:

@@ -52,6 +52,14 @@ def test_two_ranks_take_the_steps_of_one(tmp_path):
     assert torch.equal(found[0], found[1])
 
 
+def test_batch_norm_over_one_row_of_each_rank_is_refused_before_training(tmp_path):
+    torchrun(tmp_path, Path(__file__).parent / "one_row_run.py")
+    told = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert sorted(told) == ["batch-0.txt", "batch-1.txt", "momentum-0.txt", "momentum-1.txt"]
+    expected = "batch norm: expected at least 2 rows of a step on each rank, but got 1. "
+    assert all(text.startswith(expected) and "larger batch" in text for text in told.values()), told
+
+
 @pytest.fixture(scope="module")
 def of_methods(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from manylabel import __version__
-from manylabel.cli import bench, lookup, studies
+from manylabel.cli import bench, data, methods, studies
 from manylabel.cli.commandline import explained
 from manylabel.cli.interrupts import INTERRUPTED, interrupts
 from manylabel.cli.output import say
@@ -37,8 +37,8 @@ app = typer.Typer(
     "[cyan]manylabel run yeast --help[/]  everything a run can be asked for",
 )
 app.add_typer(studies.studies_app)
-app.add_typer(lookup.data_app, name="data")
-app.add_typer(lookup.methods_app, name="methods")
+app.add_typer(data.data_app, name="data")
+app.add_typer(methods.methods_app, name="methods")
 app.add_typer(bench.bench_app, name="bench")
 
 

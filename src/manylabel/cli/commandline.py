@@ -28,6 +28,11 @@ OPTIONS = {
     "jobs": "--jobs",
     "threads": "--threads",
     "data_dir": "--data-dir",
+    "labels": "--labels",
+    "columns": "--column",
+    "separator": "--separator",
+    "delimiter": "--delimiter",
+    "encoding": "--encoding",
     "track": "--track",
     "out": "--out",
 }

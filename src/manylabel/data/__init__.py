@@ -5,5 +5,17 @@ from manylabel.data.description import describe
 from manylabel.data.loading import load, names
 from manylabel.data.splits import split_validation
 from manylabel.data.subsample import take_fraction
+from manylabel.data.tables import Schema, Table, read_table
 
-__all__ = ["DataSet", "Rows", "describe", "load", "names", "split_validation", "take_fraction"]
+__all__ = [
+    "DataSet",
+    "Rows",
+    "Schema",
+    "Table",
+    "describe",
+    "load",
+    "names",
+    "read_table",
+    "split_validation",
+    "take_fraction",
+]

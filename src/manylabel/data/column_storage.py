@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from hashlib import blake2b
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
@@ -89,13 +90,14 @@ class Codes:
         return np.bincount(self.codes[self.codes >= 0], minlength=len(self.values))
 
     def hashes(self) -> Array:
-        of_values = np.array([hash(v) if v.strip() else 0 for v in self.values] + [0], np.int64)
+        of_values = np.array([_text_hash(v) if v.strip() else 0 for v in self.values] + [0], np.int64)
         return of_values[self.codes].view(np.uint64)
 
     def content(self) -> Iterator[bytes]:
         """The values in use in their order, then the place of each cell there: whatever order a dictionary grew in."""
         used = np.flatnonzero(self.counts()).tolist()
-        ordered = sorted(used, key=lambda code: self.values[code])
+        given = (code for code in used if self.values[code].strip())  # an empty cell is none
+        ordered = sorted(given, key=lambda code: self.values[code])
         place = np.full(len(self.values) + 1, -1, "<i4")
         place[ordered] = np.arange(len(ordered))
         yield "\0".join(self.values[code] for code in ordered).encode("utf-8", "surrogatepass")
@@ -133,21 +135,51 @@ class Strings:
         return self
 
     def cells(self) -> Iterator[str]:
-        for first in range(0, len(self), _PARSED_AT_ONCE):
-            bounds = self.offsets[first : first + _PARSED_AT_ONCE + 1].tolist()
+        for offsets, data in self._blocks():
+            bounds = offsets.tolist()
+            text = data.decode() if data.isascii() else None  # one character a byte
             for start, stop in pairwise(bounds):
-                yield self.buffer[start:stop].decode()
+                yield data[start:stop].decode() if text is None else text[start:stop]
+
+    def _blocks(self) -> Iterator[tuple[Array, bytes | bytearray]]:
+        """Offsets, from 0, and bytes of some cells at a time."""
+        for first in range(0, len(self), _PARSED_AT_ONCE):
+            offsets = self.offsets[first : first + _PARSED_AT_ONCE + 1]
+            yield offsets - offsets[0], self.buffer[offsets[0] : offsets[-1]]
 
     def missing(self) -> Array:
         missing: Array = np.diff(self.offsets) == 0
         return missing
 
     def hashes(self) -> Array:
-        return np.array([hash(cell) for cell in self.cells()], np.int64).view(np.uint64)
+        found = [_hashed(*block) for block in self._blocks()]
+        return np.concatenate(found) if found else np.zeros(0, np.uint64)
 
     def content(self) -> Iterator[bytes]:
         yield self.offsets.astype("<i8").tobytes()
         yield bytes(self.buffer)
+
+
+def _text_hash(text: str) -> int:
+    """The same in every process, which Python's own is not."""
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
+_FACTORS = np.random.default_rng(0).integers(1, 2**63, 1024, np.uint64) | np.uint64(1)
+
+
+def _hashed(offsets: Array, data: bytes | bytearray) -> Array:
+    """The sum over the bytes of a cell, each times a random factor of its place; modulo 2**64."""
+    lengths = np.diff(offsets)
+    found = np.zeros(len(lengths), np.uint64)
+    given = np.flatnonzero(lengths)
+    if len(given):
+        place = np.arange(len(data)) - np.repeat(offsets[:-1], lengths)
+        factors = _FACTORS[place & 1023] * (2 * (place >> 10) + 1).astype(np.uint64)
+        bytes_ = np.frombuffer(data, np.uint8).astype(np.uint64) + np.uint64(1)
+        found[given] = np.add.reduceat(bytes_ * factors, offsets[:-1][given])
+    return found
 
 
 Stored: TypeAlias = Numbers | Codes | Strings

@@ -30,6 +30,7 @@ ROLES = (*FEATURES, "group", "weight", "skip")
 """What a column can be taken for; a skipped one is left out."""
 
 _FEWEST_DISTINCT = 20  # rows that are told from each other are no accident
+_IDENTIFYING = 0.95  # of the cells are distinct
 _EXAMPLES = 3
 _IDENTIFIERS = ("id", "index", "uuid", "guid", "key", "rowid", "column 1")
 
@@ -201,8 +202,8 @@ def _decide_numbers(name: str, stored: Numbers, has_missing: bool) -> tuple[str,
     if not has_missing:
         if (values == values[0]).all() and len(values) > 1:
             return "skip", "the same in every row"
-        steps = np.diff(values)
-        if len(values) >= _FEWEST_DISTINCT and values[0] in (0, 1) and (steps == 1).all():
+        counter = values[0] + np.arange(len(values))
+        if len(values) >= _FEWEST_DISTINCT and values[0] in (0, 1) and (values == counter).all():
             return "skip", "counts the rows"
         named = _is_identifier(name) and len(values) >= _FEWEST_DISTINCT
         if named and len(np.unique(values)) == len(values) and (values == np.floor(values)).all():
@@ -221,8 +222,11 @@ def _decide_texts(stored: Codes | Strings, given: int) -> tuple[str, str]:
     if is_long and isinstance(stored, Strings):
         return "text", f"{words:.0f} words in the mean, few cells twice"
     distinct = _number_of_distinct(stored)
-    if distinct == given and given >= _FEWEST_DISTINCT and words < 1.5 and length < 64:
-        return "skip", "an identifier: another value in every row"
+    if distinct >= _IDENTIFYING * given and given >= _FEWEST_DISTINCT and words < 1.5 and length < 64:
+        return (
+            "skip",
+            f"an identifier: another value in {'every' if distinct == given else 'nearly every'} row",
+        )
     if is_long and distinct > max(2, given // 20):
         return "text", f"{words:.0f} words in the mean, {distinct} distinct texts"
     if distinct > given // 2 and (words >= 1.5 or isinstance(stored, Strings)) and given >= _FEWEST_DISTINCT:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from manylabel.data.dataset import DataSet, Rows
+from manylabel.data.groups import dealt
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelLists, LabelMatrix
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
 
 
 def split_validation(dataset: DataSet, seed: int, fraction: float = 0.1) -> tuple[Rows, Rows]:
@@ -40,14 +43,29 @@ def split_validation(dataset: DataSet, seed: int, fraction: float = 0.1) -> tupl
     return dataset.train.take(~held_out), dataset.train.take(held_out)
 
 
-def held_out_rows(Y: LabelMatrix, fraction: float, seed: int, who: str = "split") -> np.ndarray[Any, Any]:
+def held_out_rows(
+    Y: LabelMatrix, fraction: float, seed: int, who: str = "split", groups: Array | None = None
+) -> Array:
     """Rows to hold out as :func:`stratified` draws them, or a refusal by ``who`` where it draws none.
+
+    Parameters
+    ----------
+    Y : LabelMatrix (n_rows, n_labels)
+    fraction : float
+        Share of the rows to draw.
+    seed : int
+    who : str
+        Named in the error message.
+    groups : (n_rows,) integers, optional
+        Rows of one group stay together, see :func:`manylabel.data.groups.dealt`.
 
     Raises
     ------
     ManyLabelError
-        If the fraction is not between 0 and 1, there are too few rows, or no label can spare one.
+        If the fraction is not between 0 and 1, there are too few rows or groups, or no label can spare one.
     """
+    if groups is not None:
+        return np.asarray(dealt(Y, groups, (fraction, 1 - fraction), seed, who) == 0)
     drawn = stratified(Y, fraction, seed)
     if drawn.any():
         return drawn
@@ -56,7 +74,36 @@ def held_out_rows(Y: LabelMatrix, fraction: float, seed: int, who: str = "split"
     raise ManyLabelError(who, "rows to hold out whose labels others carry too", got, hint)
 
 
-def stratified(Y: LabelMatrix, fraction: float, seed: int) -> np.ndarray[Any, Any]:
+def folds_of(
+    Y: LabelMatrix, n_folds: int, seed: int, who: str = "split", groups: Array | None = None
+) -> Array:
+    """The fold of each row, label-stratified, (n_rows,) int64 in [0, n_folds).
+
+    Parameters
+    ----------
+    Y, seed, who, groups
+        As :func:`held_out_rows` takes them.
+    n_folds : int
+        At least 2.
+
+    Raises
+    ------
+    ManyLabelError
+        If there are fewer rows or groups than folds.
+    """
+    if groups is not None:
+        return dealt(Y, groups, (1 / n_folds,) * n_folds, seed, who)
+    if len(Y) < n_folds:
+        raise ManyLabelError(who, f"at least {n_folds} rows for as many folds", f"{len(Y)}")
+    folds, left = np.full(len(Y), n_folds - 1), np.arange(len(Y))
+    for fold in range(n_folds - 1):
+        drawn = stratified(Y.take(left), 1 / (n_folds - fold), seed + fold)
+        folds[left[drawn]] = fold
+        left = left[~drawn]
+    return folds
+
+
+def stratified(Y: LabelMatrix, fraction: float, seed: int) -> Array:
     """Draw rows such that every label keeps its share in both parts.
 
     Parameters

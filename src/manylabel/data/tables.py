@@ -19,7 +19,7 @@ from manylabel.data.rows import Features, Texts
 from manylabel.data.rows.table import TableRows
 from manylabel.data.tags import LabelColumns, TableLabels, label_columns, read_known_labels, read_labels
 from manylabel.errors import ManyLabelError
-from manylabel.labels import LabelMatrix, as_labels
+from manylabel.labels import LabelMatrix
 
 _BLOCK_ROWS = 16_384
 
@@ -184,14 +184,12 @@ class Table:
         if self.labels is None:
             hint = "Name the column of the tags, or those of the labels, with `labels`."
             raise ManyLabelError(self.where, "label columns", "none", hint)
-        return as_labels(
-            self.labels.entries(), binary=not self.labels.unknown.nnz, who=f"{self.where}, labels"
-        )
+        return self.labels.matrix(f"{self.where}, labels")
 
     @property
     def rows(self) -> Rows:
-        """Features and labels."""
-        return Rows(self.X, self.Y)
+        """Features, labels and weights."""
+        return Rows(self.X, self.Y, self.weights)
 
 
 def read_table(

@@ -16,6 +16,8 @@ from manylabel.data.cells import FALSE, TRUE, UNKNOWN
 from manylabel.data.column_storage import Codes
 from manylabel.data.formats.border import shown
 from manylabel.errors import ManyLabelError, did_you_mean
+from manylabel.labels import LabelMatrix, as_labels
+from manylabel.printable import count
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -69,14 +71,9 @@ class TableLabels:
     unknown: sp.csr_matrix
     told: tuple[str, ...] = ()
 
-    def entries(self) -> Any:
-        """Labels as 0 and 1, sparse; with NaN for unknown ones, dense, if there are any; (n, n_labels)."""
-        if not self.unknown.nnz:
-            return self.known
-        dense = self.known.toarray().astype(np.float32)
-        rows, columns = self.unknown.nonzero()
-        dense[rows, columns] = np.nan
-        return dense
+    def matrix(self, who: str) -> LabelMatrix:
+        """As a label matrix, (n, n_labels)."""
+        return as_labels(self.known, binary=True, unknown=self.unknown if self.unknown.nnz else None, who=who)
 
 
 def label_columns(labels: str | Sequence[str], names: Sequence[str], where: str) -> tuple[str, ...]:
@@ -162,12 +159,13 @@ def _of_tags(stored: Codes, found: LabelColumns) -> TableLabels:
     unknown_rows = np.array(nowhere)[stored.codes]
     ones = sp.csr_matrix(unknown_rows[:, None].astype(np.uint8))
     unknown = (ones @ sp.csr_matrix(np.ones((1, len(number)), np.uint8))).tocsr()
-    told = [
-        f"{int(unknown_rows.sum())} rows say NA or null where their tags belong: their labels are unknown."
-    ]
+    n = int(unknown_rows.sum())
+    whose = f"{count(n, 'row')} are unknown: {'its cell says' if n == 1 else 'their cells say'}"
+    told = [f"The labels of {whose} NA or null."]
     if strange:
         names = ", ".join(shown(tag) for tag in list(strange)[:5])
-        told.append(f"{len(strange)} tags are no label of the model and are left out: {names}.")
+        more = ", ..." if len(strange) > 5 else ""
+        told.append(f"Tags that are no label of the model are left out: {names}{more}.")
     return TableLabels(of_values[stored.codes], unknown, tuple(told if unknown_rows.any() else told[1:]))
 
 
@@ -177,7 +175,7 @@ def _of_zero_one(columns: dict[str, Codes], where: str, place: Place) -> TableLa
     dense = [_zero_one(name, stored, where, place) for name, stored in columns.items()]
     known = sp.csr_matrix(np.stack([(column == 1).astype(np.uint8) for column in dense], axis=1))
     unknown = sp.csr_matrix(np.stack([(column < 0).astype(np.uint8) for column in dense], axis=1))
-    told = (f"{unknown.nnz} label entries are missing: they are unknown.",) if unknown.nnz else ()
+    told = (f"Label entries that are missing are unknown: {unknown.nnz}.",) if unknown.nnz else ()
     return TableLabels(known, unknown, told)
 
 
@@ -243,9 +241,12 @@ def _found_separator(used: dict[str, int]) -> tuple[str, str]:
         return LIST, "The tags are written as lists."
     n = sum(used.values())
     for separator, name in SEPARATORS.items():
-        rows = sum(count for value, count in used.items() if separator in value.strip())
-        if rows:
-            return separator, f"Tags were taken to be separated by the {name}, which {rows} of {n} rows hold."
+        n_rows = sum(rows for value, rows in used.items() if separator in value.strip())
+        if n_rows:
+            return (
+                separator,
+                f"Tags were taken to be separated by the {name}, which {n_rows} of {n} rows hold.",
+            )
     if _recur(values):
         return " ", "Tags were taken to be separated by blanks: they recur from cell to cell."
     return "", "Each cell was taken for one tag: no separator was found."

@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manylabel.errors import ManyLabelError
-from manylabel.kernels.choice import add_label_sums
 from manylabel.kernels.transforms import transformed
 from manylabel.labels.base import LabelLists, LabelMatrix, RowIndex, row_index
 from manylabel.labels.checks import check_line, check_lists, described
@@ -92,15 +91,12 @@ class SparseLabels(LabelLists):
         return LabelSums.apply(Z, self)  # type: ignore[no-any-return, no-untyped-call]
 
     def _label_products(self, Z: Tensor, factors: Tensor | None) -> Tensor:
-        """``Y^T diag(factors) Z`` without gradient: row after row by compiled code, else label after label."""
+        """``Y^T diag(factors) Z`` without gradient, label after label."""
         sums = Z.new_zeros(self.n_labels, Z.shape[1])
         for rows in self._stretches():
             part = torch.zeros_like(sums) if rows.start else sums
             some = None if factors is None else factors[rows]
-            block = self._take(rows)
-            lists = (block.offsets, block.columns, block.weights)
-            if not add_label_sums(*lists, some, Z[rows], part):
-                block._add_by_labels(Z[rows], some, part)
+            self._take(rows)._add_by_labels(Z[rows], some, part)
             if rows.start:
                 sums += part
         return sums

@@ -55,7 +55,7 @@ class Jaccard(TileWeights):
 
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
         shared = self.overlaps.tile(rows, columns, dtype)
-        union = self.counts[rows, None] + self.other_counts[columns]
+        union = self.counts[rows, None] + self.other_counts[columns]  # (rows, columns), what they share twice
         for carried in self.of_one:
             union -= carried.tile(rows, columns, dtype)
         return shared.div_(union.sub_(shared).add_(EPS))
@@ -87,7 +87,7 @@ class SharedAgainstOther(TileWeights):
 
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
         shared = self.overlaps.tile(rows, columns, dtype)
-        other = self.other_counts[columns] - shared
+        other = self.other_counts[columns] - shared  # (rows, columns)
         return shared.mul_(self.part[rows, None]).div_(other.add_(1))
 
 

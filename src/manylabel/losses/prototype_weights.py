@@ -74,7 +74,7 @@ class MSCWeights(UnitWeights):
         self.given = Overlaps(Y.with_entries(present / (carried + EPS)), T)
 
     def share(self, shared: Tensor, counts: Tensor, other_counts: Tensor, columns: slice) -> Tensor:
-        union = counts[:, None] + other_counts - shared
+        union = counts[:, None] + other_counts - shared  # (rows, columns)
         f = self.alpha / union.clamp_(min=1)
         f[:, max(self.n_samples - columns.start, 0) :] = 1.0
         return f
@@ -109,7 +109,7 @@ class REGWeights(UnitWeights):
         return x if self.alpha == 1 else x.pow_(self.alpha)
 
     def both(self, rows: slice, columns: slice, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        shared = self.shared.tile(rows, columns, dtype)
+        shared = self.shared.tile(rows, columns, dtype)  # (rows, columns), the same in both directions
         there = self.share(shared.clone(), self.counts[rows], self.counts[columns], columns)
         back = self.share(shared, self.counts[columns], self.counts[rows, None], rows)
         there.mul_(self.given.tile(rows, columns, dtype))
@@ -145,7 +145,7 @@ def equal_reg_weights(Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype) -> tup
     totals : (B,)
         ``W_i``.
     """
-    others = T.label_counts(dtype) - 1
+    others = T.label_counts(dtype) - 1  # (C,): carriers besides the anchor
     per_label = (others > 0) / (others + EPS)
     part = Y.row_counts(dtype).clamp(min=1).reciprocal()
     return per_label, part, part * Y.row_sums((others * per_label)[:, None]).squeeze(1)

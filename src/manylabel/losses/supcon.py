@@ -130,7 +130,7 @@ class MulSupCon(ContrastiveLoss):
     engine : "auto", "dense", "streamed" or "flash", default "auto"
     group : torch.distributed.ProcessGroup, optional
         The ranks that hold the batch together, each its own anchors and keys; see
-        :class:`~manylabel.losses.base.LossModule`.
+        :class:`~manylabel.losses.base.Loss`.
     unknown : "keep" or "leave_out", default "keep"
         Where label entries are unknown: whether a candidate stays in the denominator of an anchor that it shares no
         known label with, while some label that the anchor carries is unknown on it.
@@ -166,8 +166,8 @@ class MulSupCon(ContrastiveLoss):
     def weights(self, batch: Batch) -> PairWeights:
         return label_weights(batch)
 
-    def divide_by(self, batch: Batch, totals: Tensor) -> Tensor | int:
-        return _counts(batch, totals).sum()
+    def counted(self, batch: Batch, totals: Tensor) -> Tensor:
+        return _counts(batch, totals)
 
 
 class MulSupConInBatch(MulSupCon):
@@ -187,13 +187,19 @@ class MulSupConInBatch(MulSupCon):
     """
 
     def forward(
-        self, z: Tensor, Y: Labels, keys: Tensor | None = None, Y_keys: Labels | None = None
+        self,
+        z: Tensor,
+        Y: Labels,
+        keys: Tensor | None = None,
+        Y_keys: Labels | None = None,
+        *,
+        sample_weight: Tensor | None = None,
     ) -> Tensor:
         if keys is not None or Y_keys is not None:
             raise ManyLabelError(
                 type(self).__name__, "no keys", "keys", "Use MulSupCon for candidates other than the batch."
             )
-        return super().forward(z, Y)
+        return super().forward(z, Y, sample_weight=sample_weight)
 
 
 class MulSupConWeighted(ContrastiveLoss):
@@ -221,8 +227,8 @@ class MulSupConWeighted(ContrastiveLoss):
         counts = _counts(batch, totals)
         return torch.where(counts > 0, counts, 1)
 
-    def divide_by(self, batch: Batch, totals: Tensor) -> Tensor | int:
-        return len(batch.z)
+    def counted(self, batch: Batch, totals: Tensor) -> Tensor:
+        return torch.ones_like(totals)
 
 
 class SupCon(ContrastiveLoss):

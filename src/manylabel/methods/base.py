@@ -37,11 +37,14 @@ class Order:
         Keeps a checkpoint and a history.
     progress : callable or None, default None
         Receives :class:`manylabel.training.Progress`.
+    device : str, default "auto"
+        Where networks are trained: "auto" is the first GPU if there is one.
     """
 
     seed: int = 0
     folder: str | Path | None = None
     progress: Listener | None = None
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class NetworkTrainer(Trainer):
 
     def trained(self, train: Rows, validation: Rows, order: Order) -> Scorer:
         run = self._run(train, validation, order)
-        inputs = self.inputs(train).to(device())
+        inputs = self.inputs(train).to(as_device(order.device, f"method {self.name}"))
         rows = self.resident(train, inputs), DeviceRows.of(validation, inputs)
         return self.train(Ready(inputs, *rows), run)
 
@@ -170,9 +173,22 @@ class EncoderTrainer(NetworkTrainer):
         return NetworkScorer(inputs, encoder, classifier, built_from)
 
 
-def device() -> torch.device:
-    """Where training happens: the first GPU if there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def as_device(name: Any, who: str) -> torch.device:
+    """A device that is there, by name; "auto" is the first GPU if there is one.
+
+    Raises
+    ------
+    ManyLabelError
+        For a device that torch does not know, or that this machine lacks.
+    """
+    if isinstance(name, str) and name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.zeros(1, device=name).device
+    except Exception as error:  # each kind of device has errors of its own
+        got = f"{name!r:.60} ({str(error).splitlines()[0][:100]})"
+        hint = 'Pass "auto", "cpu" or "cuda".'
+        raise ManyLabelError(who, "`device` as a device of this machine", got, hint) from error
 
 
 MOST_SEED = 2**43 - 1
@@ -242,5 +258,7 @@ def check_rows(who: str, train: Rows, validation: Rows, seed: int) -> None:
             raise ManyLabelError(
                 f"{who}, validation", f"the {what} of the training rows ({here})", f"{there}", hint
             )
+    if train.weights is not None and not train.weights.any():
+        raise ManyLabelError(who, "a training row with a weight above 0", "weights of 0 alone")
     if train.Y.n_labels == 0:
         raise ManyLabelError(who, "at least one label", "none", "Give the labels a column.")

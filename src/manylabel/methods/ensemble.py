@@ -23,10 +23,11 @@ def fit_members(trainer: Trainer, train: Rows, validation: Rows, order: Order) -
     place = None if order.folder is None else files.as_path(order.folder, f"method {trainer.name}, folder")
     members = []
     for k in range(n):
-        own = Order(
-            1000 * order.seed + k,
-            None if place is None else place / f"member-{k}",
-            None if order.progress is None else _numbered(order.progress, k, n),
+        own = replace(
+            order,
+            seed=1000 * order.seed + k,
+            folder=None if place is None else place / f"member-{k}",
+            progress=None if order.progress is None else _numbered(order.progress, k, n),
         )
         members.append(trainer.fit(train, validation, own))
     return EnsembleScorer(members)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from manylabel.data import Rows
 from manylabel.methods.base import Order, Trainer
+from manylabel.methods.decision import tuned
 from manylabel.methods.ensemble import fit_members
 from manylabel.methods.knn_interpolation import beside_neighbours
 from manylabel.methods.model_folder import Schema
@@ -14,7 +15,6 @@ from manylabel.methods.part import Scorer
 from manylabel.methods.predictor import Predictor, checked_names
 from manylabel.methods.resolve import Recipe
 from manylabel.methods.scorer import scores_of
-from manylabel.methods.thresholds import Thresholds
 from manylabel.training import Listener
 
 
@@ -44,13 +44,16 @@ class Method:
         folder: str | Path | None = None,
         progress: Listener | None = None,
         label_names: Sequence[str] | None = None,
+        device: str = "auto",
     ) -> Predictor:
-        """Train, then learn thresholds on the validation rows.
+        """Train, then learn on the validation rows from which score on a label is predicted.
 
         Parameters
         ----------
         train, validation : Rows
-            The validation rows choose epochs and thresholds and are never trained on.
+            The validation rows choose epochs and the threshold and are never trained on. Weights of training rows weigh
+            the losses; of contrastive ones the anchors, of (n, n_labels) weights by their means over known labels.
+            Nothing else looks at them: not the threshold, metrics, neighbours, nor what is monitored.
         seed : int, default 0
             Initial weights, order of rows, views. The caller's random state is left as it was.
         folder : str or Path, optional
@@ -60,6 +63,8 @@ class Method:
             Receives :class:`manylabel.training.Progress`.
         label_names : sequence of n_labels str, optional
             By default "label 0", "label 1" and so on.
+        device : str, default "auto"
+            Where networks are trained: "auto" is the first GPU if there is one.
 
         Raises
         ------
@@ -73,20 +78,18 @@ class Method:
         UserWarning
             If there are fewer training rows than a batch: each step then takes all of them.
         """
-        trainer, order = next(iter(self.trainers.values())), Order(seed, folder, progress)
+        trainer, order = next(iter(self.trainers.values())), Order(seed, folder, progress, device)
         names: tuple[str, ...] = ()
         if isinstance(train, Rows):  # anything else any of them refuses
             self.recipe.resolve(train.X.kind)
             trainer = self.trainers[train.X.kind]
             names = checked_names(label_names, train.Y.n_labels)
         scorer = _fitted(trainer, train, validation, order)
-        return Predictor(
-            scorer,
-            names,
-            Thresholds.learnt(scores_of(scorer.scores, validation.X, validation.Y.n_labels), validation.Y),
-            Schema(kind=train.X.kind, form=train.X.form),
-            trainer.settings.model_dump(mode="json", exclude={"expected"}, exclude_none=True),
-        )
+        scores = scores_of(scorer.scores, validation.X, validation.Y.n_labels)
+        decision, note = tuned(scores, validation.Y)
+        schema = Schema(kind=train.X.kind, form=train.X.form)
+        recipe = trainer.settings.model_dump(mode="json", exclude={"expected"}, exclude_none=True)
+        return Predictor(scorer, names, decision, schema, recipe, note=note)
 
 
 def _fitted(trainer: Trainer, train: Rows, validation: Rows, order: Order) -> Scorer:

@@ -2,7 +2,7 @@
 
 ::
 
-    MODEL/model.json             format, versions, recipe, labels, input, thresholds, calibration, parts, digests
+    MODEL/model.json             format, versions, recipe, labels, input, note, parts, digests
     MODEL/PART-DIGEST.safetensors    the tensors of one part, named by a digest of what they are
 
 A new model.json takes the place of the old one in one step, once its files are beside those of the old one: a kill
@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -73,10 +73,8 @@ class Contents(BaseModel):
         The settings of the method, resolved for the kind of rows.
     label_names : tuple of n_labels str
     input : Schema
-    thresholds : dict
-        See :class:`manylabel.methods.thresholds.Thresholds`.
-    calibration : dict or None
-        Its "type" says which code makes it again.
+    note : str
+        What a reader of the decisions should know.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -84,8 +82,7 @@ class Contents(BaseModel):
     recipe: dict[str, Any]
     label_names: tuple[str, ...]
     input: Schema
-    thresholds: dict[str, Any]
-    calibration: dict[str, Any] | None
+    note: str
 
 
 class ModelRecord(Contents):
@@ -93,11 +90,11 @@ class ModelRecord(Contents):
 
     format: int
     versions: dict[str, str]
-    scorer: PartRecord
+    parts: dict[str, PartRecord]
     sha256: dict[str, str]
 
 
-def write(folder: str | Path, contents: Contents, scorer: Part) -> None:
+def write(folder: str | Path, contents: Contents, parts: Mapping[str, Part]) -> None:
     """Write a model, or leave the one that is there as it was.
 
     Parameters
@@ -105,7 +102,8 @@ def write(folder: str | Path, contents: Contents, scorer: Part) -> None:
     folder : str or Path
         It is made, with its parents, where it is missing; a model in it is replaced.
     contents : Contents
-    scorer : Part
+    parts : mapping of str to Part
+        A name of letters, digits and hyphens each.
 
     Raises
     ------
@@ -116,12 +114,12 @@ def write(folder: str | Path, contents: Contents, scorer: Part) -> None:
     _refuse_other_files(place)
     with files.Lock(place, f"save, folder {place}"):
         digests: dict[str, str] = {}
-        tree = _written(place, "scorer", scorer, digests)
+        trees = {name: _written(place, name, part, digests) for name, part in parts.items()}
         body = {
             "format": FORMAT,
             "versions": versions(),
             **contents.model_dump(),
-            "scorer": tree.model_dump(),
+            "parts": {name: tree.model_dump() for name, tree in trees.items()},
             "sha256": digests,
         }
         text = json.dumps(body | {"digest": _digest_of(body)}, indent=1, allow_nan=False)
@@ -132,13 +130,13 @@ def write(folder: str | Path, contents: Contents, scorer: Part) -> None:
                     path.unlink()
 
 
-def read(folder: str | Path) -> tuple[ModelRecord, Part]:
+def read(folder: str | Path) -> tuple[ModelRecord, dict[str, Part]]:
     """Read what :func:`write` wrote.
 
     Returns
     -------
     record : ModelRecord
-    scorer : Part
+    parts : dict of str to Part
 
     Raises
     ------
@@ -148,10 +146,10 @@ def read(folder: str | Path) -> tuple[ModelRecord, Part]:
     place = files.as_path(folder, "load")
     record = _record(place)
     tensors = {name: _tensors(place / name, digest) for name, digest in record.sha256.items()}
-    named = [part.file for part in _all(record.scorer) if part.file is not None]
+    named = [part.file for part in _all(record.parts) if part.file is not None]
     if sorted(named) != sorted(tensors):
         raise _damaged(place / RECORD, "parts whose files have no digests")
-    return record, _part(record.scorer, tensors)
+    return record, {name: _part(part, tensors) for name, part in record.parts.items()}
 
 
 def _written(place: Path, path: str, part: Part, digests: dict[str, str]) -> PartRecord:
@@ -264,10 +262,10 @@ def _part(record: PartRecord, tensors: dict[str, Tensors]) -> Part:
     )
 
 
-def _all(record: PartRecord) -> Iterator[PartRecord]:
-    yield record
-    for inner in record.parts.values():
-        yield from _all(inner)
+def _all(records: Mapping[str, PartRecord]) -> Iterator[PartRecord]:
+    for record in records.values():
+        yield record
+        yield from _all(record.parts)
 
 
 def _digest_of(body: dict[str, Any]) -> str:

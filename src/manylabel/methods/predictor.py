@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from torch import nn
@@ -12,29 +13,16 @@ from torch import nn
 from manylabel import files
 from manylabel.data.rows import Features, as_features
 from manylabel.errors import ManyLabelError
-from manylabel.methods import model_folder
+from manylabel.methods import hub, model_folder
+from manylabel.methods.decision import calibration_of, decision_of, part_of
+from manylabel.methods.model_card import model_card
 from manylabel.methods.model_folder import Contents, Schema
 from manylabel.methods.part import Scorer
 from manylabel.methods.restore import restore
-from manylabel.methods.thresholds import Thresholds
+from manylabel.methods.versions import versions
+from manylabel.metrics import Calibration, Decision
 
 Array = np.ndarray[Any, Any]
-
-
-class Calibration(Protocol):
-    """Turns scores into probabilities that can be taken at their word."""
-
-    def __call__(self, S: Array) -> Array:
-        """(n, n_labels) scores in [0, 1] -> (n, n_labels) probabilities."""
-        ...
-
-    def to_json(self) -> dict[str, Any]:
-        """What it is made from again; its "type" is a key of :data:`CALIBRATIONS`."""
-        ...
-
-
-CALIBRATIONS: dict[str, Callable[[dict[str, Any]], Calibration]] = {}
-"""By the "type" of their JSON: what makes a calibration again."""
 
 
 class Predictor:
@@ -44,13 +32,15 @@ class Predictor:
     ----------
     scorer : Scorer
     label_names : sequence of n_labels str
-    thresholds : Thresholds
-        Thresholds of the scores.
+    decision : Decision
+        Turns scores, or calibrated probabilities where it wants these, into label sets.
     schema : Schema
         Kind and form of the rows that it takes.
     recipe : mapping
         The settings of the method, resolved; they fit in JSON.
     calibration : Calibration or None, default None
+    note : str, default ""
+        What a reader of the decisions should know, such as why nothing could be learnt.
 
     Raises
     ------
@@ -62,17 +52,18 @@ class Predictor:
         self,
         scorer: Scorer,
         label_names: Sequence[str],
-        thresholds: Thresholds,
+        decision: Decision,
         schema: Schema,
         recipe: Mapping[str, Any],
         calibration: Calibration | None = None,
+        note: str = "",
     ) -> None:
-        self.scorer, self.thresholds, self.schema = scorer, thresholds, schema
+        self.scorer, self.decision, self.schema, self.note = scorer, decision, schema, note
         self.label_names, self.recipe = checked_names(label_names, scorer.n_labels), dict(recipe)
         self.calibration = calibration
 
     def scores(self, X: Any) -> Array:
-        """Scores as the method makes them, (n, n_labels) float32 in [0, 1]; thresholds are compared with these.
+        """Scores as the method makes them, (n, n_labels) float32 in [0, 1]; a threshold is compared with these.
 
         Parameters
         ----------
@@ -92,16 +83,24 @@ class Predictor:
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities of the labels, (n, n_labels) float32: the scores, calibrated where there is a calibration."""
-        S = self.scores(X)
-        return S if self.calibration is None else np.asarray(self.calibration(S), dtype=np.float32)
+        return self.probabilities(self.scores(X))
 
     def predict(self, X: Any) -> Array:
         """Predicted labels, (n, n_labels) bool.
 
-        Scores are compared with the threshold that was best for macro-F1 on the validation rows;
-        ``thresholds.by_metric`` has those of other metrics, ``thresholds.note`` says where none could be learnt.
+        ``decision`` turns scores into label sets as held-out rows taught it; ``note`` says where they could not.
         """
-        return self.thresholds.predict(self.scores(X))
+        return self.decided(self.scores(X))
+
+    def probabilities(self, S: Array) -> Array:
+        """Probabilities of scores that were made already, (n, n_labels) -> (n, n_labels) float32."""
+        return S if self.calibration is None or not len(S) else self.calibration(S)
+
+    def decided(self, S: Array) -> Array:
+        """Predicted labels of scores that were made already, (n, n_labels) -> (n, n_labels) bool."""
+        if not len(S):
+            return np.zeros(S.shape, dtype=bool)
+        return self.decision.predict(self.probabilities(S) if self.decision.wants_probabilities else S)
 
     def save(self, folder: str | Path) -> None:
         """Write a model folder: JSON and safetensors files, without code in them.
@@ -121,11 +120,13 @@ class Predictor:
             recipe=self.recipe,
             label_names=self.label_names,
             input=self.schema,
-            thresholds=self.thresholds.to_json(),
-            calibration=None if self.calibration is None else self.calibration.to_json(),
+            note=self.note,
         )
         files.as_path(folder, "save, folder")
-        model_folder.write(folder, contents, self.scorer.part())
+        parts = {"scorer": self.scorer.part(), "decision": part_of(self.decision)}
+        if self.calibration is not None:
+            parts["calibration"] = part_of(self.calibration)
+        model_folder.write(folder, contents, parts)
 
     @classmethod
     def load(cls, folder: str | Path, encoder: nn.Module | None = None) -> Self:
@@ -148,30 +149,166 @@ class Predictor:
             If there is no model; if it is damaged, incomplete, of another version or made to do harm; or if it needs
             ``encoder`` and none is given.
         """
-        record, part = model_folder.read(folder)
-        scorer, n_labels = restore(part, encoder, str(folder)), len(record.label_names)
-        try:
-            thresholds = Thresholds.of_json(record.thresholds, n_labels)
-            calibration = _calibration(record.calibration)
-        except (KeyError, TypeError, AttributeError) as error:
-            got = f"one of another version ({type(error).__name__}: {str(error)[:100]})"
-            raise ManyLabelError(str(folder), "a model of this version", got) from error
-        return cls(scorer, record.label_names, thresholds, record.input, record.recipe, calibration)
+        record, parts = model_folder.read(folder)
+        n_labels = len(record.label_names)
+        lacking = {"scorer", "decision"} - parts.keys()
+        if lacking:
+            got = f"one without {' and '.join(sorted(lacking))}"
+            raise ManyLabelError(str(folder), "a model of this version", got, "Train and save again.")
+        scorer = restore(parts["scorer"], encoder, str(folder))
+        decision = decision_of(parts["decision"], n_labels)
+        calibration = calibration_of(parts["calibration"], n_labels) if "calibration" in parts else None
+        return cls(
+            scorer, record.label_names, decision, record.input, record.recipe, calibration, record.note
+        )
+
+    def to_onnx(self, path: str | Path, *, vectors: bool = False) -> None:
+        """Write an ONNX file that makes the same probabilities and decisions, without this library.
+
+        It takes ``X`` (n, ...), raw rows as in training, float32 (float64 where the training rows were), pictures from
+        0 to 255; it gives ``probabilities`` (n, n_labels) float32 and ``labels`` (n, n_labels) bool. Metadata under
+        ``manylabel.NAME`` hold, in JSON, ``label_names``, ``method``, ``input``, ``thresholds`` and ``versions``.
+
+        Parameters
+        ----------
+        path : str or Path
+        vectors : bool, default False
+            Of a model of texts: it takes their TF-IDF vectors, as :meth:`vectors` makes them.
+
+        Raises
+        ------
+        ManyLabelError
+            For a model that ONNX cannot hold, such as one of scikit-learn or one that decides by whole label sets; if a
+            package of the extra "export" is
+            missing; or where onnxruntime computes something else, and nothing is written then.
+        """
+        from manylabel.methods.onnx_export import write_onnx
+        from manylabel.methods.onnx_graph import threshold_of
+
+        threshold = threshold_of(self.decision)
+        told = {"rule": threshold.rule, "value": threshold.value, "note": self.note}
+        write_onnx(
+            path,
+            self.scorer,
+            threshold,
+            self.label_names,
+            calibration=self.calibration,
+            vectors=vectors,
+            about={**self._facts(), "thresholds": told},
+        )
+
+    def save_with_card(
+        self,
+        folder: str | Path,
+        *,
+        data: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, Mapping[str, float | None]] | None = None,
+        place: str | None = None,
+    ) -> None:
+        """Save, with a model card ``README.md`` beside the model.
+
+        Parameters
+        ----------
+        folder : str or Path
+        data : mapping, optional
+            What to tell of the training rows, such as ``{"name": ..., "digest": ..., "rows": ...}``.
+        metrics : mapping of protocol to mapping of metric to value, optional
+            Such as ``{evaluation.protocol: evaluation.values}`` of :func:`manylabel.metrics.evaluate`.
+        place : str, optional
+            Where the card says that the model is; by default the folder.
+
+        Raises
+        ------
+        ManyLabelError
+            As :meth:`save`; or if the package of the extra "hub" is missing.
+        """
+        hub.require("save_with_card")
+        told = {"labels": len(self.label_names), **(data or {})}
+        card = model_card(
+            place or str(folder),
+            self.label_names,
+            (self.decision, self.note),
+            self._facts(),
+            told,
+            metrics or {},
+        )
+        self.save(folder)
+        files.write(Path(folder) / hub.CARD, card.encode())
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        data: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, Mapping[str, float | None]] | None = None,
+        private: bool = True,
+        message: str = "Upload of a manylabel model",
+    ) -> str:
+        """Upload the model folder with a model card to the Hugging Face hub.
+
+        Parameters
+        ----------
+        repo_id : str
+            ``"owner/name"``; it is made where it is missing. A model that is there is replaced.
+        data, metrics
+            As :meth:`save_with_card` takes them.
+        private : bool, default True
+            Of a repository that is made.
+        message : str
+            Of the commit.
+
+        Returns
+        -------
+        str
+            The address of the commit.
+
+        Raises
+        ------
+        ManyLabelError
+            If the hub cannot be reached or refuses, or the package of the extra "hub" is missing.
+        """
+        hub.require("push_to_hub")
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_with_card(folder, data=data, metrics=metrics, place=repo_id)
+            return hub.upload(Path(folder), repo_id, private, message)
+
+    @classmethod
+    def from_hub(
+        cls, repo_id_or_folder: str | Path, *, revision: str | None = None, encoder: nn.Module | None = None
+    ) -> Self:
+        """Load a model from the Hugging Face hub, or from a folder; nothing is unpickled and no code is run.
+
+        Parameters
+        ----------
+        repo_id_or_folder : str or Path
+            A folder that is there, else ``"owner/name"``.
+        revision : str, optional
+            Branch, tag or commit.
+        encoder : nn.Module, optional
+            As :meth:`load` takes it.
+
+        Raises
+        ------
+        ManyLabelError
+            As :meth:`load`; or if there is no such repository, or it cannot be reached.
+        """
+        folder = files.as_path(repo_id_or_folder, "from_hub")
+        return cls.load(
+            folder if folder.is_dir() else hub.download(str(repo_id_or_folder), revision), encoder
+        )
+
+    def _facts(self) -> dict[str, Any]:
+        """What the model is, beside its parts."""
+        return {"method": self.recipe.get("name"), "input": self.schema.model_dump(), "versions": versions()}
+
+    def vectors(self, X: Any) -> Array:
+        """TF-IDF vectors of texts, (n, n_words) float32, for a file of :meth:`to_onnx`."""
+        from manylabel.methods.onnx_graph import tfidf_vectors
+
+        return tfidf_vectors(self.scorer, self._read(X))
 
     def _read(self, X: Any) -> Features:
         return as_features(X)
-
-
-def _calibration(told: dict[str, Any] | None) -> Calibration | None:
-    if told is None:
-        return None
-    make = CALIBRATIONS.get(told["type"])
-    if make is None:
-        hint = "Read it with the version that wrote it."
-        raise ManyLabelError(
-            "calibration", f"a type of {sorted(CALIBRATIONS)}", f"{told['type']!r:.60}", hint
-        )
-    return make(told)
 
 
 def checked_names(names: Sequence[str] | None, n_labels: int) -> tuple[str, ...]:

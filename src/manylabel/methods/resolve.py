@@ -57,7 +57,9 @@ class Recipe:
         found = self._found.get(kind)
         if found is None:
             hint = f"Use a method for {kind}, such as bce or mulsupcon."
-            raise ManyLabelError(f"method {self.name}", " or ".join(self.kinds), kind, hint)
+            raise ManyLabelError(
+                f"method {self.name}", " or ".join((", ".join(self.kinds[:-1]), self.kinds[-1])), kind, hint
+            )
         if isinstance(found, NotForThisKind):
             raise found
         return found

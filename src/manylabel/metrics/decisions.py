@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Literal, Protocol, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, get_args
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import Labels
@@ -22,7 +22,15 @@ DecisionName: TypeAlias = Literal["fixed", "shared", "per_label", "top_k", "expe
 
 
 class Decision(Protocol):
-    """A rule from scores to label sets, which a model folder can hold."""
+    """A rule from scores to label sets, which a model folder can hold.
+
+    Attributes
+    ----------
+    wants_probabilities : bool
+        Whether it decides by calibrated probabilities, and not by the scores that it was learnt from.
+    """
+
+    wants_probabilities: ClassVar[bool]
 
     def predict(self, scores: Scores) -> Array:
         """Predicted label sets, (n, C) scores in [0, 1] -> (n, C) bool."""

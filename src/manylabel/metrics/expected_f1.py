@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -39,6 +39,8 @@ class ExpectedF1:
     ----------
     N. Ye, K. M. A. Chai, W. S. Lee and H. L. Chieu, Optimizing F-Measures: A Tale of Two Approaches, ICML 2012.
     """
+
+    wants_probabilities: ClassVar[bool] = True
 
     empty: float = 1.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
@@ -60,6 +60,8 @@ class LearntThresholds:
     positives : (C,) int64 array
     sources : tuple of "own", "shrunk" or "shared", one per label
     """
+
+    wants_probabilities: ClassVar[bool] = False
 
     extent: Extent
     shared: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -38,6 +38,8 @@ class SeenSets:
     whose last sum is the same for all sets. Of equally probable sets the most frequent is taken. O(n |sets|) additions
     for n rows, where |sets| counts the labels of all distinct sets.
     """
+
+    wants_probabilities: ClassVar[bool] = True
 
     sets: LabelLists
     counts: Array

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -49,6 +49,8 @@ class Threshold:
     value : float, tuple of C floats, or int
         One threshold for all labels, one per label, or the number of labels each row gets.
     """
+
+    wants_probabilities: ClassVar[bool] = False
 
     rule: Rule
     value: float | tuple[float, ...]

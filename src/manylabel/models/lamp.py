@@ -107,7 +107,7 @@ class LaMP(LabelNetwork):
             memory, present = self.encoder(x)  # (B, L, d), (B, L)
         else:
             memory, present = self.encoder(x)[:, None], None  # (B, 1, d)
-        u, found = self.labels.expand(len(x), -1, -1), []
+        u, found = self.labels.expand(x.shape[0], -1, -1), []
         neighbours = None if self.graph == "none" else self.neighbours
         for layer in self.layers:
             found += layer(u, memory, present, neighbours)
@@ -235,7 +235,9 @@ class WordEncoder(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Encoded words (B, L, d), and which of them are words rather than padding, (B, L)."""
         nonzero = x != 0
-        longest = int(nonzero.sum(1).max().clamp(1, self.max_words))
+        longest = min(x.shape[1], self.max_words)
+        if not torch.compiler.is_exporting():  # which knows no number that depends on the rows
+            longest = int(nonzero.sum(1).max().clamp(1, self.max_words))
         present, features = nonzero.sort(dim=1, descending=True, stable=True)  # words in front
         present, features = present[:, :longest], features[:, :longest]
         words = self.table((features + 1) * present)

@@ -72,7 +72,7 @@ class RecurrentChains(LabelNetwork):
 
     def logits(self, x: Tensor, Y: Tensor) -> Tensor:
         """Logits (B, n_labels) with the parents' labels taken from ``Y`` (B, n_labels)."""
-        gates, out = self._gates(x), x.new_zeros(len(x), self.n_labels)
+        gates, out = self._gates(x), x.new_zeros(x.shape[0], self.n_labels)
         for labels, parents in self.by_count:
             out = out.index_copy(1, labels, self._read(gates, Y, labels, parents))
         return out
@@ -82,7 +82,7 @@ class RecurrentChains(LabelNetwork):
         return F.binary_cross_entropy_with_logits(self.logits(x, target).float(), target)
 
     def probabilities(self, x: Tensor) -> Tensor:
-        gates, out = self._gates(x), x.new_zeros(len(x), self.n_labels)
+        gates, out = self._gates(x), x.new_zeros(x.shape[0], self.n_labels)
         Y = torch.zeros_like(out)
         for labels, parents in self.by_depth:
             logits = self._read(gates, Y, labels, parents)
@@ -93,7 +93,7 @@ class RecurrentChains(LabelNetwork):
     def represent(self, x: Tensor) -> Tensor:
         """The state of the cell after reading a row without parents, (B, hidden)."""
         gates = self._gates(x)
-        return self._step(gates, gates.new_zeros(len(x), self.out.in_features))
+        return self._step(gates, gates.new_zeros(x.shape[0], self.out.in_features))
 
     def _gates(self, x: Tensor) -> Tensor:
         """What the row alone adds to the cell's gates, (B, 3 H); the same at every step and label."""
@@ -103,7 +103,7 @@ class RecurrentChains(LabelNetwork):
     def _read(self, gates: Tensor, Y: Tensor, labels: Tensor, parents: Tensor) -> Tensor:
         """Logits (B, G) of labels that have equally many parents, (G, r)."""
         of_parents = self.cell.weight_ih.T  # (C + F, 3 H), the row of a parent is what its presence adds
-        state = gates.new_zeros(len(gates), 1, self.out.in_features)
+        state = gates.new_zeros(gates.shape[0], 1, self.out.in_features)
         if parents.shape[1] == 0:
             state = self._step(gates[:, None], state)  # (B, 1, H), the same for all these labels
         for parent in parents.T:  # (G,)

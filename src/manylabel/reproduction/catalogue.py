@@ -46,7 +46,7 @@ WITHOUT = {
     "neighbours alone": "best[neighbours.weight=1]",
     "without masking": "best[classify.views.mask=0,pretrain.views.mask=0]",
     "without average of parameters": "best[classify.stage.ema=null]",
-    "without penalty": "best[classify.stage.l2_per_row=0]",
+    "without l2_per_row": "best[classify.stage.l2_per_row=0]",
     "asymmetric loss": "best[classifier=asl,classify.loss.gamma_neg=2,classify.loss.gamma_pos=0,classify.loss.clip=0]",
     "three members": "best[members=3]",
 }

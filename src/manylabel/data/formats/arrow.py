@@ -52,8 +52,14 @@ class ArrowTable(TableSource):
         if self._is_parquet:
             with pyarrow.parquet.ParquetFile(self.path) as file:
                 return list(file.schema_arrow.names)
-        with self.path.open("rb") as file:
+        with self._mapped() as file:
             return list(_reader(file).schema.names)
+
+    def _mapped(self) -> Any:
+        """The file in the address space: no length that it tells makes room for bytes that it lacks."""
+        import pyarrow as pa
+
+        return pa.memory_map(str(self.path))
 
     def _batches(self, columns: Sequence[int], rows: int) -> Iterator[Any]:
         import pyarrow.parquet
@@ -64,7 +70,7 @@ class ArrowTable(TableSource):
                 for batch in file.iter_batches(rows, columns=asked, use_threads=False):
                     yield batch.select(asked)
             return
-        with self.path.open("rb") as opened:
+        with self._mapped() as opened:
             reader = _reader(opened)
             if hasattr(reader, "num_record_batches"):
                 found = (reader.get_batch(i) for i in range(reader.num_record_batches))
@@ -75,13 +81,17 @@ class ArrowTable(TableSource):
 
 
 def _reader(file: Any) -> Any:
-    """Of an Arrow file, or else of a stream."""
+    """Of an Arrow file, or else of a stream; files of other kinds are refused before lengths in them are believed."""
     import pyarrow as pa
 
-    if file.read(6) == b"ARROW1":
-        file.seek(0)
-        return pa.ipc.open_file(file)
+    first = file.read(6)
     file.seek(0)
+    if first == b"ARROW1":
+        return pa.ipc.open_file(file)
+    if first[:4] != b"\xff" * 4:
+        raise ManyLabelError(
+            "an Arrow file", "PAR1, ARROW1 or the mark of a stream as its first bytes", repr(first)
+        )
     return pa.ipc.open_stream(file)
 
 

@@ -76,9 +76,15 @@ class ExcelSheet(TableSource):
         return header
 
     def _check_size(self) -> None:
+        packed = self.path.stat().st_size
         with zipfile.ZipFile(self.path) as archive:
-            unfolded = sum(member.file_size for member in archive.infolist())
-        if unfolded > max(UNFOLDED_BYTES, UNFOLDED_RATIO * self.path.stat().st_size):
+            members = archive.infolist()
+        if any(member.compress_size > packed for member in members):
+            raise ManyLabelError(
+                self.where, "a whole workbook", "parts longer than the file", "Fetch it again."
+            )
+        unfolded = sum(member.file_size for member in members)
+        if unfolded > max(UNFOLDED_BYTES, UNFOLDED_RATIO * packed):
             expected = (
                 f"a workbook of at most {UNFOLDED_BYTES >> 20} MiB or {UNFOLDED_RATIO} times its packed size"
             )

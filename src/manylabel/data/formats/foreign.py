@@ -4,27 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from manylabel.data.formats.table_registry import is_table
 from manylabel.errors import ManyLabelError
 
 _SAVE = "numpy.savez_compressed('NAME.npz', {x}y=Y), where Y is a 0/1 matrix with one column a label"
 _SAVE_SPARSE = _SAVE.format(x="X_data=X.data, X_indices=X.indices, X_indptr=X.indptr, X_shape=X.shape, ")
 _SAVE_DENSE = _SAVE.format(x="X=X, ")
 _HOW = {
-    "table": f"Read it, for example with pandas, and write {_SAVE_DENSE}.",
+    "table": "Read a table with manylabel.data.read_table(PATH, labels=COLUMN), where COLUMN holds its tags.",
     "other": f"Load it in Python and write {_SAVE_DENSE}, or {_SAVE_SPARSE}.",
 }
-_TABLES = (
-    ".csv",
-    ".tsv",
-    ".parquet",
-    ".feather",
-    ".xlsx",
-    ".xls",
-    ".json",
-    ".jsonl",
-    ".pkl",
-    ".pickle",
-)
 
 
 def refuse_foreign(path: Path, endings: str) -> ManyLabelError:
@@ -34,7 +23,7 @@ def refuse_foreign(path: Path, endings: str) -> ManyLabelError:
 
 
 def _kind(path: Path) -> str:
-    return "table" if any(suffix.lower() in _TABLES for suffix in path.suffixes) else "other"
+    return "table" if is_table(path) else "other"
 
 
 def hint_for_arrays(names: list[str]) -> str:

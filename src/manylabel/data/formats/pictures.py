@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import warnings
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,9 @@ def _picture(file: Path) -> tuple[Any, bool, tuple[int, int]]:
         raise missing_extra(str(file), "Pillow", "vision") from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata, and of sizes, which are refused below
-        with border(file, "a picture"), Image.open(file, formats=_FORMATS) as image:
+        # From memory: a file on disk would set as much memory aside as a damaged header asks it to read.
+        content = io.BytesIO(file.read_bytes())
+        with border(file, "a picture"), Image.open(content, formats=_FORMATS) as image:
             width, height = image.size
             if width * height > MOST_PIXELS:
                 raise ManyLabelError(str(file), f"at most {MOST_PIXELS} pixels", f"{height} x {width}")

@@ -27,6 +27,18 @@ _OF_SEVERAL: dict[str, Callable[[Path, str | None], TableSource]] = {
 }
 TABLE_ENDINGS = (*DELIMITED, *_PLAIN, *_OF_SEVERAL)
 """Of files that hold tables; text and JSON lines may be packed (.gz)."""
+TABLE_FORMATS = (
+    ("delimited text", DELIMITED, "a table whose first line names the columns"),
+    ("JSON lines", (".jsonl", ".ndjson", ".json"), "one object a line; labels may be lists"),
+    (
+        "Arrow",
+        (".parquet", ".pq", ".arrow", ".feather", ".ipc"),
+        "a Parquet file, or an Arrow file or stream",
+    ),
+    ("Excel", (".xlsx", ".xlsm"), "a sheet, the first or FILE#SHEET"),
+    ("SQLite", (".db", ".sqlite", ".sqlite3"), "a table, the only one or FILE#TABLE"),
+)
+"""Title, endings and contents of each, for people."""
 
 
 def open_table(source: Any, *, delimiter: str | None = None, encoding: str | None = None) -> TableSource:
@@ -66,8 +78,8 @@ def open_table(source: Any, *, delimiter: str | None = None, encoding: str | Non
 
 
 def is_table(path: Path) -> bool:
-    """Whether the ending of a file, or of one in a file, is that of a table."""
-    return _ending(_path_and_part(str(path))[0]) in TABLE_ENDINGS
+    """Whether the ending of a file says that it holds a table, which ``.txt`` does not."""
+    return _ending(_path_and_part(str(path))[0]) in set(TABLE_ENDINGS) - {".txt"}
 
 
 def _path_and_part(text: str) -> tuple[Path, str | None]:

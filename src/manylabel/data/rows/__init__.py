@@ -1,10 +1,20 @@
-"""Features that know their kind: vectors, sparse vectors, texts and pictures, one kind a file."""
+"""Features that know their kind: vectors, sparse vectors, texts, pictures and rows of tables, one kind a file."""
 
 from manylabel.data.rows.base import Features
 from manylabel.data.rows.images import Images
 from manylabel.data.rows.registry import as_features, features_of_file
 from manylabel.data.rows.sparse import SparseVectors
+from manylabel.data.rows.table import TableRows
 from manylabel.data.rows.text import Texts
 from manylabel.data.rows.vectors import Vectors
 
-__all__ = ["Features", "Images", "SparseVectors", "Texts", "Vectors", "as_features", "features_of_file"]
+__all__ = [
+    "Features",
+    "Images",
+    "SparseVectors",
+    "TableRows",
+    "Texts",
+    "Vectors",
+    "as_features",
+    "features_of_file",
+]

@@ -70,7 +70,7 @@ class Features(ABC):
 
     @abstractmethod
     def row_keys(self) -> Iterator[Hashable]:
-        """A key for each row; equal rows have equal keys."""
+        """A key for each row; equal rows have equal keys, in every process the same."""
 
     @abstractmethod
     def content(self) -> Iterator[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from hashlib import blake2b
 from typing import Any, Self
 
 import numpy as np
@@ -27,7 +28,7 @@ class DenseFeatures(Features):
 
     def row_keys(self) -> Iterator[Hashable]:
         for row in self.values.flatten(1).numpy():
-            yield hash(row.tobytes())
+            yield blake2b(row.tobytes(), digest_size=8).digest()
 
     def content(self) -> Iterator[Any]:
         yield repr(self.shape).encode()

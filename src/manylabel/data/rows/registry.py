@@ -11,11 +11,12 @@ from manylabel.data.rows.base import Features
 from manylabel.data.rows.dense import DenseFeatures, check_finite
 from manylabel.data.rows.images import Images
 from manylabel.data.rows.sparse import SHAPES, SparseVectors
+from manylabel.data.rows.table import TableRows
 from manylabel.data.rows.text import Texts
 from manylabel.data.rows.vectors import Vectors
 from manylabel.errors import ManyLabelError
 
-KINDS: dict[str, tuple[str, ...]] = {kind.kind: kind.overlays for kind in (Vectors, Images, Texts)}
+KINDS: dict[str, tuple[str, ...]] = {kind.kind: kind.overlays for kind in (Vectors, Images, Texts, TableRows)}
 """The kinds that recipes know, and the overlays that hold for each."""
 
 _OF_DIMENSIONS: dict[int, type[DenseFeatures]] = {2: Vectors, 4: Images}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -75,10 +76,11 @@ class SparseVectors(Features):
     def take(self, rows: slice | np.ndarray[Any, Any]) -> Self:
         return type(self)(self.values[rows])
 
-    def row_keys(self) -> Iterator[int]:
+    def row_keys(self) -> Iterator[bytes]:
         X = self.values
         for start, stop in zip(X.indptr[:-1], X.indptr[1:], strict=True):
-            yield hash((X.indices[start:stop].tobytes(), X.data[start:stop].tobytes()))
+            entries = X.indices[start:stop].tobytes() + X.data[start:stop].tobytes()
+            yield blake2b(entries, digest_size=8).digest()
 
     def content(self) -> Iterator[Any]:
         yield repr(self.values.shape).encode()

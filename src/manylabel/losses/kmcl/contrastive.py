@@ -55,7 +55,7 @@ def kernel_pairs_dense(
     (anchors,) tensor
         ``-(1/|A(i)|) sum_{j in A(i)} sum_{k in y_i and y_j} log(J_ij E_ijk / S_ik + 1e-7)``.
     """
-    y = Y.dense(mu.dtype)
+    y = Y.dense(mu.dtype)  # (B, C)
     own = torch.eye(len(y), dtype=torch.bool, device=y.device)[anchors]
     shared = (y[anchors] @ y.T).masked_fill(own, 0)
     jaccard = shared / (y[anchors].sum(1)[:, None] + y.sum(1) - shared).clamp(min=1)
@@ -67,6 +67,7 @@ def kernel_pairs_dense(
     if Y.has_unknown:
         exponent = exponent.masked_fill(Y.unknown.columns_first(torch.bool)[:, None], _SELF_EXPONENT)
     share = exponent.softmax(2)  # E_ijk / S_ik
+    # (C, anchors, B): label k on both, and not the sample itself
     both = (y[anchors].T[:, :, None] * y.T[:, None]).masked_fill(own, 0)
     logs = (jaccard * share + SHARE_EPS).log() * both
     return -logs.sum((0, 2)) / shared.sign().sum(1).clamp(min=1)
@@ -284,7 +285,7 @@ def _blocks(Y: LabelMatrix, anchors: slice) -> Iterator[tuple[slice, Tensor, Ten
 def _overlaps(Y: LabelMatrix, carriers: Tensor, block: slice) -> tuple[Tensor, Tensor]:
     """``J_ij`` of a block of samples with the others (block, B), and ``1 / |A(i)|`` (block,)."""
     counts = Y.row_counts(carriers.dtype)
-    shared = Y.take(block).row_sums(carriers)
+    shared = Y.take(block).row_sums(carriers)  # (block, B)
     shared.diagonal(block.start).zero_()
     partners = shared.sign().sum(1)
     union = (counts[block, None] + counts).sub_(shared).clamp_(min=1)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from manylabel.kernels.choice import add_powers
+from manylabel.kernels.torch_ops import add_powers
 from manylabel.losses.softmax.pair_weights import PairWeights
 from manylabel.losses.softmax.tiles import Rows, Sides, log2_per
 

@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manylabel.kernels.choice import compiles, finish_by_labels, project_rows
-from manylabel.kernels.torch_ops import raised
+from manylabel.kernels.torch_ops import project_rows, raised
 from manylabel.losses.precision import computing, working_dtype
 from manylabel.losses.second_derivatives import twice_differentiable
 from manylabel.losses.softmax.accumulator import LN2, Accumulator, Sums, without_self
@@ -36,7 +35,7 @@ def _again(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor | None, Tensor | None
 
 
 class AgainstKeys(torch.autograd.Function):
-    """``(x, keys, job) -> values, totals``."""
+    """``(x, keys, accumulator) -> values, totals``."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, keys: Tensor, accumulator: Accumulator) -> tuple[Tensor, Tensor]:
@@ -99,7 +98,7 @@ class _Walk:
     def visit(self, rows: slice) -> None:
         """Make the values, and where they are wanted the slopes, of a block of anchors."""
         accumulator, weights = self.accumulator, self.accumulator.weights
-        z = self.anchors.tile(rows)
+        z = self.anchors.tile(rows)  # (rows, D)
         slope = None if self.slope is None else self.slope[rows]
         scale = None
         tiled = weights if isinstance(weights, TileWeights) else None
@@ -136,15 +135,10 @@ class _Walk:
     def _label_scores(self, weights: LabelWeights, z: Tensor, rows: slice, mass: Tensor) -> Tensor:
         """``sum_a w_ia exponent_ia`` from label sums, (rows,); finishes the slopes on the way."""
         left, slope = weights.left.take(rows), None if self.slope is None else self.slope[rows]
-        plain = weights.self_weights is None and self.anchors.inverse is not None
-        if slope is not None and plain and compiles(z.dtype, z.device):
-            lists = weights.lists(left, z.dtype)
-            shares = _share(weights.totals[rows], mass)
-            found = finish_by_labels(slope, z, lists, self.label_sums, shares, self._factors(rows))
-            return found.mul_(self.accumulator.factor)
         score = torch.empty_like(mass)
         for few in tiles(0, len(z), _FEW):
             part = slice(rows.start + few.start, rows.start + few.stop)
+            # (few, D): a few rows at a time, as all of them would double the memory of the slopes
             pull = weights.weighted(left.take(few), z.dtype).row_sums(self.label_sums)
             if weights.self_weights is not None:
                 assert self.accumulator.self_offset is not None
@@ -205,8 +199,8 @@ def scan(
         if first:
             sums.begin_stretch()
         k = candidates.tile(columns)
-        s = scratch.product(z, k, accumulator.factor)
-        if weights is not None:
+        s = scratch.product(z, k, accumulator.factor)  # (rows, columns)
+        if weights is not None:  # before the exponents are overwritten by their powers
             w = without_self(
                 weights.tile(rows, columns, s.dtype), rows, columns, accumulator.self_offset, 0.0
             )
@@ -234,6 +228,7 @@ def scan_raised(
     for number, columns in enumerate(tiles(0, candidates.n, width)):
         k = candidates.tile(columns)
         s = scratch.product(z, k, accumulator.factor)
+        # softmax of the first pass: exponents at most 0, so no power overflows
         p = accumulator.take_out(s - lse[:, None], rows, columns).exp2_()
         if accumulator.multiplicity is not None:
             p *= accumulator.multiplicity[columns]
@@ -242,6 +237,7 @@ def scan_raised(
         )
         score += s.mul_(V).sum(1)
         if slope is not None:
+            # the first tile overwrites memory that holds anything: beta 0
             slope.addmm_(p.mul_(totals[:, None]).sub_(V), k, beta=min(number, 1))
     return score
 
@@ -261,13 +257,14 @@ def _candidate_gradient(
     z = anchors.tile(ALL)
     height, width = tile_shape(len(z), candidates.n, z.device)
     scratch = Scratch((height, width), z)
-    coefficient, gz = (g * totals)[:, None], g[:, None] * z
+    coefficient, gz = (g * totals)[:, None], g[:, None] * z  # (B, 1), (B, D)
     label_sums = weights.anchor_sums(gz) if isinstance(weights, LabelWeights) else None
     dk = torch.empty_like(candidates.x)
     for columns in tiles(0, candidates.n, width):
         k = candidates.tile(columns)
         if isinstance(weights, LabelWeights):
             assert label_sums is not None
+            # (columns, D): what labels give needs no pair
             block = weights.right.take(columns).row_sums(label_sums).neg_()
             if weights.self_weights is not None:
                 assert accumulator.self_offset is not None
@@ -287,7 +284,7 @@ def _candidate_gradient(
                 G.mul_(coefficient[rows]).addcmul_(w, g[rows, None], value=-1)
             else:
                 G *= coefficient[rows]
-            block.addmm_(G.T, z[rows])
+            block.addmm_(G.T, z[rows])  # (columns, rows) @ (rows, D)
         dk[columns] = candidates.project(block, columns, k)
     return dk
 

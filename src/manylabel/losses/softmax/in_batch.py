@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manylabel.kernels.choice import (
+from manylabel.kernels.torch_ops import (
     add_powers_both,
     add_weights,
     softmax_slopes,
@@ -38,7 +38,7 @@ def in_batch_again(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor | None, None]
 
 
 class InBatch(torch.autograd.Function):
-    """``(x, job) -> values, totals``; no row is its own candidate."""
+    """``(x, accumulator) -> values, totals``; no row is its own candidate."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, accumulator: Accumulator) -> tuple[Tensor, Tensor]:
@@ -114,6 +114,7 @@ def normalisers(
     if not bounded:
         return _guarded_normalisers(rows, accumulator, weights)
     dealt = shares(column_blocks(n, device), device)
+    # each thread adds into rows of its own: no locks, and the same order of additions at every call
     sums = rows.x.new_zeros(len(dealt), 1 if weights is None else 3, n, dtype=rows.dtype)
     height, width = tile_shape(n, n, device)
 
@@ -123,20 +124,23 @@ def normalisers(
         for columns in dealt[share]:
             k = rows.tile(columns)
             for block, part, diagonal in pairs(columns, height):
-                s = scratch.product(rows.tile(block, some), k[within(part, columns)], accumulator.factor)
+                s = scratch.product(
+                    rows.tile(block, some), k[within(part, columns)], accumulator.factor
+                )  # (rows, columns)
                 if weights is not None:
                     self_offset = 0 if diagonal else None
                     w = without_self(weights.tile(block, part, s.dtype), block, part, self_offset, 0.0)
                     there, back = ((total[r], score[r]) for r in (block, part))
                     add_weights(s, w, there, None if diagonal else back)
-                if diagonal:
+                if diagonal:  # a square has both directions of its pairs in it
                     add_powers_both(without_self(s, block, part, 0, SELF_EXPONENT), mass[block], None)
                 else:
                     add_powers_both(s, mass[block], mass[part])
 
     each_block(visit, range(len(dealt)), device)
-    mass, *of_weights = sums.sum(0)
+    mass, *of_weights = sums.sum(0)  # (N,) each
     total, score = of_weights or (None, None)
+    # a row without candidates has no mass: the smallest number keeps its logarithm finite
     return mass.clamp_min_(torch.finfo(mass.dtype).tiny).log2_(), total, score
 
 
@@ -168,7 +172,7 @@ def _label_scores(rows: Rows, weights: LabelWeights, factor: float) -> tuple[Ten
 
     def visit(block: slice) -> None:
         z = rows.tile(block)
-        pull = weights.left.take(block).row_sums(label_sums)
+        pull = weights.left.take(block).row_sums(label_sums)  # (rows, D): sum_a w_ia z_a, own pair included
         if weights.self_weights is not None:
             pull.addcmul_(z, weights.self_weights[block, None], value=-1)
         torch.sum(pull.mul_(z), 1, out=score[block])
@@ -183,6 +187,7 @@ def _pair_gradient(
     """Gradient of all normalised rows from the softmax and from tile weights."""
     n, device = rows.n, rows.x.device
     u = g * totals
+    # p_ij = 2^s_ij 2^-lse_i: one power of a pair serves both of its directions; 2^-lse may overflow where unbounded
     v = u * (-lse).exp2_() if bounded else None
     height, width = tile_shape(n, n, device)
     dealt = shares(column_blocks(n, device), device)
@@ -203,6 +208,7 @@ def _pair_gradient(
                 )
                 if isinstance(accumulator.weights, TileWeights):
                     subtract_weights(G, accumulator.weights.tile(block, part, s.dtype), g[block], g[part])
+                # a pair visited once gives to both of its rows
                 dz[block].addmm_(without_self(G, block, part, 0 if diagonal else None, 0.0), k)
                 if not diagonal:
                     dz[part].addmm_(G.T, z)
@@ -229,7 +235,9 @@ def _subtract_label_pull(
     anchor_sums: Tensor,
 ) -> None:
     """Take the label-sum part off the gradient of one block of rows."""
+    # as anchors, then as candidates of the others: (rows, D) each
     dz.addcmul_(weights.left.take(block).row_sums(label_sums), g[:, None], value=-1)
     dz -= weights.right.take(block).row_sums(anchor_sums)
     if weights.self_weights is not None:
+        # the own pair is in both sums
         dz.addcmul_(z, (2 * weights.self_weights[block] * g)[:, None])

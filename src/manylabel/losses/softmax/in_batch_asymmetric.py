@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manylabel.kernels.choice import asymmetric_slopes
+from manylabel.kernels.torch_ops import asymmetric_slopes
 from manylabel.losses.precision import computing, working_dtype
 from manylabel.losses.second_derivatives import twice_differentiable
 from manylabel.losses.softmax.accumulator import LN2, SELF_EXPONENT, Accumulator, without_self
@@ -22,7 +22,7 @@ from manylabel.losses.threads import each_block, shares
 
 
 class InBatchAsymmetric(torch.autograd.Function):
-    """``(x, job) -> values, totals``; no row is its own candidate."""
+    """``(x, accumulator) -> values, totals``; no row is its own candidate."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, accumulator: Accumulator) -> tuple[Tensor, Tensor]:
@@ -64,6 +64,7 @@ def _visit(
     height, width = tile_shape(n, n, device)
     dealt = shares(column_blocks(n, device), device)
     scores = lse.new_zeros(len(dealt), n)
+    # each thread adds into memory of its own; sums over threads have a fixed order
     gradients = [lse.new_zeros(n, rows.dim) for _ in dealt] if g is not None else None
     factors = torch.zeros_like(lse) if g is None else g
     lines = ((-lse).exp2_() if bounded else lse, factors * totals, factors)  # (N,) each
@@ -76,6 +77,7 @@ def _visit(
             for block, part, diagonal in pairs(columns, height):
                 z, k = rows.tile(block, some), whole[within(part, columns)]
                 self_offset = 0 if diagonal else None
+                # (rows, columns); s and both weights are overwritten by the slopes
                 s = without_self(
                     scratch.product(z, k, accumulator.factor), block, part, self_offset, SELF_EXPONENT
                 )
@@ -94,7 +96,7 @@ def _visit(
                     weights.regularised,
                 )
                 if dz is not None:
-                    dz[block].addmm_(G, k)
+                    dz[block].addmm_(G, k)  # G has both directions of each pair
                     if not diagonal:
                         dz[part].addmm_(G.T, z)
 

@@ -178,12 +178,6 @@ class LabelWeights(PairWeights):
         entries, per_label = left.entries(), left.spread_labels(self.per_label.to(dtype))
         return left.with_entries(per_label if entries is None else entries.to(dtype) * per_label)
 
-    def lists(self, left: LabelMatrix, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-        """The same as offsets (rows + 1,), label numbers (nnz,) and weights (nnz,)."""
-        lists = self.weighted(left.sparse(), dtype).sparse()
-        assert lists.weights is not None
-        return lists.offsets, lists.columns, lists.weights
-
     def anchor_sums(self, anchors: Tensor) -> Tensor:
         """``diag(per_label) left^T z``, (C, D)."""
         return self.left.label_sums(anchors) * self.per_label[:, None]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from manylabel.kernels.choice import project_rows, row_norms
+from manylabel.kernels.torch_ops import project_rows, row_norms
 from manylabel.kernels.transforms import transformed
 from manylabel.labels import LabelMatrix
 

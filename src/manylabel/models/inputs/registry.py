@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from manylabel.data.rows import Features, Images, SparseVectors, Texts, Vectors, as_features
+from manylabel.data.rows import Features, Images, SparseVectors, TableRows, Texts, Vectors, as_features
 from manylabel.errors import ManyLabelError
 from manylabel.models.inputs.base import Preprocessor
 from manylabel.models.inputs.images import ImagePreprocessor
+from manylabel.models.inputs.table import TablePreprocessor
 from manylabel.models.inputs.tfidf import TextPreprocessor
 from manylabel.models.inputs.vectors import VectorPreprocessor
 
@@ -16,6 +17,7 @@ _OF_FEATURES: dict[type[Features], type[Preprocessor]] = {
     SparseVectors: VectorPreprocessor,
     Texts: TextPreprocessor,
     Images: ImagePreprocessor,
+    TableRows: TablePreprocessor,
 }
 _BY_NAME = {kind.name: kind for kind in _OF_FEATURES.values()}
 

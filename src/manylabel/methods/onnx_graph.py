@@ -1,0 +1,317 @@
+"""Scorers, calibrations and thresholds as one network of tensors alone, which ONNX can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor, nn
+
+from manylabel.errors import ManyLabelError
+from manylabel.methods.ensemble import EnsembleScorer
+from manylabel.methods.knn_interpolation import NeighbourScorer
+from manylabel.methods.label_network import LabelNetworkScorer
+from manylabel.methods.part import Scorer
+from manylabel.methods.scorer import NetworkScorer
+from manylabel.metrics import Decision, LearntThresholds, Threshold
+from manylabel.metrics.calibration_maps import IsotonicMap, LogisticMap
+from manylabel.metrics.learnt_calibration import Calibration
+from manylabel.metrics.log_odds import NEAREST
+from manylabel.models import Preprocessor
+from manylabel.models.inputs.images import ImagePreprocessor
+from manylabel.models.inputs.tfidf import TextPreprocessor
+from manylabel.models.inputs.vectors import VectorPreprocessor
+
+MOST_BYTES = 2**31 - 2**20
+"""Of a file: Protocol Buffers hold no more."""
+
+
+class Graph(nn.Module):
+    """A scorer on raw rows.
+
+    Attributes
+    ----------
+    inputs : Preprocessor
+        Of the rows that it takes.
+    """
+
+    inputs: Preprocessor
+
+    def raw(self, X: Tensor) -> Tensor:
+        """Rows as they come, (n, *form) -> as ``Preprocessor.dense`` makes them, (n, *shape)."""
+        columns = getattr(self.inputs, "columns", None)
+        if columns is not None:
+            return X.index_select(1, columns)
+        return X / 255 if isinstance(self.inputs, ImagePreprocessor) else X
+
+    def represent(self, X: Tensor) -> Tensor:
+        """Representations, (n, H)."""
+        raise NotImplementedError
+
+
+class NetworkGraph(Graph):
+    """Standardisation, encoder, classifier."""
+
+    def __init__(self, scorer: NetworkScorer) -> None:
+        super().__init__()
+        self.inputs, self.encoder, self.classifier = scorer.inputs, scorer.encoder, scorer.classifier
+
+    def represent(self, X: Tensor) -> Tensor:
+        h: Tensor = self.encoder(self.inputs(self.raw(X)))  # (n, H)
+        return h
+
+    def forward(self, X: Tensor) -> Tensor:
+        return torch.sigmoid(self.classifier(self.represent(X)))  # (n, n_labels)
+
+
+class LabelNetworkGraph(Graph):
+    """Standardisation and a network that makes the probabilities itself."""
+
+    def __init__(self, scorer: LabelNetworkScorer) -> None:
+        super().__init__()
+        self.inputs, self.network = scorer.inputs, scorer.network
+
+    def represent(self, X: Tensor) -> Tensor:
+        return self.network.represent(self.inputs(self.raw(X)))
+
+    def forward(self, X: Tensor) -> Tensor:
+        return self.network.probabilities(self.inputs(self.raw(X))).float()
+
+
+class EnsembleGraph(Graph):
+    """The mean of the members' probabilities."""
+
+    def __init__(self, scorer: EnsembleScorer) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(of_scorer(member) for member in scorer.members)
+        self.inputs = self.members[0].inputs  # type: ignore[assignment]
+
+    def represent(self, X: Tensor) -> Tensor:
+        return torch.cat([member.represent(X) for member in self.members], 1)  # type: ignore[operator]
+
+    def forward(self, X: Tensor) -> Tensor:
+        return torch.stack([member(X) for member in self.members]).mean(0)
+
+
+class NeighbourGraph(Graph):
+    """A scorer, averaged with the labels of the nearest training rows, which the graph holds."""
+
+    rows: Tensor
+    labels: Tensor
+
+    def __init__(self, scorer: NeighbourScorer) -> None:
+        super().__init__()
+        self.alone, self.settings = of_scorer(scorer.scorer), scorer.settings
+        self.inputs = self.alone.inputs
+        self.near_inputs, self.sparse = scorer.inputs, sp.issparse(scorer.rows)
+        shapes = scorer.rows.shape, scorer.labels.shape
+        if 4 * sum(n * width for n, width in shapes) > MOST_BYTES:
+            got = f"neighbours among {shapes[0][0]} training rows of {shapes[0][1]} numbers"
+            hint = "Export the method without neighbours, or train on fewer rows."
+            raise ManyLabelError("ONNX", "a model that fits in a file of 2 GB", got, hint)
+        self.register_buffer("rows", _unit(_dense(scorer.rows)))  # (N, F)
+        self.register_buffer("labels", _dense(scorer.labels))  # (N, n_labels)
+        self.k = min(scorer.settings.k, len(self.rows))
+
+    def represent(self, X: Tensor) -> Tensor:
+        return self.alone.represent(X)
+
+    def forward(self, X: Tensor) -> Tensor:
+        cosines = _unit(self._near(X)) @ self.rows.T  # (n, N)
+        nearest, which = cosines.topk(self.k, dim=1)  # (n, k)
+        shares = torch.softmax(nearest / self.settings.temperature, dim=1)
+        votes = torch.zeros_like(cosines).scatter(1, which, shares) @ self.labels  # (n, n_labels)
+        w = self.settings.weight
+        P: Tensor = (1 - w) * self.alone(X) + w * votes
+        return P
+
+    def _near(self, X: Tensor) -> Tensor:
+        """What rows are compared in; sparse ones as they are, as in training."""
+        if self.near_inputs is None:
+            return self.alone.represent(X)
+        raw = self.alone.raw(X)
+        return raw.float() if self.sparse else self.near_inputs(raw).flatten(1)
+
+
+class CalibrationGraph(nn.Module):
+    """Scores -> probabilities, each label by its map; in float64, as log-odds near 0 and 1 need its digits."""
+
+    slope: Tensor
+    intercept: Tensor
+
+    def __init__(self, calibration: Calibration) -> None:
+        super().__init__()
+        maps, of = calibration.maps, torch.as_tensor(calibration.map_of)
+        lines = [(m.slope, m.intercept) if isinstance(m, LogisticMap) else (1.0, 0.0) for m in maps]
+        of_label = torch.tensor(lines, dtype=torch.float64)[of]  # (n_labels, 2)
+        self.register_buffer("slope", of_label[:, 0].clone())
+        self.register_buffer("intercept", of_label[:, 1].clone())
+        self.steps = nn.ModuleList(
+            Steps(m, (of == number).nonzero().squeeze(1))
+            for number, m in enumerate(maps)
+            if isinstance(m, IsotonicMap)
+        )
+
+    def forward(self, S: Tensor) -> Tensor:
+        s = S.double()  # (n, n_labels)
+        inside = s.clamp(NEAREST, 1 - NEAREST)
+        P = torch.sigmoid(self.slope * (inside.log() - torch.log1p(-inside)) + self.intercept)
+        for step in self.steps:
+            P = step(s, P)
+        return P.float()
+
+
+class Steps(nn.Module):
+    """An isotonic map of some labels: linear between knots, level outside of them."""
+
+    knots: Tensor
+    values: Tensor
+    labels: Tensor
+
+    def __init__(self, of: IsotonicMap, labels: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("knots", torch.tensor(of.knots, dtype=torch.float64))  # (k,)
+        self.register_buffer("values", torch.tensor(of.values, dtype=torch.float64))
+        self.register_buffer("labels", labels)
+
+    def forward(self, s: Tensor, P: Tensor) -> Tensor:
+        """``P`` (n, n_labels) with the columns of these labels replaced."""
+        s = s.index_select(1, self.labels)
+        # ONNX has no binary search: the knots below a score are counted.
+        above = (s[..., None] > self.knots).sum(-1)
+        left, right = (above - 1).clamp_min(0), above.clamp_max(len(self.knots) - 1)
+        x0, x1, y0, y1 = self.knots[left], self.knots[right], self.values[left], self.values[right]
+        share = (s - x0) / torch.where(x1 > x0, x1 - x0, torch.ones_like(x0))
+        return P.index_copy(1, self.labels, y0 + share.clamp(0, 1) * (y1 - y0))
+
+
+class Decisions(nn.Module):
+    """Raw rows -> probabilities and labels.
+
+    Parameters
+    ----------
+    graph : Graph
+    threshold : Threshold
+        Of the scores.
+    calibrated : nn.Module
+        Scores -> probabilities.
+    """
+
+    value: Tensor
+
+    def __init__(self, graph: Graph, threshold: Threshold, calibrated: nn.Module) -> None:
+        super().__init__()
+        self.scorer, self.calibrated = graph, calibrated  # "graph" is taken in what torch exports
+        self.top_k = int(threshold.value) if threshold.rule == "top_k" else None  # type: ignore[arg-type]
+        # In the type of the scores, as the threshold compares them.
+        self.register_buffer("value", torch.tensor(threshold.value, dtype=torch.float32))
+
+    def forward(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        S = self.scorer(X)  # (n, n_labels)
+        if self.top_k is None:
+            return self.calibrated(S), self.value <= S
+        highest = S.topk(min(self.top_k, S.shape[1]), dim=1).indices
+        return self.calibrated(S), torch.zeros_like(S).scatter(1, highest, 1.0) > 0
+
+
+_GRAPHS: dict[type[Any], Callable[[Any], Graph]] = {
+    NetworkScorer: NetworkGraph,
+    LabelNetworkScorer: LabelNetworkGraph,
+    EnsembleScorer: EnsembleGraph,
+    NeighbourScorer: NeighbourGraph,
+}
+
+
+def of_scorer(scorer: Scorer) -> Graph:
+    """The graph of a scorer.
+
+    Raises
+    ------
+    ManyLabelError
+        For a scorer that is no network, such as one of scikit-learn.
+    """
+    make = _GRAPHS.get(type(scorer))
+    if make is None:
+        hint = "Convert its estimator with skl2onnx, or export a method that trains a network, such as bce."
+        raise ManyLabelError("ONNX", "a model made of networks", f"a {type(scorer).__name__}", hint)
+    return make(scorer)
+
+
+def of_calibration(calibration: Any) -> nn.Module:
+    """What makes probabilities of scores.
+
+    Raises
+    ------
+    ManyLabelError
+        For a calibration that is not this library's own.
+    """
+    if calibration is None:
+        return nn.Identity()
+    if not isinstance(calibration, Calibration):
+        hint = "Export the model without it, and calibrate its scores afterwards."
+        raise ManyLabelError("ONNX", "a calibration learnt here", type(calibration).__name__, hint)
+    return CalibrationGraph(calibration)
+
+
+def threshold_of(decision: Decision) -> Threshold:
+    """The thresholds by which a model decides.
+
+    Raises
+    ------
+    ManyLabelError
+        For a decision about whole label sets.
+    """
+    if isinstance(decision, LearntThresholds):
+        return Threshold("per_label", tuple(decision.values.tolist()))
+    if not isinstance(decision, Threshold):
+        hint = "Export the model with thresholds, and decide by its probabilities afterwards."
+        raise ManyLabelError("ONNX", "a decision by thresholds", type(decision).__name__, hint)
+    return decision
+
+
+def example(inputs: Preprocessor, vectors: bool) -> Tensor:
+    """Two rows of zeros as the graph takes them.
+
+    Raises
+    ------
+    ManyLabelError
+        For texts, unless they enter as vectors.
+    """
+    if isinstance(inputs, TextPreprocessor) and not vectors:
+        hint = "Pass `vectors=True`: the model then takes TF-IDF vectors, as predictor.vectors(texts) makes them."
+        raise ManyLabelError("ONNX", "rows of numbers", "texts", hint)
+    raw = getattr(inputs, "raw_features", None)
+    shape = inputs.shape if raw is None else (raw,)
+    dtype = inputs.dtype if isinstance(inputs, VectorPreprocessor) else torch.float32
+    return torch.zeros(2, *shape, dtype=dtype)
+
+
+def tfidf_vectors(scorer: Scorer, X: Any) -> np.ndarray[Any, Any]:
+    """Texts as a graph takes them, (n, n_words) float32.
+
+    Raises
+    ------
+    ManyLabelError
+        For a model of other rows.
+    """
+    inputs = of_scorer(scorer).inputs
+    if not isinstance(inputs, TextPreprocessor):
+        raise ManyLabelError(
+            "vectors", "a model of texts", f"one of {inputs.form}", "Pass its rows as they are."
+        )
+    found: np.ndarray[Any, Any] = inputs.dense(X).numpy()
+    return found
+
+
+def _dense(matrix: Any) -> Tensor:
+    dense = matrix.toarray() if sp.issparse(matrix) else matrix
+    return torch.from_numpy(np.ascontiguousarray(dense, dtype=np.float32))
+
+
+def _unit(x: Tensor) -> Tensor:
+    """Rows of length 1; those of zeros stay."""
+    norms = x.norm(dim=1, keepdim=True)
+    return x / torch.where(norms > 0, norms, torch.ones_like(norms))

@@ -1,0 +1,203 @@
+"""What a column is taken for, over all of its rows; what can be said against it; and new files of the same columns."""
+
+import json
+
+import numpy as np
+import pytest
+
+from manylabel import ManyLabelError
+from manylabel.data import Schema, read_table
+
+N = 40
+ROLES = {
+    "numbers": ([str(i * 0.5) for i in range(N)], "number"),
+    "numbers with gaps": (["", "NA", "n/a", "-"] + [str(i) for i in range(N - 4)], "number"),
+    "exponents and blanks": ([" 1e3 ", "-2.5E-2", "+7"] + ["1"] * (N - 3), "number"),
+    "decimal commas": ([f"{i},5" for i in range(N)], "number"),
+    "zip codes": ([f"{i % 9:05d}" for i in range(N)], "category"),
+    "digits of another script": (["٣"] * 3 + ["4"] * (N - 3), "category"),
+    "underscores": (["1_0", "2_0"] * (N // 2), "category"),
+    "huge integers": ([f"9007199254740{i % 10}93" for i in range(N)], "category"),
+    "words": (["red", "green"] * (N // 2), "category"),
+    "NA among words": (["NA", "EU"] * (N // 2), "category"),
+    "mixed": (["1", "two"] * (N // 2), "category"),
+    "formulas": (["=1+1", "@SUM(A1)"] * (N // 2), "category"),
+    "yes and no": (["Yes", "no", ""] * 12 + ["yes"] * 4, "boolean"),
+    "true and false": (["TRUE", "FALSE"] * (N // 2), "boolean"),
+    "x": (["x", ""] * (N // 2), "boolean"),
+    "dates": ([f"2024-02-{i % 28 + 1:02d}" for i in range(N)], "date"),
+    "times": ([f"2024-02-03T04:{i:02d}:00" for i in range(N)], "date"),
+    "German dates": ([f"{i % 28 + 1}.2.2024" for i in range(N)], "date"),
+    "American dates": ([f"2/{i % 28 + 1}/2024" for i in range(N)], "date"),
+    "no dates": ([f"2024-13-{i % 28 + 1:02d}" for i in range(N)], "category"),
+    "compact digits": ([f"202401{i % 28 + 1:02d}" for i in range(N)], "number"),
+    "free text": ([f"a text with {i} and several more words" for i in range(N)], "text"),
+    "names": ([f"Ann Miller {i}" for i in range(N)], "text"),
+    "row numbers": ([str(i) for i in range(N)], "skip"),
+    "keys": ([f"tt{i:07d}" for i in range(N)], "skip"),
+    "keys, one of them twice": (["tt0000001"] + [f"tt{i:07d}" for i in range(N - 1)], "skip"),
+    "constant": (["same"] * N, "skip"),
+    "constant number": (["3.5"] * N, "skip"),
+    "empty": ([""] * N, "skip"),
+}
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_a_column_is_taken_for(name):
+    cells, role = ROLES[name]
+    table = read_table({"column": cells, "other": list(np.arange(N) % 3 + 0.5)})
+    (column,) = [column for column in table.schema.columns if column.name == "column"]
+    assert (column.role, column.missing) == (role, pytest.approx(np.mean([is_empty(c, role) for c in cells])))
+    assert column.why
+
+
+def is_empty(cell, role):
+    return cell == "" or (role in ("number", "date") and cell in ("NA", "n/a", "-"))
+
+
+def test_an_identifier_is_known_by_name_and_values():
+    rng = np.random.default_rng(0)
+    keys, price = rng.permutation(N) + 100, rng.permutation(N) + 100
+    table = read_table({"film_id": keys, "price": price})
+    assert {c.name: c.role for c in table.schema.columns} == {"film_id": "skip", "price": "number"}
+
+
+def test_values_are_what_the_cells_say(write):
+    text = (
+        "n,comma,flag,x,day,kind\n"
+        '-1.5,"1.234,5",yes,x,2024-02-29,a\n'
+        'NA,"2,5",no,,2024-03-01,b\n'
+        '1e3,"-3,25",,X,,a\n'
+    )
+    table = read_table(write("t.csv", text.replace("1.234,5", "1234,5")))
+    found = table.X.values
+    assert np.array_equal(found["n"].values, [-1.5, np.nan, 1000], equal_nan=True)
+    assert found["comma"].values.tolist() == [1234.5, 2.5, -3.25]
+    assert np.array_equal(found["flag"].values, [1, 0, np.nan], equal_nan=True)
+    assert found["x"].values.tolist() == [1, 0, 1]
+    day = 86_400.0
+    assert np.array_equal(found["day"].values, [19782 * day, 19783 * day, np.nan], equal_nan=True)
+    assert [*found["kind"].cells()] == ["a", "b", "a"]
+
+
+def test_roles_can_be_corrected():
+    cells = {
+        "zip": [10, 20, 30] * 10,
+        "year": ["1999", "2001", "2003"] * 10,
+        "key": [f"k{i}" for i in range(30)],
+    }
+    table = read_table(
+        cells | {"who": list("abc") * 10, "w": [0.5] * 30},
+        columns={"zip": "category", "key": "category", "who": "group", "w": "weight", "year": "number"},
+    )
+    assert table.X.columns["zip"].role == "category"
+    assert table.X.values["zip"].values == ("10", "20", "30")
+    assert table.X.columns["key"].why == "as you said"
+    assert table.groups.tolist() == [0, 1, 2] * 10
+    assert table.weights.tolist() == [0.5] * 30
+    assert set(table.X.values) == {"zip", "key", "year"}
+
+
+def test_rows_carry_the_weights_of_their_column():
+    cells = {"x": [0.5 * (i % 7) for i in range(30)], "w": [0.5, 2.0] * 15, "tag": list("abc") * 10}
+    rows = read_table(cells, labels="tag", columns={"w": "weight"}).rows
+    assert rows.weights.tolist() == [0.5, 2.0] * 15
+    with pytest.raises(ManyLabelError, match="weights of finite numbers of at least 0, but got nan"):
+        _ = read_table(cells | {"w": [0.5, None] * 15}, labels="tag", columns={"w": "weight"}).rows
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"zap": "category"}, "`columns`: expected one of the columns n, s, tags, but got 'zap'"),
+        (
+            {"n": "categori"},
+            "`columns`, 'n': expected one of number, .*, but got 'categori'. Did you mean 'category'",
+        ),
+        ({"s": "number"}, "line 2, column 's': expected a finite number, but got 'a'"),
+        ({"s": "date"}, "column 's': expected dates written as year-month-day, .*, but got 'a'"),
+        ({"s": "boolean"}, "line 2, column 's': expected yes or no, .*, but got 'a'"),
+        ({"tags": "text"}, "`columns`: expected columns that hold no labels, but got 'tags'"),
+    ],
+)
+def test_a_role_that_does_not_fit_is_refused(write, columns, message):
+    path = write("t.csv", "n,s,tags\n1,a,p\n2,b,q\n")
+    with pytest.raises(ManyLabelError, match=message):
+        read_table(path, labels="tags", columns=columns)
+
+
+@pytest.fixture
+def films(write):
+    lines = [
+        f"{1950 + i},{'ab'[i % 2]},2001-02-{i % 28 + 1:02d},{i % 5}.5,{'p|q' if i % 3 else 'p'}"
+        for i in range(60)
+    ]
+    return write("films.csv", "year,kind,seen,score,tags\n" + "\n".join(lines) + "\n")
+
+
+def test_a_schema_is_kept_as_json_and_applied_in_any_order(films, write):
+    table = read_table(films, labels="tags")
+    schema = Schema.from_json(json.loads(json.dumps(table.schema.to_json())))
+    assert schema == table.schema
+    text = "extra;score;seen;kind;year;tags\n7;1.5;2002-03-04;new;2020;q|new\n8;;;a;NA;\n"
+    new = schema.apply(write("new.csv", text))
+    assert new.X.form == table.X.form
+    assert np.array_equal(new.X.values["year"].values, [2020, np.nan], equal_nan=True)
+    assert [*new.X.values["kind"].cells()] == ["new", "a"]
+    assert new.Y.dense().tolist() == [[0, 1], [0, 0]]
+    told = " ".join(new.told)
+    assert "does not know are ignored: extra" in told
+    assert "Tags that are no label of the model are left out: 'new'." in told
+
+
+def test_a_new_file_needs_no_labels_but_every_feature(films, write):
+    schema = read_table(films, labels="tags").schema
+    new = schema.apply(write("new.csv", "year,kind,seen,score\n1999,a,2001-01-01,2\n"))
+    assert new.labels is None
+    with pytest.raises(ManyLabelError, match="expected label columns, but got none"):
+        _ = new.Y
+    with pytest.raises(
+        ManyLabelError, match="expected a column 'seen', but got the columns year, kind, score"
+    ):
+        schema.apply(write("new.csv", "year,kind,score\n1999,a,2\n"))
+    with pytest.raises(
+        ManyLabelError, match=r"line 4, column 'score': expected a finite number, but got 'good'"
+    ):
+        schema.apply(write("new.csv", "year,kind,seen,score\n1999,a,,2\n1999,a,,2\n1999,a,,good\n"))
+    with pytest.raises(
+        ManyLabelError, match=r"line 2, column 'seen': expected a date as year-month-day, but got"
+    ):
+        schema.apply(write("new.csv", "year,kind,seen,score\n1999,a,4.5.2001,2\n"))
+
+
+def test_blocks_of_rows_are_the_rows(films):
+    table = read_table(films, labels="tags")
+    blocks = [*table.schema.blocks(films, rows=7)]
+    assert [len(block) for block in blocks] == [7] * 8 + [4]
+    for name in table.X.values:
+        assert [c for b in blocks for c in b.X.values[name].cells()] == [*table.X.values[name].cells()]
+    assert np.array_equal(np.concatenate([b.Y.dense().numpy() for b in blocks]), table.Y.dense().numpy())
+
+
+def test_a_block_names_the_line_of_the_file(films, write):
+    schema = read_table(films, labels="tags").schema
+    path = write("new.csv", films.read_text() + "2000,a,2001-01-01,bad,p\n")
+    with pytest.raises(ManyLabelError, match="line 62, column 'score'"):
+        [*schema.blocks(path, rows=10)]
+
+
+def test_equal_rows_have_equal_keys_and_one_digest():
+    cells = {
+        "n": [1.0, 2.0, 1.0, np.nan],
+        "s": ["a", "b", "a", None],
+        "t": [f"{w} four words here" for w in "aeao"],
+    }
+    rows = read_table(cells, columns={"t": "text", "s": "category"}).X
+    keys = [*rows.row_keys()]
+    assert keys[0] == keys[2]
+    assert len(set(keys)) == 3
+    taken = rows.take(np.array([3, 1, 0, 2])).take(np.array([2, 1, 3, 0]))
+    assert [bytes(part) for part in taken.content()] == [bytes(part) for part in rows.content()]
+    assert [bytes(part) for part in rows.take(np.array([0, 1])).content()] != [
+        bytes(part) for part in rows.take(np.array([1, 0])).content()
+    ]

@@ -1,0 +1,153 @@
+"""Label columns: tags with any separator, lists, one column a label, unknown entries, and what is refused."""
+
+import numpy as np
+import pytest
+
+from manylabel import ManyLabelError
+from manylabel.data import read_table
+
+X = [0.5, 1.5, 2.5, 3.5]
+
+
+def labelled(tags, **settings):
+    return read_table({"n": X[: len(tags)], "tags": tags}, labels="tags", **settings)
+
+
+@pytest.mark.parametrize("separator", ["|", ";", ",", "\t", "/", "\n"])
+def test_the_separator_is_found_out(separator):
+    table = labelled([f"a b{separator}c", f"c {separator} a b", "c", ""])
+    assert table.label_names == ("a b", "c")
+    assert table.Y.dense().tolist() == [[1, 1], [1, 1], [0, 1], [0, 0]]
+    assert "which 2 of 3 rows hold" in table.told[0]
+
+
+def test_the_first_separator_wins_and_can_be_named():
+    assert labelled(["Arts, Crafts|War", "War"]).label_names == ("Arts, Crafts", "War")
+    assert labelled(["a|b,c", "c"], separator=",").label_names == ("a|b", "c")
+    assert labelled(["a, b", "b"], separator="").label_names == ("a, b", "b")
+
+
+def test_single_tags_and_tags_between_blanks():
+    assert labelled(["Science Fiction", "War", "Science Fiction", "Drama"]).label_names == (
+        "Drama",
+        "Science Fiction",
+        "War",
+    )
+    rng = np.random.default_rng(0)
+    cells = [" ".join(rng.choice(["a", "b", "c", "d", "e"], 3, replace=False)) for _ in range(60)]
+    table = read_table({"n": np.arange(60) / 7, "tags": cells}, labels="tags")
+    assert table.label_names == ("a", "b", "c", "d", "e")
+    assert "separated by blanks" in table.told[0]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [["a", "b"], ["b"], []],
+        [("a", "b"), ("b",), ()],
+        [np.array(["a", "b"]), np.array(["b"]), np.array([])],
+        ['["a", "b"]', '["b"]', "[]"],
+        ["['a', 'b']", "['b']", "[]"],
+        ["[a, b]", "[b]", "[]"],
+    ],
+)
+def test_lists_of_tags(cells):
+    table = labelled(cells)
+    assert table.label_names == ("a", "b")
+    assert table.Y.dense().tolist() == [[1, 1], [0, 1], [0, 0]]
+
+
+def test_letters_of_a_tag_never_fall_apart():
+    assert labelled([["Drama"], ["War"], ["Drama", "War"]]).label_names == ("Drama", "War")
+
+
+def test_blanks_around_tags_and_doubled_tags_are_nothing():
+    table = labelled(["c| c", "c|", " | ", "|d "])
+    assert table.label_names == ("c", "d")
+    assert table.Y.dense().tolist() == [[1, 0], [1, 0], [0, 0], [0, 1]]
+
+
+def test_names_with_markup_and_capitals_stay_and_are_told():
+    table = labelled(["<b>x</b>|Drama", "drama|[red]", "=1+1"])
+    assert table.label_names == ("<b>x</b>", "=1+1", "Drama", "[red]", "drama")
+    assert "Tags that differ in capitals alone are different labels: 'Drama' and 'drama'." in table.told
+
+
+def test_an_empty_cell_has_no_label_and_na_is_unknown(write):
+    table = read_table(write("t.csv", "n,tags\n1.5,a|b\n2.5,\n3.5,NA\n4.5,b\n"), labels="tags")
+    assert table.label_names == ("a", "b")
+    assert table.labels.known.toarray().tolist() == [[1, 1], [0, 0], [0, 0], [0, 1]]
+    assert table.labels.unknown.toarray().tolist() == [[0, 0], [0, 0], [1, 1], [0, 0]]
+    assert table.Y.has_unknown
+    assert table.Y.unknown.dense().tolist() == [[0, 0], [0, 0], [1, 1], [0, 0]]
+    assert table.rows.Y.dense().tolist() == [[1, 1], [0, 0], [0, 0], [0, 1]]
+    assert "The labels of 1 row are unknown: its cell says NA or null." in table.told
+
+
+def test_na_among_other_tags_is_a_tag():
+    table = labelled(["NA|EU", "NA", "EU", ""])
+    assert table.label_names == ("EU", "NA")
+    assert not table.labels.unknown.nnz
+
+
+def test_none_of_a_typed_source_is_unknown():
+    table = labelled(["a|b", None, "", "b"])
+    assert table.labels.unknown.toarray()[:, 0].tolist() == [0, 1, 0, 0]
+
+
+def test_one_column_a_label_by_names_and_by_pattern(write):
+    text = "n,is_b,x,is_a\n1.5,1,7.5,TRUE\n2.5,0,8.5,false\n3.5,,9.5,yes\n4.5,1.0,7.5,No\n"
+    for labels in (["is_a", "is_b"], "is_*", ["is_?"]):
+        table = read_table(write("t.csv", text), labels=labels)
+        assert table.label_names == ("is_b", "is_a")
+        assert list(table.X.values) == ["n", "x"]
+        assert table.labels.known.toarray().tolist() == [[1, 1], [0, 0], [0, 1], [1, 0]]
+        assert table.labels.unknown.toarray().tolist() == [[0, 0], [0, 0], [1, 0], [0, 0]]
+
+
+def test_a_column_of_x_and_empty_cells_says_no_where_empty():
+    table = read_table({"n": X, "p": ["x", "", "", "X"], "q": ["1", "0", "", "1"]}, labels=["p", "q"])
+    assert table.labels.known.toarray().tolist() == [[1, 1], [0, 0], [0, 0], [1, 1]]
+    assert table.labels.unknown.toarray().tolist() == [[0, 0], [0, 0], [0, 1], [0, 0]]
+
+
+def test_one_column_of_zeros_and_ones_is_one_label():
+    for cells in (["1", "0", "1", "0"], [1, 0, 1, 0], [True, False, True, False]):
+        table = read_table({"n": X, "spam": cells}, labels="spam")
+        assert table.label_names == ("spam",)
+        assert table.Y.dense().tolist() == [[1], [0], [1], [0]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (
+            "genre",
+            "`labels`: expected one of the columns n, genres, is_a, is_b, but got 'genre'. Did you mean 'genres'",
+        ),
+        ("has_*", r"expected one of the columns .*, but got 'has_\*'"),
+        ([], "`labels`: expected at least one column, but got none"),
+        (
+            ["is_a", "is_b"],
+            "line 4, column 'is_b': expected 0 or 1, true or false, yes or no, x or empty, but got '2'",
+        ),
+        (["genres", "is_a"], "line 2, column 'genres': expected 0 or 1"),
+    ],
+)
+def test_label_columns_that_are_none_are_refused(write, labels, message):
+    text = "n,genres,is_a,is_b\n1.5,p|q,1,0\n2.5,p,0,1\n3.5,q,1,2\n"
+    with pytest.raises(ManyLabelError, match=message):
+        read_table(write("t.csv", text), labels=labels)
+
+
+def test_a_column_without_a_tag_is_refused():
+    with pytest.raises(ManyLabelError, match="column 'tags': expected a tag in some row, but got none"):
+        labelled(["", "NA", " "])
+
+
+def test_many_labels_stay_sparse():
+    n = 3000
+    cells = [f"t{i}|t{(7 * i) % n}" for i in range(n)]
+    table = read_table({"n": np.arange(n) / 7, "tags": cells}, labels="tags")
+    assert len(table.label_names) == n
+    assert table.labels.known.nnz == table.Y.sparse().columns.numel() <= 2 * n

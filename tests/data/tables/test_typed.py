@@ -1,0 +1,157 @@
+"""Typed tables: JSON lines, parquet, Arrow, Excel, SQLite and frames give what the same table as CSV gives."""
+
+import sqlite3
+import zipfile
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from tests.data.tables.table_files import (
+    COLUMNS,
+    as_arrow,
+    as_csv,
+    as_excel,
+    as_feather,
+    as_jsonl,
+    as_parquet,
+    as_sqlite,
+    as_stream,
+)
+
+from manylabel import ManyLabelError
+from manylabel.data import read_table
+
+SOURCES = {
+    "JSON lines": as_jsonl,
+    "packed JSON lines": lambda path: as_jsonl(path, "t.jsonl.gz"),
+    "parquet": as_parquet,
+    "Arrow file": as_arrow,
+    "Arrow stream": as_stream,
+    "Feather": as_feather,
+    "Excel": as_excel,
+    "SQLite": as_sqlite,
+    "a table of SQLite": lambda path: f"{as_sqlite(path)}#films",
+    "a sheet of Excel": lambda path: f"{as_excel(path)}#Sheet1",
+    "pandas": lambda path: pd.DataFrame(COLUMNS),
+    "pandas, nullable": lambda path: pd.DataFrame(COLUMNS).convert_dtypes(),
+    "pandas, category": lambda path: pd.DataFrame(COLUMNS).astype({"kind": "category", "tags": "category"}),
+    "polars": lambda path: pl.DataFrame(COLUMNS),
+    "polars, category": lambda path: pl.DataFrame(COLUMNS).with_columns(pl.col("kind").cast(pl.Categorical)),
+    "Arrow table": lambda path: pa.table(COLUMNS),
+    "dict": lambda path: COLUMNS,
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_same_table_is_the_same_rows(name, tmp_path):
+    expected = read_table(as_csv(tmp_path), labels="tags")
+    source = SOURCES[name](tmp_path)
+    found = read_table(source, labels="tags")
+    assert found.X.form == expected.X.form
+    assert [bytes(part) for part in found.X.content()] == [bytes(part) for part in expected.X.content()]
+    assert np.array_equal(found.Y.dense(), expected.Y.dense())
+    again = expected.schema.apply(source)
+    assert [bytes(part) for part in again.X.content()] == [bytes(part) for part in expected.X.content()]
+
+
+def test_integers_with_a_gap_are_the_same_categories_everywhere():
+    roles = {"zip": "category"}
+    whole, gap = [1, 2, 3, 2], [1.0, 2.0, 3.0, 2.0, np.nan]
+    for frame in ({"zip": whole}, pd.DataFrame({"zip": gap}), {"zip": ["1", "2", "3", "2"]}):
+        assert read_table(frame, columns=roles).X.values["zip"].values[:3] == ("1", "2", "3")
+
+
+def test_integers_that_float64_blurs_are_categories():
+    table = read_table({"key": [2**53 + 1, 2**53, 2**53 + 1] * 10, "n": [0.5, 1.5, 2.5] * 10})
+    assert table.X.columns["key"].role == "category"
+    assert table.X.values["key"].values == (str(2**53 + 1), str(2**53))
+
+
+def test_list_columns_are_tags_and_the_frame_stays(tmp_path):
+    frame = pl.DataFrame({"n": [0.5, 1.5, 2.5], "tags": [["a", "b"], [], None]})
+    before = frame.clone()
+    frame.write_parquet(tmp_path / "t.parquet")
+    for source in (frame, tmp_path / "t.parquet", frame.to_pandas()):
+        table = read_table(source, labels="tags")
+        assert table.labels.known.toarray().tolist() == [[1, 1], [0, 0], [0, 0]]
+        assert table.labels.unknown.toarray().tolist() == [[0, 0], [0, 0], [1, 1]]
+    assert frame.equals(before)
+
+
+BAD_JSON = {
+    "no object": ('{"a": 1}\n[1]\n', "line 2: expected a JSON object"),
+    "an array": ('[{"a": 1}, {"a": 2}]\n', r"line 1: .*jq -c '\.\[\]'"),
+    "broken": ('{"a": 1}\n\n{"a": \n', "line 3: expected a JSON object"),
+    "half a character": ('{"a": "\\ud800"}\n', "line 1: expected a JSON object"),
+    "no line": ("\n", "at least one line"),
+    "not UTF-8": (b'{"a": "\xff"}\n', "line 1: expected a JSON object"),
+    "nested deeply": ('{"a": ' + "[" * 100_000 + "\n", "line 1: expected a JSON object"),
+    "NaN in a number": ('{"a": 1}\n{"a": Infinity}\n', "line 2, column 'a': expected a finite number"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_JSON)
+def test_bad_json_lines_are_refused_by_their_line(write, name):
+    text, message = BAD_JSON[name]
+    with pytest.raises(ManyLabelError, match=message):
+        read_table(write("t.jsonl", text))
+
+
+def test_sheets_and_tables_have_to_be_named(tmp_path):
+    with pd.ExcelWriter(tmp_path / "t.xlsx") as book:
+        for sheet in ("one", "two"):
+            pd.DataFrame({"n": [1.5, 2.5]}).to_excel(book, sheet_name=sheet, index=False)
+    with pytest.raises(
+        ManyLabelError, match=r"name of a sheet \(one, two\), but got 2 sheets. Write t.xlsx#one"
+    ):
+        read_table(tmp_path / "t.xlsx")
+    assert len(read_table(f"{tmp_path / 't.xlsx'}#two")) == 2
+    base = sqlite3.connect(tmp_path / "t.db")
+    base.execute('CREATE TABLE "o""ne" (n REAL)')
+    base.execute("CREATE TABLE two (n REAL, b BLOB)")
+    base.execute("CREATE VIEW three AS SELECT * FROM two")
+    base.execute('INSERT INTO "o""ne" VALUES (1.5), (2.5)')
+    base.execute("INSERT INTO two VALUES (1.5, x'00ff')")
+    base.commit()
+    base.close()
+    with pytest.raises(ManyLabelError, match=r"name of a table .*, but got 2 tables"):
+        read_table(tmp_path / "t.db")
+    with pytest.raises(ManyLabelError, match="but got 'three'"):
+        read_table(f"{tmp_path / 't.db'}#three")
+    with pytest.raises(ManyLabelError, match=r"column 'b': expected cells with a text.*bytes"):
+        read_table(f"{tmp_path / 't.db'}#two")
+    assert read_table(f'{tmp_path / "t.db"}#o"ne').X.values["n"].values.tolist() == [1.5, 2.5]
+
+
+def test_a_workbook_that_unfolds_without_end_is_refused(tmp_path, monkeypatch):
+    pd.DataFrame({"n": [1.5]}).to_excel(tmp_path / "t.xlsx", index=False)
+    with zipfile.ZipFile(tmp_path / "t.xlsx", "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/sharedStrings2.xml", b" " * (300 << 20))
+    with pytest.raises(ManyLabelError, match="a workbook of at most 256 MiB"):
+        read_table(tmp_path / "t.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (3, "expected the path of a table, a frame of pandas, polars or Arrow"),
+        (np.eye(3), "expected the path of a table"),
+        (pl.LazyFrame({"a": [1]}), "Collect a frame that is computed later"),
+        ({"a": [1, 2], "b": [1]}, "columns of one length"),
+        ({"a": [{"x"}, 3j]}, "column 'a': expected cells with a text, a number, a date or a list"),
+        ("nowhere.csv", "nowhere.csv: expected an existing file, but got nothing there"),
+        (".", "expected a file, but got a folder"),
+    ],
+)
+def test_what_is_no_table_is_refused(source, message):
+    with pytest.raises(ManyLabelError, match=message):
+        read_table(source)
+
+
+def test_other_endings_are_refused(write):
+    with pytest.raises(ManyLabelError, match=r"a file that ends in \.csv, .*, but got \.doc"):
+        read_table(write("t.doc", "a,b\n"))
+    with pytest.raises(ManyLabelError, match="a workbook or SQLite file, whose parts have names, but got #x"):
+        read_table(f"{write('t.csv', 'a,b')}#x")
