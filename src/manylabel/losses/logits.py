@@ -66,7 +66,11 @@ class LogitLoss(nn.Module, ABC):
 
 
 class BCE(LogitLoss):
-    """Binary cross entropy: the mean over rows and labels of ``softplus(x) - x y``.
+    """Binary cross entropy of every label by itself.
+
+    ::
+
+        L = mean_{i,c} [ softplus(x_ic) - x_ic Y_ic ]
 
     Parameters
     ----------
@@ -89,7 +93,12 @@ class BCE(LogitLoss):
 
 
 class Focal(LogitLoss):
-    """Focal loss: ``-(1 - p_t)^gamma log p_t``, ``p_t = p`` for present labels, ``1 - p`` for absent ones.
+    """Focal loss: entries that are already right count less.
+
+    ::
+
+        L   = sum over rows and labels of - alpha_c (1 - p_t)^gamma log p_t
+        p_t = sigmoid(x) for present labels, sigmoid(-x) for absent ones
 
     Parameters
     ----------

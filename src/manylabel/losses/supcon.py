@@ -173,6 +173,11 @@ class MulSupCon(ContrastiveLoss):
 class MulSupConInBatch(MulSupCon):
     """MulSupCon of a batch against itself, every anchor left out of its own candidates.
 
+    ::
+
+        L_i = sum_{j in y_i, n_j >= 2} [ lse_i - (1/(n_j-1)) sum_{p != i, j in y_p} s_ip / tau ]
+        L   = sum_i L_i / sum_i |y_i|
+
     The same function as :class:`MulSupCon` without keys, under the name that studies use for it: the
     divisor is ``sum_i |y_i|``, a label that no other row carries contributes 0 and still counts there.
 
@@ -198,7 +203,11 @@ class MulSupConInBatch(MulSupCon):
 
 
 class MulSupConWeighted(ContrastiveLoss):
-    """MulSupCon with every anchor divided by its number of labels (eq. 6): ``L = (1/B) sum_i L_i / |y_i|``.
+    """MulSupCon with every anchor divided by its number of labels (eq. 6).
+
+    ::
+
+        L = (1/B) sum_{i : |y_i| > 0} (1/|y_i|) L_i,   L_i as in MulSupCon
 
     Parameters and edge cases as in :class:`MulSupCon`.
 
@@ -291,7 +300,7 @@ class AnyShared(ContrastiveLoss):
 
     ::
 
-        L_i = lse_i - (1/|P_i|) sum_{p in P_i} s_ip / tau,   P_i = {a : y_a and y_i intersect}
+        L_i = lse_i - (1/|P_i|) sum_{p in P_i} s_ip / tau,   P_i = {a : |y_a and y_i| > 0}
 
     Parameters as in :class:`MulSupCon`.
 

@@ -234,12 +234,12 @@ class KMCL(Loss):
 
         ::
 
-            bd_ijk = (M/2) log((sd_ik^2 + sd_jk^2) / (2 sd_ik sd_jk)) + (M/4) (mu_ik - mu_jk)^2 / (sd_ik^2 + sd_jk^2)
+            bd_ijk = (D/2) log((sd_ik^2 + sd_jk^2) / (2 sd_ik sd_jk)) + (D/4) (mu_ik - mu_jk)^2 / (sd_ik^2 + sd_jk^2)
             E_ijk  = exp(exp(-bd_ijk) / tau),   S_ik = sum_{j != i} E_ijk
             L_i    = -(1/|A(i)|) sum_{j in A(i)} sum_{k in y_i and y_j} log(J_ij E_ijk / S_ik + 1e-7)
 
-        ``A(i)`` are the other samples that share a label with i, J is the Jaccard overlap. ``M = D`` for isotropic
-        mixtures; anisotropic ones sum both terms over the dimensions, with M as ``scale`` says.
+        ``A(i)`` are the other samples that share a label with i, J is the Jaccard overlap. Anisotropic
+        mixtures sum both terms over the dimensions, with 1 in the place of D where ``scale`` is "bhattacharyya".
 
         Parameters
         ----------
