@@ -13,7 +13,7 @@ from torch import nn
 from manylabel.data import Rows
 from manylabel.errors import ManyLabelError, did_you_mean
 from manylabel.estimator.base import Estimator, check_length
-from manylabel.estimator.decisions import Rule, fixed_threshold, learn
+from manylabel.estimator.decisions import Rule, fixed_threshold, learn, measured
 from manylabel.estimator.explanation import Evidence, LabelExplanation
 from manylabel.estimator.growth import grown, neighbours_of
 from manylabel.labels import LabelMatrix
@@ -71,6 +71,11 @@ class MultiLabelClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     balance_ : float
         How well every label keeps its share over folds, or in training and held-out rows; see
         :func:`manylabel.data.groups.label_balance`. NaN where validation rows were given, or nothing was held out.
+    quality_ : dict of metric to float
+        Of scores and decisions on held-out rows, see :func:`manylabel.metrics.measure_decisions`; each row is decided
+        by what the other folds taught. Empty where nothing was held out, and for binary and multiclass targets.
+    how_ : str
+        Where the held-out scores come from.
 
     Notes
     -----
@@ -127,8 +132,9 @@ class MultiLabelClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
             :func:`manylabel.data.read_table`, whose labels stand in for ``y``.
         y : (n, n_labels) 0/1 array, tensor, sparse matrix or frame; n label sets; or n classes
             NaN, masked entries and ``pandas.NA`` are unknown labels: neither carried nor not.
-        sample_weight : (n,) whole numbers, optional
-            How often each row counts.
+        sample_weight : (n,) or (n, n_labels) array, optional
+            How much each row, or each of its label entries, counts. Small whole numbers repeat rows, for any method;
+            others weigh the losses of methods that can.
         groups : (n,) array, optional
             Rows of one group stay together in every split.
         folder : str or Path, optional
@@ -157,9 +163,11 @@ class MultiLabelClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         model.decision, model.calibration, model.note = learnt.decision, learnt.calibration, learnt.note
         if self.targets_.kind == "multiclass":
             model.decision = Threshold("top_k", 1)
-        how = "" if fitted.held_out is None else fitted.held_out.how
+        self.how_ = "" if fitted.held_out is None else fitted.held_out.how
+        self.quality_ = {} if single else measured(fitted.held_out, self.thresholds, self.calibrate, rows.Y)
         self._evidence = Evidence.of(model, rows, fitted.rows.source, fitted.held_out)
-        self._keep(rows, {"how": how}, self._evidence.arrays())
+        told = {name: None if value != value else value for name, value in self.quality_.items()}
+        self._keep(rows, {"how": self.how_, "quality": told}, self._evidence.arrays())
         return self
 
     @property
@@ -274,12 +282,17 @@ class MultiLabelClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         self.targets_ = targets
         if model.estimator is not None:
             self._evidence = self._evidence.joined(Y)
-            self._keep(Rows(features, Y), {"how": model.estimator.meta["how"]}, self._evidence.arrays())
+            kept = {name: model.estimator.meta[name] for name in ("how", "quality")}
+            self._keep(Rows(features, Y), kept, self._evidence.arrays())
         return self
 
     def _restore(self, kept: Part | None) -> None:
         super()._restore(kept)
+        self.how_, self.quality_ = "", {}
         if kept is not None:
+            told = kept.meta["quality"].items()
+            self.how_ = kept.meta["how"]
+            self.quality_ = {name: float("nan") if value is None else value for name, value in told}
             self._evidence = Evidence(
                 **{name: kept.tensors[name].numpy() for name in ("support", "f1", "nearest")}
             )

@@ -51,6 +51,11 @@ class HeldOut:
     folds: Array
     how: str
 
+    def take(self, rows: Array) -> HeldOut:
+        """Some of the rows, their folds numbered anew."""
+        folds = np.unique(self.folds[rows], return_inverse=True)[1]
+        return HeldOut(self.scores[rows], self.Y.take(rows), folds, self.how)
+
 
 @dataclass(frozen=True)
 class Learnt:
@@ -168,3 +173,25 @@ def learn(
     if given is not None:
         return Learnt(half, calibration)
     return Learnt(metrics.learn_decision(RULES[str(thresholds)], *parts, Y_train=Y_train), calibration)
+
+
+def measured(
+    held_out: HeldOut | None, thresholds: Rule | float, calibrate: bool, Y_train: LabelMatrix
+) -> dict[str, float]:
+    """Quality on held-out rows, each decided by what the other folds taught; empty where nothing was held out.
+
+    Parameters
+    ----------
+    held_out, thresholds, calibrate, Y_train
+        As :func:`learn` takes them.
+    """
+    if held_out is None or cannot_tell(held_out.Y):
+        return {}
+    predicted = np.zeros(held_out.scores.shape, dtype=bool)
+    calibrate = calibrate and thresholds in ("expected_f1", "seen_sets")  # else decisions do without
+    for fold in np.unique(held_out.folds).tolist():
+        own, others = (np.flatnonzero(held_out.folds == fold), np.flatnonzero(held_out.folds != fold))
+        learnt = learn(held_out.take(others), thresholds, calibrate, Y_train)
+        S = held_out.scores[own]
+        predicted[own] = learnt.decision.predict(S if learnt.calibration is None else learnt.calibration(S))
+    return metrics.measure_decisions(held_out.scores, predicted, held_out.Y).values
