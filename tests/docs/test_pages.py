@@ -8,7 +8,18 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.docs.pages import DOCS, MARKS, PAGES, ROOT, blocks, commands, name_of, read_command, run, run_as_script
+from tests.docs.pages import (
+    DOCS,
+    MARKS,
+    PAGES,
+    ROOT,
+    blocks,
+    commands,
+    name_of,
+    read_command,
+    run,
+    run_as_script,
+)
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT / "src")}
 SCRIPTS = sorted((DOCS / "ecosystem").glob("[!R]*.md"))
