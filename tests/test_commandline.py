@@ -79,10 +79,10 @@ def test_calls_and_commands_name_what_differs_from_the_defaults() -> None:
 
 
 def test_errors_name_options_in_place_of_parameters() -> None:
-    hint = "Choose another `out`, not `thresholds`."
+    hint = "Choose another `out`, not `absent`."
     error = ManyLabelError("`data_dir` here", "a share as in `fraction` 1", "`out`", hint)
     assert commandline.explained(error) == (
-        "--data-dir here: expected a share as in --fraction 1, but got `out`. Choose another --out, not `thresholds`."
+        "--data-dir here: expected a share as in --fraction 1, but got `out`. Choose another --out, not `absent`."
     )
     folder = ManyLabelError("out", "the folder of a study", "none")  # a folder that is called so
     assert commandline.explained(folder) == str(folder)

@@ -6,8 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from manylabel import data, losses, methods, metrics, models, reproduction, study, training
+    from manylabel import data, estimator, losses, methods, metrics, models, reproduction, study, training
     from manylabel.errors import ManyLabelError
+    from manylabel.estimator import MultiLabelClassifier, MultiLabelEmbedder
     from manylabel.labels import LabelMatrix
 
 __version__ = "0.1.0"
@@ -15,8 +16,11 @@ __version__ = "0.1.0"
 __all__ = [
     "LabelMatrix",
     "ManyLabelError",
+    "MultiLabelClassifier",
+    "MultiLabelEmbedder",
     "__version__",
     "data",
+    "estimator",
     "losses",
     "methods",
     "metrics",
@@ -29,6 +33,8 @@ __all__ = [
 _HOMES = {
     "LabelMatrix": "manylabel.labels",
     "ManyLabelError": "manylabel.errors",
+    "MultiLabelClassifier": "manylabel.estimator",
+    "MultiLabelEmbedder": "manylabel.estimator",
 }
 
 

@@ -81,3 +81,17 @@ def test_only_what_dead_writers_left_is_removed(tmp_path: Path) -> None:
 def test_what_a_killed_writer_left_is_known_for_its_own() -> None:
     assert all(files.is_own(name) for name in (".lock", "digests.json", f".x.{files.host()}_12.partial"))
     assert not any(files.is_own(name) for name in ("thesis.tex", ".partial", "x.partial", ".git"))
+
+
+def test_a_file_written_piece_by_piece_takes_the_old_ones_place_at_the_end(tmp_path: Path) -> None:
+    files.write(tmp_path / "file", b"old")
+    with files.writing(tmp_path / "file") as file:
+        file.write(b"?? and more")
+        assert (tmp_path / "file").read_bytes() == b"old"
+        file.seek(0)
+        file.write(b"it")
+    assert (tmp_path / "file").read_bytes() == b"it and more"
+    with pytest.raises(TypeError), files.writing(tmp_path / "file") as file:
+        file.writelines([b"half", "a text"])  # type: ignore[list-item]
+    assert (tmp_path / "file").read_bytes() == b"it and more"
+    assert os.listdir(tmp_path) == ["file"]

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from manylabel import __version__
-from manylabel.cli import bench, data, methods, studies
+from manylabel.cli import bench, data, fitting, methods, models, studies
 from manylabel.cli.commandline import explained
 from manylabel.cli.interrupts import INTERRUPTED, interrupts
 from manylabel.cli.output import say
@@ -32,10 +32,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Contrastive learning for data in which every row carries several labels.",
     epilog="First steps:\n\n"
+    "[cyan]manylabel fit films.csv --labels genres --out model[/]  a model of your own file\n\n"
+    "[cyan]manylabel predict model new.csv --out predictions.csv[/]  its labels for new rows\n\n"
     "[cyan]manylabel run digits --methods bce,mulsupcon --seeds 3[/]  train, compare, report\n\n"
     "[cyan]manylabel data list[/]  the data sets that can be named\n\n"
     "[cyan]manylabel run yeast --help[/]  everything a run can be asked for",
 )
+app.add_typer(fitting.fitting_app)
+app.add_typer(models.models_app)
 app.add_typer(studies.studies_app)
 app.add_typer(data.data_app, name="data")
 app.add_typer(methods.methods_app, name="methods")

@@ -30,10 +30,18 @@ OPTIONS = {
     "data_dir": "--data-dir",
     "labels": "--labels",
     "columns": "--column",
+    "text": "--text",
+    "groups": "--groups",
     "separator": "--separator",
     "delimiter": "--delimiter",
     "encoding": "--encoding",
     "track": "--track",
+    "seed": "--seed",
+    "validation": "--validation",
+    "thresholds": "--thresholds",
+    "train": "--train",
+    "identifier": "--id",
+    "top": "--top",
     "out": "--out",
 }
 """Parameter -> option, in the order of a command line."""
@@ -44,9 +52,9 @@ def command_line(command: str, parameters: Mapping[str, Any]) -> str:
 
     Parameters
     ----------
-    command : {"run", "tune", "reproduce"}
+    command : {"run", "tune", "reproduce", "fit", "predict", "evaluate"}
     parameters : mapping
-        As :func:`manylabel.study.parameters.parameters` gives them.
+        As :func:`manylabel.study.parameters.parameters` gives them; of the last three, their own.
     """
     words = ["manylabel", command]
     for name in ("name", "data"):
@@ -56,6 +64,9 @@ def command_line(command: str, parameters: Mapping[str, Any]) -> str:
         if parameter == "settings":
             texts = _assignments(parameters.get(parameter, {}), by_method=command == "run")
             words += (word for text in texts for word in (option, text))
+        elif parameter == "columns":
+            roles = parameters.get(parameter, {})
+            words += (word for name, role in roles.items() for word in (option, f"{name}={role}"))
         elif parameter in parameters:
             words += (option, _text(parameter, parameters[parameter]))
     return shlex.join(words)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from manylabel import files
+from manylabel.cli import commandline
 from manylabel.cli.options import DataDir
 from manylabel.cli.output import print_rows, say, say_path
 from manylabel.cli.table_options import (
@@ -80,6 +81,23 @@ def data_get(
     dataset = data.load(name, data_dir)
     say(f"{dataset.name}: {len(dataset.train)} training and {count(len(dataset.test), 'test row')}")
     say(dataset.source)
+
+
+@data_app.command("example")
+def data_example(
+    file: Annotated[Path, typer.Argument(help="CSV file to write.")],
+    rows: Annotated[int, typer.Option("--rows", "-n", help="How many places to stay.")] = 600,
+    seed: Annotated[int, typer.Option("--seed", "-s", help="Another one gives other rows.")] = 0,
+    without_labels: Annotated[
+        bool, typer.Option("--without-labels", help="Leave the column of tags out, as in new rows.")
+    ] = False,
+) -> None:
+    """Write a small table to try things on: descriptions, regions and prices of places to stay, with tags."""
+    from manylabel.data.example import write_example
+
+    say_path("table", write_example(file, rows, seed, labels=not without_labels))
+    if not without_labels:
+        say(f"Train on it with:\n  {commandline.command_line('fit', {'data': str(file), 'labels': 'tags'})}")
 
 
 @data_app.command("describe")

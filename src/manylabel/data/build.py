@@ -17,6 +17,7 @@ from manylabel.errors import ManyLabelError
 
 Names: TypeAlias = "Sequence[Any] | np.ndarray[Any, Any]"
 TEST_SHARE = 0.25
+UNDIVIDED = "undivided: all rows, in the order of their file"
 _SPLIT_RULE = f"no published split: {TEST_SHARE:.0%} of the rows are drawn label-stratified with seed 0"
 
 
@@ -41,13 +42,22 @@ class Part:
 
 @dataclass(frozen=True)
 class About:
-    """What is said of a data set beside its rows."""
+    """What is said of a data set beside its rows.
+
+    Attributes
+    ----------
+    name, source, licence, split : str
+    remarks : tuple of str
+    undivided : bool, default False
+        Whether rows without a published split stay together, in the order of their file: both parts are then all rows.
+    """
 
     name: str
     source: str = ""
     licence: str = "not stated"
     split: str = "the given training and test files"
     remarks: tuple[str, ...] = ()
+    undivided: bool = False
 
 
 def assemble(
@@ -67,7 +77,7 @@ def assemble(
     train : Part
         All rows, if there is no ``test``.
     test : Part, optional
-        Without it, a label-stratified quarter of the rows becomes the test part.
+        Without it, a label-stratified quarter of the rows becomes the test part, unless they are to stay undivided.
     label_names, feature_names : sequence of str, optional
         Labels are numbered where their names are not known.
     validation_rows : positions in ``train``, optional
@@ -79,7 +89,8 @@ def assemble(
         For anything in the parts that cannot be used, or parts that do not fit each other.
     """
     assert test is not None or validation_rows is None, "positions in a part that is yet to be drawn"
-    kept, held_out = _two_parts(train, test)
+    whole = test is None and about.undivided
+    kept, held_out = _two_parts(train, train if whole else test)
     label_names = _readable(label_names, "label", train.where)
     labels = checked_names(label_names, kept.Y.n_labels, "label", train.where)
     features = None
@@ -94,11 +105,11 @@ def assemble(
         label_names=labels,
         feature_names=features,
         validation_rows=rows,
-        split=_SPLIT_RULE if test is None else about.split,
+        split=UNDIVIDED if whole else _SPLIT_RULE if test is None else about.split,
         source=about.source,
         licence=about.licence,
         digest=_digest(kept, held_out, labels, rows),
-        remarks=about.remarks + tuple(find_remarks(kept, held_out, labels)),
+        remarks=about.remarks + (() if whole else tuple(find_remarks(kept, held_out, labels))),
     )
 
 
@@ -128,6 +139,8 @@ def _two_parts(train: Part, test: Part | None) -> tuple[Rows, Rows]:
             raise ManyLabelError(train.where, "at least 4 rows to draw a test part from", f"{len(kept)}")
         drawn = held_out_rows(kept.Y, TEST_SHARE, 0, f"{train.where}, test part")
         return kept.take(~drawn), kept.take(drawn)
+    if test is train:
+        return kept, kept
     held_out = test.checked()
     for what, here, there in (
         ("labels", kept.Y.n_labels, held_out.Y.n_labels),

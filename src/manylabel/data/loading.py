@@ -12,7 +12,7 @@ DATA_VARIABLE = "MANYLABEL_DATA"
 DIGITS = "digits"
 
 
-def load(name_or_path: str | Path, data_dir: str | Path | None = None) -> DataSet:
+def load(name_or_path: str | Path, data_dir: str | Path | None = None, *, undivided: bool = False) -> DataSet:
     """Load a data set.
 
     Parameters
@@ -25,6 +25,9 @@ def load(name_or_path: str | Path, data_dir: str | Path | None = None) -> DataSe
     data_dir : str or Path, optional
         Folder of local data sets, one folder each; a set found there is not downloaded. Default: the
         environment variable ``MANYLABEL_DATA``.
+    undivided : bool, default False
+        Whether the rows of a path without a published split stay together, in the order of their file, in place of
+        the test part that is drawn from them: both parts are then all rows.
 
     Returns
     -------
@@ -50,7 +53,7 @@ def load(name_or_path: str | Path, data_dir: str | Path | None = None) -> DataSe
 
         return compose_digits()
     if isinstance(name_or_path, os.PathLike) or Path(name).name != name:
-        return _from_path(Path(name))
+        return _from_path(Path(name), undivided)
     from manylabel.data.catalogue import cache_folder, catalogue, load_entry, read_copy
     from manylabel.data.formats.folder import read_folder
 
@@ -61,7 +64,7 @@ def load(name_or_path: str | Path, data_dir: str | Path | None = None) -> DataSe
     if entry:
         return load_entry(entry, cache_folder())
     if name and Path(name).exists():
-        return _from_path(Path(name))
+        return _from_path(Path(name), undivided)
     raise _unknown(name, data_dir)
 
 
@@ -86,7 +89,7 @@ def _local_folder(data_dir: str | Path | None) -> Path | None:
     return Path(given)
 
 
-def _from_path(path: Path) -> DataSet:
+def _from_path(path: Path, undivided: bool) -> DataSet:
     from manylabel.data.formats.border import border
     from manylabel.data.formats.folder import read_folder
     from manylabel.data.formats.registry import read_file
@@ -95,12 +98,12 @@ def _from_path(path: Path) -> DataSet:
         if not path.exists():
             raise ManyLabelError(str(path), "an existing file or folder", "nothing there")
         if path.is_dir():
-            return read_folder(path)
+            return read_folder(path, undivided)
         if not path.is_file():
             raise ManyLabelError(
                 str(path), "a file or folder", "a device, socket or pipe", "Copy it into a file."
             )
-        return read_file(path)
+        return read_file(path, undivided)
 
 
 def _unknown(name: str, data_dir: str | Path | None) -> ManyLabelError:

@@ -154,6 +154,8 @@ class Table:
     groups : (n,) int array, or None
         Of rows that stay together in a split, -1 where a cell is missing.
     weights : (n,) float64 array, or None
+    group_names : tuple of str
+        What the numbers of ``groups`` stand for.
     """
 
     X: Features
@@ -163,6 +165,7 @@ class Table:
     told: tuple[str, ...] = ()
     groups: np.ndarray[Any, Any] | None = None
     weights: np.ndarray[Any, Any] | None = None
+    group_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.X)
@@ -340,6 +343,7 @@ def _assembled(
         (*told, *(labels.told if labels else ())),
         groups.codes if isinstance(groups, Codes) else None,
         weights.values if isinstance(weights, Numbers) else None,
+        groups.values if isinstance(groups, Codes) else (),
     )
 
 

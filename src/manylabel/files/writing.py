@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from manylabel.errors import ManyLabelError
 from manylabel.files.processes import host, is_alive
@@ -33,13 +35,35 @@ def write(path: str | Path, content: bytes) -> None:
     ManyLabelError
         If the place cannot be written: no folder, no permission, a full disk.
     """
+    with writing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[BinaryIO]:
+    """A file to write piece by piece: it takes the place of the old one when the block ends, or leaves it as it was.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Yields
+    ------
+    binary file
+        It can be read and sought in.
+
+    Raises
+    ------
+    ManyLabelError
+        As :func:`write` does.
+    """
     path = Path(path)
     temporary = path.with_name(f".{path.name[:100]}.{host()}_{os.getpid()}.partial")
     _in_flight.add(str(temporary))
     try:
         remove_leftovers(path.parent)
-        with open(temporary, "wb") as file:
-            file.write(content)
+        with open(temporary, "w+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

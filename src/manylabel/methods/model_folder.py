@@ -29,6 +29,8 @@ from manylabel.training.checkpoint import Tensors
 
 FORMAT = 1
 RECORD = "model.json"
+OWN_FILES = (RECORD, "*.safetensors")
+"""Patterns of the files that a model folder is made of."""
 EARLIER = ("model.safetensors", "model.joblib")
 """Files in which versions without model folders kept a model."""
 
@@ -110,8 +112,7 @@ def write(folder: str | Path, contents: Contents, parts: Mapping[str, Part]) -> 
     ManyLabelError
         If the folder cannot be written, holds other files than those of a model, or another process writes there.
     """
-    place = files.usable_folder(folder, "save, folder")
-    _refuse_other_files(place)
+    place = usable_place(folder)
     with files.Lock(place, f"save, folder {place}"):
         digests: dict[str, str] = {}
         trees = {name: _written(place, name, part, digests) for name, part in parts.items()}
@@ -174,11 +175,18 @@ def _serialised(tensors: Tensors) -> bytes:
     )  # none shares memory
 
 
-def _refuse_other_files(place: Path) -> None:
-    """Refuse a folder of something else, such as a home: a model would be lost among its files."""
+def usable_place(folder: str | Path) -> Path:
+    """A folder that a model can be written to; it is made where it is missing.
+
+    Raises
+    ------
+    ManyLabelError
+        If it cannot be written, or holds something else, as a home does: a model would be lost among its files.
+    """
+    place = files.usable_folder(folder, "save, folder")
     names = {path.name for path in place.iterdir()}
     if RECORD in names or all(_FILE.fullmatch(name) or files.is_own(name) for name in names):
-        return
+        return place
     expected, hint = "a new or empty folder, or one of a model", "Name another folder."
     raise ManyLabelError(f"save, folder {place}", expected, "a folder with other files", hint)
 

@@ -17,7 +17,7 @@ from manylabel.methods import hub, model_folder
 from manylabel.methods.decision import calibration_of, decision_of, part_of
 from manylabel.methods.model_card import model_card
 from manylabel.methods.model_folder import Contents, Schema
-from manylabel.methods.part import Scorer
+from manylabel.methods.part import Part, Scorer
 from manylabel.methods.restore import restore
 from manylabel.methods.versions import versions
 from manylabel.metrics import Calibration, Decision
@@ -41,6 +41,8 @@ class Predictor:
     calibration : Calibration or None, default None
     note : str, default ""
         What a reader of the decisions should know, such as why nothing could be learnt.
+    estimator : Part or None, default None
+        What :mod:`manylabel.estimator` keeps beside.
 
     Raises
     ------
@@ -57,10 +59,11 @@ class Predictor:
         recipe: Mapping[str, Any],
         calibration: Calibration | None = None,
         note: str = "",
+        estimator: Part | None = None,
     ) -> None:
         self.scorer, self.decision, self.schema, self.note = scorer, decision, schema, note
         self.label_names, self.recipe = checked_names(label_names, scorer.n_labels), dict(recipe)
-        self.calibration = calibration
+        self.calibration, self.estimator = calibration, estimator
 
     def scores(self, X: Any) -> Array:
         """Scores as the method makes them, (n, n_labels) float32 in [0, 1]; a threshold is compared with these.
@@ -116,17 +119,60 @@ class Predictor:
             If the folder cannot be written or holds other files, or a scikit-learn estimator holds something that
             cannot be written without code. The predictor stays as it is.
         """
-        contents = Contents(
-            recipe=self.recipe,
-            label_names=self.label_names,
-            input=self.schema,
-            note=self.note,
-        )
         files.as_path(folder, "save, folder")
+        model_folder.write(folder, *self.pieces())
+
+    def pieces(self) -> tuple[Contents, dict[str, Part]]:
+        """Everything that it is made of, as JSON and tensors, which :meth:`of_pieces` reads.
+
+        Raises
+        ------
+        ManyLabelError
+            If a scikit-learn estimator holds something that cannot be written without code.
+        """
+        contents = Contents(
+            recipe=self.recipe, label_names=self.label_names, input=self.schema, note=self.note
+        )
         parts = {"scorer": self.scorer.part(), "decision": part_of(self.decision)}
         if self.calibration is not None:
             parts["calibration"] = part_of(self.calibration)
-        model_folder.write(folder, contents, parts)
+        if self.estimator is not None:
+            parts["estimator"] = self.estimator
+        return contents, parts
+
+    @classmethod
+    def of_pieces(
+        cls,
+        contents: Contents,
+        parts: Mapping[str, Part],
+        encoder: nn.Module | None = None,
+        who: str = "predictor",
+    ) -> Self:
+        """The predictor that :meth:`pieces` took apart; it scores the same.
+
+        Raises
+        ------
+        ManyLabelError
+            If pieces lack, are of another version, or need ``encoder`` and none is given.
+        """
+        n_labels = len(contents.label_names)
+        lacking = {"scorer", "decision"} - parts.keys()
+        if lacking:
+            got = f"one without {' and '.join(sorted(lacking))}"
+            raise ManyLabelError(who, "a model of this version", got, "Train and save again.")
+        scorer = restore(parts["scorer"], encoder, who)
+        decision = decision_of(parts["decision"], n_labels)
+        calibration = calibration_of(parts["calibration"], n_labels) if "calibration" in parts else None
+        return cls(
+            scorer,
+            contents.label_names,
+            decision,
+            contents.input,
+            contents.recipe,
+            calibration,
+            contents.note,
+            parts.get("estimator"),
+        )
 
     @classmethod
     def load(cls, folder: str | Path, encoder: nn.Module | None = None) -> Self:
@@ -149,18 +195,7 @@ class Predictor:
             If there is no model; if it is damaged, incomplete, of another version or made to do harm; or if it needs
             ``encoder`` and none is given.
         """
-        record, parts = model_folder.read(folder)
-        n_labels = len(record.label_names)
-        lacking = {"scorer", "decision"} - parts.keys()
-        if lacking:
-            got = f"one without {' and '.join(sorted(lacking))}"
-            raise ManyLabelError(str(folder), "a model of this version", got, "Train and save again.")
-        scorer = restore(parts["scorer"], encoder, str(folder))
-        decision = decision_of(parts["decision"], n_labels)
-        calibration = calibration_of(parts["calibration"], n_labels) if "calibration" in parts else None
-        return cls(
-            scorer, record.label_names, decision, record.input, record.recipe, calibration, record.note
-        )
+        return cls.of_pieces(*model_folder.read(folder), encoder, str(folder))
 
     def to_onnx(self, path: str | Path, *, vectors: bool = False) -> None:
         """Write an ONNX file that makes the same probabilities and decisions, without this library.

@@ -11,6 +11,7 @@ from manylabel.metrics.at_k import (
     top_k,
 )
 from manylabel.metrics.calibration import brier_score, calibration_error
+from manylabel.metrics.decided import Quality, measure_decisions
 from manylabel.metrics.decisions import Decision, decision_from, learn_decision
 from manylabel.metrics.expected_f1 import ExpectedF1
 from manylabel.metrics.f1_curve import F1Curve, f1_curves
@@ -45,6 +46,7 @@ __all__ = [
     "ExpectedF1",
     "F1Curve",
     "LearntThresholds",
+    "Quality",
     "Reliability",
     "SeenSets",
     "Slice",
@@ -64,6 +66,7 @@ __all__ = [
     "learn_thresholds",
     "lrap",
     "mean_average_precision",
+    "measure_decisions",
     "ndcg_at_k",
     "precision_at_k",
     "propensities",

@@ -194,7 +194,7 @@ class _Bars:
         progress = event.progress
         done = progress.step / max(1, progress.steps)
         self.bars.update(
-            self.lines[event.key], completed=done, state=_state(progress), left=f"{_left(pace.left)} left"
+            self.lines[event.key], completed=done, state=state_of(progress), left=f"{_left(pace.left)} left"
         )
         self._all(overview, now)
 
@@ -226,14 +226,15 @@ class _Lines:
             return
         self.last[event.key] = now
         rest = f"all: {overview.finished} of {self.n_runs} done, {_left(overview.left(now))} left"
-        line = f"running {event.key}: {_state(event.progress)}, {_left(pace.left)} left ({rest})"
+        line = f"running {event.key}: {state_of(event.progress)}, {_left(pace.left)} left ({rest})"
         self.console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     def end(self, event: Finished | Failed, overview: Overview, now: float) -> None:
         return
 
 
-def _state(progress: Progress) -> str:
+def state_of(progress: Progress) -> str:
+    """Stage, epoch and loss of a training, in words."""
     number = progress.stages.index(progress.stage) + 1
     stage = (
         progress.stage if len(progress.stages) == 1 else f"{progress.stage} {number}/{len(progress.stages)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def is_data_folder(path: Path) -> bool:
         return False
 
 
-def read_folder(path: Path) -> DataSet:
+def read_folder(path: Path, undivided: bool = False) -> DataSet:
     """Read the data set of a folder.
 
     Parameters
@@ -33,6 +34,8 @@ def read_folder(path: Path) -> DataSet:
     path : Path
         A folder with files of one format of :mod:`manylabel.data.formats.registry`.
         ``card.json``, where there is one, tells of its origin.
+    undivided : bool, default False
+        See :class:`manylabel.data.build.About`.
 
     Raises
     ------
@@ -40,7 +43,7 @@ def read_folder(path: Path) -> DataSet:
         If there is nothing to read, or the files are not as they should be.
     """
     with border(path, "a folder that can be read"):
-        about = _about(path)
+        about = dataclasses.replace(_about(path), undivided=undivided)
         found = format_of_folder(path)
         if found:
             format, content = found

@@ -73,8 +73,14 @@ def format_of_folder(folder: Path) -> tuple[Format, Path] | None:
     return next(((format, path) for format, path in found if path is not None), None)
 
 
-def read_file(path: Path) -> DataSet:
+def read_file(path: Path, undivided: bool = False) -> DataSet:
     """Read the data set of a file, and of those that belong to it.
+
+    Parameters
+    ----------
+    path : Path
+    undivided : bool, default False
+        See :class:`manylabel.data.build.About`.
 
     Raises
     ------
@@ -85,7 +91,7 @@ def read_file(path: Path) -> DataSet:
     if format is None:
         endings = dict.fromkeys(ending for format in FORMATS for ending in format.endings)
         raise refuse_foreign(path, ", ".join(endings))
-    return format.read(path, About(stem(path), str(path)))
+    return format.read(path, About(stem(path), str(path), undivided=undivided))
 
 
 def _first_line(path: Path) -> bytes:

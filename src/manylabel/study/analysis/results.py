@@ -9,7 +9,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 
-from manylabel.study.analysis.spreadsheet import csv_text
+from manylabel.files.spreadsheet import csv_text
 from manylabel.study.analysis.statistics import Array, Difference, Summary, defined
 from manylabel.study.folder import StudyFolder
 from manylabel.study.records import RunRecord

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ from manylabel.study.analysis.verdict import verdict
 from manylabel.study.folder import StudyFolder
 from manylabel.study.parameters import Render, plan_call
 from manylabel.study.records import RunRecord, StudyRecord, flattened
+from manylabel.study.report.html import render_page
 from manylabel.study.run_cell import PROTOCOLS
 
 
@@ -106,14 +104,8 @@ def _page(
     pictures: list[Picture],
     repeat: str,
 ) -> str:
-    from jinja2 import Environment, StrictUndefined
-
-    source = resources.files("manylabel.study.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
-    )
-    environment.filters["tojson_text"] = partial(json.dumps, ensure_ascii=False)
-    return environment.from_string(source).render(
+    return render_page(
+        "page.html.jinja",
         record=record,
         compared=results.groups,
         card=record.card,
@@ -130,13 +122,6 @@ def _page(
         missing=[f"{method} seed {seed}" for method, seed in results.missing],
         repeat=repeat,
     )
-
-
-def _shown(value: Any) -> Any:
-    """A value of the page without what a reader would not see; what the page itself wrote stays."""
-    from markupsafe import Markup
-
-    return printable(value, keep="\n") if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _recipes(record: StudyRecord, results: Results[str]) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ import csv
 
 import pytest
 
-from manylabel.study.analysis.spreadsheet import csv_text
+from manylabel.files.spreadsheet import csv_text
 
 
 def read(text: str) -> list[list[str]]:

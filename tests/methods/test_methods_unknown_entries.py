@@ -169,9 +169,3 @@ def test_what_is_unknown_is_part_of_the_fingerprint_and_stays_with_the_rows():
     assert torch.equal(taken.Y.unknown.dense(), one.Y.unknown.dense()[[4, 0, 4]])
     resident = DeviceRows.of(one, fit_preprocessor(part.X))
     assert torch.equal(resident.Y.unknown.dense(), one.Y.unknown.dense())
-
-
-def test_metrics_refuse_what_they_would_take_for_absent():
-    part = hidden(rows(20, 0))
-    with pytest.raises(ManyLabelError, match="labels without NaN or other unknown entries"):
-        metrics.mean_average_precision(np.random.default_rng(0).random((20, 4)), part.Y)

@@ -1,0 +1,251 @@
+"""The command that makes a model of a file: fit."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from manylabel.cli import commandline, option_values
+from manylabel.cli.options import Settings
+from manylabel.cli.output import make_console, print_table, say, say_path
+from manylabel.cli.table_options import (
+    ColumnRoles,
+    Delimiter,
+    Encoding,
+    LabelColumns,
+    Separator,
+    column_roles,
+    label_option,
+)
+from manylabel.cli.training_progress import TrainingDisplay
+from manylabel.errors import ManyLabelError
+from manylabel.printable import count
+
+if TYPE_CHECKING:
+    from manylabel.data.own_rows import OwnRows
+    from manylabel.data.tables import Schema
+    from manylabel.estimator import MultiLabelClassifier
+
+fitting_app = typer.Typer()
+TRAINING = ".training"
+"""Ending of the folder beside a model in which its training is kept until it has ended."""
+_MOST_NAMES = 8
+
+ModelFolder = Annotated[
+    Path, typer.Option("--out", "-o", help="Folder of the model, made where it is missing.")
+]
+Validation = Annotated[
+    str | None,
+    typer.Option(
+        "--validation",
+        help="Rows that epochs and decisions are chosen on: a file like FILE, or a share of its rows (0.2).",
+        show_default="a part of the rows",
+    ),
+]
+
+
+@fitting_app.command(
+    epilog="Examples:\n\n"
+    "[cyan]manylabel fit films.csv --labels genres --out model[/]\n\n"
+    "[cyan]manylabel fit films.parquet --labels 'is_*' --column zip=category --groups director --out model[/]\n\n"
+    "[cyan]manylabel fit yeast.arff --method mulsupcon --out model[/]"
+)
+def fit(
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="A table (CSV, TSV, JSON lines, parquet, Arrow, Excel, SQLite), or any file or folder of "
+            "[cyan]manylabel data formats[/]."
+        ),
+    ],
+    labels: LabelColumns = None,
+    out: ModelFolder = Path("model"),
+    method: Annotated[
+        str, typer.Option("--method", "-m", help="A name, a recipe file or an import path.")
+    ] = "best",
+    seed: Annotated[int, typer.Option("--seed", "-s", help="Of everything that is drawn.")] = 0,
+    settings: Settings = None,
+    column: ColumnRoles = None,
+    text: Annotated[
+        str | None,
+        typer.Option("--text", help="Columns of free text, comma-separated.", show_default="found out"),
+    ] = None,
+    groups: Annotated[
+        str | None, typer.Option("--groups", help="Column of what stays together when rows are held out.")
+    ] = None,
+    validation: Validation = None,
+    thresholds: Annotated[
+        str,
+        typer.Option(
+            "--thresholds",
+            help="How labels are decided: [bold]tuned[/] per label, [bold]shared[/], [bold]fixed[/] at 0.5, "
+            "[bold]top_k[/], [bold]expected_f1[/], [bold]seen_sets[/], or a number.",
+        ),
+    ] = "tuned",
+    separator: Separator = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+) -> None:
+    """Train a model on a file with labels, and write it into a folder that can be handed on.
+
+    Says what every column was taken for, and how good the decisions are on rows held out. Ctrl-C is safe: the same
+    command goes on where it stopped.
+    """
+    roles = _roles(column, text, groups)
+    reading = {"delimiter": delimiter, "encoding": encoding}
+    asked = {
+        "data": file,
+        "labels": labels,
+        "out": str(out),
+        "method": method,
+        "seed": seed,
+        "settings": option_values.settings(settings or [], [method]).get(method, {}),
+        "columns": roles,
+        "validation": validation,
+        "thresholds": thresholds,
+        "separator": separator,
+        **reading,
+    }
+    run_fit(asked, out)
+
+
+def run_fit(asked: Mapping[str, Any], out: Path) -> None:
+    """Read, train, save, and say what was found."""
+    from manylabel.methods import model_folder
+
+    reading = {name: asked[name] for name in ("delimiter", "encoding")}
+    rows = _read(asked, reading)
+    show_rows(rows)
+    model_folder.usable_place(out)
+    training = out.with_name(out.name + TRAINING)
+    with _resumable(asked):
+        model = _train(rows, asked, training)
+    model.save(out)
+    shutil.rmtree(training, ignore_errors=True)
+    _show_quality(model)
+    say_path("model", out)
+    example = "NEW.csv" if rows.table is not None else "NEW_FILE"
+    again = commandline.command_line("predict", {"data": [str(out), example], "out": "predictions.csv"})
+    say(f"Predict for new rows with:\n  {again}")
+
+
+def _roles(column: list[str] | None, text: str | None, groups: str | None) -> dict[str, str]:
+    """Column -> role, of all three options."""
+    roles = column_roles(column)
+    if text is not None:
+        roles |= dict.fromkeys(option_values.names("--text", text), "text")
+    return roles if groups is None else roles | {groups: "group"}
+
+
+def _read(asked: Mapping[str, Any], reading: Mapping[str, Any]) -> OwnRows:
+    from manylabel.data.own_rows import read_training_rows
+
+    file, labels = asked["data"], asked["labels"]
+    if labels is None:
+        _refuse_table_options(asked)
+        return read_training_rows(file)
+    return read_training_rows(
+        file,
+        labels=label_option(labels, file),
+        columns=asked["columns"],
+        separator=asked["separator"],
+        **reading,
+    )
+
+
+def _refuse_table_options(asked: Mapping[str, Any]) -> None:
+    given = [name for name in ("columns", "separator", "delimiter", "encoding") if asked[name]]
+    if given:
+        hint = "Name the label columns of a table; files of other formats say themselves what is what."
+        raise ManyLabelError("`labels`", f"the label columns, beside `{given[0]}`", "none", hint)
+
+
+def show_rows(rows: OwnRows) -> None:
+    """Say what was read, in a few lines."""
+    entries = float(rows.Y.row_counts().sum())
+    about = f"{len(rows)} rows, {count(len(rows.label_names), 'label')}, {entries / len(rows):.2f} a row"
+    say(f"{rows.where}: {about}")
+    if rows.table is not None:
+        for what, names in _by_role(rows.table.schema):
+            say(f"  {what:<11} {names}")
+    for sentence in rows.told:
+        say(f"  note: {sentence}")
+    if rows.Y.n_unknown:
+        say(f"  note: {rows.Y.n_unknown} label entries are unknown: they are neither positive nor negative.")
+
+
+def _by_role(schema: Schema) -> Iterator[tuple[str, str]]:
+    """What columns were taken for, those left out with the reason."""
+    by_role: dict[str, list[str]] = {}
+    for column in schema.columns:
+        name = f"{column.name} ({column.why})" if column.role == "skip" else column.name
+        by_role.setdefault(column.role, []).append(name)
+    names = {"category": "categories", "skip": "left out", "group": "groups", "weight": "weights"}
+    for role, columns in by_role.items():
+        more = f" and {len(columns) - _MOST_NAMES} more" if len(columns) > _MOST_NAMES else ""
+        yield names.get(role, f"{role}s"), ", ".join(columns[:_MOST_NAMES]) + more
+
+
+@contextmanager
+def _resumable(asked: Mapping[str, Any]) -> Iterator[None]:
+    """Say after Ctrl-C which command goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        given = {name: value for name, value in asked.items() if value is not None}
+        say(f"\nStopped. Go on where it stopped with:\n  {commandline.command_line('fit', given)}", err=True)
+        raise typer.Exit(130) from None
+
+
+def _train(rows: OwnRows, asked: Mapping[str, Any], folder: Path) -> MultiLabelClassifier:
+    from manylabel.estimator import MultiLabelClassifier
+
+    model = MultiLabelClassifier(
+        asked["method"],
+        settings=asked["settings"],
+        thresholds=_number(asked["thresholds"]),
+        validation=_validation(rows, asked),
+        class_names=rows.label_names,
+        random_state=asked["seed"],
+    )
+    X = rows.X if rows.table is None else rows.table
+    with TrainingDisplay(make_console(stderr=True)) as display:
+        return model.fit(X, rows.Y, folder=folder, progress=display)
+
+
+def _number(text: str) -> Any:
+    """A number where it is one; the library refuses other texts than its own."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _validation(rows: OwnRows, asked: Mapping[str, Any]) -> Any:
+    """None, a share, or features and labels of a file."""
+    from manylabel.data.own_rows import read_test_rows
+
+    given = asked["validation"]
+    if given is None or not Path(given).exists():
+        share = None if given is None else _number(given)
+        if isinstance(share, str):
+            raise ManyLabelError("`validation`", "an existing file, or a share between 0 and 1", repr(given))
+        return share
+    schema = None if rows.table is None else rows.table.schema
+    reading = {name: asked[name] for name in ("delimiter", "encoding")} if schema else {}
+    held_out = read_test_rows(given, schema, rows.label_names, **reading)
+    return held_out.X, held_out.Y
+
+
+def _show_quality(model: MultiLabelClassifier) -> None:
+    from manylabel.study.report.model_page import values_table
+
+    if model.quality_:
+        print_table(values_table(model.quality_, f"on held-out rows ({model.how_})"))
+    if model.predictor_.note:
+        say(f"note: {model.predictor_.note}")

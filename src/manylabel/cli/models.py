@@ -1,0 +1,220 @@
+"""Commands that use a model on new files: predict, evaluate, embed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from manylabel.cli import commandline
+from manylabel.cli.output import make_console, print_rows, print_table, say, say_path
+from manylabel.cli.table_options import Delimiter, Encoding
+from manylabel.printable import count
+
+if TYPE_CHECKING:
+    from manylabel.data.own_rows import OwnRows
+    from manylabel.data.rows import Features
+    from manylabel.data.tables import Schema
+    from manylabel.methods import Predictor
+    from manylabel.study.report.model_page import Evaluated
+
+models_app = typer.Typer()
+
+ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a model, as fit writes it.")]
+RowsFile = Annotated[
+    str, typer.Argument(metavar="FILE", help="Rows like the training rows; labels may be absent.")
+]
+Identifier = Annotated[
+    str | None, typer.Option("--id", help="Column that names the rows; it is kept in the output.")
+]
+
+
+@models_app.command(
+    epilog="Examples:\n\n"
+    "[cyan]manylabel predict model new.csv --out predictions.csv --id film[/]\n\n"
+    "[cyan]manylabel predict model new.parquet --out predictions.parquet --probabilities --top 3[/]"
+)
+def predict(
+    model: ModelArgument,
+    file: RowsFile,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="File to write; ends in .csv, .jsonl or .parquet.")
+    ] = Path("predictions.csv"),
+    identifier: Identifier = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Of all labels, not only of those predicted.")
+    ] = False,
+    embeddings: Annotated[
+        bool, typer.Option("--embeddings", help="The representation of each row as well.")
+    ] = False,
+    top: Annotated[
+        int | None, typer.Option("--top", help="So many labels of the highest probability as well.")
+    ] = None,
+    separator: Annotated[
+        str | None,
+        typer.Option(
+            "--separator", help="Between labels in a cell of CSV.", show_default="that of the training file"
+        ),
+    ] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+) -> None:
+    """Predict labels and their probabilities for the rows of a file, in their order.
+
+    Any number of rows: a table is read and written block by block. OUT appears when all rows are done.
+    """
+    from manylabel.methods.prediction_files import Wanted, check_ending, write_predictions
+
+    check_ending(out)
+    loaded, schema = load_model(model)
+    wanted = Wanted(identifier, probabilities, embeddings, top, separator or _usual(schema, loaded))
+    blocks = _blocks(file, schema, identifier, delimiter, encoding)
+    written = write_predictions(loaded, blocks, out, wanted)
+    shown = [(name, ", ".join(f"{c} {p:.2f}" for c, p in of.items()) or "none") for name, of in written.first]
+    print_rows((identifier or "row", "labels and their probabilities"), shown)
+    mean = written.labels / max(1, written.rows)
+    say_path("predictions", out)
+    say(f"{count(written.rows, 'row')}, {mean:.2f} labels a row, {count(written.without, 'row')} without one")
+
+
+@models_app.command(
+    epilog="Example:\n\n"
+    "[cyan]manylabel embed model new.csv --out embeddings.npy[/]  then numpy.load('embeddings.npy', mmap_mode='r')"
+)
+def embed(
+    model: ModelArgument,
+    file: RowsFile,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="File to write; ends in .npy, .npz or .parquet.")
+    ] = Path("embeddings.npy"),
+    identifier: Identifier = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+) -> None:
+    """Write the representation of each row of a file as one array, in their order."""
+    from manylabel.methods.embedding_files import check_embedding_file, write_embeddings
+
+    check_embedding_file(out, identifier)
+    loaded, schema = load_model(model)
+    blocks = _blocks(file, schema, identifier, delimiter, encoding)
+    rows, width = write_embeddings(loaded, blocks, out, identifier)
+    say_path("embeddings", out)
+    say(f"{count(rows, 'row')} of {width} numbers")
+
+
+@models_app.command(
+    epilog="Example:\n\n[cyan]manylabel evaluate model test.csv --train films.csv --out report[/]"
+)
+def evaluate(
+    model: ModelArgument,
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Rows with labels that the model has never seen.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the report.")] = Path("report"),
+    train: Annotated[
+        str | None,
+        typer.Option(
+            "--train",
+            help="The training file: rare and frequent labels, and unseen label sets, are told apart.",
+        ),
+    ] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+) -> None:
+    """Measure a model on rows with labels, and write a page: metrics, every label, slices, reliability.
+
+    Decisions are those of the model; nothing is chosen on these rows.
+    """
+    from manylabel.study.report.model_page import write_model_report
+
+    loaded, schema = load_model(model)
+    found = _evaluated(loaded, schema, model, file, train, {"delimiter": delimiter, "encoding": encoding})
+    asked = {"data": [str(model), file], "train": train, "delimiter": delimiter, "encoding": encoding}
+    given = {name: value for name, value in asked.items() if value is not None} | {"out": str(out)}
+    written = write_model_report(found, out, commandline.command_line("evaluate", given))
+    print_table(written.overall)
+    say_path("report", written.path)
+
+
+def load_model(folder: Path) -> tuple[Predictor, Schema | None]:
+    """The model of a folder, and what the columns of its training table meant.
+
+    Raises
+    ------
+    ManyLabelError
+        If there is none, or it is damaged.
+    """
+    from manylabel.estimator import MultiLabelClassifier
+
+    loaded = MultiLabelClassifier.load(folder)
+    return loaded.predictor_, getattr(loaded, "schema_", None)
+
+
+def _usual(schema: Schema | None, model: Predictor) -> str | None:
+    """The separator of the training file, if it can part the names of the labels."""
+    sign = schema.labels.separator if schema is not None and schema.labels is not None else None
+    if not sign or sign == "list" or any(sign in name for name in model.label_names):
+        return None
+    return sign
+
+
+def _blocks(
+    file: str, schema: Schema | None, identifier: str | None, delimiter: str | None, encoding: str | None
+) -> Iterator[tuple[Features, list[str] | None]]:
+    """Rows of a file block by block, told on a terminal."""
+    from manylabel.data.own_rows import blocks_of_rows
+
+    reading: dict[str, Any] = {"delimiter": delimiter, "encoding": encoding} if schema else {}
+    return _told(blocks_of_rows(file, schema, identifier, **reading))
+
+
+def _told(blocks: Iterable[tuple[Features, list[str] | None]]) -> Iterator[tuple[Features, list[str] | None]]:
+    done = 0
+    with make_console(stderr=True).status("reading") as status:
+        for X, names in blocks:
+            yield X, names
+            done += len(X)
+            status.update(f"{done} rows done")
+
+
+def _evaluated(
+    model: Predictor,
+    schema: Schema | None,
+    folder: Path,
+    file: str,
+    train: str | None,
+    reading: dict[str, Any],
+) -> Evaluated:
+    from manylabel.data.own_rows import read_test_rows
+    from manylabel.study.report.model_page import Evaluated
+
+    tables = reading if schema is not None else {}
+    rows = read_test_rows(file, schema, model.label_names, **tables)
+    seen = None if train is None else read_test_rows(train, schema, model.label_names, **tables).Y
+    for sentence in rows.told:
+        say(f"note: {sentence}")
+    S = model.scores(rows.X)
+    return Evaluated(
+        model=str(folder),
+        data=rows.where,
+        method=str(model.recipe.get("name", "unknown")),
+        label_names=model.label_names,
+        scores=S,
+        probabilities=model.probabilities(S),
+        predictions=model.decided(S),
+        Y=rows.Y,
+        decision=model.decision,
+        note=model.note,
+        Y_train=seen,
+        groups=_group_names(rows),
+        calibrated=model.calibration is not None,
+    )
+
+
+def _group_names(rows: OwnRows) -> list[str] | None:
+    if rows.table is None or rows.table.groups is None:
+        return None
+    names = (*rows.table.group_names, "none")
+    return [names[code] for code in rows.table.groups.tolist()]

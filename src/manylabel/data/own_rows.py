@@ -1,0 +1,216 @@
+"""Rows of whatever file a person names: a table by what its columns mean, or a data set in the order of its file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from manylabel.data.build import UNDIVIDED
+from manylabel.data.dataset import DataSet, Rows
+from manylabel.data.loading import load
+from manylabel.data.rows import Features
+from manylabel.data.tables import Schema, Table, read_table
+from manylabel.errors import ManyLabelError, did_you_mean
+from manylabel.labels import LabelMatrix
+
+BLOCK_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class OwnRows:
+    """Rows that somebody brought.
+
+    Attributes
+    ----------
+    X : Features
+    Y : LabelMatrix (n, n_labels)
+    label_names : tuple of n_labels str
+    where : str
+        What was read.
+    told : tuple of str
+        What was found out on the way, one sentence each.
+    table : Table or None
+        Where the rows are those of a table.
+    """
+
+    X: Features
+    Y: LabelMatrix
+    label_names: tuple[str, ...]
+    where: str
+    told: tuple[str, ...] = ()
+    table: Table | None = None
+
+    def __len__(self) -> int:
+        return len(self.Y)
+
+
+def read_training_rows(
+    source: str | Path, *, labels: str | Sequence[str] | None = None, **reading: Any
+) -> OwnRows:
+    """Rows to train on: of a table with its label columns named, or the training part of a data set.
+
+    Parameters
+    ----------
+    source : str or Path
+    labels : str or sequence of str, optional
+        Label columns, for a table alone; see :func:`manylabel.data.read_table`.
+    **reading
+        Other arguments of :func:`manylabel.data.read_table`.
+
+    Raises
+    ------
+    ManyLabelError
+        If there is no such file, or it cannot be used; a table without ``labels`` is refused.
+    """
+    if labels is None:
+        _refuse_table(source)
+        dataset = load(source, undivided=True)
+        return _of_dataset(dataset, dataset.train, "training")
+    return _of_table(read_table(source, labels=labels, **reading))
+
+
+def read_test_rows(
+    source: str | Path, schema: Schema | None, label_names: tuple[str, ...], **reading: Any
+) -> OwnRows:
+    """Rows with the labels of a model: of a table like its training rows, or the test part of a data set.
+
+    Parameters
+    ----------
+    source : str or Path
+    schema : Schema or None
+        What the columns of the training table meant.
+    label_names : tuple of n_labels str
+        In the order of the columns that the labels shall have.
+    **reading
+        ``delimiter`` and ``encoding`` of a table.
+
+    Raises
+    ------
+    ManyLabelError
+        If the file cannot be read, has no labels or others than these.
+    """
+    if schema is not None:
+        return _of_table(schema.apply(source, **reading))
+    dataset = load(source, undivided=True)
+    found = _of_dataset(dataset, dataset.test, "test")
+    place = {name: i for i, name in enumerate(dataset.label_names)}
+    absent = [name for name in label_names if name not in place]
+    if absent or len(place) != len(label_names):
+        expected = f"the {len(label_names)} labels of the model"
+        got = f"{len(place)} labels" + (f" without {absent[0]!r:.60}" if absent else "")
+        raise ManyLabelError(str(source), expected, got, "Take rows of the data that it was trained on.")
+    order = [place[name] for name in label_names]
+    Y = found.Y if order == sorted(order) else _reordered(found.Y, order)
+    return OwnRows(found.X, Y, label_names, found.where, told=found.told)
+
+
+def blocks_of_rows(
+    source: str | Path,
+    schema: Schema | None,
+    identifier: str | None = None,
+    rows: int = BLOCK_ROWS,
+    **reading: Any,
+) -> Iterator[tuple[Features, list[str] | None]]:
+    """Features of new rows block by block, in the order of their file; labels in it are not looked at.
+
+    A table is streamed, a data set read whole; of one with a published split it is the test part.
+
+    Parameters
+    ----------
+    source : str or Path
+    schema : Schema or None
+        What the columns of the training table meant; None for a model of other rows.
+    identifier : str, optional
+        A column of the table that names the rows.
+    rows : int, default 4096
+    **reading
+        ``delimiter`` and ``encoding`` of a table.
+
+    Yields
+    ------
+    X : Features
+    identifiers : list of str, or None
+
+    Raises
+    ------
+    ManyLabelError
+        If the file cannot be read, or has other columns than the training rows.
+    """
+    if schema is not None:
+        yield from _blocks_of_table(source, schema, identifier, rows, reading)
+        return
+    if identifier is not None:
+        hint = "Its rows keep their order: row i of the output is row i of the input."
+        raise ManyLabelError("`identifier`", "a column of a table", f"{str(source)!r}, which has none", hint)
+    _refuse_other_table(source)
+    X = load(source, undivided=True).test.X
+    for start in range(0, len(X), rows):
+        yield X.take(slice(start, start + rows)), None
+
+
+def _blocks_of_table(
+    source: str | Path, schema: Schema, identifier: str | None, rows: int, reading: Mapping[str, Any]
+) -> Iterator[tuple[Features, list[str] | None]]:
+    from manylabel.data.formats.table_registry import open_table
+
+    opened = open_table(source, **reading)
+    unlabelled = Schema(schema.columns)
+    if identifier is None:
+        yield from ((table.X, None) for table in unlabelled.blocks(opened, rows))
+        return
+    if identifier not in opened.names:
+        hint = did_you_mean(identifier, opened.names, "Name one that the file has.")
+        raise ManyLabelError(
+            f"{opened.where}, `identifier`", "one of its columns", f"{identifier!r:.60}", hint
+        )
+    column = opened.names.index(identifier)
+    cells = chain.from_iterable(block[0] for block in opened.blocks([column]))
+    for table in unlabelled.blocks(opened, rows):
+        yield table.X, ["" if cell is None else str(cell) for cell in islice(cells, len(table))]
+
+
+def _reordered(Y: LabelMatrix, order: list[int]) -> LabelMatrix:
+    """The labels in another order."""
+
+    def moved(labels: LabelMatrix) -> LabelMatrix:
+        return labels.sparse().transposed.take(np.array(order)).sparse().transposed
+
+    return moved(Y.with_unknown(None)).with_unknown(moved(Y.unknown) if Y.has_unknown else None)
+
+
+def _of_table(table: Table) -> OwnRows:
+    return OwnRows(table.X, table.Y, table.label_names, table.where, table.told, table)
+
+
+def _of_dataset(dataset: DataSet, part: Rows, name: str) -> OwnRows:
+    whole = dataset.split == UNDIVIDED
+    which = "All rows are taken." if whole else f"The {name} rows of the published split are taken."
+    return OwnRows(
+        part.X, part.Y, dataset.label_names, dataset.source or dataset.name, told=(*dataset.remarks, which)
+    )
+
+
+def _is_plain_table(source: str | Path) -> bool:
+    """Whether a path names a table, and no data set of another format whose file ends alike."""
+    from manylabel.data.formats.registry import format_of_file
+    from manylabel.data.formats.table_registry import is_table
+
+    path = Path(source)
+    return is_table(path) and not (path.is_file() and format_of_file(path))
+
+
+def _refuse_table(source: str | Path) -> None:
+    if _is_plain_table(source):
+        hint = "Name the column of the tags, or those of 0 and 1 by names or a pattern such as is_*."
+        raise ManyLabelError("`labels`", f"the label columns of {source}", "none", hint)
+
+
+def _refuse_other_table(source: str | Path) -> None:
+    if _is_plain_table(source):
+        hint = "Train on a table to predict for tables, or give a file of the format that it was trained on."
+        raise ManyLabelError(str(source), "rows as the model was trained on, which was no table", "one", hint)

@@ -1,0 +1,86 @@
+"""Quality of decisions that a model has made: metrics of its label sets and scores, overall and label by label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from manylabel.arrays import as_array
+from manylabel.labels import Labels, as_labels
+from manylabel.metrics.at_k import precision_at_k
+from manylabel.metrics.ranking import average_precision, mean_over_present
+from manylabel.metrics.scores import Array, Scores, as_scores
+from manylabel.metrics.sets import Counts
+
+
+@dataclass(frozen=True, eq=False)
+class Quality:
+    """What :func:`measure_decisions` found.
+
+    Attributes
+    ----------
+    values : dict of metric to float
+        mAP and precision@1 of the scores; macro-, micro- and example-F1, Hamming and subset accuracy of the decisions.
+        NaN where undefined.
+    per_label : dict of str to (C,) array
+        ``positives`` and ``predicted``, rows; ``precision``, ``recall``, ``f1`` and ``ap``, NaN where undefined.
+    """
+
+    values: dict[str, float]
+    per_label: dict[str, Array]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers for JSON; undefined values become None."""
+        return {
+            "values": {name: _plain(value) for name, value in self.values.items()},
+            "per_label": {
+                name: [_plain(v) for v in array.tolist()] for name, array in self.per_label.items()
+            },
+        }
+
+
+def measure_decisions(scores: Scores, predictions: Scores, Y: Labels) -> Quality:
+    """Measure scores and the label sets that were decided from them; no threshold is chosen here.
+
+    Parameters
+    ----------
+    scores : (n, C) array or tensor
+    predictions : (n, C) bool or 0/1 array or tensor
+    Y : (n, C) labels, dense or sparse
+        Unknown entries count for nothing: a set is right if it is in all known entries.
+
+    Raises
+    ------
+    ManyLabelError
+        If shapes differ, scores hold NaN, or predictions or labels are not 0/1.
+
+    Notes
+    -----
+    Macro-F1 counts a label that is neither predicted nor carried as 0, mAP leaves out labels that no row carries, and
+    example-F1 rows without labels and predictions, as :func:`manylabel.metrics.evaluate` does.
+    """
+    who = "measure_decisions"
+    S, P = as_scores(scores, who), as_array(predictions, who, "predictions")
+    labels = as_labels(Y, binary=True, who=who)
+    known = labels.known()
+    counted = np.ones(S.shape, dtype=bool) if known is None else known.cpu().numpy()
+    labels = labels.with_unknown(None)
+    if P.shape == S.shape and P.dtype == bool:
+        P = P & counted  # what is predicted of an unknown entry is neither right nor wrong
+    counts, ap = Counts.of(P, labels), average_precision(S, labels, counted=counted)
+    tally = counts.labels
+    values = {
+        "map": mean_over_present(ap, "leave_out", who),
+        "precision_at_1": precision_at_k(np.where(counted, S, np.finfo(S.dtype).min), labels, 1),
+        **{metric: float(getattr(counts, metric)()) for metric in ("macro_f1", "micro_f1", "example_f1")},
+        "hamming_accuracy": float(1 - tally.wrong.sum() / counted.sum()),
+        "subset_accuracy": float(counts.subset_accuracy()),
+    }
+    per_label = {"positives": tally.true, "predicted": tally.predicted, "precision": tally.precision()}
+    return Quality(values, per_label | {"recall": tally.recall(), "f1": tally.f1(), "ap": ap})
+
+
+def _plain(value: float) -> float | None:
+    return None if np.isnan(value) else value

@@ -1,0 +1,194 @@
+"""A person with a file: fit, evaluate, predict, embed, each with the command line that the one before prints."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from tests.journeys.conftest import Shell, quick
+
+from manylabel.data.example import TAGS, write_example
+from manylabel.estimator import MultiLabelClassifier
+from manylabel.metrics import measure_decisions
+
+
+def lines_of(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_from_a_file_to_predictions_by_the_commands_as_they_are_printed(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _, output, _ = shell("data", "example", "places.csv", "--rows", "120")
+    words = shlex.split(output.splitlines()[-1])[1:]
+    assert words == ["fit", "places.csv", "--labels", "tags"]
+    code, output, progress = shell(*words, *quick())
+    assert (code, "training: " in progress) == (0, True)
+    assert "places.csv: 120 rows, 6 labels" in output
+    assert "numbers     price, rooms, opened" in output
+    assert "held-out rows (cross-fitting over 5 folds)" in output
+    assert all(name in output for name in ("mAP", "macro-F1", "micro-F1"))
+    assert sorted(os.listdir()) == ["model", "places.csv"]  # the training is cleared away
+
+    words = shlex.split(output.splitlines()[-1])[1:]
+    assert words == ["predict", "model", "NEW.csv", "--out", "predictions.csv"]
+    shell("data", "example", "NEW.csv", "--rows", "9", "--seed", "4", "--without-labels")
+    code, output, _ = shell(*words)
+    assert (code, output.splitlines()[-2]) == (0, "predictions: predictions.csv")
+    assert output.splitlines()[-1].startswith("9 rows, ")
+    assert {tag for line in lines_of(Path("predictions.csv")) for tag in line["labels"].split("|")} <= {
+        *TAGS,
+        "",
+    }
+
+
+def test_predictions_are_those_of_the_estimator_in_every_form(
+    shell: Shell, places: Path, model: Path, tmp_path: Path
+) -> None:
+    loaded = MultiLabelClassifier.load(model)
+    rows = loaded.schema_.apply(places / "test.csv")
+    wanted = [{*loaded.classes_[row]} for row in loaded.predict(rows)]
+    for ending in ("csv", "jsonl", "parquet"):
+        out = tmp_path / f"out.{ending}"
+        code, _, errors = shell(
+            "predict", model, places / "test.csv", "--out", out, "--id", "name", "--top", "2"
+        )
+        assert (code, errors) == (0, "")
+    lines = lines_of(tmp_path / "out.csv")
+    assert [line["name"] for line in lines] == [line["name"] for line in lines_of(places / "test.csv")]
+    assert [{*line["labels"].split("|")} - {""} for line in lines] == wanted
+    told = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()]
+    assert [{*line["labels"]} for line in told] == wanted
+    assert [{*row} for row in pq.read_table(tmp_path / "out.parquet")["labels"].to_pylist()] == wanted
+    assert all(len(line["top"]) == 2 for line in told)
+
+
+def test_columns_may_come_in_any_order_with_others_between(
+    shell: Shell, places: Path, model: Path, tmp_path: Path
+) -> None:
+    lines = lines_of(places / "test.csv")
+    with open(tmp_path / "moved.tsv", "w", newline="", encoding="latin-1") as file:
+        columns = ["opened", "extra", *(name for name in lines[0] if name != "opened")]
+        writer = csv.DictWriter(file, columns, delimiter="\t")
+        writer.writeheader()
+        writer.writerows(line | {"extra": "é", "tags": "not looked at"} for line in lines)
+    for name, file in (("a", places / "test.csv"), ("b", tmp_path / "moved.tsv")):
+        assert shell("predict", model, file, "--out", tmp_path / f"{name}.csv", "--probabilities")[0] == 0
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+def test_a_model_moves_to_another_folder(shell: Shell, places: Path, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    for path in model.iterdir():
+        (tmp_path / "elsewhere" / path.name).write_bytes(path.read_bytes())
+    for folder in (model, tmp_path / "elsewhere"):
+        shell("predict", folder, places / "test.csv", "--out", tmp_path / f"{folder.name}.csv")
+    assert (tmp_path / "model.csv").read_bytes() == (tmp_path / "elsewhere.csv").read_bytes()
+
+
+def test_an_evaluation_writes_a_page_and_the_numbers_of_the_estimator(
+    shell: Shell, places: Path, model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "report"
+    code, output, _ = shell(
+        "evaluate", model, places / "test.csv", "--train", places / "places.csv", "--out", out
+    )
+    assert (code, output.splitlines()[-1]) == (0, f"report: {out / 'report.html'}")
+    loaded = MultiLabelClassifier.load(model)
+    rows = loaded.schema_.apply(places / "test.csv")
+    wanted = measure_decisions(loaded.predictor_.scores(rows.X), loaded.predict(rows), rows.Y)
+    told = json.loads((out / "metrics.json").read_text("utf-8"))
+    assert told["values"] == pytest.approx(wanted.values)
+    assert told["protocol"].startswith("tuned")
+    assert [part["name"] for part in told["slices"][:3]] == [
+        "rare labels",
+        "medium labels",
+        "frequent labels",
+    ]
+    page = (out / "report.html").read_text("utf-8")
+    assert all(tag in page for tag in TAGS)
+    assert page.count("<img ") == 3
+    assert "manylabel evaluate" in page
+    assert "http" not in page.replace("http-equiv", "")
+    labels = lines_of(out / "labels.csv")
+    assert {line["label"]: int(line["rows"]) for line in labels} == dict(
+        zip(loaded.classes_, rows.Y.label_counts().int().tolist(), strict=True)
+    )
+    code, _, _ = shell("evaluate", model, places / "test.csv", "--out", out)
+    assert "labels of the training rows were not given" in (out / "report.html").read_text("utf-8")
+
+
+def test_embeddings_are_those_of_the_estimator(
+    shell: Shell, places: Path, model: Path, tmp_path: Path
+) -> None:
+    code, output, _ = shell("embed", model, places / "test.csv", "--out", tmp_path / "z.npy")
+    found = np.load(tmp_path / "z.npy", mmap_mode="r")
+    loaded = MultiLabelClassifier.load(model)
+    assert np.allclose(found, loaded.transform(loaded.schema_.apply(places / "test.csv")), atol=1e-5)
+    assert (code, output.splitlines()[-1]) == (0, f"60 rows of {found.shape[1]} numbers")
+
+
+def test_files_of_other_formats_take_the_same_commands(shell: Shell, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 5)).astype(np.float32)
+    y = (X[:, :3] + 0.3 * rng.normal(size=(120, 3)) > 0.2).astype(np.uint8)
+    np.savez(tmp_path / "rows.npz", X=X, y=y, label_names=np.array(["sea", "wind", "rock"]))
+    code, output, _ = shell(
+        "fit", tmp_path / "rows.npz", "--out", tmp_path / "model", "--method", "bce", *quick()[:2]
+    )
+    assert code == 0
+    assert "note: All rows are taken." in output
+    code, output, _ = shell(
+        "predict", tmp_path / "model", tmp_path / "rows.npz", "--out", tmp_path / "p.jsonl"
+    )
+    assert (code, "120 rows" in output) == (0, True)
+    assert shell("evaluate", tmp_path / "model", tmp_path / "rows.npz", "--out", tmp_path / "report")[0] == 0
+    assert {*json.loads((tmp_path / "report" / "metrics.json").read_text())["labels"]} == {
+        "sea",
+        "wind",
+        "rock",
+    }
+
+
+def test_labels_in_columns_groups_texts_and_validation_rows(shell: Shell, tmp_path: Path) -> None:
+    write_example(tmp_path / "places.csv", rows=200)
+    lines = lines_of(tmp_path / "places.csv")
+    for name, part in (("train", lines[:150]), ("held", lines[150:])):
+        wide = [
+            {"owner": f"o{i % 9}"} | line | {f"is_{tag}": int(tag in line["tags"].split("|")) for tag in TAGS}
+            for i, line in enumerate(part)
+        ]
+        for row in wide:
+            del row["tags"]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in wide))
+    asked = (
+        "fit",
+        tmp_path / "train.jsonl",
+        "--labels",
+        "is_*",
+        "--groups",
+        "owner",
+        "--text",
+        "description",
+    )
+    roles = ("--column", "rooms=category", "--column", "name=skip")
+    code, output, _ = shell(*asked, *roles, "--out", tmp_path / "model", "--thresholds", "0.4", *quick())
+    assert code == 0
+    assert "groups      owner" in output
+    assert "left out    name (as you said)" in output
+    given = ("--validation", tmp_path / "held.jsonl", "--thresholds", "shared")
+    code, output, _ = shell(*asked, *roles, "--out", tmp_path / "model", *given, *quick())
+    assert (code, "on held-out rows (the validation rows)" in output) == (0, True)
+    assert shell("evaluate", tmp_path / "model", tmp_path / "held.jsonl", "--out", tmp_path / "r")[0] == 0
+    report = ("--train", tmp_path / "train.jsonl", "--out", tmp_path / "r")
+    assert shell("evaluate", tmp_path / "model", tmp_path / "held.jsonl", *report)[0] == 0
+    names = [part["name"] for part in json.loads((tmp_path / "r" / "metrics.json").read_text())["slices"]]
+    assert "group o3" in names
