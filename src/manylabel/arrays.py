@@ -69,6 +69,42 @@ def as_array(values: Any, who: str, what: str = "numbers") -> NDArray[Any]:
     return _native(array, who, what)
 
 
+def as_weights(values: Any, shape: tuple[int, int], who: str, what: str = "sample_weight") -> Tensor:
+    """Weights of rows, or of the label entries of rows, as a floating tensor.
+
+    Parameters
+    ----------
+    values : tensor, array, frame or list of numbers
+        One for each row, or one for each row and label; none negative.
+    shape : (n, n_labels)
+    who, what : str
+        Who asks and what for, for messages.
+
+    Returns
+    -------
+    (n,) or (n, n_labels) tensor
+        In its own precision; whole numbers become float32.
+
+    Raises
+    ------
+    ManyLabelError
+        For another shape, and for entries that are negative, infinite or NaN.
+    """
+    weights = as_tensor(values, who, what).detach()
+    weights = weights if weights.is_floating_point() else weights.float()
+    if tuple(weights.shape) not in (shape[:1], shape):
+        hint = "Pass one weight for each row, or one for each row and label."
+        raise ManyLabelError(
+            who, f"{what} of shape ({shape[0]},) or {shape}", str(tuple(weights.shape)), hint
+        )
+    if weights.numel():
+        low, high = (float(bound) for bound in weights.float().aminmax())
+        if not (low >= 0 and high < float("inf")):
+            hint = "A weight of 0 leaves a row out."
+            raise ManyLabelError(who, f"{what} of finite numbers of at least 0", f"{low:g} to {high:g}", hint)
+    return weights
+
+
 def _native(array: NDArray[Any], who: str, what: str) -> NDArray[Any]:
     """The same numbers in the byte order of this machine and a type that torch computes with."""
     kind, size = array.dtype.kind, array.dtype.itemsize

@@ -1,13 +1,12 @@
-"""The pages of formats: one for each of the registry, complete, with code and commands that run in a fresh folder."""
+"""The pages of formats: one for each of the registry, complete. tests/docs/test_pages.py runs their code."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
-from tests.test_cli import call
+from tests.docs.pages import blocks
 
 from manylabel.data.formats.registry import FORMATS
 
@@ -16,20 +15,11 @@ SECTIONS = ["What it looks like", "Read it", "What is refused", "In other tools"
 
 
 @pytest.mark.parametrize("name", [format.name for format in FORMATS])
-def test_every_format_has_its_page(name, tmp_path, monkeypatch, capsys):
+def test_every_format_has_its_page(name):
     page = (PAGES / f"{name}.md").read_text()
     assert re.findall(r"^## (.*)$", page, re.M) == SECTIONS
     assert f"({name}.md)" in (PAGES / "README.md").read_text()
-    blocks = re.findall(r"^```(python|sh)\n(.*?)^```", page, re.M | re.S)
-    assert [kind for kind, _ in blocks] == ["python", "sh"]
-    monkeypatch.chdir(tmp_path)
-    exec(compile(blocks[0][1], name, "exec"), {"__name__": "page"})
-    capsys.readouterr()
-    for line in blocks[1][1].splitlines():
-        command, *words = shlex.split(line)
-        assert command == "manylabel"
-        assert call(*words) == 0
-        assert "most frequent label" in capsys.readouterr().out
+    assert [block.language for block in blocks(PAGES / f"{name}.md")] == ["python", "sh"]
 
 
 @pytest.mark.parametrize("format", FORMATS, ids=lambda format: format.name)

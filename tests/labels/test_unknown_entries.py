@@ -134,6 +134,8 @@ KEPT = {
     "to": lambda m: m.to("cpu"),
     "compact": lambda m: m.compact(),
     "sparse": lambda m: m.sparse(),
+    "transposed": lambda m: m.transposed,
+    "transposed twice": lambda m: m.transposed.transposed,
     "pack": PackedLabels.pack,
     "concat": lambda m: m.concat(m.take(slice(4))),
     "concat with known rows": lambda m: m.concat(DenseLabels(torch.eye(7))),

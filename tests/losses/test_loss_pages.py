@@ -1,4 +1,4 @@
-"""The pages of the documentation: one per loss, complete, with code that runs."""
+"""The pages of losses: one for each, complete, with the equation of the docstring."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import inspect
 import re
 import textwrap
 from pathlib import Path
+from pydoc import locate
 
 import pytest
 
 from manylabel import losses
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = sorted(DOCS.rglob("*.md"))
-IN_THIS_PROCESS = [page for page in PAGES if page.parent.name != "ecosystem"]  # tests/test_ecosystem_pages.py
 SECTIONS = (
     "Equation",
     "Divisor",
@@ -32,19 +31,6 @@ def test_every_loss_has_its_page(name):
     assert f"({name}.md)" in (DOCS / "losses" / "README.md").read_text()
 
 
-@pytest.mark.parametrize("page", IN_THIS_PROCESS, ids=lambda page: str(page.relative_to(DOCS)))
-def test_code_of_the_page_runs(page, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # pages write files
-    for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S):
-        exec(compile(block, str(page), "exec"), {"__name__": "page"})
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
-def test_links_between_pages_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+\.md)", page.read_text()):
-        assert (page.parent / target).exists()
-
-
 def blocks(text: str) -> list[str]:
     """The ``::`` blocks of a text, without their indentation."""
     found = re.findall(r"^( *)::\n\n((?:\1    .*\n|\n)+)", text, re.M)
@@ -52,11 +38,12 @@ def blocks(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", losses.names())
-def test_the_page_has_the_equation_of_the_docstring(name):
+def test_the_page_shows_the_equation_of_the_docstring(name):
     page = (DOCS / "losses" / f"{name}.md").read_text().split("## Equation\n")[1]
-    found = blocks(inspect.getdoc(type(losses.get(name))))
-    if found:
-        assert re.search(r"^```text\n(.*?)```", page, re.M | re.S)[1].startswith(found[0])
+    loss = type(losses.get(name))
+    shown = re.search(r"^```equation\n(.*?)```", page, re.M | re.S)[1].split()
+    assert shown[0] == f"manylabel.losses.{loss.__name__}"
+    assert all(blocks(inspect.getdoc(locate(name))) for name in shown)
 
 
 SOURCES = sorted(Path(losses.__file__).parent.rglob("*.py"))

@@ -202,7 +202,7 @@ BAD = {
     "nan": (np.array([[0.1, 0.2], [0.3, np.nan]]), np.zeros((2, 2)), "NaN, first at row 1, label 1"),
     "text": (np.array([["a", "b"]]), np.zeros((1, 2)), "numeric scores"),
     "soft labels": (np.full((1, 2), 0.5), np.array([[0.5, 1.0]]), "0 or 1"),
-    "label nan": (np.full((1, 2), 0.5), np.array([[np.nan, 1.0]]), "NaN"),
+    "label nan": (np.full((1, 2), 0.5), np.full((1, 2), np.nan), "labels some of which are known"),
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from manylabel.arrays import as_array, as_weights
 from manylabel.data.rows import Features, as_features
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
@@ -22,16 +23,20 @@ class Rows:
         Anything that holds vectors (n, n_features), pictures (n, channels, height, width), whose numbers go from 0 to
         255, or n texts is taken; numbers keep their type, and the caller's arrays are never changed.
     Y : LabelMatrix (n, n_labels)
+    weights : (n,) or (n, n_labels) float32 array, or None
+        How much each row, or each label entry of it, counts in training; none negative, 0 for what does not count.
+        None where all count alike. Thresholds, calibration and metrics do not look at them.
 
     Raises
     ------
     ManyLabelError
-        For labels that are no LabelMatrix, another number of labels than of features, and features that hold anything
-        but finite numbers, or texts.
+        For labels that are no LabelMatrix, another number of labels than of features, features that hold anything
+        but finite numbers, or texts, and weights of another shape, negative or not finite.
     """
 
     X: Features
     Y: LabelMatrix
+    weights: Any = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.Y, LabelMatrix):
@@ -44,6 +49,9 @@ class Rows:
                 "Rows", "as many rows of features as of labels", got, "Pass the same rows of both."
             )
         object.__setattr__(self, "X", X)
+        if self.weights is not None:
+            weights = as_array(as_weights(self.weights, self.Y.shape, "Rows", "weights"), "Rows", "weights")
+            object.__setattr__(self, "weights", weights.astype(np.float32))
 
     def __len__(self) -> int:
         return len(self.Y)
@@ -58,14 +66,15 @@ class Rows:
         """
         forward = isinstance(rows, slice) and (rows.step is None or rows.step > 0)
         index = rows if forward else _positions(rows, len(self))
-        return _checked(self.X.take(index), self.Y.take(index))
+        weights = None if self.weights is None else self.weights[index]
+        return _checked(self.X.take(index), self.Y.take(index), weights)
 
 
-def _checked(X: Features, Y: LabelMatrix) -> Rows:
-    """Rows of features and labels that are known to be sound."""
+def _checked(X: Features, Y: LabelMatrix, weights: np.ndarray[Any, Any] | None) -> Rows:
+    """Rows of features, labels and weights that are known to be sound."""
     rows = object.__new__(Rows)
-    object.__setattr__(rows, "X", X)
-    object.__setattr__(rows, "Y", Y)
+    for name, value in (("X", X), ("Y", Y), ("weights", weights)):
+        object.__setattr__(rows, name, value)
     return rows
 
 

@@ -65,7 +65,7 @@ def held_out_rows(
         If the fraction is not between 0 and 1, there are too few rows or groups, or no label can spare one.
     """
     if groups is not None:
-        return dealt(Y, groups, (fraction, 1 - fraction), seed, who) == 0
+        return np.asarray(dealt(Y, groups, (fraction, 1 - fraction), seed, who) == 0)
     drawn = stratified(Y, fraction, seed)
     if drawn.any():
         return drawn

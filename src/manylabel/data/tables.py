@@ -191,8 +191,8 @@ class Table:
 
     @property
     def rows(self) -> Rows:
-        """Features and labels."""
-        return Rows(self.X, self.Y)
+        """Features, labels and weights."""
+        return Rows(self.X, self.Y, self.weights)
 
 
 def read_table(

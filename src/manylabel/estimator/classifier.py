@@ -22,8 +22,11 @@ from manylabel.training import Listener
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
 
-class MultiLabelClassifier(  # type: ignore[misc]
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, Estimator
+class MultiLabelClassifier(
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    ClassifierMixin,  # type: ignore[misc]
+    Estimator,
 ):
     """Contrastive learning for rows that carry several labels, with decisions learnt on held-out rows.
 
@@ -227,7 +230,7 @@ class MultiLabelClassifier(  # type: ignore[misc]
             raise ManyLabelError("score", "as many rows of X as of y", f"{len(predicted)} and {len(Y)}")
         if self.targets_.kind == "multilabel":
             return np.asarray((predicted.astype(bool) == Y.dense().cpu().numpy().astype(bool)).all(axis=1))
-        return np.asarray(self.targets_.matrix(predicted, None).dense() == Y.dense()).all(axis=1)
+        return np.asarray((self.targets_.matrix(predicted, None).dense() == Y.dense()).all(dim=1))
 
     def explain_label(self, name: Any) -> LabelExplanation:
         """What is known of a label: ``print`` it.

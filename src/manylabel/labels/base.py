@@ -140,7 +140,7 @@ class LabelMatrix(ABC):
 
     def refuse_none_known(self, who: str) -> None:
         """Refuse labels without a single known entry: what came is no labels, by accident."""
-        if self.n_unknown == self.n_rows * self.n_labels:
+        if self.has_unknown and 0 < self.n_unknown == self.n_rows * self.n_labels:
             hint = "Rows of which nothing is known may be taken from a label matrix of all rows."
             raise ManyLabelError(who, "labels some of which are known", "NaN or missing ones alone", hint)
 

@@ -61,9 +61,14 @@ class SparseLabels(LabelLists):
         rows = torch.arange(self.n_rows, dtype=torch.int32, device=self.device)
         return torch.repeat_interleave(rows, self.offsets.diff(), output_size=len(self.columns))
 
-    @cached_property
+    @property
     def transposed(self) -> SparseLabels:
         """The rows of each label: the same entries as an (n_labels, n_rows) matrix."""
+        known, unknown = self._by_label, self._unknown
+        return known if unknown is None else known.with_unknown(unknown.transposed)
+
+    @cached_property
+    def _by_label(self) -> SparseLabels:
         columns, order = torch.sort(self.columns, stable=True)
         weights = None if self.weights is None else self.weights[order]
         return SparseLabels(
@@ -113,7 +118,7 @@ class SparseLabels(LabelLists):
         return [slice(start, start + _BLOCK) for start in range(0, self.n_rows, _BLOCK)]
 
     def _add_by_labels(self, Z: Tensor, factors: Tensor | None, sums: Tensor) -> None:
-        entries = self.transposed
+        entries = self._by_label
         if factors is not None:
             spread = entries.spread_labels(factors)
             entries = entries._with_entries(spread if entries.weights is None else spread * entries.weights)
@@ -191,6 +196,7 @@ class SparseLabels(LabelLists):
 
     def _hide(self, which: Tensor) -> None:
         hidden, left = self._some(which, weighted=False), self._some(~which)
+        self.__dict__.pop("_by_label", None)
         self.offsets, self.columns, self.weights = left.offsets, left.columns, left.weights
         if left.weights is not None and not left.weights.requires_grad and bool((left.weights == 1).all()):
             self.weights = None

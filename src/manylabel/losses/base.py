@@ -1,7 +1,7 @@
 """The shell of every contrastive loss: reading, gathering, weighing, contrasting and reducing, written once.
 
-A loss is a class whose ``weights(batch)`` is its equation and whose ``divide_by(batch, totals)`` is what "mean" divides
-by; :class:`PairLoss` does the rest.
+A loss is a class whose ``weights(batch)`` is its equation and whose ``counted(batch, totals)`` is what each anchor adds
+to the divisor of "mean"; :class:`PairLoss` does the rest.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from manylabel.kernels.transforms import transformed
 from manylabel.labels import LabelMatrix, Labels, as_labels
 from manylabel.losses.distributed import Shard
 from manylabel.losses.precision import AS_IT_IS, SHARP, computing, is_sharp, is_small, widened, working_dtype
+from manylabel.losses.sample_weight import TINY, anchor_weight
 from manylabel.losses.settings import (
     LOWEST_TEMPERATURE,
     check_group,
@@ -75,6 +76,8 @@ class Batch:
         How often each candidate counts in the logsumexp.
     prototypes : (B,) and (N,) bool tensors, or None
         Which anchors, and which candidates, are prototypes, where labels may be unknown.
+    sample_weight : (B,) tensor or None
+        How much each anchor counts; None where all count alike.
     """
 
     z: Tensor
@@ -85,6 +88,7 @@ class Batch:
     shard: Shard | None = None
     multiplicity: Tensor | None = None
     prototypes: tuple[Tensor, Tensor] | None = None
+    sample_weight: Tensor | None = None
 
     @property
     def has_unknown(self) -> bool:
@@ -171,7 +175,7 @@ class Loss(nn.Module):
 
 
 class PairLoss(Loss, ABC):
-    """A loss of weighted pairs: subclasses say what a pair weighs and what "mean" divides by.
+    """A loss of weighted pairs: subclasses say what a pair weighs and what an anchor adds to the divisor of "mean".
 
     Parameters
     ----------
@@ -183,6 +187,10 @@ class PairLoss(Loss, ABC):
     -----
     Positives, counts and label sets are those of known entries. Between a row and the prototype of a label that is
     unknown on it there is no relation: neither is in the other's denominator, whatever ``unknown`` says.
+
+    ``sample_weight``, (B,), multiplies the value of each anchor and what it adds to the divisor: an anchor of weight 0
+    is left out, and stays a candidate of the others. Of (B, n_labels) weights an anchor has the mean over its known
+    labels. A prototype that is an anchor weighs 1.
     """
 
     who: ClassVar[str]  # the name in messages
@@ -209,15 +217,15 @@ class PairLoss(Loss, ABC):
     def weights(self, batch: Batch) -> PairWeights:
         """What each candidate weighs for each anchor."""
 
-    def divide_by(self, batch: Batch, totals: Tensor) -> Tensor | int:
-        """What "mean" divides by, from ``W_i`` (B,): the anchors that have a positive."""
-        return (totals > 0).sum()
+    def counted(self, batch: Batch, totals: Tensor) -> Tensor:
+        """What each anchor adds to the divisor of "mean", from ``W_i``, both (B,): 1 where it has a positive."""
+        return totals > 0
 
     def per_anchor(self, batch: Batch, totals: Tensor) -> Tensor | None:
         """What each anchor's value is divided by, (B,); None for 1."""
         return None
 
-    def _computed(self, *arguments: Any) -> Tensor:
+    def _computed(self, *arguments: Any, sample_weight: Any = None) -> Tensor:
         """The loss in full precision: float32, or float64 where that is what comes in.
 
         Small inputs at a very low temperature are computed in float64 on a CPU, where that costs little; not over
@@ -232,8 +240,16 @@ class PairLoss(Loss, ABC):
         if wide:
             tau, arguments = widened(tau), tuple(map(widened, arguments))
         with _surroundings(z):
-            value = self._kept(self._result(self.read(*arguments), tau))
+            batch = self.read(*arguments)
+            if sample_weight is not None:
+                batch.sample_weight = self._weight_of_anchors(sample_weight, arguments[1], batch)
+            value = self._kept(self._result(batch, tau))
         return value.float() if wide else value
+
+    def _weight_of_anchors(self, sample_weight: Any, Y: Labels, batch: Batch) -> Tensor:
+        """Those of the rows that were given, and 1 for prototypes among the anchors, (B,)."""
+        weight = anchor_weight(self.who, sample_weight, Y, batch.z.to(batch.dtype))
+        return torch.cat([weight, weight.new_ones(len(batch.z) - len(weight))])
 
     def _result(self, batch: Batch, tau: float | Tensor) -> LossResult:
         weights = self.weights(batch)
@@ -242,16 +258,19 @@ class PairLoss(Loss, ABC):
         learnt = LABEL_GRADIENT if batch.Y.requires_grad or batch.T.requires_grad else weights.learnt
         pairs = (batch.z, batch.keys, weights, batch.self_offset, batch.multiplicity)
         backend = choose(self.engine, *pairs, learnt)
-        if backend == "streamed" and self.reduction != "none" and batch.shard is None:
+        plain = batch.shard is None and batch.sample_weight is None
+        if backend == "streamed" and self.reduction != "none" and plain:
             result = self._in_one_strip(batch, weights, tau)
             if result is not None:
                 return result
         uniform = self.reduction != "none" and type(self).per_anchor is PairLoss.per_anchor
+        uniform = uniform and batch.sample_weight is None
         normalize = switch(self.who, "normalize", self.normalize)
         values, totals = contrast(*pairs, tau, normalize, backend, uniform)
         part = self.per_anchor(batch, totals)
         values = values if part is None else values / part
-        return reduce(values, self.reduction, self.divide_by(batch, totals), backend, batch.shard)
+        counted = self.counted(batch, totals)
+        return reduce(values, self.reduction, counted, backend, batch.shard, batch.sample_weight)
 
     def _left_out(self, batch: Batch) -> LeftOut | None:
         """Who leaves whose denominator, where entries are unknown."""
@@ -273,10 +292,8 @@ class PairLoss(Loss, ABC):
         assert isinstance(tau, float)
         assert batch.keys is not None
         part = self.per_anchor(batch, weights.totals)
-        count = self.divide_by(batch, weights.totals)
-        if not isinstance(count, Tensor):
-            count = weights.totals.new_tensor(count)
-        divisor = max(float(count), 1e-12) if self.reduction == "mean" else 1.0
+        count = self.counted(batch, weights.totals).sum()
+        divisor = max(float(count), TINY) if self.reduction == "mean" else 1.0
         value = contrast_strip(batch.z, batch.keys, weights, tau, normalize, part, divisor)
         return None if value is None else LossResult(value, count.to(value.dtype), "streamed")
 
@@ -294,10 +311,16 @@ class ContrastiveLoss(PairLoss):
     """A loss of anchors against candidates, or of a batch against itself."""
 
     def forward(
-        self, z: Tensor, Y: Labels, keys: Tensor | None = None, Y_keys: Labels | None = None
+        self,
+        z: Tensor,
+        Y: Labels,
+        keys: Tensor | None = None,
+        Y_keys: Labels | None = None,
+        *,
+        sample_weight: Tensor | None = None,
     ) -> Tensor:
         """The loss of anchors ``z`` (B, D) with labels ``Y``, against ``keys`` or against each other."""
-        return self._computed(z, Y, keys, Y_keys)
+        return self._computed(z, Y, keys, Y_keys, sample_weight=sample_weight)
 
     def read(self, *arguments: Any) -> Batch:
         batch = read_batch(self.who, *arguments, binary=self.binary, group=self.group)
@@ -307,9 +330,11 @@ class ContrastiveLoss(PairLoss):
 class PrototypeLoss(PairLoss):
     """A loss that takes the prototypes of the labels third."""
 
-    def forward(self, z: Tensor, Y: Labels, prototypes: Tensor) -> Tensor:
+    def forward(
+        self, z: Tensor, Y: Labels, prototypes: Tensor, *, sample_weight: Tensor | None = None
+    ) -> Tensor:
         """The loss of anchors ``z`` (B, D) with labels ``Y`` and prototypes (C, D)."""
-        return self._computed(z, Y, prototypes)
+        return self._computed(z, Y, prototypes, sample_weight=sample_weight)
 
     def read_with_prototypes(
         self,
@@ -442,17 +467,24 @@ def refuse_gradient(who: str, labels: LabelMatrix, where: str = "where labels ar
 
 
 def reduce(
-    values: Tensor, reduction: str, divisor: Tensor | int, backend: str | None, shard: Shard | None = None
+    values: Tensor,
+    reduction: str,
+    counted: Tensor,
+    backend: str | None,
+    shard: Shard | None = None,
+    sample_weight: Tensor | None = None,
 ) -> LossResult:
-    """Per-anchor values, their sum, or their sum over the loss's own divisor (0 where nothing counted).
+    """Per-anchor values, their sum, or their sum over that of what each ``counted`` (0 where nothing did), all (B,).
 
-    With a shard, values and divisor are those of this rank's anchors, and both are summed over the ranks.
+    With a shard, these are of this rank's anchors, and both sums are taken over the ranks.
     """
-    count = torch.as_tensor(divisor, dtype=values.dtype, device=values.device)
+    if sample_weight is not None:
+        values, counted = values * sample_weight, counted * sample_weight
+    count = counted.sum().to(values.dtype)
     count = count if shard is None else shard.total(count.detach())
     kept = None if torch.compiler.is_compiling() or transformed() else count.detach()
     if reduction == "none":
         return LossResult(values, kept, backend)
     check_reduction("losses", reduction)
     total = values.sum() if shard is None else shard.total(values.sum())
-    return LossResult(total if reduction == "sum" else total / count.clamp(min=1e-12), kept, backend)
+    return LossResult(total if reduction == "sum" else total / count.clamp(min=TINY), kept, backend)

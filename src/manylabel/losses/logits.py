@@ -1,7 +1,8 @@
 """Losses on logits, one per row and label: BCE, Focal, ASL, ZLPR, two-way.
 
 Logits ``x`` are (B, C), labels ``Y`` (B, C); ``p = sigmoid(x)``. Half-precision logits are taken to float32. Unknown
-entries take part in no sum and in no divisor.
+entries take part in no sum and in no divisor. Weights of rows (B,), or of entries (B, C), multiply terms and what these
+add to the divisor: a weight of 2 is a row given twice, a weight of 0 a row left out, or an entry unknown.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from manylabel.kernels.transforms import transformed
 from manylabel.labels import Labels, as_labels
 from manylabel.losses.base import FLOATING, refuse_gradient
 from manylabel.losses.precision import full_precision, working_dtype
+from manylabel.losses.sample_weight import TINY, of_rows, read_weight
 from manylabel.losses.settings import REDUCTIONS, check_reduction, real, switch
 
 _ABSENT = -1e30  # a logit that takes no part: finite, so that a side without entries keeps a gradient of 0
@@ -43,20 +45,32 @@ class LogitLoss(nn.Module, ABC):
         Of terms for each label, those of entries that are not ``known`` (B, C) may hold anything finite.
         """
 
-    def forward(self, logits: Tensor, Y: Labels) -> Tensor:
+    def forward(self, logits: Tensor, Y: Labels, *, sample_weight: Tensor | None = None) -> Tensor:
         """The loss of logits (B, C) with labels ``Y`` (B, C)."""
         who = type(self).__name__
         with full_precision(logits):
             check_reduction(who, self.reduction, self.reductions)
             x, y, known = read_logits(who, logits, Y, self.binary)
-            return _reduce(self.terms(x, y, known), self.reduction, known)
+            if sample_weight is None:
+                return _reduce(self.terms(x, y, known), self.reduction, known)
+            weight = read_weight(who, sample_weight, (len(x), x.shape[1]), x)
+            counts = (weight > 0).expand_as(y) if known is None else known & (weight > 0)
+            return self.weighted(x, y * counts, counts, weight)
+
+    def weighted(self, x: Tensor, y: Tensor, known: Tensor, weight: Tensor) -> Tensor:
+        """The loss of rows, or of entries, that weigh (B, 1) or (B, C); what weighs 0 is not ``known``."""
+        return _reduce_weighted(self.terms(x, y, known), self.reduction, known, weight)
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={getattr(self, name)}" for name in self.shown)
 
 
 class BCE(LogitLoss):
-    """Binary cross entropy: the mean over rows and labels of ``softplus(x) - x y``.
+    """Binary cross entropy of every label by itself.
+
+    ::
+
+        L = mean_{i,c} [ softplus(x_ic) - x_ic Y_ic ]
 
     Parameters
     ----------
@@ -79,7 +93,12 @@ class BCE(LogitLoss):
 
 
 class Focal(LogitLoss):
-    """Focal loss: ``-(1 - p_t)^gamma log p_t``, ``p_t = p`` for present labels, ``1 - p`` for absent ones.
+    """Focal loss: entries that are already right count less.
+
+    ::
+
+        L   = sum over rows and labels of - alpha_c (1 - p_t)^gamma log p_t
+        p_t = sigmoid(x) for present labels, sigmoid(-x) for absent ones
 
     Parameters
     ----------
@@ -183,7 +202,8 @@ class ZLPR(LogitLoss):
 
     Notes
     -----
-    Divisor: the rows with a known entry, as a rule all B. A row without labels, or with all of them, has log 1 = 0 for
+    Divisor: the rows with a known entry, as a rule all B; weights of entries count as weights of rows, their means over
+    known labels. A row without labels, or with all of them, has log 1 = 0 for
     the side that is missing. The threshold of a decision is logit 0. The code released with the study of Audibert et
     al. returns a lower number (it leaves out the maxima it subtracts) with the same gradient; this is the value of the
     equation.
@@ -218,7 +238,7 @@ class TwoWay(LogitLoss):
     Notes
     -----
     Divisors: the rows with a label, and the labels with a row. A side without (known) entries gives 0. There is no
-    value per row, hence no ``reduction``.
+    value per row, hence no ``reduction``. Weights of entries count as weights of rows, their means over known labels.
 
     References
     ----------
@@ -240,6 +260,12 @@ class TwoWay(LogitLoss):
     def terms(self, x: Tensor, y: Tensor, known: Tensor | None = None) -> Tensor:
         temperatures, of_labels = self._read_temperatures(), None if known is None else known.T
         return _one_way(x, y, known, *temperatures) + _one_way(x.T, y.T, of_labels, *temperatures)
+
+    def weighted(self, x: Tensor, y: Tensor, known: Tensor, weight: Tensor) -> Tensor:
+        temperatures, rows = self._read_temperatures(), of_rows(weight, known)  # (B, 1)
+        share = rows.where(rows > 0, 1).log().T  # within a label, a weight of 2 is a second summand
+        within_rows = _one_way(x, y, known, *temperatures, weight=rows[:, 0])
+        return within_rows + _one_way(x.T, y.T, known.T, *temperatures, share=share)
 
 
 def asymmetric_terms(
@@ -274,15 +300,28 @@ def _outside(y: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
 
 
 def _one_way(
-    x: Tensor, y: Tensor, known: Tensor | None, positive_temperature: float, negative_temperature: float
+    x: Tensor,
+    y: Tensor,
+    known: Tensor | None,
+    positive_temperature: float,
+    negative_temperature: float,
+    weight: Tensor | None = None,
+    share: Tensor | None = None,
 ) -> Tensor:
-    """``mean softplus(g+ + g-)`` over the sets (rows) that have a positive."""
+    """``mean softplus(g+ + g-)`` over the sets (rows) that have a positive.
+
+    Sets weigh ``weight``, (B,); ``share`` are logarithms of what the entries of each set weigh, (1, C).
+    """
     absent, present = _outside(y, known)
-    positive = positive_temperature * (-x / positive_temperature).masked_fill(absent, _ABSENT).logsumexp(1)
-    negative = negative_temperature * (x / negative_temperature).masked_fill(present, _ABSENT).logsumexp(1)
+    positive, negative = -x / positive_temperature, x / negative_temperature
+    if share is not None:
+        positive, negative = positive + share, negative + share
+    positive = positive_temperature * positive.masked_fill(absent, _ABSENT).logsumexp(1)
+    negative = negative_temperature * negative.masked_fill(present, _ABSENT).logsumexp(1)
     counted = (y > 0).any(1)
     margin = torch.where(counted, positive + negative, 0)
-    return (F.softplus(margin) * counted).sum() / counted.sum().clamp(min=1)
+    counted = counted if weight is None else counted * weight
+    return (F.softplus(margin) * counted).sum() / counted.sum().clamp(min=1 if weight is None else TINY)
 
 
 def read_logits(
@@ -366,3 +405,14 @@ def _reduce_known(terms: Tensor, reduction: str, known: Tensor) -> Tensor:
         return terms.sum(1)
     counted = some if reduction == "rows" or terms.shape != known.shape else known
     return terms.sum() if reduction == "sum" else terms.sum() / counted.sum().clamp(min=1)
+
+
+def _reduce_weighted(terms: Tensor, reduction: str, known: Tensor, weight: Tensor) -> Tensor:
+    """The same of rows or entries that weigh (B, 1) or (B, C)."""
+    rows, per_entry = of_rows(weight, known), terms.shape == known.shape
+    terms = terms.masked_fill(~known, 0) * weight if per_entry else terms * rows
+    if reduction in ("none", "sum"):
+        return terms.sum(1) if reduction == "none" else terms.sum()
+    whole_rows = reduction == "rows" or not per_entry
+    counted = rows * known.any(1, keepdim=True) if whole_rows else weight * known
+    return terms.sum() / counted.sum().clamp(min=TINY)

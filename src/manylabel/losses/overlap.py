@@ -210,6 +210,11 @@ class SimilarityDissimilarity(ContrastiveLoss):
 class PairWeighted(ContrastiveLoss):
     """SupCon under pair weights of the caller's own.
 
+    ::
+
+        L    = (1/M) sum_i - sum_a w_ia log p_ia
+        w_ia = weight(y_i, y_a), divided by their sum over a unless they are taken as they are
+
     Parameters
     ----------
     weight : callable, default the number of shared labels
@@ -224,8 +229,7 @@ class PairWeighted(ContrastiveLoss):
 
     Notes
     -----
-    ``L = (1/M) sum_i - sum_a w_ia log p_ia`` with M the number of anchors that have a weight; the others
-    contribute 0.
+    Divisor: M, the number of anchors that have a weight; the others contribute 0.
 
     Examples
     --------

@@ -142,9 +142,11 @@ class MSC(PrototypeLoss):
         prototypes: Tensor,
         keys: Tensor | None = None,
         Y_keys: Labels | None = None,
+        *,
+        sample_weight: Tensor | None = None,
     ) -> Tensor:
         """The loss of anchors ``z`` (B, D) with labels ``Y``, prototypes (C, D), more samples ``keys``."""
-        return self._computed(z, Y, prototypes, keys, Y_keys)
+        return self._computed(z, Y, prototypes, keys, Y_keys, sample_weight=sample_weight)
 
     def read(self, *arguments: Any) -> MSCBatch:
         batch, prototypes = self.read_with_prototypes(*arguments)

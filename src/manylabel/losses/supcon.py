@@ -166,12 +166,17 @@ class MulSupCon(ContrastiveLoss):
     def weights(self, batch: Batch) -> PairWeights:
         return label_weights(batch)
 
-    def divide_by(self, batch: Batch, totals: Tensor) -> Tensor | int:
-        return _counts(batch, totals).sum()
+    def counted(self, batch: Batch, totals: Tensor) -> Tensor:
+        return _counts(batch, totals)
 
 
 class MulSupConInBatch(MulSupCon):
     """MulSupCon of a batch against itself, every anchor left out of its own candidates.
+
+    ::
+
+        L_i = sum_{j in y_i, n_j >= 2} [ lse_i - (1/(n_j-1)) sum_{p != i, j in y_p} s_ip / tau ]
+        L   = sum_i L_i / sum_i |y_i|
 
     The same function as :class:`MulSupCon` without keys, under the name that studies use for it: the
     divisor is ``sum_i |y_i|``, a label that no other row carries contributes 0 and still counts there.
@@ -182,17 +187,27 @@ class MulSupConInBatch(MulSupCon):
     """
 
     def forward(
-        self, z: Tensor, Y: Labels, keys: Tensor | None = None, Y_keys: Labels | None = None
+        self,
+        z: Tensor,
+        Y: Labels,
+        keys: Tensor | None = None,
+        Y_keys: Labels | None = None,
+        *,
+        sample_weight: Tensor | None = None,
     ) -> Tensor:
         if keys is not None or Y_keys is not None:
             raise ManyLabelError(
                 type(self).__name__, "no keys", "keys", "Use MulSupCon for candidates other than the batch."
             )
-        return super().forward(z, Y)
+        return super().forward(z, Y, sample_weight=sample_weight)
 
 
 class MulSupConWeighted(ContrastiveLoss):
-    """MulSupCon with every anchor divided by its number of labels (eq. 6): ``L = (1/B) sum_i L_i / |y_i|``.
+    """MulSupCon with every anchor divided by its number of labels (eq. 6).
+
+    ::
+
+        L = (1/B) sum_{i : |y_i| > 0} (1/|y_i|) L_i,   L_i as in MulSupCon
 
     Parameters and edge cases as in :class:`MulSupCon`.
 
@@ -212,8 +227,8 @@ class MulSupConWeighted(ContrastiveLoss):
         counts = _counts(batch, totals)
         return torch.where(counts > 0, counts, 1)
 
-    def divide_by(self, batch: Batch, totals: Tensor) -> Tensor | int:
-        return len(batch.z)
+    def counted(self, batch: Batch, totals: Tensor) -> Tensor:
+        return torch.ones_like(totals)
 
 
 class SupCon(ContrastiveLoss):
@@ -285,7 +300,7 @@ class AnyShared(ContrastiveLoss):
 
     ::
 
-        L_i = lse_i - (1/|P_i|) sum_{p in P_i} s_ip / tau,   P_i = {a : y_a and y_i intersect}
+        L_i = lse_i - (1/|P_i|) sum_{p in P_i} s_ip / tau,   P_i = {a : |y_a and y_i| > 0}
 
     Parameters as in :class:`MulSupCon`.
 

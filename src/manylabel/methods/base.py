@@ -258,5 +258,7 @@ def check_rows(who: str, train: Rows, validation: Rows, seed: int) -> None:
             raise ManyLabelError(
                 f"{who}, validation", f"the {what} of the training rows ({here})", f"{there}", hint
             )
+    if train.weights is not None and not train.weights.any():
+        raise ManyLabelError(who, "a training row with a weight above 0", "weights of 0 alone")
     if train.Y.n_labels == 0:
         raise ManyLabelError(who, "at least one label", "none", "Give the labels a column.")

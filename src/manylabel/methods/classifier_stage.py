@@ -20,7 +20,8 @@ from manylabel.models import FlatParameters, Preprocessor
 from manylabel.models.inputs import View
 from manylabel.training import Group
 
-LogitLoss: TypeAlias = Callable[[Tensor, Labels], Tensor]
+LogitLoss: TypeAlias = Callable[..., Tensor]
+"""``loss(logits, Y, sample_weight=None) -> scalar``"""
 
 MONITORED = ("map", "macro_f1", "micro_f1", "example_f1", "hamming_accuracy")
 
@@ -115,7 +116,7 @@ class Frozen:
         return self._represented(self.parts.validation)
 
     def _represented(self, part: DeviceRows) -> DeviceRows:
-        return DeviceRows(embed(self.encoder, part, self.inputs), part.Y)
+        return DeviceRows(embed(self.encoder, part, self.inputs), part.Y, part.weights)
 
 
 class Classification:
@@ -167,7 +168,8 @@ class Classification:
     def loss(self, rows: Tensor) -> Tensor:
         """The classifier's loss on a view of these rows."""
         train = self.rows.train
-        return self.criterion(self.network(self.view(train.X[rows])), train.Y.take(rows))
+        logits = self.network(self.view(train.X[rows]))
+        return self.criterion(logits, train.Y.take(rows), sample_weight=train.weights_of(rows))
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:

@@ -125,7 +125,8 @@ class Pretraining:
     def loss(self, rows: Tensor) -> Tensor:
         """The contrastive loss of these rows."""
         own, others = self.term.views(self.train.X[rows], self.view)
-        return self.term(self.encoder(own), self.train.Y.take(rows), others)  # type: ignore[no-any-return]
+        labels, weights = self.train.Y.take(rows), self.train.weights_of(rows)
+        return self.term(self.encoder(own), labels, others, weights)  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:

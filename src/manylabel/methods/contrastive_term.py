@@ -145,7 +145,11 @@ class ContrastiveTerm(nn.Module):
             Y if self.n_encoded == 1 else Y.take(torch.arange(len(Y), device=Y.device).repeat(self.n_encoded))
         )
 
-    def forward(self, h: Tensor, Y: LabelMatrix, others: Tensor) -> Tensor:
+    def weights_of_views(self, weights: Tensor | None) -> Tensor | None:
+        """Weights of the first part of :meth:`views`."""
+        return weights if weights is None or self.n_encoded == 1 else torch.cat([weights] * self.n_encoded)
+
+    def forward(self, h: Tensor, Y: LabelMatrix, others: Tensor, weights: Tensor | None = None) -> Tensor:
         """The loss.
 
         Parameters
@@ -155,13 +159,15 @@ class ContrastiveTerm(nn.Module):
         Y : LabelMatrix (B, n_labels)
         others : tensor
             The second part of :meth:`views`.
+        weights : (B,) or (B, n_labels) tensor, optional
+            How much the rows count as anchors; as candidates they all count alike.
         """
         z: Tensor = self.query[1](h)
-        return self._compare(z, self.of_views(Y))
+        return self._compare(z, self.of_views(Y), self.weights_of_views(weights))
 
-    def _compare(self, z: Tensor, Y: LabelMatrix, *keys: object) -> Tensor:
+    def _compare(self, z: Tensor, Y: LabelMatrix, weights: Tensor | None, *keys: object) -> Tensor:
         prototypes = () if self.prototypes is None else (self.prototypes,)
-        return self.criterion(z, Y, *prototypes, *keys)  # type: ignore[no-any-return]
+        return self.criterion(z, Y, *prototypes, *keys, sample_weight=weights)  # type: ignore[no-any-return]
 
 
 class MomentumTerm(ContrastiveTerm):
@@ -201,7 +207,7 @@ class MomentumTerm(ContrastiveTerm):
             queue = LabelQueue(settings.queue, settings.dim, n_labels, label_dtype, sums)
             self.queue = queue.to(inputs.mean.device)
 
-    def forward(self, h: Tensor, Y: LabelMatrix, others: Tensor) -> Tensor:
+    def forward(self, h: Tensor, Y: LabelMatrix, others: Tensor, weights: Tensor | None = None) -> Tensor:
         """The loss; parameters as in :meth:`ContrastiveTerm.forward`."""
         self.key.update()
         z: Tensor = self.query[1](h)
@@ -209,7 +215,7 @@ class MomentumTerm(ContrastiveTerm):
         if self.prototypes is not None:  # the loss gathers those of all ranks itself
             share = slice(self.ranks.rank, None, self.ranks.world)
             keys, labels = keys[share], labels.take(share)
-        return self._compare(z, Y, keys, labels)
+        return self._compare(z, Y, weights, keys, labels)
 
     def _candidates(self, keys: Tensor, Y: LabelMatrix) -> tuple[Tensor, LabelMatrix]:
         if self.ranks.world > 1:

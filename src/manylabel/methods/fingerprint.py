@@ -64,6 +64,9 @@ def _of_rows(rows: Rows) -> Iterator[Any]:
         unknown = Y.unknown.sparse()
         for numbers in (unknown.offsets, unknown.columns):
             yield from _of_tensor(numbers.long())
+    if rows.weights is not None:
+        yield b"weights"
+        yield from _of_array(rows.weights)
 
 
 def _of_tensor(values: Tensor) -> Iterator[Any]:

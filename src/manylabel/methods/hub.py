@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from manylabel.errors import ManyLabelError, missing_extra
+from manylabel.methods import model_folder
 
 CARD = "README.md"
-_OWN = ["*.json", "*.safetensors", CARD]
+_OWN = [*model_folder.OWN_FILES, CARD]
 
 
 def upload(folder: Path, repo_id: str, private: bool, message: str) -> str:

@@ -116,9 +116,10 @@ class JointTraining(Classification):
     def loss(self, rows: Tensor) -> Tensor:
         """Both losses of views of these rows."""
         train = self.rows.train
-        Y = train.Y.take(rows)
+        Y, weights = train.Y.take(rows), train.weights_of(rows)
         own, others = self.term.views(train.X[rows], self.view)
         h = self.encoder(own)  # (n_encoded * B, H)
         logits = self.classifier(h)
-        classification = self.criterion(logits, self.term.of_views(Y))
-        return self.balance(classification, self.term(h, Y, others))  # type: ignore[no-any-return]
+        weight = self.term.weights_of_views(weights)
+        classification = self.criterion(logits, self.term.of_views(Y), sample_weight=weight)
+        return self.balance(classification, self.term(h, Y, others, weights))  # type: ignore[no-any-return]

@@ -90,7 +90,8 @@ class MixtureTraining(Classification):
         """The loss of the mixtures of a view of these rows, in float32."""
         train = self.rows.train
         mixture = self.head.mixture(self.encoder(self.view(train.X[rows])))
-        return self.mixture_loss(*(part.float() for part in mixture), train.Y.take(rows))  # type: ignore[no-any-return]
+        arguments = *(part.float() for part in mixture), train.Y.take(rows)
+        return self.mixture_loss(*arguments, sample_weight=train.weights_of(rows))  # type: ignore[no-any-return]
 
 
 class KMCLMethod(EncoderTrainer):

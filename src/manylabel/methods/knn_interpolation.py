@@ -47,8 +47,11 @@ class NeighbourScorer:
 
     Notes
     -----
-    ``p(x) = (1 - w) p_scorer(x) + w sum_i softmax_i(cos(x, x_i) / T) y_i`` over the k training rows x_i nearest to x by
-    cosine; of a label, over those of them on which it is known, and where there are none, ``p_scorer`` stands alone.
+    Over the k training rows x_i nearest to x by cosine ::
+
+        p(x) = (1 - w) p_scorer(x) + w sum_i softmax_i(cos(x, x_i) / T) y_i
+
+    of a label, over those of them on which it is known, and where there are none, ``p_scorer`` stands alone.
     After X. Su, R. Wang and X. Dai, *Contrastive Learning-Enhanced Nearest Neighbor Mechanism for Multi-Label
     Text Classification*, ACL 2022, whose neighbours are found in the learnt representation. There, rows that trained
     the network lie closer to their labels than new ones do; among the features as they are, all are alike.

@@ -207,6 +207,9 @@ class LabelNetworkMethod(NetworkTrainer):
             hint = "Use bce, a contrastive method, kmcl or lamp, which learn from the known ones; or drop such rows."
             got = f"{rows.Y.n_unknown} unknown label entries"
             raise ManyLabelError(f"method {self.name}", "rows whose labels are all known", got, hint)
+        if rows.weights is not None:
+            hint = "Use bce, a contrastive method or kmcl, which weigh rows; or repeat rows that count more."
+            raise ManyLabelError(f"method {self.name}", "rows that all count alike", "weights", hint)
         if not self.needs_labels:
             return rows
         return rows.take(rows.Y.row_counts().nonzero().squeeze(1))

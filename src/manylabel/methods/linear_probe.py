@@ -85,7 +85,9 @@ class LinearProbeEvaluation:
         train = self.rows.train
         logits = nn.functional.linear(train.X[rows], weights, biases).view(-1, self.n_labels)
         n_classifiers = len(logits) // len(rows)
-        return n_classifiers * self.criterion(logits, train.Y.take(rows.repeat_interleave(n_classifiers)))
+        repeated = rows.repeat_interleave(n_classifiers)
+        weight = train.weights_of(repeated)
+        return n_classifiers * self.criterion(logits, train.Y.take(repeated), sample_weight=weight)
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:

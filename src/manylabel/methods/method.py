@@ -51,7 +51,9 @@ class Method:
         Parameters
         ----------
         train, validation : Rows
-            The validation rows choose epochs and the threshold and are never trained on.
+            The validation rows choose epochs and the threshold and are never trained on. Weights of training rows weigh
+            the losses; of contrastive ones the anchors, of (n, n_labels) weights by their means over known labels.
+            Nothing else looks at them: not the threshold, metrics, neighbours, nor what is monitored.
         seed : int, default 0
             Initial weights, order of rows, views. The caller's random state is left as it was.
         folder : str or Path, optional

@@ -11,7 +11,7 @@ from manylabel.metrics import Decision, ExpectedF1, LearntThresholds, Threshold
 from manylabel.printable import printable
 
 MOST_LABELS = 200
-"""Labels that a card lists; model.json has all."""
+"""Labels that a card lists; the model has all."""
 
 CHOSEN = {
     "fixed": "0.5 for every label",

@@ -29,6 +29,8 @@ from manylabel.training.checkpoint import Tensors
 
 FORMAT = 1
 RECORD = "model.json"
+OWN_FILES = (RECORD, "*.safetensors")
+"""Patterns of the files that a model folder is made of."""
 EARLIER = ("model.safetensors", "model.joblib")
 """Files in which versions without model folders kept a model."""
 

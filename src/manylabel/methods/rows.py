@@ -74,6 +74,8 @@ class DeviceRows:
         Standardised vectors, or pictures in [0, 1]; ``X[rows]`` is a tensor in any case.
     Y : LabelMatrix (n, n_labels)
         Few labels as a dense uint8 tensor, or float32 for soft ones; many as lists.
+    weights : (n,) or (n, n_labels) float32 tensor, or None
+        How much rows, or their label entries, count in training.
     dense_bytes : int, for all of them
         Bytes of sparse rows or texts that are made dense once.
     dense_label_bytes : int, for all of them
@@ -85,16 +87,18 @@ class DeviceRows:
 
     X: Tensor | SparseRows
     Y: LabelMatrix
+    weights: Tensor | None = None
 
     @classmethod
     def of(cls, rows: Rows, inputs: Preprocessor) -> DeviceRows:
         """Make rows ready; vectors are standardised here, once, unless they would take too much memory dense."""
         device = inputs.mean.device
         Y = _labels(rows.Y, cls.dense_label_bytes).to(device)
+        weights = None if rows.weights is None else torch.tensor(rows.weights, device=device)
         large = 4 * len(rows) * inputs.shape[0] > cls.dense_bytes
         if large and rows.X.is_sparse and isinstance(inputs, OfFeatures):
-            return cls(SparseRows.of(inputs.csr(rows.X), inputs), Y)
-        return cls(inputs.prepared(inputs.dense(rows.X).to(device)), Y)
+            return cls(SparseRows.of(inputs.csr(rows.X), inputs), Y, weights)
+        return cls(inputs.prepared(inputs.dense(rows.X).to(device)), Y, weights)
 
     def __len__(self) -> int:
         return len(self.X)
@@ -110,7 +114,11 @@ class DeviceRows:
     def take(self, rows: Tensor) -> DeviceRows:
         """The rows at these positions."""
         X = self.X[rows] if isinstance(self.X, Tensor) else self.X.take(rows)
-        return DeviceRows(X, self.Y.take(rows))
+        return DeviceRows(X, self.Y.take(rows), self.weights_of(rows))
+
+    def weights_of(self, rows: Tensor) -> Tensor | None:
+        """The weights of the rows at these positions, (B,) or (B, n_labels); None where all rows count alike."""
+        return None if self.weights is None else self.weights[rows]
 
 
 def label_dtype(Y: LabelMatrix) -> torch.dtype:

@@ -207,10 +207,13 @@ class SklearnBaselineMethod(Trainer):
             build(self.name, settings, seed=0)  # refuses unknown parameters before data are read
 
     def trained(self, train: Rows, validation: Rows, order: Order) -> SklearnBaselineScorer:
-        inputs, seed = fit_preprocessor(train.X), int(order.seed) % 2**32
-        X, Y = inputs.matrix(train.X, train.X.is_sparse), _binary(self.name, train)
+        seed = int(order.seed) % 2**32
         estimator = build(self.name, self.settings, seed)
-        fitting = Fitting(self.name, self.settings, estimator, X, Y, order.progress)
+        if (weights := _weights(self.name, estimator, train)) is not None:
+            train, weights = train.take(weights > 0), weights[weights > 0]
+        inputs = fit_preprocessor(train.X)
+        X, Y = inputs.matrix(train.X, train.X.is_sparse), _binary(self.name, train)
+        fitting = Fitting(self.name, self.settings, estimator, X, Y, order.progress, weights)
         constant, estimators, together = fitting.fit(seed)
         return SklearnBaselineScorer(inputs, constant, estimators, together, train.X.is_sparse)
 
@@ -228,6 +231,8 @@ class Fitting:
     Y : LabelMatrix (n, n_labels)
         Of 0 and 1.
     progress : callable or None
+    weights : (n,) array or None
+        Of the rows; those that weigh 0 are not among them.
     """
 
     def __init__(
@@ -238,9 +243,10 @@ class Fitting:
         X: Any,
         Y: LabelMatrix,
         progress: Listener | None,
+        weights: Array | None = None,
     ) -> None:
         self.name, self.settings, self.estimator, self.X = name, settings, estimator, X
-        self.progress = progress
+        self.progress, self.weights = progress, weights
         self.n_rows, self.rows_of = len(Y), Y.sparse().to("cpu").transposed
         self.carried = self.rows_of.row_counts(torch.int64).numpy()
         self.hidden = Y.unknown.sparse().to("cpu").transposed if Y.n_unknown else None
@@ -293,7 +299,7 @@ class Fitting:
                 self.progress(Progress("fit", ("fit",), 1, 1, 0, 1, float("nan")))
             left = np.flatnonzero(np.isnan(self.constant))
             try:
-                return [_fitted(self.estimator, self.X, self._targets(left))]
+                return [_fitted(self.estimator, self.X, self._targets(left), self.weights)]
             except Warning:
                 raise
             except Exception as error:  # whatever another package may raise
@@ -305,13 +311,13 @@ class Fitting:
         """Which rows carry some labels, (n, k) int64 of 0 and 1."""
         return self.rows_of.take(torch.as_tensor(labels)).columns_first(torch.int64).numpy()
 
-    def _of_label(self, label: int) -> tuple[Any, Array]:
-        """The rows on which a label is known, and which of them carry it."""
+    def _of_label(self, label: int) -> tuple[Any, Array, Array | None]:
+        """The rows on which a label is known, which of them carry it, and their weights."""
         target = self._targets([label])[:, 0]
         if self.hidden is None:
-            return self.X, target
+            return self.X, target, self.weights
         known = self.hidden.take(torch.tensor([label])).columns_first(torch.int64).numpy()[:, 0] == 0
-        return self.X[known], target[known]
+        return self.X[known], target[known], None if self.weights is None else self.weights[known]
 
     def _leave_out(self, labels: list[int], error: Exception) -> None:
         """Give labels their share as a score, where that is allowed; else say what the estimator said."""
@@ -414,10 +420,29 @@ def _binary(name: str, train: Rows) -> LabelMatrix:
     return train.Y
 
 
-def _fitted(estimator: Any, X: Any, target: Array) -> Any:
+def _weights(name: str, estimator: Any, train: Rows) -> Array | None:
+    """The weights of the rows, where the estimator takes them."""
+    if train.weights is None:
+        return None
+    from sklearn.utils.validation import has_fit_parameter
+
+    kind = type(estimator).__name__
+    if train.weights.ndim == 2:
+        hint = "Pass one weight for each row, or use bce, which weighs each label of a row."
+        raise ManyLabelError(f"method {name}", "weights of shape (n,)", str(train.weights.shape), hint)
+    if not has_fit_parameter(estimator, "sample_weight"):
+        hint = "Leave the weights out, or take an estimator whose fit has sample_weight."
+        raise ManyLabelError(f"method {name}", f"rows that all count alike for {kind}", "weights", hint)
+    weights: Array = train.weights
+    return weights
+
+
+def _fitted(estimator: Any, X: Any, target: Array, weights: Array | None) -> Any:
     from sklearn.base import clone
 
-    return clone(estimator).fit(X, target)
+    if weights is None:
+        return clone(estimator).fit(X, target)
+    return clone(estimator).fit(X, target, sample_weight=weights)
 
 
 def _probabilities(estimator: Any, X: Any, together: bool) -> Array:

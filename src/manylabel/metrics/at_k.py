@@ -1,4 +1,8 @@
-"""Metrics of the k highest scores of each row, where of equal scores the lowest label index goes first."""
+"""Metrics of the k highest scores of each row, where of equal scores the lowest label index goes first.
+
+Unknown entries leave the ranking of their row: the k highest are those of its known labels, or all of these where it
+has fewer. A row without a known label is left out.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from manylabel.metrics.inputs import (
     check_k,
     check_number,
     known_labels,
+    known_rows,
+    label_totals,
     labels_of,
     row_blocks,
     scores_and_labels,
@@ -41,7 +47,8 @@ def top_k(scores: Scores, k: int) -> Array:
 def precision_at_k(scores: Scores, Y: Labels, k: int = 1) -> float:
     """Share of true labels among the k highest scores of each row: ``mean_i |top_k(i) and y_i| / k``.
 
-    Ties go to the lowest label index. A row without labels counts as k misses.
+    Ties go to the lowest label index. A row without labels counts as k misses. A row with fewer than k known labels is
+    divided by their number.
 
     Parameters
     ----------
@@ -49,8 +56,9 @@ def precision_at_k(scores: Scores, Y: Labels, k: int = 1) -> float:
     Y : (n, C) labels, dense or sparse
     k : int, default 1
     """
-    hits, _ = _hits_at_k(scores, Y, k, "precision_at_k")
-    return float(hits.mean() / k)
+    hits, _, n_known = _hits_at_k(scores, Y, k, "precision_at_k")
+    asked = n_known > 0
+    return float((hits[asked] * (k / np.minimum(k, n_known[asked]))).mean() / k)
 
 
 def recall_at_k(scores: Scores, Y: Labels, k: int = 1) -> float:
@@ -64,7 +72,7 @@ def recall_at_k(scores: Scores, Y: Labels, k: int = 1) -> float:
     Y : (n, C) labels, dense or sparse
     k : int, default 1
     """
-    hits, n_true = _hits_at_k(scores, Y, k, "recall_at_k")
+    hits, n_true, _ = _hits_at_k(scores, Y, k, "recall_at_k")
     found = hits[n_true > 0] / n_true[n_true > 0]
     return float(found.mean()) if len(found) else float("nan")
 
@@ -84,15 +92,17 @@ def propensities(Y_train: Labels, *, a: float = 0.55, b: float = 1.5) -> Array:
 
     Notes
     -----
-    ``1 / (1 + K exp(-a log(n_c + b)))`` with ``K = (log n - 1) (b + 1)^a``; n_c of the n rows have label c.
+    ``1 / (1 + K exp(-a log(n_c + b)))`` with ``K = (log n - 1) (b + 1)^a``; n_c of the n rows have label c. With
+    unknown entries, n counts rows with a known label, and n_c is the share of those on which c is known, times n.
     """
     a = check_number(a, "propensities", "a", least=0)
     b = check_number(b, "propensities", "b", least=0, above=True)
-    labels = known_labels(Y_train, "propensities")
-    if labels.n_rows < 3:
-        raise ManyLabelError("propensities", "at least 3 training rows", str(labels.n_rows))
-    counts = labels.label_counts().double().cpu().numpy()
-    scale = (np.log(labels.n_rows) - 1) * (b + 1) ** a
+    labels = labels_of(None, Y_train, "propensities")
+    n = int((known_labels(labels) > 0).sum())
+    if n < 3:
+        raise ManyLabelError("propensities", "at least 3 training rows", str(n))
+    counts = label_totals(labels) * (n / np.maximum(known_rows(labels), 1))
+    scale = (np.log(n) - 1) * (b + 1) ** a
     return np.asarray(1 / (1 + scale * (counts + b) ** -a))
 
 
@@ -127,24 +137,34 @@ def propensity_scored_precision_at_k(scores: Scores, Y: Labels, propensity: Arra
         hint = "Use propensities(Y_train)."
         raise ManyLabelError(who, f"propensity of shape {S.shape[1:]}, above 0", got, hint)
     gained = possible = 0.0
-    for _, s, t in row_blocks(S, T):
+    for _, s, t, known in row_blocks(S, T):
         worth = t / p  # (b, C)
-        gained += worth[top_mask(s, k)].sum()
+        gained += worth[top_mask(s, k, known)].sum()
         possible += np.partition(worth, worth.shape[1] - k, axis=1)[:, -k:].sum()
     return float(gained / possible) if possible else float("nan")
 
 
-def _hits_at_k(scores: Scores, Y: Labels, k: int, who: str) -> tuple[Array, Array]:
-    """Labels of each row among its k highest scores, and all of its labels, both (n,) int."""
+def _hits_at_k(scores: Scores, Y: Labels, k: int, who: str) -> tuple[Array, Array, Array]:
+    """Labels of each row among its k highest scores, all of its labels, and its known entries, (n,) int each."""
     if isinstance(scores, TopScores):
         return _hits_of_top(scores, labels_of(scores.shape, Y, who), k, who)
     S, T = scores_and_labels(scores, Y, who)
     check_k(k, S.shape[1], who)
-    counts = [((top_mask(s, k) & t).sum(1), t.sum(1)) for _, s, t in row_blocks(S, T)]
+    counts = [((top_mask(s, k, known) & t).sum(1), t.sum(1)) for _, s, t, known in row_blocks(S, T)]
     hits, n_true = (np.concatenate(part) for part in zip(*counts, strict=True))
-    return hits, n_true
+    return hits, n_true, known_labels(T)
 
 
-def _hits_of_top(top: TopScores, T: LabelMatrix, k: int, who: str) -> tuple[Array, Array]:
+def _hits_of_top(top: TopScores, T: LabelMatrix, k: int, who: str) -> tuple[Array, Array, Array]:
     check_k(k, top.k, who, "the number of scores kept of each row")
-    return top.carried(T)[:, :k].sum(1), T.row_counts(torch.int64).numpy()
+    hits, n_known = top.carried(T), known_labels(T)
+    if T.has_unknown:
+        known = ~top.carried(T.unknown)
+        hits = hits & (known.cumsum(1) <= k)
+        lacking = int((known.sum(1) < np.minimum(k, n_known)).sum()) if top.k < top.n_labels else 0
+        if lacking:
+            expected, got = f"the {k} highest scores of known labels of each row", f"fewer of {lacking} rows"
+            raise ManyLabelError(who, expected, got, "Keep more scores of each row, or pass StreamedScores.")
+    else:
+        hits = hits[:, :k]
+    return hits.sum(1), T.row_counts(torch.int64).numpy(), n_known

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,46 +31,80 @@ def scores_and_labels(scores: Scores, Y: Labels, who: str) -> tuple[Made, LabelM
     return S, labels_of(S.shape, Y, who)
 
 
-def labels_of(shape: tuple[int, ...], Y: Labels, who: str) -> LabelMatrix:
-    """Labels that are 0 or 1, one for each score, as a label matrix on the CPU."""
-    labels = known_labels(Y, who)
-    if labels.shape != shape:
+def labels_of(shape: tuple[int, ...] | None, Y: Labels, who: str) -> LabelMatrix:
+    """Labels that are 0, 1 or unknown, one for each score where there are scores, as a label matrix on the CPU."""
+    labels = as_labels(Y, binary=True, who=who)
+    if shape is not None and labels.shape != shape:
         raise ManyLabelError(
             who,
             f"labels of shape {shape} to match the scores",
             f"shape {labels.shape}",
             "Pass one label row per score row, with the labels in the same order.",
         )
+    labels.refuse_none_known(who)
+    if labels.has_unknown and not labels.n_unknown:
+        labels = labels.with_unknown(None)
     return labels if labels.device.type == "cpu" else labels.to("cpu")
 
 
-def row_blocks(S: Made, T: LabelMatrix) -> Iterator[tuple[slice, Array, Array]]:
-    """A few rows at a time: which, their scores (b, C), and their labels (b, C) bool."""
+class Block(NamedTuple):
+    """Some rows with all labels, or some labels with all rows, of shape (b, m).
+
+    Attributes
+    ----------
+    part : slice
+        Which rows or labels.
+    scores : (b, m) array
+    true : (b, m) bool array
+        False where the entry is unknown.
+    known : (b, m) bool array, or None where every entry is
+    """
+
+    part: slice
+    scores: Array
+    true: Array
+    known: Array | None
+
+    @staticmethod
+    def of(part: slice, scores: Array, labels: LabelMatrix) -> Block:
+        """Labels made dense beside their scores."""
+        known = labels.known()
+        true = labels.dense(torch.bool).numpy()
+        return Block(part, scores, true, None if known is None else known.numpy())
+
+    @property
+    def n_known(self) -> Array:
+        """How many entries of each row, or label, are known, (b,) int64."""
+        return np.full(len(self.true), self.true.shape[1]) if self.known is None else self.known.sum(1)
+
+
+def row_blocks(S: Made, T: LabelMatrix) -> Iterator[Block]:
+    """A few rows at a time."""
     for rows in blocks(*S.shape):
-        yield rows, S[rows], T.take(rows).dense(torch.bool).numpy()
+        yield Block.of(rows, S[rows], T.take(rows))
 
 
-def known_labels(Y: Labels, who: str) -> LabelMatrix:
-    """Binary labels, every entry of which is known."""
-    labels = as_labels(Y, binary=True, who=who)
-    if labels.has_unknown and labels.n_unknown:
-        hint = "Measure the rows, or the labels, of which every entry is known."
-        expected = "labels without NaN or other unknown entries"
-        raise ManyLabelError(who, expected, f"{labels.n_unknown} of them", hint)
-    return labels
-
-
-def label_blocks(S: Array, T: LabelMatrix) -> Iterator[tuple[slice, Array, Array]]:
-    """A few labels at a time: which, their scores (c, n), and which rows carry them (c, n) bool."""
+def label_blocks(S: Array, T: LabelMatrix) -> Iterator[Block]:
+    """A few labels at a time."""
     carriers = T.transposed
     for part in blocks(*S.shape[::-1]):
-        yield part, S[:, part].T, carriers.take(part).dense(torch.bool).numpy()
+        yield Block.of(part, S[:, part].T, carriers.take(part))
 
 
 def label_totals(T: LabelMatrix) -> Array:
     """How many rows carry each label, (C,) int64."""
     parts = (T.take(rows).label_counts(torch.int64).numpy() for rows in blocks(*T.shape))
     return np.asarray(sum(parts))
+
+
+def known_rows(T: LabelMatrix) -> Array:
+    """On how many rows each label is known, (C,) int64."""
+    return np.full(T.n_labels, T.n_rows) - (label_totals(T.unknown) if T.has_unknown else 0)
+
+
+def known_labels(T: LabelMatrix) -> Array:
+    """How many labels of each row are known, (n,) int64."""
+    return np.full(T.n_rows, T.n_labels) - (T.unknown.row_counts(torch.int64).numpy() if T.has_unknown else 0)
 
 
 def check_k(k: int, most: int, who: str, what: str = "the number of labels") -> None:

@@ -15,7 +15,14 @@ import numpy as np
 from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
-from manylabel.metrics.inputs import check_choice, check_k, label_blocks, row_blocks, scores_and_labels
+from manylabel.metrics.inputs import (
+    check_choice,
+    check_k,
+    known_rows,
+    label_blocks,
+    row_blocks,
+    scores_and_labels,
+)
 from manylabel.metrics.scores import Array, Made, Scores, StreamedScores, blocks
 
 Absent: TypeAlias = Literal["leave_out", "zero"]
@@ -40,6 +47,8 @@ def average_precision(scores: Scores, Y: Labels, *, counted: Array | None = None
 
     Notes
     -----
+    A label is measured on the rows on which it is known.
+
     ``AP_c = sum_t (recall_t - recall_{t-1}) precision_t`` over the distinct scores t of the label from high
     to low: rows that share a score enter together, nothing is interpolated. Equal to scikit-learn's
     ``average_precision_score``.
@@ -50,14 +59,18 @@ def average_precision(scores: Scores, Y: Labels, *, counted: Array | None = None
         If shapes differ, scores hold NaN or labels are not 0/1.
     """
     who = "average_precision"
-    S, T = scores_and_labels(scores, Y, who)
+    return _average_precision(*scores_and_labels(scores, Y, who), counted, who)
+
+
+def _average_precision(S: Made, T: LabelMatrix, counted: Array | None, who: str) -> Array:
     if isinstance(S, StreamedScores):
         return _streamed_precision(S, T, counted, who)
     counted = None if counted is None else _check_mask(counted, S.shape, who)
     averages = []
-    for part, s, t in label_blocks(S, T):
-        counts = None if counted is None else counted[:, part].T
-        ties = _tie_groups(s, t if counts is None else t & counts, counts)
+    for part, s, t, known in label_blocks(S, T):
+        if counted is not None:
+            known = counted[:, part].T if known is None else known & counted[:, part].T
+        ties = _tie_groups(s, t if known is None else t & known, known)
         with np.errstate(invalid="ignore"):
             averages.append(ties.sum(ties.gain * ties.precision) / ties.sum(ties.gain))
     return np.concatenate(averages)
@@ -74,14 +87,17 @@ def mean_average_precision(
         As in :func:`average_precision`.
     absent : "leave_out" or "zero", default "leave_out"
         A label without positives is left out of the mean, or counts as 0 (as in the plain means of
-        scikit-learn and torchmetrics).
+        scikit-learn and torchmetrics). One that is nowhere known is left out.
 
     Returns
     -------
     float
         NaN if no label has a positive and absent labels are left out.
     """
-    return mean_over_present(average_precision(scores, Y, counted=counted), absent, "mean_average_precision")
+    who = "mean_average_precision"
+    S, T = scores_and_labels(scores, Y, who)
+    ap = _average_precision(S, T, counted, who)
+    return mean_over_present(ap[known_rows(T) > 0], absent, who)
 
 
 def mean_over_present(per_label: Array, absent: Absent, who: str) -> float:
@@ -96,7 +112,7 @@ def coverage_error(scores: Scores, Y: Labels) -> float:
     """How far down the ranking one must go to see all labels of a row.
 
     ``mean_i #{c : s_ic >= min_{j in y_i} s_ij}``; a row without labels counts 0. The best possible value is
-    the mean number of labels.
+    the mean number of labels. Only known labels of a row are ranked; a row without any is left out.
 
     Parameters
     ----------
@@ -105,9 +121,11 @@ def coverage_error(scores: Scores, Y: Labels) -> float:
     """
     S, T = scores_and_labels(scores, Y, "coverage_error")
     depths = []
-    for _, s, t in row_blocks(S, T):
+    for block in row_blocks(S, T):
+        _, s, t, known = block
         lowest = np.where(t, s, s.dtype.type(np.inf)).min(1, keepdims=True)  # (b, 1)
-        depths.append(np.where(t.any(1), (lowest <= s).sum(1), 0))
+        reached = lowest <= s if known is None else (lowest <= s) & known
+        depths.append(np.where(t.any(1), reached.sum(1), 0)[block.n_known > 0])
     return float(np.concatenate(depths).mean())
 
 
@@ -115,7 +133,7 @@ def ranking_loss(scores: Scores, Y: Labels) -> float:
     """Share of wrongly ordered pairs of a true and a false label.
 
     ``mean_i #{(j, c) : j in y_i, c not in y_i, s_ij <= s_ic} / (|y_i| (C - |y_i|))``; a tie is an error, a
-    row without such a pair counts 0.
+    row without such a pair counts 0. Only known labels of a row make pairs; a row without any is left out.
 
     Parameters
     ----------
@@ -123,15 +141,15 @@ def ranking_loss(scores: Scores, Y: Labels) -> float:
     Y : (n, C) labels, dense or sparse
     """
     S, T = scores_and_labels(scores, Y, "ranking_loss")
-    wrong, n_true = _row_sums(S, T, lambda ties: ties.gain * (ties.rank - ties.hits))
-    return float((wrong / np.maximum(n_true * (T.n_labels - n_true), 1)).mean())
+    wrong, n_true, n_known = _row_sums(S, T, lambda ties: ties.gain * (ties.rank - ties.hits))
+    return float((wrong / np.maximum(n_true * (n_known - n_true), 1)).mean())
 
 
 def lrap(scores: Scores, Y: Labels) -> float:
     """Label ranking average precision.
 
     ``mean_i 1/|y_i| sum_{j in y_i} #{true with score >= s_ij} / #{all with score >= s_ij}``; a row with no
-    label, or with all, counts 1.
+    label, or with all, counts 1. Only known labels of a row are ranked; a row without any is left out.
 
     Parameters
     ----------
@@ -139,7 +157,7 @@ def lrap(scores: Scores, Y: Labels) -> float:
     Y : (n, C) labels, dense or sparse
     """
     S, T = scores_and_labels(scores, Y, "lrap")
-    precision, n_true = _row_sums(S, T, lambda ties: ties.gain * ties.precision)
+    precision, n_true, _ = _row_sums(S, T, lambda ties: ties.gain * ties.precision)
     return float(np.where(n_true > 0, precision / np.maximum(n_true, 1), 1.0).mean())
 
 
@@ -157,14 +175,15 @@ def ndcg_at_k(scores: Scores, Y: Labels, k: int, *, empty: Absent = "leave_out")
     Notes
     -----
     ``DCG = sum_{r <= k} y_(r) / log2(r + 1)``, divided by that of the best order, min(k, |y|) ones first.
-    Tied labels share the mean of their places' discounts, the expected value over all orders of the ties.
+    Tied labels share the mean of their places' discounts, the expected value over all orders of the ties. Only known
+    labels of a row have a place; a row without any is left out.
     """
     S, T = scores_and_labels(scores, Y, "ndcg_at_k")
     check_k(k, S.shape[1], "ndcg_at_k")
     discounts = np.zeros(S.shape[1] + 1)
     discounts[1 : k + 1] = 1 / np.log2(np.arange(2, k + 2))
     upto = discounts.cumsum()  # DCG of r ones in the first r places
-    dcg, n_true = _row_sums(
+    dcg, n_true, _ = _row_sums(
         S, T, lambda ties: ties.gain / ties.size * (upto[ties.rank] - upto[ties.rank - ties.size])
     )
     ideal = upto[n_true]
@@ -177,7 +196,8 @@ class _TieGroups:
     """Runs of equal scores in the rows of a matrix sorted from high to low, one entry a run.
 
     ``row`` owns the run; ``rank`` entries of the row score at least as high, ``hits`` of these are true.
-    ``size`` and ``gain`` count the entries and the true entries of the run itself.
+    ``size`` and ``gain`` count the entries and the true entries of the run itself. Entries that are left out are in no
+    run.
     """
 
     n_rows: int
@@ -191,6 +211,11 @@ class _TieGroups:
     def precision(self) -> Array:
         """Share of true entries among those that score at least as high."""
         return np.asarray(self.hits / self.rank)
+
+    def take(self, runs: Array) -> _TieGroups:
+        """Some of the runs."""
+        parts = (self.row, self.rank, self.hits, self.size, self.gain)
+        return _TieGroups(self.n_rows, *(part[runs] for part in parts))
 
     def sum(self, values: Array) -> Array:
         """Sum of one value a run over the runs of each row, (n_rows,) float64."""
@@ -206,8 +231,9 @@ def _tie_groups(S: Array, T: Array, counted: Array | None = None) -> _TieGroups:
     flat = np.flatnonzero(ends)
     row = flat // m
     hits = _running_count(T, order)[flat]
-    rank = flat % m + 1 if counted is None else np.maximum(_running_count(counted, order)[flat], 1)
-    return _TieGroups(n, row, rank, hits, _steps(rank, row), _steps(hits, row))
+    rank = flat % m + 1 if counted is None else _running_count(counted, order)[flat]
+    ties = _TieGroups(n, row, rank, hits, _steps(rank, row), _steps(hits, row))
+    return ties if counted is None else ties.take(ties.size > 0)
 
 
 def _running_count(marks: Array, order: Array) -> Array:
@@ -222,14 +248,17 @@ def _steps(running: Array, row: Array) -> Array:
     return np.asarray(steps)
 
 
-def _row_sums(S: Made, T: LabelMatrix, values: Callable[[_TieGroups], Array]) -> tuple[Array, Array]:
-    """Sums of one value a run over the runs of each row, (n,), and the number of its labels, (n,) int."""
-    sums, n_true = [], []
-    for _, s, t in row_blocks(S, T):
-        ties = _tie_groups(s, t)
-        sums.append(ties.sum(values(ties)))
-        n_true.append(t.sum(1))
-    return np.concatenate(sums), np.concatenate(n_true)
+def _row_sums(S: Made, T: LabelMatrix, values: Callable[[_TieGroups], Array]) -> tuple[Array, Array, Array]:
+    """Sums of one value a run over the runs of each of the m rows with a known label, and how many labels of the row
+    are true and how many known, (m,) int both.
+    """
+    parts = []
+    for block in row_blocks(S, T):
+        ties = _tie_groups(block.scores, block.true, block.known)
+        parts.append((ties.sum(values(ties)), block.true.sum(1), block.n_known))
+    sums, n_true, n_known = (np.concatenate(part) for part in zip(*parts, strict=True))
+    asked = n_known > 0
+    return sums[asked], n_true[asked], n_known[asked]
 
 
 def _streamed_precision(S: StreamedScores, T: LabelMatrix, counted: Array | None, who: str) -> Array:
@@ -242,10 +271,10 @@ def _streamed_precision(S: StreamedScores, T: LabelMatrix, counted: Array | None
     for part in blocks(*S.shape):
         entries = slice(offsets[part.start], offsets[part.stop])
         own[entries] = S[part][rows[entries] - part.start, labels[entries]]
-    for part in blocks(*S.shape):
-        s = S[part]
+    for _, s, _, known in row_blocks(S, T):
         for some in blocks(len(labels), len(s)):
-            rank[some] += (own[some] <= s[:, labels[some]]).sum(0)
+            reached = own[some] <= s[:, labels[some]]
+            rank[some] += (reached if known is None else reached & known[:, labels[some]]).sum(0)
     ties = _ties_of_entries(labels, own, rank, S.shape[1])
     with np.errstate(invalid="ignore"):
         return np.asarray(ties.sum(ties.gain * ties.precision) / ties.sum(ties.gain))

@@ -11,7 +11,15 @@ import numpy as np
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
 from manylabel.metrics import at_k, ranking
-from manylabel.metrics.inputs import as_grid, check_choice, check_metrics, label_totals, scores_and_labels
+from manylabel.metrics.inputs import (
+    as_grid,
+    check_choice,
+    check_metrics,
+    known_labels,
+    known_rows,
+    label_totals,
+    scores_and_labels,
+)
 from manylabel.metrics.ranking import Absent
 from manylabel.metrics.scores import Array, Made, Scores, StreamedScores, check_probabilities
 from manylabel.metrics.thresholds import GRID, SET_METRICS, Rule, Threshold, count_predicted, learn_thresholds
@@ -76,8 +84,13 @@ class Evaluation:
     left_out : tuple of int
         Labels without positives in the scored rows: they have no average precision, the F1 metrics count
         them.
+    not_known : tuple of int
+        Labels known of no scored row: no metric counts them.
+    rows_not_known : int
+        Rows of which no label is known: metrics that are means over rows leave them out.
     per_label : dict of str to (C,) array
-        ``ap`` and ``f1`` (at the macro-F1's threshold), NaN where undefined, and ``positives``, int.
+        ``ap`` and ``f1`` (at the macro-F1's threshold), NaN where undefined; ``positives`` and ``known``, the rows on
+        which the label is known, int.
     """
 
     protocol: Protocol
@@ -86,6 +99,8 @@ class Evaluation:
     values: dict[str, float]
     thresholds: dict[str, float | tuple[float, ...] | None]
     left_out: tuple[int, ...]
+    not_known: tuple[int, ...]
+    rows_not_known: int
     per_label: dict[str, Array]
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,6 +112,8 @@ class Evaluation:
             "values": {m: _plain(v) for m, v in self.values.items()},
             "thresholds": {m: list(t) if isinstance(t, tuple) else t for m, t in self.thresholds.items()},
             "left_out": list(self.left_out),
+            "not_known": list(self.not_known),
+            "rows_not_known": self.rows_not_known,
             "per_label": {
                 name: [_plain(v) for v in array.tolist()] for name, array in self.per_label.items()
             },
@@ -110,10 +127,15 @@ class Evaluation:
         }
         lines = [f"{self.protocol} protocol: thresholds {chosen[self.protocol]}"]
         lines += [f"{DISPLAY_NAMES[m]:<17} {v:.4f}" for m, v in self.values.items()]
+        n_labels, numbers = len(self.per_label["positives"]), ", ".join(map(str, self.not_known))
         if self.left_out:
+            lines.append(f"labels without positives: {len(self.left_out)} of {n_labels}")
+        if self.not_known:
             lines.append(
-                f"labels without positives: {len(self.left_out)} of {len(self.per_label['positives'])}"
+                f"labels known of no row, left out: {len(self.not_known)} of {n_labels}, numbers {numbers}"
             )
+        if self.rows_not_known:
+            lines.append(f"rows of which no label is known, left out: {self.rows_not_known}")
         return "\n".join(lines)
 
 
@@ -196,9 +218,9 @@ def evaluate_protocols(
     _check_finite(S, "evaluate")
     learnt = {p: _thresholds(S, T, p, validation, metrics, rule, grid) for p in protocols}
     counts = count_predicted({t for each in learnt.values() for t in each.values()}, S, T)
-    ap, positives = ranking.average_precision(S, T), label_totals(T)
+    ap, positives, known = ranking.average_precision(S, T), label_totals(T), known_rows(T)
     same = {m: RANKING_METRICS[m](S, T) for m in metrics if m in RANKING_METRICS}
-    same["map"] = ranking.mean_over_present(ap, absent, "evaluate")
+    same["map"] = ranking.mean_over_present(ap[known > 0], absent, "evaluate")
 
     def under(protocol: Protocol) -> Evaluation:
         at = learnt[protocol]
@@ -209,8 +231,10 @@ def evaluate_protocols(
             absent=absent,
             values={m: same[m] if m in same else float(SET_METRICS[m](counts[at[m]])) for m in metrics},
             thresholds={m: at[m].value if m in SET_METRICS else None for m in metrics},
-            left_out=tuple(np.flatnonzero(positives == 0).tolist()),
-            per_label={"f1": f1, "ap": ap, "positives": positives},
+            left_out=tuple(np.flatnonzero((positives == 0) & (known > 0)).tolist()),
+            not_known=tuple(np.flatnonzero(known == 0).tolist()),
+            rows_not_known=int((known_labels(T) == 0).sum()),
+            per_label={"f1": f1, "ap": ap, "positives": positives, "known": known},
         )
 
     return {protocol: under(protocol) for protocol in protocols}

@@ -171,8 +171,13 @@ Scores: TypeAlias = "Tensor | np.ndarray[Any, Any] | StreamedScores | TopScores"
 Made: TypeAlias = "np.ndarray[Any, Any] | StreamedScores"
 
 
-def top_mask(S: Array, k: int) -> Array:
-    """Mark the k highest scores of each row, of equal ones the lowest label index first, (n, C) bool."""
+def top_mask(S: Array, k: int, known: Array | None = None) -> Array:
+    """Mark the k highest known scores of each row, of equal ones the lowest label index first, (n, C) bool."""
+    if known is not None:
+        best = np.lexsort((-S, ~known))[:, :k]  # known ones first
+        marks = np.zeros(S.shape, dtype=bool)
+        np.put_along_axis(marks, best, True, axis=1)
+        return np.asarray(marks & known)
     last = np.partition(S, S.shape[1] - k, axis=1)[:, -k, None]  # the k-th highest score of each row
     above, level = last < S, last == S
     return np.asarray(above | (level & (level.cumsum(1) <= k - above.sum(1, keepdims=True))))

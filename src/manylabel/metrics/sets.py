@@ -1,6 +1,7 @@
 """Metrics of predicted label sets, all from one count of true positives, predictions and truths.
 
-A prediction is positive at ``score >= t``. Where a ratio is 0/0, each metric says what it takes.
+A prediction is positive at ``score >= t``. Where a ratio is 0/0, each metric says what it takes. Unknown entries are
+counted nowhere; a label or a row of which nothing is known is left out of every mean.
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ import torch
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
-from manylabel.metrics.inputs import as_grid, label_totals, labels_of, row_blocks, scores_and_labels
+from manylabel.metrics.inputs import (
+    as_grid,
+    known_labels,
+    known_rows,
+    label_totals,
+    labels_of,
+    row_blocks,
+    scores_and_labels,
+)
 from manylabel.metrics.scores import Array, Made, Scores, TopScores, as_matrix, blocks
 
 NAN = float("nan")
@@ -24,7 +33,7 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts of m labels (over rows) or of m rows (over labels), alone (m,) or at T thresholds (m, T).
+    """Counts of known entries of m labels (over rows) or of m rows (over labels), alone (m,) or at T thresholds (m, T).
 
     Attributes
     ----------
@@ -32,11 +41,14 @@ class Tally:
         Predicted and true.
     predicted : (m,) or (m, T) int array
     true : (m,) or (m, 1) int array
+    known : (m,) or (m, 1) int array
+        All known entries.
     """
 
     hits: Array
     predicted: Array
     true: Array
+    known: Array
 
     @property
     def wrong(self) -> Array:
@@ -57,7 +69,8 @@ class Tally:
 
     def __add__(self, other: Tally) -> Tally:
         """The counts of the same owners in two parts."""
-        return Tally(self.hits + other.hits, self.predicted + other.predicted, self.true + other.true)
+        pairs = zip(self.columns, other.columns, strict=True)
+        return Tally(*(one + another for one, another in pairs))
 
     def concat(self, other: Tally) -> Tally:
         """The counts of these owners and then of others."""
@@ -65,13 +78,22 @@ class Tally:
         return Tally(*(np.concatenate(pair) for pair in pairs))
 
     @property
-    def columns(self) -> tuple[Array, Array, Array]:
-        """Hits, predicted and true."""
-        return self.hits, self.predicted, self.true
+    def columns(self) -> tuple[Array, Array, Array, Array]:
+        """Hits, predicted, true and known."""
+        return self.hits, self.predicted, self.true, self.known
+
+    def take(self, owners: Array) -> Tally:
+        """The counts of some owners."""
+        return Tally(*(column[owners] for column in self.columns))
 
     def total(self) -> Tally:
         """One tally over all labels, or all rows."""
-        return Tally(self.hits.sum(0), self.predicted.sum(0), self.true.sum(0))
+        return Tally(*(column.sum(0) for column in self.columns))
+
+    def asked(self) -> Tally:
+        """The counts of owners of which something is known."""
+        some = self.known.reshape(len(self.known)) > 0
+        return self if some.all() else self.take(some)
 
 
 @dataclass(frozen=True)
@@ -114,7 +136,7 @@ class Counts:
             raise ManyLabelError(
                 "Counts.of", "predictions that are 0 or 1", "other values", "Compare scores with >=."
             )
-        return joined(count_sets(p.astype(bool), t) for _, p, t in row_blocks(P, T))
+        return joined(count_sets(p.astype(bool), t, known) for _, p, t, known in row_blocks(P, T))
 
     @staticmethod
     def sweep(scores: Scores, Y: Labels, thresholds: Array | list[float] | tuple[float, ...]) -> Counts:
@@ -150,7 +172,7 @@ class Counts:
         zero_division : float, default 0.0
             What a label counts that no row carries and none is predicted to: 0, 1, or NaN to leave it out.
         """
-        return _mean(self.labels.f1(), zero_division)
+        return _mean(self.labels.asked().f1(), zero_division)
 
     def micro_f1(self) -> Array:
         """``2 sum tp / (2 sum tp + sum fp + sum fn)``; 0 if nothing is true nor predicted."""
@@ -164,15 +186,15 @@ class Counts:
         zero_division : float, default NaN
             What a row counts without label and without prediction: NaN to leave it out, 0 or 1.
         """
-        return _mean(self.rows.f1(), zero_division)
+        return _mean(self.rows.asked().f1(), zero_division)
 
     def hamming_accuracy(self) -> Array:
-        """Share of all n x C entries predicted right."""
-        return np.asarray(1 - self.labels.wrong.sum(0) / (len(self.labels.true) * len(self.rows.true)))
+        """Share of all n x C entries, or of those known, predicted right."""
+        return np.asarray(1 - self.labels.wrong.sum(0) / self.labels.known.sum(0))
 
     def subset_accuracy(self) -> Array:
         """Share of rows predicted right in every label."""
-        return np.asarray((self.rows.wrong == 0).mean(0))
+        return np.asarray((self.rows.asked().wrong == 0).mean(0))
 
     def overall_precision(self) -> Array:
         """OP: ``sum tp / sum (tp + fp)``; 0 if nothing is predicted."""
@@ -194,7 +216,7 @@ class Counts:
         zero_division : float, default 0.0
             What a label never predicted counts: 0, 1, or NaN to leave it out.
         """
-        return _mean(self.labels.precision(), zero_division)
+        return _mean(self.labels.asked().precision(), zero_division)
 
     def class_recall(self, zero_division: float = 0.0) -> Array:
         """CR: mean over labels of ``tp / (tp + fn)``.
@@ -204,17 +226,27 @@ class Counts:
         zero_division : float, default 0.0
             What a label without positives counts: 0, 1, or NaN to leave it out.
         """
-        return _mean(self.labels.recall(), zero_division)
+        return _mean(self.labels.asked().recall(), zero_division)
 
     def class_f1(self, zero_division: float = 0.0) -> Array:
         """CF1: harmonic mean of CP and CR, which is not the macro-F1."""
         return _harmonic(self.class_precision(zero_division), self.class_recall(zero_division))
 
 
-def count_sets(P: Array, T: Array) -> Counts:
-    """Counts of bool predictions and labels, both (n, C)."""
-    H = P & T
-    return Counts(Tally(H.sum(0), P.sum(0), T.sum(0)), Tally(H.sum(1), P.sum(1), T.sum(1)))
+def count_sets(P: Array, T: Array, known: Array | None = None) -> Counts:
+    """Counts of bool predictions and labels, both (n, C), where they are known, (n, C) bool."""
+    H, P = P & T, P if known is None else P & known
+    of_labels, of_rows = _n_known(known, T.shape)
+    return Counts(
+        Tally(H.sum(0), P.sum(0), T.sum(0), of_labels), Tally(H.sum(1), P.sum(1), T.sum(1), of_rows)
+    )
+
+
+def _n_known(known: Array | None, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """Known entries of each label (C,) and of each row (n,)."""
+    if known is None:
+        return np.full(shape[1], shape[0]), np.full(shape[0], shape[1])
+    return known.sum(0), known.sum(1)
 
 
 def _is_binary(P: Array) -> bool:
@@ -236,9 +268,10 @@ def count_sweep(
     labels = np.arange(S.shape[1])[None]
 
     def parts() -> Iterator[Counts]:
-        for _, s, t in row_blocks(S, T):
+        for _, s, t, known in row_blocks(S, T):
             reached = np.searchsorted(grid, s if ready is None else ready(s), side="right")
-            yield _sweep_block(labels, reached, t, t.sum(0), t.sum(1), len(grid))
+            totals = (t.sum(0), t.sum(1)), _n_known(known, t.shape)
+            yield _sweep_block(labels, reached, t, known, *totals, len(grid))
 
     return joined(parts())
 
@@ -249,12 +282,20 @@ def _sweep_of_top(top: TopScores, T: LabelMatrix, grid: Array) -> Counts:
         hint = "Keep more scores of each row, or pass StreamedScores."
         raise ManyLabelError("Counts.sweep", expected, f"{grid[0]:g}", hint)
     reached = np.searchsorted(grid, top.values, side="right")
-    n_true = T.row_counts(torch.int64).numpy()
-    return _sweep_block(top.labels, reached, top.carried(T), label_totals(T), n_true, len(grid))
+    n_true = label_totals(T), T.row_counts(torch.int64).numpy()
+    n_known = known_rows(T), known_labels(T)
+    known = ~top.carried(T.unknown) if T.has_unknown else None
+    return _sweep_block(top.labels, reached, top.carried(T), known, n_true, n_known, len(grid))
 
 
 def _sweep_block(
-    labels: Array, reached: Array, true: Array, label_true: Array, row_true: Array, n: int
+    labels: Array,
+    reached: Array,
+    true: Array,
+    known: Array | None,
+    n_true: tuple[Array, Array],
+    n_known: tuple[Array, Array],
+    n: int,
 ) -> Counts:
     """Counts of b rows at n thresholds, from how many of these each of m scores reaches.
 
@@ -263,18 +304,21 @@ def _sweep_block(
     labels : (b, m) or (1, m) int array
         The label of each score.
     reached : (b, m) int array
-    true : (b, m) bool array
-        Whether the row carries the label.
-    label_true, row_true : (C,) and (b,) int arrays
+    true, known : (b, m) bool array
+        Whether the row carries the label, and whether that is known; None where all is.
+    n_true, n_known : (C,) and (b,) int arrays
+        How many entries of each label, and of each row.
     n : int
     """
 
-    def tally(owners: Array, n_true: Array) -> Tally:
+    def tally(owners: Array, n_true: Array, n_known: Array) -> Tally:
         cells, size = owners * (n + 1) + reached, len(n_true)  # (b, m)
-        hits, predicted = (_tails(some, size, n + 1) for some in (cells[true], cells))
-        return Tally(hits, predicted, n_true[:, None])
+        of_known = cells if known is None else cells[known]
+        hits, predicted = (_tails(some, size, n + 1) for some in (cells[true], of_known))
+        return Tally(hits, predicted, n_true[:, None], n_known[:, None])
 
-    return Counts(tally(labels, label_true), tally(np.arange(len(reached))[:, None], row_true))
+    owners = labels, np.arange(len(reached))[:, None]
+    return Counts(*(tally(*each) for each in zip(owners, n_true, n_known, strict=True)))
 
 
 def _grid_of(thresholds: Any, dtype: Any, who: str) -> Array:

@@ -12,9 +12,10 @@ from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels, as_labels
 from manylabel.metrics.held_out import fully_known
+from manylabel.metrics.inputs import known_labels
 from manylabel.metrics.ranking import average_precision
 from manylabel.metrics.scores import Array, Scores, as_scores
-from manylabel.metrics.sets import Counts, Tally
+from manylabel.metrics.sets import Counts
 
 THIRDS = ("rare labels", "medium labels", "frequent labels")
 
@@ -67,7 +68,7 @@ def slices(
     list of Slice
         Thirds of the labels by training positives, of equal numbers of labels; rows whose label set a training row
         carries, and those whose set none does (a row with an unknown entry is neither); the groups in their order.
-        Empty slices are left out.
+        Slices without a known entry are left out.
 
     Raises
     ------
@@ -84,7 +85,9 @@ def slices(
     if groups is not None:
         by_rows |= _groups(groups, len(S))
     of_labels = _label_slices(S, found, labels, train)
-    return of_labels + [_row_slice(name, rows, found, labels) for name, rows in by_rows.items() if rows.any()]
+    asked = known_labels(labels.to("cpu")) > 0
+    some = {name: rows for name, rows in by_rows.items() if (rows & asked).any()}
+    return of_labels + [_row_slice(name, rows, found, labels) for name, rows in some.items()]
 
 
 def _rows_by_novelty(labels: LabelMatrix, train: LabelMatrix) -> dict[str, Array]:
@@ -104,7 +107,7 @@ def _label_slices(S: Array, predictions: Scores, labels: LabelMatrix, train: Lab
 
 
 def _label_slice(name: str, part: Array, counts: Counts, ap: Array) -> Slice:
-    tally = Tally(counts.labels.hits[part], counts.labels.predicted[part], counts.labels.true[part])
+    tally = counts.labels.take(part)
     of_part, present = Counts(tally, counts.rows), ap[part][~np.isnan(ap[part])]
     values = {"macro_f1": float(of_part.macro_f1()), "micro_f1": float(of_part.micro_f1())}
     values["map"] = float(present.mean()) if len(present) else float("nan")

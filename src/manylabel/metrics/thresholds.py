@@ -125,7 +125,8 @@ def learn_thresholds(
     Notes
     -----
     Of equally good thresholds (or numbers of labels) the lowest is taken. A label without positives has no
-    best threshold of its own and gets the one that is best for the micro-F1 of all labels.
+    best threshold of its own and gets the one that is best for the micro-F1 of all labels. Unknown entries take part
+    in nothing.
 
     Raises
     ------
@@ -166,9 +167,9 @@ def count_predicted(thresholds: Iterable[Threshold], S: Made, T: LabelMatrix) ->
     """Counts of the label sets at each of some thresholds, in one pass over the scores."""
     wanted = tuple(thresholds)
     counts: dict[Threshold, Counts] = {}
-    for _, s, t in row_blocks(S, T) if wanted else ():
+    for _, s, t, known in row_blocks(S, T) if wanted else ():
         for threshold in wanted:
-            part = count_sets(threshold.predict(s), t)
+            part = count_sets(threshold.predict(s), t, known)
             counts[threshold] = joined((counts[threshold], part)) if threshold in counts else part
     return counts
 

@@ -98,6 +98,14 @@ def test_roles_can_be_corrected():
     assert set(table.X.values) == {"zip", "key", "year"}
 
 
+def test_rows_carry_the_weights_of_their_column():
+    cells = {"x": [0.5 * (i % 7) for i in range(30)], "w": [0.5, 2.0] * 15, "tag": list("abc") * 10}
+    rows = read_table(cells, labels="tag", columns={"w": "weight"}).rows
+    assert rows.weights.tolist() == [0.5, 2.0] * 15
+    with pytest.raises(ManyLabelError, match="weights of finite numbers of at least 0, but got nan"):
+        _ = read_table(cells | {"w": [0.5, None] * 15}, labels="tag", columns={"w": "weight"}).rows
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [

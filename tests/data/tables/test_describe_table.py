@@ -45,7 +45,8 @@ def test_numbers_of_a_table_by_hand(write):
     assert facts.together.tolist() == [[3, 2], [2, 2]]
 
 
-def test_the_command_tells_columns_labels_and_draws(write, capsys, tmp_path):
+def test_the_command_tells_columns_labels_and_draws(write, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
     path = write("films.csv", TEXT)
     words = [
         "data",

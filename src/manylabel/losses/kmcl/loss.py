@@ -23,6 +23,7 @@ from manylabel.losses.kmcl.contrastive import PairKernel, kernel_pairs_dense, ke
 from manylabel.losses.kmcl.reconstruction import anisotropic_distances, isotropic_distances
 from manylabel.losses.logits import asymmetric_terms, check_focus, read_logits
 from manylabel.losses.precision import full_precision, working_dtype
+from manylabel.losses.sample_weight import anchor_weight, read_weight
 from manylabel.losses.settings import check_group, check_reduction, choice, read_temperature, whole
 from manylabel.losses.softmax import choose_backend
 
@@ -77,7 +78,8 @@ class KMCL(Loss):
     rows for the contrastive term. ``divisor`` is the tuple of all three, for the rows of :meth:`terms`. Kernels of
     unknown entries take part in nothing. A row without labels adds to the asymmetric loss only, and is still one of the
     samples in ``S_ik``; a row without a partner has ``L_i = 0``. Kernels that are alike for all pairs give ``log(B -
-    1)`` for each shared label, besides the Jaccard overlaps.
+    1)`` for each shared label, besides the Jaccard overlaps. ``sample_weight`` multiplies the terms of label entries in
+    the asymmetric loss, and rows elsewhere, as for every :class:`~manylabel.losses.base.PairLoss`.
 
     References
     ----------
@@ -124,41 +126,65 @@ class KMCL(Loss):
         self.gamma_neg, self.gamma_pos, self.clip = gamma_neg, gamma_pos, clip
 
     def forward(
-        self, features: Tensor, logits: Tensor, means: Tensor, variances: Tensor, Y: Labels
+        self,
+        features: Tensor,
+        logits: Tensor,
+        means: Tensor,
+        variances: Tensor,
+        Y: Labels,
+        *,
+        sample_weight: Tensor | None = None,
     ) -> Tensor:
         """The loss of features (B, D), logits (B, C), means and variances, and labels ``Y`` (B, C)."""
-        focus, fit, contrast = self.terms(features, logits, means, variances, Y)
+        focus, fit, contrast = self.terms(features, logits, means, variances, Y, sample_weight=sample_weight)
         return focus + fit + contrast
 
     def terms(
-        self, features: Tensor, logits: Tensor, means: Tensor, variances: Tensor, Y: Labels
+        self,
+        features: Tensor,
+        logits: Tensor,
+        means: Tensor,
+        variances: Tensor,
+        Y: Labels,
+        *,
+        sample_weight: Tensor | None = None,
     ) -> KernelTerms:
         """The three parts of the loss; arguments as in :meth:`forward`."""
         with full_precision(features):
             features, labels = _read(features, logits, Y)
             check_reduction("KMCL", self.reduction)
             check_group("KMCL", self.group)
-            focus = self._focus(logits, labels)
-            fit = self.reconstruction(features, logits, means, variances, labels)
-            contrast = self.contrastive(means, variances, labels, n_features=features.shape[1])
+            weight = {"sample_weight": sample_weight}
+            focus = self._focus(logits, labels, sample_weight)
+            fit = self.reconstruction(features, logits, means, variances, labels, **weight)
+            contrast = self.contrastive(means, variances, labels, n_features=features.shape[1], **weight)
             divisor = None
             if isinstance(fit.divisor, Tensor) and isinstance(contrast.divisor, Tensor):
                 divisor = KernelTerms(torch.ones_like(fit.divisor), fit.divisor, contrast.divisor)
             self._kept(LossResult(contrast.value, divisor, contrast.backend))
             return KernelTerms(focus, fit.value, contrast.value)
 
-    def _focus(self, logits: Tensor, labels: LabelMatrix) -> Tensor:
+    def _focus(self, logits: Tensor, labels: LabelMatrix, sample_weight: Tensor | None) -> Tensor:
         """The asymmetric loss: a sum, over all ranks, or sums of rows."""
         check_focus("KMCL", self.gamma_neg, self.gamma_pos, self.clip)
         x, y, known = read_logits("KMCL", logits, labels)  # (B, C)
         rows = asymmetric_terms(x, y, self.gamma_neg, self.gamma_pos, self.clip, eps=1e-7)
         rows = rows if known is None else rows.masked_fill(~known, 0)
+        if sample_weight is not None:
+            rows = rows * read_weight("KMCL", sample_weight, labels.shape, rows)
         if self.reduction == "none":
             return rows.sum(1)
         return rows.sum() if self.group is None else Shard(self.group).total(rows.sum())
 
     def reconstruction(
-        self, features: Tensor, logits: Tensor, means: Tensor, variances: Tensor, Y: Labels
+        self,
+        features: Tensor,
+        logits: Tensor,
+        means: Tensor,
+        variances: Tensor,
+        Y: Labels,
+        *,
+        sample_weight: Tensor | None = None,
     ) -> LossResult:
         """Negative log share of the true labels in the kernel mixture.
 
@@ -192,19 +218,28 @@ class KMCL(Loss):
             true = level.masked_fill(~present & counted[:, None], -torch.inf).logsumexp(1)
             values = torch.where(counted, level.logsumexp(1) - true, 0).to(mu.dtype)  # (B,)
             shard = None if self.group is None else Shard(self.group)
-            return reduce(values, self.reduction, counted.sum(), backend, shard)
+            weight = _of_anchors(sample_weight, labels, values)
+            return reduce(values, self.reduction, counted, backend, shard, weight)
 
-    def contrastive(self, means: Tensor, variances: Tensor, Y: Labels, *, n_features: int) -> LossResult:
+    def contrastive(
+        self,
+        means: Tensor,
+        variances: Tensor,
+        Y: Labels,
+        *,
+        n_features: int,
+        sample_weight: Tensor | None = None,
+    ) -> LossResult:
         """Samples that share a label are drawn together under that label, away from all the others.
 
         ::
 
-            bd_ijk = (M/2) log((sd_ik^2 + sd_jk^2) / (2 sd_ik sd_jk)) + (M/4) (mu_ik - mu_jk)^2 / (sd_ik^2 + sd_jk^2)
+            bd_ijk = (D/2) log((sd_ik^2 + sd_jk^2) / (2 sd_ik sd_jk)) + (D/4) (mu_ik - mu_jk)^2 / (sd_ik^2 + sd_jk^2)
             E_ijk  = exp(exp(-bd_ijk) / tau),   S_ik = sum_{j != i} E_ijk
             L_i    = -(1/|A(i)|) sum_{j in A(i)} sum_{k in y_i and y_j} log(J_ij E_ijk / S_ik + 1e-7)
 
-        ``A(i)`` are the other samples that share a label with i, J is the Jaccard overlap. ``M = D`` for isotropic
-        mixtures; anisotropic ones sum both terms over the dimensions, with M as ``scale`` says.
+        ``A(i)`` are the other samples that share a label with i, J is the Jaccard overlap. Anisotropic
+        mixtures sum both terms over the dimensions, with 1 in the place of D where ``scale`` is "bhattacharyya".
 
         Parameters
         ----------
@@ -229,9 +264,12 @@ class KMCL(Loss):
             multiplied = mu.dim() == 2 or self.scale == "released"
             kernel = PairKernel(n_features / 2 if multiplied else 0.5, tau)
             mu, v = (t.unsqueeze(1) if t.dim() == 2 else t for t in (mu, v))  # (B, D, C)
-            return self._contrasted(mu, v, labels, kernel)
+            weight = _of_anchors(sample_weight, labels, mu)
+            return self._contrasted(mu, v, labels, kernel, weight)
 
-    def _contrasted(self, mu: Tensor, v: Tensor, labels: LabelMatrix, kernel: PairKernel) -> LossResult:
+    def _contrasted(
+        self, mu: Tensor, v: Tensor, labels: LabelMatrix, kernel: PairKernel, weight: Tensor | None
+    ) -> LossResult:
         anchors, shard = slice(0, labels.n_rows), None
         if self.group is not None:
             shard = Shard(self.group)
@@ -244,9 +282,13 @@ class KMCL(Loss):
         if backend == "dense":
             values = kernel_pairs_dense(mu, v, labels, kernel, anchors)
         else:
-            uniform = self.reduction != "none"
+            uniform = self.reduction != "none" and weight is None
             values = kernel_pairs_streamed(mu, v, labels, kernel, anchors, uniform)
-        return reduce(values, self.reduction, len(values), backend, shard)
+        return reduce(values, self.reduction, torch.ones_like(values), backend, shard, weight)
+
+
+def _of_anchors(sample_weight: Tensor | None, labels: LabelMatrix, beside: Tensor) -> Tensor | None:
+    return None if sample_weight is None else anchor_weight("KMCL", sample_weight, labels, beside)
 
 
 def _read(features: Tensor, logits: Tensor, Y: Labels) -> tuple[Tensor, LabelMatrix]:
