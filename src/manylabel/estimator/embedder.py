@@ -83,3 +83,8 @@ class MultiLabelEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Esti
         )
         self._keep(fitted.rows.rows, {}, {})
         return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        return tags

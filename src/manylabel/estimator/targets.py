@@ -241,7 +241,7 @@ def _frame_values(y: Any) -> Any:
     frame: Any = nw.from_native(y, eager_only=True, pass_through=True)
     if not isinstance(frame, nw.DataFrame):
         return y
-    return np.array([frame[name].to_list() for name in frame.columns], dtype=object).T
+    return np.array([column.to_list() for column in frame.iter_columns()], dtype=object).T
 
 
 def _column_names(y: Any, n_labels: int) -> Array:
