@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # typing itself would be half of what the import costs
 if TYPE_CHECKING:
+    from typing import Any
+
     from manylabel import data, estimator, losses, methods, metrics, models, reproduction, study, training
     from manylabel.errors import ManyLabelError
     from manylabel.estimator import MultiLabelClassifier, MultiLabelEmbedder

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from manylabel import files
 from manylabel.cli import commandline
 from manylabel.cli.options import DataDir
 from manylabel.cli.output import print_rows, say, say_path
@@ -160,6 +159,7 @@ def _show_table(table: Table, other: Table | None, out: Path | None) -> None:
 
 
 def _draw(facts: LabelFacts, out: Path) -> None:
+    from manylabel import files
     from manylabel.study.analysis.figures.drawing import require_matplotlib
     from manylabel.study.analysis.figures.label_plots import draw_frequencies, draw_together
 

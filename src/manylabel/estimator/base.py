@@ -115,7 +115,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         settings = {str(name): value for name, value in (self.settings or {}).items()}
         return Fitting(
             methods.get(self.method, encoder=self.encoder, **settings),
-            _seed(self.random_state),
+            seed_of(self.random_state),
             self.targets_.label_names,
             self.device,
             None if folder is None else files.usable_folder(folder, "fit, folder"),
@@ -292,7 +292,7 @@ def _on_cpu(part: Part) -> Part:
     return Part(part.type, part.meta, tensors, {name: _on_cpu(inner) for name, inner in part.parts.items()})
 
 
-def _seed(random_state: Any) -> int:
+def seed_of(random_state: Any) -> int:
     try:
         return int(check_random_state(random_state).randint(2**31 - 1))
     except ValueError as error:

@@ -132,9 +132,8 @@ class MultiLabelClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
             :func:`manylabel.data.read_table`, whose labels stand in for ``y``.
         y : (n, n_labels) 0/1 array, tensor, sparse matrix or frame; n label sets; or n classes
             NaN, masked entries and ``pandas.NA`` are unknown labels: neither carried nor not.
-        sample_weight : (n,) or (n, n_labels) array, optional
-            How much each row, or each of its label entries, counts. Small whole numbers repeat rows, for any method;
-            others weigh the losses of methods that can.
+        sample_weight : (n,) whole numbers, optional
+            How often each row counts.
         groups : (n,) array, optional
             Rows of one group stay together in every split.
         folder : str or Path, optional
@@ -282,8 +281,8 @@ class MultiLabelClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         self.targets_ = targets
         if model.estimator is not None:
             self._evidence = self._evidence.joined(Y)
-            kept = {name: model.estimator.meta[name] for name in ("how", "quality")}
-            self._keep(Rows(features, Y), kept, self._evidence.arrays())
+            told = {name: model.estimator.meta[name] for name in ("how", "quality")}
+            self._keep(Rows(features, Y), told, self._evidence.arrays())
         return self
 
     def _restore(self, kept: Part | None) -> None:
