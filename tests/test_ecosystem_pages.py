@@ -1,4 +1,4 @@
-"""The pages on other libraries: their code runs as a script of its own, as those libraries warn of each other."""
+"""Pages of code: that on other libraries runs as a script of its own, as those libraries warn of each other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted((ROOT / "docs" / "ecosystem").glob("*.md"))
+PAGES = [*sorted((ROOT / "docs" / "ecosystem").glob("*.md")), ROOT / "docs" / "unknown.md"]
 OFFLINE = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT / "src")}
 
 
