@@ -47,7 +47,7 @@ def test_the_same_command_goes_on(shell: Shell, places: Path, tmp_path: Path, by
     process = start(tmp_path, "stopped")
     wait_for(tmp_path / "stopped.training" / "fold-2" / "checkpoint.safetensors", process)
     process.send_signal(by)
-    output, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=120)
     assert not (tmp_path / "stopped" / "model.json").exists()
     assert (tmp_path / "stopped.training" / "fold-0").is_dir()
     if by == signal.SIGINT:
@@ -63,7 +63,7 @@ def test_the_same_command_goes_on(shell: Shell, places: Path, tmp_path: Path, by
             wait_for(tmp_path / "stopped.training" / "fold-3", again)
             kept = tmp_path / "stopped.training" / "fold-0" / "checkpoint.safetensors"
             assert kept.stat().st_mtime_ns == finished  # not trained again
-        output, errors = again.communicate(timeout=120)
+        _, errors = again.communicate(timeout=120)
         assert again.returncode == 0, errors
     assert content(tmp_path / "stopped") == content(tmp_path / "whole")
     assert sorted(os.listdir(tmp_path)) == ["places.csv", "stopped", "whole"]
