@@ -71,7 +71,7 @@ def test_the_sdist_has_what_its_readme_speaks_of(built: tuple[Path, Path]) -> No
     with tarfile.open(built[1]) as sdist:
         held = {name.partition("/")[2] for name in sdist.getnames()}
     told = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "constraints.txt"}
-    assert told | {"pyproject.toml", "tests/reference.py", "docs/losses/mulsupcon.md"} <= held
+    assert told | {"pyproject.toml", "mkdocs.yml", "tests/reference.py", "docs/losses/mulsupcon.md"} <= held
     assert not any(name.endswith(".pyc") or name.startswith("runs/") for name in held)
 
 

@@ -10,7 +10,9 @@ from pydoc import locate
 from latex2mathml.converter import convert
 from plain_maths import latex
 
-BLOCK = re.compile(r"^( *)(\S.*?)? ?::\n\n((?:\1    .*\n|\n)+)", re.MULTILINE)  # indentation, words before, lines
+BLOCK = re.compile(
+    r"^( *)(\S.*?)? ?::\n\n((?:\1    .*\n|\n)+)", re.MULTILINE
+)  # indentation, words before, lines
 GAP = re.compile(r"(?<=[^\s:]) {3,}(?![ =])")  # between the parts of a line, not behind names that it aligns
 
 

@@ -35,7 +35,7 @@ def _drawn_by(draw: Any) -> Any:
 
 
 def _with_pages(entry: Any, docs: Path) -> Any:
-    """``Losses: losses/`` as all pages of the folder: its README, then the others in the order in which that names them."""
+    """``Losses: losses/`` as all pages of the folder: its README, then the others as that names them."""
     if not (isinstance(entry, dict) and str(*entry.values()).endswith("/")):
         return entry
     ((title, folder),) = entry.items()

@@ -1,4 +1,4 @@
-"""Plain equations of docstrings as LaTeX: ``L_i = sum_{j in y_i} (1/n_j) s_ij / tau`` as a reader expects it in print."""
+"""Plain equations as LaTeX: ``L_i = sum_{j in y_i} (1/n_j) s_ij / tau`` as a reader expects it in print."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ SIGNS = {
     ">=": r"\ge", "<=": r"\le", "!=": r"\ne", "<": r"\lt", ">": r"\gt", ":": r":\;",
     "{": r"\{", "}": r"\}", "[": r"\left[", "]": r"\right]",
 }  # fmt: skip
-FRACTION = re.compile(r"\(([^()/ ]+)/((?:[^()/ ]|\([^()]*\))+)\)")  # such as (1/|y_i|); "(a / b)" stays on its line
+FRACTION = re.compile(
+    r"\(([^()/ ]+)/((?:[^()/ ]|\([^()]*\))+)\)"
+)  # such as (1/|y_i|); "(a / b)" stays on its line
 TOKEN = re.compile(
     r"""(?P<latex>\\\w+(?:\{\ [^{}]*\})?) | (?P<number>\d+(?:\.\d+)?(?:e[+-]\d+)?) | (?P<word>[A-Za-z]+)
     | (?P<script>[_^](?:\{[^{}]*\}|[A-Za-z0-9]+(?:(?<=gamma)_\w+)?))
@@ -30,7 +32,9 @@ def latex(line: str) -> str:
     L_{i} = \\sum_{j \\in y_{i}} \\frac{1}{n_{j}} s_{ij} / \\tau
     """
     found = re.sub(r"\\text\{ [^{}]* \}(?: \\text\{ [^{}]* \})+", _joined, " ".join(_parts(_rewritten(line))))
-    return re.sub(r"(\\text\{[^{}]*) \}(?= [,;:)]|$)", r"\1}", re.sub(r"(\( |^)\\text\{ ", r"\1\\text{", found))
+    return re.sub(
+        r"(\\text\{[^{}]*) \}(?= [,;:)]|$)", r"\1}", re.sub(r"(\( |^)\\text\{ ", r"\1\\text{", found)
+    )
 
 
 def _rewritten(line: str) -> str:

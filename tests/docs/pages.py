@@ -63,8 +63,8 @@ def run_as_script(page: Path, folder: Path, environment: dict[str, str]) -> None
 
 def commands(source: str) -> list[list[str]]:
     """The command lines of a block as words, without comments."""
-    lines = source.replace("\\\n", " ").splitlines()
-    return [words for words in (shlex.split(line, comments=True) for line in lines) if words]
+    lines = re.sub(r"(^|\s)#.*", "", source.replace("\\\n", " "), flags=re.MULTILINE).splitlines()
+    return [words for words in map(shlex.split, lines) if words]
 
 
 def run_command(words: list[str]) -> None:

@@ -131,5 +131,7 @@ def test_every_loss_page_draws_its_equation(name: str, pages: dict[str, Page]) -
 @pytest.mark.parametrize("module", DOCUMENTED)
 def test_the_reference_has_every_public_name(module: str, pages: dict[str, Page]) -> None:
     page = pages[f"api/{module}/index.html"]
-    missing = {f"manylabel.{module}.{name}" for name in import_module(f"manylabel.{module}").__all__} - page.ids
+    missing = {
+        f"manylabel.{module}.{name}" for name in import_module(f"manylabel.{module}").__all__
+    } - page.ids
     assert missing == set()

@@ -70,7 +70,7 @@ def _of_columns(estimator: Any, X: Any, reset: bool) -> Features:
     if not reset and hasattr(estimator, "schema_"):
         return _applied(estimator.schema_, X)
     frame = nw.from_native(X, eager_only=True)
-    columns = [frame[name] for name in frame.columns]
+    columns = [*frame.iter_columns()]
     numbers = all(column.dtype.is_numeric() or column.dtype == nw.Boolean for column in columns)
     if columns and numbers and not any(column.is_null().any() for column in columns):
         values = np.column_stack([column.to_numpy() for column in columns])
@@ -110,10 +110,15 @@ def _read(estimator: Any, X: Any) -> Features:
     try:
         return as_features(X, "X")
     except ManyLabelError as error:
-        if np.asarray(X).dtype.kind == "c":
-            got = f"{error.got}. Complex data not supported"
-            raise ManyLabelError("X", error.expected, got, error.hint) from None
-        raise
+        told = _also_told(X)
+        raise ManyLabelError("X", error.expected, error.got, f"{told} {error.hint}".strip()) from None
+
+
+def _also_told(X: Any) -> str:
+    """What scikit-learn says of numbers that cannot be read."""
+    if isinstance(X, np.ndarray) and X.dtype.kind == "c":
+        return "Complex data not supported."
+    return "Reshape your data: one row per sample." if getattr(X, "ndim", 2) == 1 else ""
 
 
 def _check_columns(estimator: Any, X: Any, reset: bool) -> None:

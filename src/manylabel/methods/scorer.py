@@ -17,6 +17,8 @@ from manylabel.methods.part import Opened, Part, restored_inputs
 from manylabel.methods.recipe import EncoderSettings
 from manylabel.models import Preprocessor
 
+_BLOCK = 16  # rows; so many numbers of any column count fill the widest vector registers
+
 
 class NetworkScorer:
     """An encoder and a linear classifier behind the standardisation of their training rows.
@@ -120,15 +122,24 @@ def scores_of(
 def in_batches(
     module: nn.Module, inputs: Preprocessor, X: Features, score: Callable[[Tensor], Tensor], rows: int = 1024
 ) -> np.ndarray[Any, Any]:
-    """What ``score`` makes of standardised rows, so many at a time, with ``module`` in evaluation mode."""
+    """What ``score`` makes of standardised rows, so many at a time, with ``module`` in evaluation mode.
+
+    A row gets the same, to the bit, whichever rows stand beside it: vectorised operators treat what is left beyond
+    whole blocks of numbers by other code, so blocks of rows are filled up with zeros.
+    """
     module.eval()
     features, device = inputs.read(X), inputs.mean.device
     n = len(features)
     parts: list[Tensor] = []
     for start in range(0, n, rows):
         x = inputs(inputs.dense(features.take(slice(start, start + rows))).to(device))
-        parts.append(score(x).float().cpu())
+        parts.append(score(_filled_up(x)).float().cpu()[: len(x)])
     if not n:  # a row of zeros tells the width: few networks take no rows
         parts.append(score(torch.zeros(1, *inputs.shape, device=device))[:0].float().cpu())
     out: np.ndarray[Any, Any] = torch.cat(parts).numpy()
     return out
+
+
+def _filled_up(x: Tensor) -> Tensor:
+    """Rows, and rows of zeros up to a whole number of blocks."""
+    return torch.cat([x, x.new_zeros(-len(x) % _BLOCK, *x.shape[1:])])

@@ -56,7 +56,7 @@ def _columns(frame: Any, where: str) -> tuple[list[Any], list[Any]]:
         raise ManyLabelError(where, expected, type(frame).__name__, hint) from None
     except ValueError as error:
         raise ManyLabelError(where, "every column name once", str(error).splitlines()[0]) from None
-    return [found[name] for name in found.columns], list(found.columns)
+    return [*found.iter_columns()], list(found.columns)  # names of pandas may be numbers
 
 
 def _cells(cells: Any) -> Cells:

@@ -54,5 +54,6 @@ def check_finite(X: Tensor, who: str) -> None:
     got = "NaN" if low != low else f"values from {low:g} to {high:g}"
     if X.ndim == 2:
         row, column = (~(X.abs() <= LARGEST)).nonzero()[0].tolist()
-        got = f"{float(X[row, column]):g} in row {row}, column {column} (counted from 0)"
+        value = float(X[row, column])
+        got = f"{'NaN' if value != value else f'{value:g}'} in row {row}, column {column} (counted from 0)"
     raise ManyLabelError(who, "finite numbers", got, hint)
