@@ -68,6 +68,14 @@ BAD = {
         "--out: expected a file that can hold the names of rows",
     ),
     "arrays for a table's model": ("embed model rows.npz", "rows.npz: expected a file that ends in .csv"),
+    "an audit of nothing": (
+        "audit places.csv",
+        "--labels: expected the label columns of places.csv, but got none",
+    ),
+    "an audit elsewhere": (
+        "audit places.csv --labels tags --out a.txt",
+        "a file that ends in .csv or .html",
+    ),
     "too few rows": ("data example more.csv --rows 0", "expected a number from 1 to 1000000, but got 0"),
 }
 

@@ -96,7 +96,7 @@ def fit(
     Says what every column was taken for, and how good the decisions are on rows held out. Ctrl-C is safe: the same
     command goes on where it stopped.
     """
-    roles = _roles(column, text, groups)
+    roles = roles_of(column, text, groups)
     reading = {"delimiter": delimiter, "encoding": encoding}
     asked = {
         "data": file,
@@ -118,8 +118,7 @@ def run_fit(asked: Mapping[str, Any], out: Path) -> None:
     """Read, train, save, and say what was found."""
     from manylabel.methods import model_folder
 
-    reading = {name: asked[name] for name in ("delimiter", "encoding")}
-    rows = _read(asked, reading)
+    rows = read_rows(asked)
     show_rows(rows)
     model_folder.usable_place(out)
     training = out.with_name(out.name + TRAINING)
@@ -134,7 +133,7 @@ def run_fit(asked: Mapping[str, Any], out: Path) -> None:
     say(f"Predict for new rows with:\n  {again}")
 
 
-def _roles(column: list[str] | None, text: str | None, groups: str | None) -> dict[str, str]:
+def roles_of(column: list[str] | None, text: str | None, groups: str | None) -> dict[str, str]:
     """Column -> role, of all three options."""
     roles = column_roles(column)
     if text is not None:
@@ -142,7 +141,8 @@ def _roles(column: list[str] | None, text: str | None, groups: str | None) -> di
     return roles if groups is None else roles | {groups: "group"}
 
 
-def _read(asked: Mapping[str, Any], reading: Mapping[str, Any]) -> OwnRows:
+def read_rows(asked: Mapping[str, Any]) -> OwnRows:
+    """The rows that options name."""
     from manylabel.data.own_rows import read_training_rows
 
     file, labels = asked["data"], asked["labels"]
@@ -154,7 +154,8 @@ def _read(asked: Mapping[str, Any], reading: Mapping[str, Any]) -> OwnRows:
         labels=label_option(labels, file),
         columns=asked["columns"],
         separator=asked["separator"],
-        **reading,
+        delimiter=asked["delimiter"],
+        encoding=asked["encoding"],
     )
 
 
