@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,7 +96,7 @@ def fit(
     Says what every column was taken for, and how good the decisions are on rows held out. Ctrl-C is safe: the same
     command goes on where it stopped.
     """
-    roles = _roles(column, text, groups)
+    roles = roles_of(column, text, groups)
     reading = {"delimiter": delimiter, "encoding": encoding}
     asked = {
         "data": file,
@@ -118,12 +118,11 @@ def run_fit(asked: Mapping[str, Any], out: Path) -> None:
     """Read, train, save, and say what was found."""
     from manylabel.methods import model_folder
 
-    reading = {name: asked[name] for name in ("delimiter", "encoding")}
-    rows = _read(asked, reading)
+    rows = read_rows(asked)
     show_rows(rows)
     model_folder.usable_place(out)
     training = out.with_name(out.name + TRAINING)
-    with _resumable(asked):
+    with _resumable(asked), _no_empty_folders(training, out):
         model = _train(rows, asked, training)
     model.save(out)
     shutil.rmtree(training, ignore_errors=True)
@@ -134,7 +133,7 @@ def run_fit(asked: Mapping[str, Any], out: Path) -> None:
     say(f"Predict for new rows with:\n  {again}")
 
 
-def _roles(column: list[str] | None, text: str | None, groups: str | None) -> dict[str, str]:
+def roles_of(column: list[str] | None, text: str | None, groups: str | None) -> dict[str, str]:
     """Column -> role, of all three options."""
     roles = column_roles(column)
     if text is not None:
@@ -142,7 +141,8 @@ def _roles(column: list[str] | None, text: str | None, groups: str | None) -> di
     return roles if groups is None else roles | {groups: "group"}
 
 
-def _read(asked: Mapping[str, Any], reading: Mapping[str, Any]) -> OwnRows:
+def read_rows(asked: Mapping[str, Any]) -> OwnRows:
+    """The rows that options name."""
     from manylabel.data.own_rows import read_training_rows
 
     file, labels = asked["data"], asked["labels"]
@@ -154,7 +154,8 @@ def _read(asked: Mapping[str, Any], reading: Mapping[str, Any]) -> OwnRows:
         labels=label_option(labels, file),
         columns=asked["columns"],
         separator=asked["separator"],
-        **reading,
+        delimiter=asked["delimiter"],
+        encoding=asked["encoding"],
     )
 
 
@@ -189,6 +190,18 @@ def _by_role(schema: Schema) -> Iterator[tuple[str, str]]:
     for role, columns in by_role.items():
         more = f" and {len(columns) - _MOST_NAMES} more" if len(columns) > _MOST_NAMES else ""
         yield names.get(role, f"{role}s"), ", ".join(columns[:_MOST_NAMES]) + more
+
+
+@contextmanager
+def _no_empty_folders(*folders: Path) -> Iterator[None]:
+    """Remove folders in which an error left nothing."""
+    try:
+        yield
+    except ManyLabelError:
+        for folder in folders:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 @contextmanager

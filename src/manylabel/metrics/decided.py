@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from manylabel.arrays import as_array
 from manylabel.labels import Labels, as_labels
 from manylabel.metrics.at_k import precision_at_k
 from manylabel.metrics.ranking import average_precision, mean_over_present
 from manylabel.metrics.scores import Array, Scores, as_scores
 from manylabel.metrics.sets import Counts
+
+SET_METRICS = ("macro_f1", "micro_f1", "example_f1", "hamming_accuracy", "subset_accuracy")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,21 +63,13 @@ def measure_decisions(scores: Scores, predictions: Scores, Y: Labels) -> Quality
     example-F1 rows without labels and predictions, as :func:`manylabel.metrics.evaluate` does.
     """
     who = "measure_decisions"
-    S, P = as_scores(scores, who), as_array(predictions, who, "predictions")
-    labels = as_labels(Y, binary=True, who=who)
-    known = labels.known()
-    counted = np.ones(S.shape, dtype=bool) if known is None else known.cpu().numpy()
-    labels = labels.with_unknown(None)
-    if P.shape == S.shape and P.dtype == bool:
-        P = P & counted  # what is predicted of an unknown entry is neither right nor wrong
-    counts, ap = Counts.of(P, labels), average_precision(S, labels, counted=counted)
+    S, labels = as_scores(scores, who), as_labels(Y, binary=True, who=who)
+    counts, ap = Counts.of(predictions, labels), average_precision(S, labels)
     tally = counts.labels
     values = {
         "map": mean_over_present(ap, "leave_out", who),
-        "precision_at_1": precision_at_k(np.where(counted, S, np.finfo(S.dtype).min), labels, 1),
-        **{metric: float(getattr(counts, metric)()) for metric in ("macro_f1", "micro_f1", "example_f1")},
-        "hamming_accuracy": float(1 - tally.wrong.sum() / counted.sum()),
-        "subset_accuracy": float(counts.subset_accuracy()),
+        "precision_at_1": precision_at_k(S, labels, 1),
+        **{metric: float(getattr(counts, metric)()) for metric in SET_METRICS},
     }
     per_label = {"positives": tally.true, "predicted": tally.predicted, "precision": tally.precision()}
     return Quality(values, per_label | {"recall": tally.recall(), "f1": tally.f1(), "ap": ap})
