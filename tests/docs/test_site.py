@@ -18,7 +18,18 @@ from tests.losses.test_loss_pages import blocks
 
 from manylabel import losses
 
-DOCUMENTED = ("data", "labels", "losses", "methods", "metrics", "models", "reproduction", "study", "training")
+DOCUMENTED = (
+    "data",
+    "estimator",
+    "labels",
+    "losses",
+    "methods",
+    "metrics",
+    "models",
+    "reproduction",
+    "study",
+    "training",
+)
 
 
 class Page(HTMLParser):
