@@ -125,10 +125,10 @@ def run(path: Path, out: Path) -> dict[str, dict[str, float]]:
     with phases.phase("split"):
         train, validation = data.split_validation(dataset, 0)
     with phases.phase("fit"):
-        scorer = methods.get("bce", **SETTINGS).fit(train, validation, seed=0, folder=out)
+        model = methods.get("bce", **SETTINGS).fit(train, validation, seed=0, folder=out)
     with phases.phase("score"):
         parts = (validation, dataset.test)
-        scores = [scores_of(scorer, part.X, part.Y.n_labels) for part in parts]
+        scores = [scores_of(model.scores, part.X, part.Y.n_labels) for part in parts]
         for each in scores:
             if isinstance(each, metrics.StreamedScores):
                 metrics.TopScores.of(each, KEPT)
@@ -142,7 +142,7 @@ def measured(n_rows: int, n_labels: int, folder: Path) -> dict[str, dict[str, fl
     path = folder / "made.npz"
     write_set(path, n_rows, n_labels)
     command = [sys.executable, "-m", "benchmarks.many_labels", "--child", str(path), str(folder / "out")]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     phases: dict[str, dict[str, float]] = json.loads(told.splitlines()[-1])
     return phases
 

@@ -21,6 +21,12 @@ from manylabel.methods.rows import DeviceRows
 from manylabel.models import fit_preprocessor
 from manylabel.training.probe import ridge_scores
 
+GRID = {
+    "classify.encoder_rate": 0.0,
+    "classify.grid.rates": [1.0, 0.1],
+    "classify.grid.weight_decays": [0.1, 1e-4],
+    "classify.stage.lr": 0.1,
+}
 SHORT = {k: v for k, v in SETTINGS.items() if "pretrain" not in k}
 CLASSIFY = {"classify.stage.epochs": 40, "classify.stage.lr": 0.01}
 
@@ -47,13 +53,21 @@ def score(scorer) -> float:
         ("mulsupcon", SETTINGS | CLASSIFY),
         ("mulsupcon", SETTINGS | CLASSIFY | {"pretrain.loss": {"unknown": "leave_out"}}),
         ("reg", SETTINGS | CLASSIFY),
+        ("joint_mulsupcon", SHORT | CLASSIFY),
+        ("mulsupcon", SETTINGS | GRID | {"classify.stage.epochs": 40}),
         ("logistic_regression", {}),
         ("extra_trees", {"parameters.n_estimators": 20, "labels": "one_vs_rest"}),
     ],
 )
 def test_methods_learn_from_what_is_known(method, settings):
-    scorer = get(method, **settings).fit(hidden(rows(200, 0)), rows(40, 1), seed=0)
-    assert score(scorer) > 0.6  # chance is 0.33
+    predictor = get(method, **settings).fit(hidden(rows(200, 0)), hidden(rows(40, 1), 0.3), seed=0)
+    assert score(predictor) > 0.6  # chance is 0.33
+    test = hidden(rows(200, 2), 0.3)
+    known = test.Y.known().numpy()
+    decided = predictor.predict(test.X.values)
+    assert metrics.Counts.of(decided, test.Y).hamming_accuracy() == pytest.approx(
+        (decided == rows(200, 2).Y.dense(torch.bool).numpy())[known].mean()
+    )
 
 
 def test_half_of_the_positives_unknown_is_not_half_of_them_absent():
@@ -66,6 +80,36 @@ def test_half_of_the_positives_unknown_is_not_half_of_them_absent():
     carried = new.Y.dense(torch.bool).numpy()
     of_unknown, of_absent = (scores[carried].mean() for scores in found)
     assert of_unknown > of_absent + 0.1
+
+
+@pytest.mark.parametrize("method", ["mpvae", "cgmvae", "rbcc"])
+def test_networks_that_take_whole_rows_of_labels_are_watched_on_known_entries(method):
+    settings = STAGE | SMALL[method] | {"classify.stage.epochs": 2}
+    told = []
+    get(method, **settings).fit(rows(60, 0), hidden(rows(20, 1)), progress=told.append)
+    monitors = [entry.monitor for entry in told if entry.monitor]
+    assert monitors
+    assert all(np.isfinite(list(monitor.values())).all() for monitor in monitors)
+
+
+def test_a_monitor_of_scores_by_the_block(monkeypatch):
+    train, validation = hidden(rows(60, 0)), hidden(rows(40, 1))
+    found = []
+    for most in (metrics.WHOLE_UP_TO, 0):
+        monkeypatch.setattr(metrics, "WHOLE_UP_TO", most)
+        told = []
+        get("bce", **(SHORT | {"classify.stage.epochs": 2})).fit(train, validation, progress=told.append)
+        found.append([entry.monitor for entry in told if entry.monitor][-1])
+    assert found[1] == pytest.approx(found[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_a_part_of_which_nothing_is_known_is_refused(part):
+    parts = {"train": rows(60, 0), "validation": rows(20, 1)}
+    Y = torch.vstack([parts[part].Y.dense(), torch.full(parts[part].Y.shape, torch.nan)])
+    parts[part] = Rows(parts[part].X, as_labels(Y).take(slice(len(parts[part]), None)))
+    with pytest.raises(ManyLabelError, match=f"method bce, {part}: expected labels some of which are known"):
+        get("bce", **SHORT).fit(**parts)
 
 
 @pytest.mark.parametrize("method", ["mpvae", "cgmvae", "rbcc"])
@@ -116,7 +160,7 @@ def test_neighbours_vote_with_those_that_know_the_label(tmp_path):
     Y, known = part.Y.dense().numpy(), part.Y.known().numpy()
     unit = [m / np.linalg.norm(m, axis=1, keepdims=True) for m in standardised(part, X)]
     cosine = unit[1] @ unit[0].T
-    votes, scores = scorer.scorer.votes(rows(30, 2).X), scorer.scores(X)
+    votes, scores = scorer.scorer.votes(X), scorer.scores(X)
     silent = 0
     for i in range(30):
         nearest = np.argsort(-cosine[i])[:3]

@@ -152,6 +152,7 @@ def test_a_page_of_odd_data_and_names_is_well_formed(study: StudyFolder, tmp_pat
         for evaluation in evaluations.values():
             evaluation["values"]["map"] = None
             evaluation["left_out"] = [0, 1, 2, 3]
+            evaluation["not_known"] = [2]
             evaluation["per_label"] |= {"f1": [None] * 4, "ap": [None] * 4}
         changed = run.model_copy(update={"evaluations": evaluations})
         changed.write(folder.run_folder(run.method, run.seed) / "run.json")
@@ -163,6 +164,7 @@ def test_a_page_of_odd_data_and_names_is_well_formed(study: StudyFolder, tmp_pat
     assert "$\\frac{, </p><script>, {{7*7}}, \\x1b]0;t\\x07\\u202e\\uffff" in text
     assert "<i>\\x1b\\nx" in text
     assert "choose other test rows" in text
+    assert "1 of 4 labels known of no test row, left out of every metric: {{7*7}}." in " ".join(text.split())
     assert not re.search("nan|None|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\uffff]", text)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -46,7 +46,7 @@ class Fitted(NamedTuple):
     held_out: HeldOut | None
 
 
-class Estimator(BaseEstimator):  # type: ignore[misc]
+class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Parameters are stored as they come and looked at in ``fit``; what was learnt ends in ``_``."""
 
     method: Any
@@ -87,12 +87,12 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         if y is None:
             raise ManyLabelError(self.name, "labels", f"none: it {_REQUIRES_Y}")
         self.targets_, Y = read_targets(y, self.class_names, self.unknown)
-        _check_length(features, Y)
+        check_length(features, Y)
         n = len(Y)
         given = arranged(features, Y, read_weights(sample_weight, n), read_groups(groups, n))
         _check_classes(self.targets_, given.rows.Y)
         fitting = self._fitting(folder, progress)
-        decide = (decide and self.targets_.kind == "multilabel") or (decide and self._calibrates)
+        decide = decide and (self.targets_.kind == "multilabel" or self._calibrates)
         validation = self._validation()
         self.predictor_, held_out, self.balance_ = fitting.fit(given.rows, given.groups, validation, decide)
         return Fitted(given, held_out)
@@ -115,7 +115,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         settings = {str(name): value for name, value in (self.settings or {}).items()}
         return Fitting(
             methods.get(self.method, encoder=self.encoder, **settings),
-            _seed(self.random_state),
+            seed_of(self.random_state),
             self.targets_.label_names,
             self.device,
             None if folder is None else files.usable_folder(folder, "fit, folder"),
@@ -136,7 +136,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             read_features(self, X, reset=False),
             self.targets_.matrix(y, self.unknown, "`validation`, y"),
         )
-        _check_length(features, Y)
+        check_length(features, Y)
         return Rows(features, Y)
 
     def transform(self, X: Any) -> Array:
@@ -161,7 +161,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     @property
     def _n_features_out(self) -> int:
-        """For names of embedded columns; told by a row of zeros, as networks of one's own do not say it."""
+        """H, for the names of embedded columns."""
         return int(self.predictor_.estimator.meta["width"]) if self.predictor_.estimator else 0
 
     def _ready(self) -> Predictor:
@@ -283,6 +283,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.string = True
         tags.input_tags.three_d_array = False
         tags.target_tags.required = True
+        tags.transformer_tags.preserves_dtype = []
         return tags
 
 
@@ -291,7 +292,7 @@ def _on_cpu(part: Part) -> Part:
     return Part(part.type, part.meta, tensors, {name: _on_cpu(inner) for name, inner in part.parts.items()})
 
 
-def _seed(random_state: Any) -> int:
+def seed_of(random_state: Any) -> int:
     try:
         return int(check_random_state(random_state).randint(2**31 - 1))
     except ValueError as error:
@@ -308,7 +309,8 @@ def _table_groups(groups: Array | None) -> Array | None:
     return np.where(alone, groups.max() + 1 + np.cumsum(alone), groups)
 
 
-def _check_length(features: Any, Y: LabelMatrix) -> None:
+def check_length(features: Any, Y: LabelMatrix) -> None:
+    """Refuse other numbers of rows than of labels."""
     if len(features) != len(Y):
         got = f"{len(features)} rows of X and {len(Y)} of y"
         raise ManyLabelError("fit", "as many rows of X as of y", got, "Pass the same rows of both.")

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import numpy as np
-from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassifierMixin
 from torch import nn
 
+from manylabel.data import Rows
 from manylabel.errors import ManyLabelError, did_you_mean
-from manylabel.estimator.base import Estimator
+from manylabel.estimator.base import Estimator, check_length
 from manylabel.estimator.decisions import Rule, fixed_threshold, learn, measured
 from manylabel.estimator.explanation import Evidence, LabelExplanation
+from manylabel.estimator.growth import grown, neighbours_of
 from manylabel.labels import LabelMatrix
 from manylabel.methods.part import Part
 from manylabel.metrics import Threshold
@@ -22,12 +24,7 @@ from manylabel.training import Listener
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
 
-class MultiLabelClassifier(
-    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
-    TransformerMixin,  # type: ignore[misc]
-    ClassifierMixin,  # type: ignore[misc]
-    Estimator,
-):
+class MultiLabelClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     """Contrastive learning for rows that carry several labels, with decisions learnt on held-out rows.
 
     Parameters
@@ -230,7 +227,7 @@ class MultiLabelClassifier(
             raise ManyLabelError("score", "as many rows of X as of y", f"{len(predicted)} and {len(Y)}")
         if self.targets_.kind == "multilabel":
             return np.asarray((predicted.astype(bool) == Y.dense().cpu().numpy().astype(bool)).all(axis=1))
-        return np.asarray((self.targets_.matrix(predicted, None).dense() == Y.dense()).all(dim=1))
+        return np.asarray((self.targets_.matrix(predicted, None).dense() == Y.dense()).all(dim=1).numpy())
 
     def explain_label(self, name: Any) -> LabelExplanation:
         """What is known of a label: ``print`` it.
@@ -256,6 +253,38 @@ class MultiLabelClassifier(
             raise ManyLabelError("explain_label", "a model that an estimator trained", "one of a study")
         return self._evidence.explain(model, known.index(name), model.estimator.meta["how"])
 
+    def add(self, X: Any, y: Any) -> Self:
+        """Let rows join the neighbours that have a say in the scores, without training.
+
+        Parameters
+        ----------
+        X : rows as in ``fit``, m of them
+        y : (m, n_labels) 0/1 matrix, m label sets, or a frame
+            Label sets and frames may bring labels never seen. These are unknown on the rows of the fit, the neighbours
+            alone decide on them, at the shared threshold, and they come last in ``classes_``. A label of the fit that a
+            frame lacks is unknown.
+
+        Raises
+        ------
+        ManyLabelError
+            If the model has no neighbours, its decision cannot take new labels, or rows or labels do not fit.
+        """
+        model = self._ready()
+        neighbours_of(model)
+        if self.targets_.kind != "multilabel":
+            raise ManyLabelError("add", "a model of label sets", f"one of {self.targets_.kind} targets")
+        targets = self.targets_.widened(y)
+        features, Y = self._rows(X), targets.matrix(y, self.unknown)
+        check_length(features, Y)
+        known = len(model.label_names)
+        self.predictor_ = grown(model, features, Y, targets.label_names[known:])
+        self.targets_ = targets
+        if model.estimator is not None:
+            self._evidence = self._evidence.joined(Y)
+            told = {name: model.estimator.meta[name] for name in ("how", "quality")}
+            self._keep(Rows(features, Y), told, self._evidence.arrays())
+        return self
+
     def _restore(self, kept: Part | None) -> None:
         super()._restore(kept)
         self.how_, self.quality_ = "", {}
@@ -270,5 +299,4 @@ class MultiLabelClassifier(
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
-        tags.transformer_tags.preserves_dtype = []
         return tags

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from torch import nn
 
 from manylabel.estimator.base import Estimator
 from manylabel.training import Listener
 
 
-class MultiLabelEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):  # type: ignore[misc]
+class MultiLabelEmbedder(Estimator):
     """Learn embeddings from labels: ``fit(X, y)``, then ``transform(X)``.
 
     Parameters
@@ -83,8 +82,3 @@ class MultiLabelEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Esti
         )
         self._keep(fitted.rows.rows, {}, {})
         return self
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = []
-        return tags

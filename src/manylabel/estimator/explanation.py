@@ -10,6 +10,7 @@ import torch
 
 from manylabel.data import Rows
 from manylabel.estimator.decisions import HeldOut
+from manylabel.labels import LabelMatrix
 from manylabel.methods import Predictor
 from manylabel.metrics import LearntThresholds, Threshold
 from manylabel.printable import printable
@@ -89,9 +90,16 @@ class Evidence:
     @classmethod
     def of(cls, model: Predictor, rows: Rows, source: Array, held_out: HeldOut | None) -> Evidence:
         """Of a model, its training rows, their numbers among the caller's, and held-out rows."""
-        support = rows.Y.label_counts(torch.float64).cpu().numpy().astype(np.int64)
+        support = _support(rows.Y)
         f1 = np.full(len(support), np.nan) if held_out is None else _f1(model, held_out)
         return cls(support, f1, _typical(model, rows, source))
+
+    def joined(self, Y: LabelMatrix) -> Evidence:
+        """With further rows of the labels that are there and of others."""
+        new = Y.n_labels - len(self.support)
+        support = np.concatenate([self.support, np.zeros(new, dtype=np.int64)]) + _support(Y)
+        nearest = np.concatenate([self.nearest, np.full((new, NEAREST), -1, dtype=np.int64)])
+        return Evidence(support, np.concatenate([self.f1, np.full(new, np.nan)]), nearest)
 
     def arrays(self) -> dict[str, Array]:
         return {"support": self.support, "f1": self.f1, "nearest": self.nearest}
@@ -110,6 +118,10 @@ class Evidence:
             nearest=tuple(row for row in self.nearest[label].tolist() if row >= 0),
             how=how,
         )
+
+
+def _support(Y: LabelMatrix) -> Array:
+    return Y.label_counts(torch.float64).cpu().numpy().astype(np.int64)
 
 
 def _threshold(model: Predictor, label: int) -> tuple[float | None, float | None, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -56,11 +56,18 @@ class Targets:
         """
         if self.kind != "multilabel":
             return self._one_hot(_class_column(y, who), who)
-        Y = _label_sets(y, self.classes, who) if _are_sets(y) else _matrix(y, unknown, who)
+        Y = _label_sets(y, self.classes, who) if _are_sets(y) else _matrix(self._aligned(y), unknown, who)
         if Y.n_labels != len(self.classes):
             hint = "Give the columns of the fit, in their order."
             raise ManyLabelError(who, f"{len(self.classes)} labels", f"{Y.n_labels}", hint)
         return Y
+
+    def widened(self, y: Any, who: str = "y") -> Targets:
+        """With the labels of further label sets, or of a frame, after those that are there."""
+        found = _distinct(_as_sets(y, who), who) if _are_sets(y) else _column_names(y, 0)
+        known = set(self.classes.tolist())
+        new = [label for label in found.tolist() if label not in known]
+        return self if not new else replace(self, classes=_names([*self.classes.tolist(), *new]))
 
     def predicted(self, labels: Array, probabilities: Array) -> Array:
         """Predictions in the form of the targets.
@@ -82,6 +89,18 @@ class Targets:
             return np.concatenate([1 - P, P], axis=1)
         total = P.sum(axis=1, keepdims=True)
         return np.where(total > 0, P / np.where(total > 0, total, 1), np.float32(1 / P.shape[1]))
+
+    def _aligned(self, y: Any) -> Any:
+        """A frame with a column for each label, in the order of the labels; anything else as it is."""
+        names = _column_names(y, 0).tolist()
+        if not names or set(names) - set(self.classes.tolist()):
+            return y
+        place = {name: i for i, name in enumerate(names)}
+        values = _frame_values(y)
+        absent = np.full((len(values), 1), np.nan, dtype=object)
+        return np.column_stack(
+            [values[:, [place[c]]] if c in place else absent for c in self.classes.tolist()]
+        )
 
     def _one_hot(self, y: Array, who: str) -> LabelMatrix:
         import scipy.sparse as sp

@@ -262,3 +262,5 @@ def check_rows(who: str, train: Rows, validation: Rows, seed: int) -> None:
         raise ManyLabelError(who, "a training row with a weight above 0", "weights of 0 alone")
     if train.Y.n_labels == 0:
         raise ManyLabelError(who, "at least one label", "none", "Give the labels a column.")
+    train.Y.refuse_none_known(f"{who}, train")
+    validation.Y.refuse_none_known(f"{who}, validation")

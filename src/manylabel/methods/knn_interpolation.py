@@ -81,16 +81,50 @@ class NeighbourScorer:
 
     def scores(self, X: Features) -> np.ndarray[Any, Any]:
         """Probabilities, (n, n_labels) float32."""
-        w, alone = self.settings.weight, self.scorer.scores(X)
-        votes = self.votes(X)
+        w: Any = self.settings.weight
+        alone = self.scorer.scores(X)
+        votes, new = self.votes(X), self.n_labels - alone.shape[1]
+        if new:  # labels that the scorer has never seen: the neighbours decide by themselves
+            zeros = np.zeros((len(alone), new), dtype=np.float32)
+            alone = np.concatenate([alone, zeros], axis=1)
+            w = np.where(np.arange(self.n_labels) < self.n_labels - new, w, 1.0)
         mean: np.ndarray[Any, Any] = (1 - w) * alone + w * votes
         if self.unknown is not None:
             mean = np.where(np.isnan(votes), alone, mean)
         return mean.astype(np.float32)
 
+    def joined(self, X: Features, Y: LabelMatrix) -> Self:
+        """The same with further rows among the neighbours, without training.
+
+        Parameters
+        ----------
+        X : Features of m rows
+        Y : LabelMatrix (m, n_labels + new)
+            Columns beyond those that are there are labels never seen, which are unknown on the rows that are there.
+        """
+        before, (n, n_labels) = self.labels, self.labels.shape
+        new = Y.n_labels - n_labels
+        labels, unknown = _matrix(Y), _matrix(Y.unknown)
+        hidden = sp.csr_matrix((n, n_labels)) if self.unknown is None else self.unknown
+        hidden = sp.hstack([hidden, np.ones((n, new))]) if new else hidden
+        before = sp.hstack([before, sp.csr_matrix((n, new))]) if new else before
+        all_unknown = sp.vstack([hidden, unknown]).tocsr().astype(np.float32)
+        return type(self)(
+            self.scorer,
+            self.inputs,
+            _stacked(self.rows, self._near(X)),
+            sp.vstack([before, labels]).tocsr().astype(np.float32),
+            all_unknown if all_unknown.nnz else None,
+            self.settings,
+        )
+
+    def _near(self, X: Features) -> Any:
+        """What rows are compared in."""
+        return self.scorer.embed(X) if self.inputs is None else self.inputs.matrix(X, sp.issparse(self.rows))
+
     def votes(self, X: Features) -> np.ndarray[Any, Any]:
         """What the neighbours alone say, (n, n_labels) float32; NaN where the label is unknown on all of them."""
-        near = self.scorer.embed(X) if self.inputs is None else self.inputs.matrix(X, sp.issparse(self.rows))
+        near = self._near(X)
         blocks = [self._votes(near[start : start + _ROWS]) for start in range(0, near.shape[0], _ROWS)]
         return np.concatenate(blocks) if blocks else np.zeros((0, self.labels.shape[1]), np.float32)
 
@@ -118,7 +152,7 @@ class NeighbourScorer:
         meta, tensors = opened.meta, opened.tensors
         inputs = None if meta["inputs"] is None else restored_inputs(meta["inputs"], tensors)
         rows, labels = (_matrix_of(under(name, tensors), meta["shapes"][name]) for name in ("rows", "labels"))
-        if labels.shape != (rows.shape[0], opened.scorers["alone"].n_labels):
+        if labels.shape[0] != rows.shape[0] or labels.shape[1] < opened.scorers["alone"].n_labels:
             raise ValueError(f"{rows.shape[0]} rows with labels of shape {labels.shape}")
         entries = under("unknown", tensors)
         unknown = _matrix_of(entries, meta["shapes"]["labels"]) if entries else None
@@ -152,6 +186,11 @@ def _matrix(Y: LabelMatrix) -> Any:
     values = torch.ones(len(entries.columns)) if entries.weights is None else entries.weights.float()
     parts = (values.numpy(), entries.columns.numpy(), entries.offsets.numpy())
     return sp.csr_matrix(parts, shape=Y.shape)
+
+
+def _stacked(first: Any, second: Any) -> Any:
+    """Rows of one layout, one below the other."""
+    return sp.vstack([first, second]).tocsr() if sp.issparse(first) else np.concatenate([first, second])
 
 
 _PARTS = ("data", "indices", "indptr")

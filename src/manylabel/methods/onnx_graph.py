@@ -107,6 +107,11 @@ class NeighbourGraph(Graph):
         self.alone, self.settings = of_scorer(scorer.scorer), scorer.settings
         self.inputs = self.alone.inputs
         self.near_inputs, self.sparse = scorer.inputs, sp.issparse(scorer.rows)
+        if scorer.unknown is not None or scorer.n_labels > scorer.scorer.n_labels:
+            hint = "Export the method without neighbours."
+            raise ManyLabelError(
+                "ONNX", "neighbours whose labels are all known", "some that are unknown", hint
+            )
         shapes = scorer.rows.shape, scorer.labels.shape
         if 4 * sum(n * width for n, width in shapes) > MOST_BYTES:
             got = f"neighbours among {shapes[0][0]} training rows of {shapes[0][1]} numbers"

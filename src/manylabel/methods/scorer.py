@@ -124,8 +124,8 @@ def in_batches(
 ) -> np.ndarray[Any, Any]:
     """What ``score`` makes of standardised rows, so many at a time, with ``module`` in evaluation mode.
 
-    A row gets the same, to the bit, whichever rows stand beside it: vectorised operators treat what is left beyond whole
-    blocks of numbers by other code, so blocks of rows are filled up with zeros.
+    A row gets the same, to the bit, whichever rows stand beside it: vectorised operators treat what is left beyond
+    whole blocks of numbers by other code, so blocks of rows are filled up with zeros.
     """
     module.eval()
     features, device = inputs.read(X), inputs.mean.device

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,9 +100,9 @@ class StudyFolder:
         return Predictor.load(folder / MODEL)
 
     def write_test_labels(self, labels: LabelMatrix) -> None:
-        entries = labels.sparse()
-        arrays = {"offsets": entries.offsets.numpy(), "columns": entries.columns.numpy()}
-        write_arrays(self.path / "test_labels.npz", arrays | {"n_labels": np.int64(labels.n_labels)})
+        arrays = _lists("", labels) | {"n_labels": np.int64(labels.n_labels)}
+        unknown = _lists("unknown_", labels.unknown) if labels.n_unknown else {}
+        write_arrays(self.path / "test_labels.npz", arrays | unknown)
 
     def test_labels(self) -> LabelMatrix:
         """The labels of the test rows.
@@ -113,8 +113,8 @@ class StudyFolder:
             If the file is damaged.
         """
         arrays = read_arrays(self.path / "test_labels.npz")
-        offsets, columns = torch.from_numpy(arrays["offsets"]), torch.from_numpy(arrays["columns"])
-        return SparseLabels(offsets, columns, None, int(arrays["n_labels"]))
+        labels = _listed("", arrays)
+        return labels.with_unknown(_listed("unknown_", arrays)) if "unknown_offsets" in arrays else labels
 
     @property
     def report_file(self) -> Path:
@@ -179,6 +179,18 @@ class StudyFolder:
     def _cannot_be_written(self, reason: str) -> ManyLabelError:
         hint = "Name a folder that can be written, on a disk with room, with `out`."
         return ManyLabelError(f"`out` {self.path}", "a folder that can be written", reason, hint)
+
+
+def _lists(prefix: str, labels: LabelMatrix) -> dict[str, Any]:
+    """The lists of a label matrix by name."""
+    entries = labels.sparse()
+    return {f"{prefix}offsets": entries.offsets.numpy(), f"{prefix}columns": entries.columns.numpy()}
+
+
+def _listed(prefix: str, arrays: Mapping[str, Any]) -> LabelMatrix:
+    """The label matrix of lists."""
+    offsets, columns = (torch.from_numpy(arrays[f"{prefix}{name}"]) for name in ("offsets", "columns"))
+    return SparseLabels(offsets, columns, None, int(arrays["n_labels"]))
 
 
 def is_begun(folder: Path) -> bool:

@@ -118,7 +118,8 @@ def _page(
         pictures=pictures,
         has_heat_map=any(picture.title == embedding_plots.HEAT_MAP for picture in pictures),
         recipes=_recipes(record, results),
-        without_positives=_without_positives(record, results),
+        without_positives=_named(record, results, "left_out"),
+        not_known=_named(record, results, "not_known"),
         missing=[f"{method} seed {seed}" for method, seed in results.missing],
         repeat=repeat,
     )
@@ -135,6 +136,7 @@ def _for_kind(recipe: dict[str, Any], kind: str) -> dict[str, Any]:
     return flattened(own | recipe.get(KINDS[kind][0], {}))
 
 
-def _without_positives(record: StudyRecord, results: Results[str]) -> list[str]:
-    left_out = results.runs[0].evaluations[results.protocol]["left_out"]
-    return [record.card.label_names[c] for c in left_out]
+def _named(record: StudyRecord, results: Results[str], numbers: str) -> list[str]:
+    """Names of labels that an evaluation lists; records of older versions lack some of the lists."""
+    listed = results.runs[0].evaluations[results.protocol].get(numbers, [])
+    return [record.card.label_names[c] for c in listed]
