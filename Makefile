@@ -3,6 +3,7 @@ PYTHON      ?= python3
 VENV        ?= .venv
 CONSTRAINTS ?= constraints.txt
 OUT         ?= runs/digits
+OWN         ?= runs/places
 PY          := $(VENV)/bin/python
 STAMP       := $(VENV)/.ready
 
@@ -16,6 +17,12 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 
 demo: $(STAMP)
 	$(VENV)/bin/manylabel run digits --methods bce,mulsupcon --seeds 3 --out $(OUT)
+	mkdir -p $(OWN)
+	$(VENV)/bin/manylabel data example $(OWN)/places.csv
+	$(VENV)/bin/manylabel data example $(OWN)/test.csv --rows 200 --seed 1
+	$(VENV)/bin/manylabel fit $(OWN)/places.csv --labels tags --out $(OWN)/model --validation 0.2
+	$(VENV)/bin/manylabel evaluate $(OWN)/model $(OWN)/test.csv --train $(OWN)/places.csv --out $(OWN)/report
+	$(VENV)/bin/manylabel predict $(OWN)/model $(OWN)/test.csv --id name --out $(OWN)/predictions.csv
 
 test: $(STAMP) lint
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 $(ARGS)

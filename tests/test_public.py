@@ -12,8 +12,11 @@ def test_the_public_names_are_these():
     assert sorted(manylabel.__all__) == [
         "LabelMatrix",
         "ManyLabelError",
+        "MultiLabelClassifier",
+        "MultiLabelEmbedder",
         "__version__",
         "data",
+        "estimator",
         "losses",
         "methods",
         "metrics",

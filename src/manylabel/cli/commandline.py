@@ -37,6 +37,7 @@ OPTIONS = {
     "encoding": "--encoding",
     "track": "--track",
     "seed": "--seed",
+    "rows": "--rows",
     "validation": "--validation",
     "thresholds": "--thresholds",
     "train": "--train",

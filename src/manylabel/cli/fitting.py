@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -123,7 +123,7 @@ def run_fit(asked: Mapping[str, Any], out: Path) -> None:
     show_rows(rows)
     model_folder.usable_place(out)
     training = out.with_name(out.name + TRAINING)
-    with _resumable(asked):
+    with _resumable(asked), _no_empty_folders(training, out):
         model = _train(rows, asked, training)
     model.save(out)
     shutil.rmtree(training, ignore_errors=True)
@@ -189,6 +189,18 @@ def _by_role(schema: Schema) -> Iterator[tuple[str, str]]:
     for role, columns in by_role.items():
         more = f" and {len(columns) - _MOST_NAMES} more" if len(columns) > _MOST_NAMES else ""
         yield names.get(role, f"{role}s"), ", ".join(columns[:_MOST_NAMES]) + more
+
+
+@contextmanager
+def _no_empty_folders(*folders: Path) -> Iterator[None]:
+    """Remove folders in which an error left nothing."""
+    try:
+        yield
+    except ManyLabelError:
+        for folder in folders:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 @contextmanager

@@ -1,0 +1,102 @@
+"""Command lines that cannot be carried out: exit code 2, one line that says who expected what, nothing written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.journeys.conftest import Shell
+
+BAD = {
+    "no file": ("fit no.csv --labels tags", "no.csv: expected an existing file, but got nothing there"),
+    "no labels": ("fit places.csv", "--labels: expected the label columns of places.csv, but got none"),
+    "misspelt labels": ("fit places.csv --labels tagz", "but got 'tagz'. Did you mean 'tags'?"),
+    "no such pattern": ("fit places.csv --labels is_*", "--labels: expected one of the columns"),
+    "a label column that is none": ("fit places.csv --labels price,rooms", "expected 0 or 1, true or false"),
+    "unknown role": ("fit places.csv --labels tags --column price=nummer", "Did you mean 'number'?"),
+    "unknown column": ("fit places.csv --labels tags --column prize=number", "expected one of the columns"),
+    "no role": ("fit places.csv --labels tags --column price", "--column: expected NAME=ROLE"),
+    "unknown text": ("fit places.csv --labels tags --text story", "expected one of the columns"),
+    "unknown groups": ("fit places.csv --labels tags --groups owner", "expected one of the columns"),
+    "unknown method": ("fit places.csv --labels tags --method bcee", "Did you mean 'bce'?"),
+    "unknown setting": ("fit places.csv --labels tags --set classify.stage.epoch=3", "epochs"),
+    "setting without value": ("fit places.csv --labels tags --set epochs", "--set: expected NAME=VALUE"),
+    "unknown rule": ("fit places.csv --labels tags --thresholds best", "--thresholds: expected one of tuned"),
+    "impossible threshold": (
+        "fit places.csv --labels tags --thresholds 1.5",
+        "a number from 0 to 1, but got 1.5",
+    ),
+    "impossible share": ("fit places.csv --labels tags --validation 2.0", "--validation: expected"),
+    "no validation file": (
+        "fit places.csv --labels tags --validation held.csv",
+        "an existing file, or a share",
+    ),
+    "a folder of something else": (
+        "fit places.csv --labels tags --out home",
+        "expected a new or empty folder",
+    ),
+    "roles without labels": (
+        "fit rows.npz --column a=text",
+        "--labels: expected the label columns, beside --column",
+    ),
+    "wrong delimiter": ("fit places.csv --labels tags --delimiter ;;", "one character"),
+    "no model": ("predict nowhere test.csv", "nowhere: expected a model folder, but got no such folder"),
+    "a table in place of a model": ("predict test.csv test.csv", "expected a model folder"),
+    "unknown ending": ("predict model test.csv --out out.xls", "--out: expected a file that ends in .csv"),
+    "no rows to predict": ("predict model no.csv", "no.csv: expected an existing file"),
+    "absent column": ("predict model few.csv", "few.csv: expected a column 'name', but got the columns"),
+    "unknown id": (
+        "predict model test.csv --id nam",
+        "--id: expected one of its columns, but got 'nam'. Did you mean",
+    ),
+    "too many": (
+        "predict model test.csv --top 7",
+        "--top: expected a number of labels from 1 to 6, but got 7",
+    ),
+    "a separator within names": (
+        "predict model test.csv --separator e",
+        "--separator: expected a text that no label",
+    ),
+    "text among numbers": ("predict model words.csv", "words.csv, line 3, column 'price'"),
+    "unlabelled rows": ("evaluate model new.csv", "expected label columns, but got none"),
+    "no training file": ("evaluate model test.csv --train no.csv", "no.csv: expected an existing file"),
+    "unknown array": ("embed model test.csv --out z.txt", "--out: expected a file that ends in .npy"),
+    "names in an array": (
+        "embed model test.csv --id name",
+        "--out: expected a file that can hold the names of rows",
+    ),
+    "arrays for a table's model": ("embed model rows.npz", "rows.npz: expected a file that ends in .csv"),
+    "too few rows": ("data example more.csv --rows 0", "expected a number from 1 to 1000000, but got 0"),
+}
+
+
+@pytest.fixture
+def here(places: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a model, the files it was made of, and spoilt ones."""
+    shutil.copytree(places, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "letter.txt").write_text("dear")
+    lines = (tmp_path / "test.csv").read_text().splitlines()
+    (tmp_path / "few.csv").write_text("region,price\nhills,80\nlakes,90\n")
+    (tmp_path / "words.csv").write_text("\n".join([*lines[:2], "A,b,hills,cheap,3,1990,quiet"]) + "\n")
+    (tmp_path / "rows.npz").write_bytes(b"no arrays")
+    cells = [line.rsplit(",", 1)[0] for line in lines]
+    (tmp_path / "new.csv").write_text("\n".join(cells) + "\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_it_is_refused_with_what_to_do(shell: Shell, here: Path, name: str) -> None:
+    line, message = BAD[name]
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    code, _, errors = shell(*line.split())
+    assert (code, errors.startswith("error: ")) == (2, True), errors
+    assert message in errors
+    assert "Traceback" not in errors
+    assert "`" not in errors.replace("`save`", "")
+    after = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    assert after == before
+    assert not [name for name in os.listdir(here) if name.endswith(".training")]
