@@ -68,6 +68,7 @@ LABELS: dict[str, Callable[[], Any]] = {
     "lists": lambda: Y.astype(int).tolist(),
     "sparse": lambda: sp.csr_matrix(Y.astype(float)),
     "a tensor": lambda: torch.from_numpy(Y),
+    "a sparse tensor": lambda: torch.from_numpy(Y.astype(np.float32)).to_sparse(),
     "a label matrix": lambda: as_labels(Y),
     "sets of numbers": lambda: [set(np.flatnonzero(row).tolist()) for row in Y],
     "lists of names": lambda: [[NAMES[c] for c in np.flatnonzero(row)] for row in Y],

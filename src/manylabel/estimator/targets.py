@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from manylabel.data import Table
@@ -232,8 +233,10 @@ def _is_matrix(y: Any) -> bool:
     """Whether targets have two axes, and are no column of classes."""
     if isinstance(y, LabelMatrix) or hasattr(y, "tocsr") or hasattr(y, "columns"):
         return True
+    if isinstance(y, Tensor) and y.layout != torch.strided:
+        return True
     if isinstance(y, Tensor):
-        return y.ndim != 1 and not _is_class_column(y.detach().cpu().numpy() if y.layout is not None else y)
+        y = y.detach().cpu().numpy()
     try:
         array = y if isinstance(y, np.ndarray) else np.asarray(y)
     except ValueError:
