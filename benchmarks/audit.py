@@ -1,9 +1,9 @@
 """How well an audit of labels finds planted errors, beside the ranking by a model's own probabilities.
 
-Run with ``python -m benchmarks.audit --data FOLDER``, the folder of the data sets. Of the training rows, 5 % of the label
-entries are flipped at random with a seed; test rows are not looked at. "own" ranks entries by the probability of the
-other value that a model of the same method gives its own training rows, "cross-fitted" by that of models which did not
-see the row, "audit" by the suspicion of the audit: areas under the precision-recall curve.
+Run with ``python -m benchmarks.audit --data FOLDER``, the folder of the data sets. Of the training rows, 5 % of the
+label entries are flipped at random with a seed; test rows are not looked at. "own" ranks entries by the probability of
+the other value that a model of the same method gives its own training rows, "cross-fitted" by that of models which did
+not see the row, "audit" by the suspicion of the audit: areas under the precision-recall curve.
 """
 
 from __future__ import annotations

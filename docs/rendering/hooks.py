@@ -18,10 +18,12 @@ FENCES = {
 
 
 def on_config(config: Any) -> Any:
-    """Know the fences, and put the pages of a folder in the place of its name."""
+    """Know the fences; put the pages of a folder in the place of its name, and pages that no entry names at the end."""
     fences = [{"name": name, "class": name, "format": _drawn_by(draw)} for name, draw in FENCES.items()]
     config.mdx_configs["pymdownx.superfences"] = {"custom_fences": fences}
-    config.nav = [_with_pages(entry, Path(config.docs_dir)) for entry in config.nav]
+    docs = Path(config.docs_dir)
+    listed = [_with_pages(entry, docs) for entry in config.nav]
+    config.nav = listed + sorted({page.name for page in docs.glob("*.md")} - set(map(_page, listed)))
     return config
 
 
@@ -32,6 +34,12 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def _drawn_by(draw: Any) -> Any:
     return lambda source, *_, **__: draw(source)
+
+
+def _page(entry: Any) -> str:
+    """The page that an entry names; of a folder, none."""
+    (page,) = entry.values() if isinstance(entry, dict) else [entry]
+    return page if isinstance(page, str) else ""
 
 
 def _with_pages(entry: Any, docs: Path) -> Any:

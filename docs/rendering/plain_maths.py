@@ -8,7 +8,7 @@ GREEK = {"Phi", "alpha", "beta", "gamma", "mu", "sigma", "tau", "xi"}
 FUNCTIONS = {
     "ASL", "KL", "cos", "exp", "log", "logsumexp", "max", "mean", "min", "sigmoid", "softmax", "softplus", "weight",
 }  # fmt: skip
-NAMES = {"Tn", "Tp", "clip", "eps", "pn", "sd"}
+NAMES = {"dL", "Tn", "Tp", "clip", "eps", "pn", "sd"}
 SETS = {"and": r"\cap", "or": r"\cup", "minus": r"\setminus"}
 SIGNS = {
     ">=": r"\ge", "<=": r"\le", "!=": r"\ne", "<": r"\lt", ">": r"\gt", ":": r":\;",

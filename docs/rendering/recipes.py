@@ -23,7 +23,7 @@ def recipe_table(name: str) -> str:
 
 def _cells(expected: methods.recipe.Expected) -> list[str]:
     values = (expected.values.get(metric) for metric in METRICS)
-    scores = ("" if value is None else f"{value[0]:.3f} ± {value[1]:.3f}" for value in values)
+    scores = ("" if value is None else f"{value[0]:.3f} ±\u00a0{value[1]:.3f}" for value in values)
     return [expected.data, str(expected.seeds), expected.protocol, *scores, f"{expected.minutes:g}"]
 
 

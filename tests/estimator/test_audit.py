@@ -177,6 +177,16 @@ def test_tables_texts_and_label_sets():
     np.testing.assert_allclose(of_table.probability, of_texts.probability, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:stage .* fewer than a batch")
+def test_networks_audit_too_and_tell_of_their_progress():
+    X, Y = true_rows(80)
+    told = []
+    settings = {"classify.stage.epochs": 2, "encoder.widths": [8]}
+    found = audit(X, Y, method="bce", settings=settings, folds=2, progress=told.append)
+    assert found.probability.shape == (80, 4)
+    assert {p.stage.split()[0] for p in told} == {"fold-0", "fold-1"}
+
+
 def test_groups_stay_in_one_fold_and_a_seed_is_a_result():
     X, Y = true_rows(120)
     groups = np.arange(120) // 2

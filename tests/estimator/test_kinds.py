@@ -25,8 +25,8 @@ COLUMNS = list("uvwxyz")
 
 
 def fit(X: Any, y: Any, **parameters: Any) -> MultiLabelClassifier:
-    parameters = {"validation": 0.2} | parameters
-    return MultiLabelClassifier("bce", settings=SHORT, random_state=0, **parameters).fit(X, y)
+    parameters = {"validation": 0.2, "settings": SHORT} | parameters
+    return MultiLabelClassifier("bce", random_state=0, **parameters).fit(X, y)
 
 
 @pytest.fixture(scope="module")

@@ -89,7 +89,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self.targets_, Y = read_targets(y, self.class_names, self.unknown)
         check_length(features, Y)
         n = len(Y)
-        given = arranged(features, Y, read_weights(sample_weight, n), read_groups(groups, n))
+        given = arranged(features, Y, read_weights(sample_weight, Y.shape), read_groups(groups, n))
         _check_classes(self.targets_, given.rows.Y)
         fitting = self._fitting(folder, progress)
         decide = decide and (self.targets_.kind == "multilabel" or self._calibrates)

@@ -132,8 +132,9 @@ class MultiLabelClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
             :func:`manylabel.data.read_table`, whose labels stand in for ``y``.
         y : (n, n_labels) 0/1 array, tensor, sparse matrix or frame; n label sets; or n classes
             NaN, masked entries and ``pandas.NA`` are unknown labels: neither carried nor not.
-        sample_weight : (n,) whole numbers, optional
-            How often each row counts.
+        sample_weight : (n,) or (n, n_labels) array, optional
+            How much each row, or each of its label entries, counts. Small whole numbers repeat rows, for any method;
+            others weigh the losses of methods that can.
         groups : (n,) array, optional
             Rows of one group stay together in every split.
         folder : str or Path, optional

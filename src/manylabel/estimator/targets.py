@@ -188,6 +188,8 @@ def _class_column(y: Any, who: str) -> Array:
         array = array[:, 0]
     if array.ndim != 1:
         raise ManyLabelError(who, "one class per row", f"shape {array.shape}", _MATRIX)
+    if array.dtype.kind == "U" and isinstance(y, list | tuple):  # numbers beside texts became texts
+        array = np.array(y, dtype=object).reshape(array.shape)
     if array.dtype.kind == "O":
         array = _plain(array, who)
     if array.dtype.kind == "c":

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from manylabel.arrays import as_array
+from manylabel.arrays import as_array, as_weights
 from manylabel.data import Rows, Schema, Table, read_table
-from manylabel.data.rows import Features, Texts, Vectors, as_features
+from manylabel.data.rows import Features, as_features
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
 
@@ -96,7 +96,7 @@ def _of_numbers(estimator: Any, X: Any, reset: bool, frame: Any = None) -> Featu
         expected = "a frame with the columns of the training rows"
         raise ManyLabelError("X", expected, f"{type(X).__name__}", "Pass a frame, or a dict of columns.")
     found = as_features(X, "X") if isinstance(X, Features) else _read(estimator, X)
-    if isinstance(found, Vectors) or (found.row_shape is not None and len(found.row_shape) == 1):
+    if found.row_shape is not None and len(found.row_shape) == 1:
         _check_columns(estimator, found if frame is None else frame, reset)
     return found
 
@@ -166,12 +166,14 @@ class Arranged(NamedTuple):
 def arranged(X: Features, Y: LabelMatrix, weights: Array | None, groups: Array | None) -> Arranged:
     """Rows as they are trained on: without those of weight 0, repeated by whole-number weights, in an order of theirs.
 
-    A row of weight 2 is the same as the row given twice, to the bit, for any method. Copies of a row stay together in
-    every split, unless fewer than a quarter of the rows are distinct.
+    A row of weight 2 is the same as the row given twice, to the bit, for any method; other weights than small whole
+    numbers weigh the losses. Copies of a row stay together in every split, unless fewer than a quarter of the rows are
+    distinct.
     """
     source = np.arange(len(Y))
     if weights is not None:
-        source = np.repeat(source, repeats_of(weights))
+        source, done = _taken(weights)
+        weights = None if done else weights
     keys = _digests(X)
     order = np.lexsort((Y.row_hashes().cpu().numpy(), keys))  # equal rows side by side
     place = np.empty_like(order)
@@ -183,7 +185,8 @@ def arranged(X: Features, Y: LabelMatrix, weights: Array | None, groups: Array |
         copies = np.unique(keys[source], return_inverse=True)[1]
         n_distinct = int(copies.max()) + 1
         together = copies if len(source) / MOST_COPIES <= n_distinct < len(source) else None
-    return Arranged(Rows(X.take(source), Y.take(source)), together, source)
+    kept = None if weights is None else weights[source]
+    return Arranged(Rows(X.take(source), Y.take(source), kept), together, source)
 
 
 def _digests(X: Features) -> Array:
@@ -194,8 +197,8 @@ def _digests(X: Features) -> Array:
     return np.frombuffer(b"".join(numbers), dtype="<u8")
 
 
-def read_weights(sample_weight: Any, n: int) -> Array | None:
-    """Sample weights, (n,) float64; None where all are 1.
+def read_weights(sample_weight: Any, shape: tuple[int, int]) -> Array | None:
+    """Sample weights, (n,) or (n, n_labels) float64; None where all are 1.
 
     Raises
     ------
@@ -204,31 +207,21 @@ def read_weights(sample_weight: Any, n: int) -> Array | None:
     """
     if sample_weight is None:
         return None
-    weights = as_array(sample_weight, "`sample_weight`", "weights").astype(np.float64)
-    if weights.shape != (n,):
-        raise ManyLabelError("`sample_weight`", f"{n} weights, one for each row", f"shape {weights.shape}")
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        raise ManyLabelError("`sample_weight`", "finite weights of at least 0", f"{weights.min():g}")
+    given = sample_weight.to_list() if hasattr(sample_weight, "to_list") else sample_weight
+    weights = as_array(as_weights(given, shape, "fit"), "fit").astype(np.float64)
     if not weights.any():
         hint = "Sample weights must contain at least one non-zero number."
-        raise ManyLabelError("`sample_weight`", "a weight above 0", "weights that are all zero", hint)
+        raise ManyLabelError("fit", "a weight above 0 in `sample_weight`", "weights that are all zero", hint)
     return None if (weights == 1).all() else weights
 
 
-def repeats_of(weights: Array) -> Array:
-    """How often each row is taken, (n,) int64.
-
-    Raises
-    ------
-    ManyLabelError
-        For weights that are no small whole numbers.
-    """
-    whole = (weights == np.round(weights)).all()
-    if not whole or weights.sum() > MOST_COPIES * len(weights):
-        expected = f"whole numbers whose mean is at most {MOST_COPIES}"
-        got = "fractions" if not whole else f"a mean of {weights.mean():g}"
-        raise ManyLabelError("`sample_weight`", expected, got, "Scale and round them.")
-    return weights.astype(np.int64)
+def _taken(weights: Array) -> tuple[Array, bool]:
+    """The numbers of the rows that weights leave, and whether the weights are done with: whole ones repeat rows."""
+    rows = np.arange(len(weights))
+    whole = weights.ndim == 1 and (weights == np.round(weights)).all()
+    if whole and weights.sum() <= MOST_COPIES * len(weights):
+        return np.repeat(rows, weights.astype(np.int64)), True
+    return rows[weights.reshape(len(weights), -1).any(axis=1)], False
 
 
 def read_groups(groups: Any, n: int) -> Array | None:
@@ -248,6 +241,3 @@ def read_groups(groups: Any, n: int) -> Array | None:
     if array.dtype.kind == "O":
         array = np.array([repr(value) for value in array.tolist()])
     return np.asarray(np.unique(array, return_inverse=True)[1], dtype=np.int64)
-
-
-__all__ = ["Arranged", "Texts", "arranged", "is_frame", "read_features", "read_groups", "read_weights"]

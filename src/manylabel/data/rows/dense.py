@@ -28,7 +28,7 @@ class DenseFeatures(Features):
 
     def row_keys(self) -> Iterator[Hashable]:
         for row in self.values.flatten(1).numpy():
-            yield blake2b(row.tobytes(), digest_size=8).digest()
+            yield blake2b(row.astype(np.float64).tobytes(), digest_size=8).digest()
 
     def content(self) -> Iterator[Any]:
         yield repr(self.shape).encode()

@@ -79,7 +79,8 @@ class SparseVectors(Features):
     def row_keys(self) -> Iterator[bytes]:
         X = self.values
         for start, stop in zip(X.indptr[:-1], X.indptr[1:], strict=True):
-            entries = X.indices[start:stop].tobytes() + X.data[start:stop].tobytes()
+            numbers = X.indices[start:stop].astype(np.int64), X.data[start:stop].astype(np.float64)
+            entries = b"".join(part.tobytes() for part in numbers)
             yield blake2b(entries, digest_size=8).digest()
 
     def content(self) -> Iterator[Any]:
