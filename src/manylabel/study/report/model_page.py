@@ -169,8 +169,8 @@ def _thresholds(decision: Decision, n_labels: int) -> list[float | None]:
 
 
 def _slices(found: Evaluated) -> list[Slice]:
-    """None without the labels of the training rows, and where labels are unknown."""
-    if found.Y_train is None or found.Y.n_unknown:
+    """None without the labels of the training rows."""
+    if found.Y_train is None:
         return []
     return slices(found.scores, found.predictions, found.Y, found.Y_train, found.groups)
 
