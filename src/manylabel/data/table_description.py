@@ -78,7 +78,8 @@ def describe_table(table: Table, other: Table | None = None) -> dict[str, Any]:
     dict
         JSON-able, in an order to print: file, rows, features, labels; cardinality (labels a row), density (its share of
         all labels), imbalance (rows of the most frequent label over those of the median one), label_sets,
-        rows_without_labels, duplicate_rows, unknown_entries, labels_known (the share of the least known label);
+        rows_without_labels, duplicate_rows, unknown_entries, labels_known (the share of the least known label); where
+        entries are unknown: known, the share of rows on which each label is known;
         with ``other``: other_file, other_rows, rows_of_both; told.
     """
     facts = label_facts(table)
@@ -101,6 +102,9 @@ def describe_table(table: Table, other: Table | None = None) -> dict[str, Any]:
         "unknown_entries": int(table.labels.unknown.nnz),
         "labels_known": round(float(facts.known.min()), 4),
     }
+    if table.labels.unknown.nnz:
+        shares = zip(table.label_names, facts.known.tolist(), strict=True)
+        found["known"] = {name: round(share, 4) for name, share in shares}
     if other is not None:
         seen = set(keys)
         both = sum(key in seen for key in other.X.row_keys())

@@ -35,6 +35,7 @@ def test_numbers_of_a_table_by_hand(write):
         "duplicate_rows": 1,
         "unknown_entries": 2,
         "labels_known": 0.8,
+        "known": {"Drama": 0.8, "War": 0.8},
         "other_rows": 2,
         "rows_of_both": 1,
     }
