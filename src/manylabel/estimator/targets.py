@@ -191,8 +191,13 @@ def _class_column(y: Any, who: str) -> Array:
         raise ManyLabelError(who, "one class per row", f"shape {array.shape}", _MATRIX)
     if array.dtype.kind == "U" and isinstance(y, list | tuple):  # numbers beside texts became texts
         array = np.array(y, dtype=object).reshape(array.shape)
-    if array.dtype.kind == "O":
-        array = _plain(array, who)
+    array = _plain(array, who) if array.dtype.kind == "O" else array
+    _check_classes(array, who)
+    return array
+
+
+def _check_classes(array: Array, who: str) -> None:
+    """Refuse numbers that name no class."""
     if array.dtype.kind == "c":
         raise ManyLabelError(who, "classes", "complex numbers. Complex data not supported")
     if array.dtype.kind == "f":
@@ -201,7 +206,6 @@ def _class_column(y: Any, who: str) -> Array:
             raise ManyLabelError(who, "a class in every row", "NaN or an infinite number", hint)
         if (array != np.round(array)).any():
             raise ManyLabelError(who, "classes", "continuous numbers", _MATRIX)
-    return array
 
 
 def _plain(array: Array, who: str) -> Array:
