@@ -76,6 +76,18 @@ BAD = {
         "audit places.csv --labels tags --out a.txt",
         "a file that ends in .csv or .html",
     ),
+    "predictions over the rows": (
+        "predict model test.csv --out ./test.csv",
+        "--out: expected another file than that of the rows, but got test.csv",
+    ),
+    "embeddings over the rows": (
+        "embed model rows.npz --out rows.npz",
+        "--out: expected another file than that of the rows",
+    ),
+    "an example over a file": (
+        "data example few.csv",
+        "few.csv: expected a free place, or an earlier example",
+    ),
     "too few rows": ("data example more.csv --rows 0", "expected a number from 1 to 1000000, but got 0"),
 }
 
