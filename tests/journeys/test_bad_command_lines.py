@@ -41,6 +41,10 @@ BAD = {
         "fit rows.npz --column a=text",
         "--labels: expected the label columns, beside --column",
     ),
+    "unknown tags for a method that takes none": (
+        "fit unsure.csv --labels tags --method k_neighbours",
+        "method k_neighbours: expected labels that are all known",
+    ),
     "wrong delimiter": ("fit places.csv --labels tags --delimiter ;;", "one character"),
     "no model": ("predict nowhere test.csv", "nowhere: expected a model folder, but got no such folder"),
     "a table in place of a model": ("predict test.csv test.csv", "expected a model folder"),
@@ -101,6 +105,7 @@ def here(places: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     lines = (tmp_path / "test.csv").read_text().splitlines()
     (tmp_path / "few.csv").write_text("region,price\nhills,80\nlakes,90\n")
     (tmp_path / "words.csv").write_text("\n".join([*lines[:2], "A,b,hills,cheap,3,1990,quiet"]) + "\n")
+    (tmp_path / "unsure.csv").write_text("\n".join([*lines, *["A,b,hills,80,3,1990,NA"] * 9]) + "\n")
     (tmp_path / "rows.npz").write_bytes(b"no arrays")
     cells = [line.rsplit(",", 1)[0] for line in lines]
     (tmp_path / "new.csv").write_text("\n".join(cells) + "\n")
