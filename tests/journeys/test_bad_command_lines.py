@@ -41,10 +41,6 @@ BAD = {
         "fit rows.npz --column a=text",
         "--labels: expected the label columns, beside --column",
     ),
-    "unknown tags for a method that takes none": (
-        "fit unsure.csv --labels tags --method k_neighbours",
-        "method k_neighbours: expected labels that are all known",
-    ),
     "wrong delimiter": ("fit places.csv --labels tags --delimiter ;;", "one character"),
     "no model": ("predict nowhere test.csv", "nowhere: expected a model folder, but got no such folder"),
     "a table in place of a model": ("predict test.csv test.csv", "expected a model folder"),
@@ -125,3 +121,11 @@ def test_it_is_refused_with_what_to_do(shell: Shell, here: Path, name: str) -> N
     after = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
     assert after == before
     assert not [name for name in os.listdir(here) if name.endswith(".training")]
+
+
+def test_a_fit_that_is_refused_within_a_fold_leaves_no_folder(shell: Shell, here: Path) -> None:
+    before = sorted(here.rglob("*"))
+    code, _, errors = shell(*"fit unsure.csv --labels tags --method k_neighbours --out knn".split())
+    assert code == 2
+    assert "method k_neighbours: expected labels that are all known, but got" in errors
+    assert sorted(here.rglob("*")) == before
