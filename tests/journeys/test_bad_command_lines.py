@@ -125,7 +125,9 @@ def test_it_is_refused_with_what_to_do(shell: Shell, here: Path, name: str) -> N
 
 def test_a_fit_that_is_refused_within_a_fold_leaves_no_folder(shell: Shell, here: Path) -> None:
     before = sorted(here.rglob("*"))
-    code, _, errors = shell(*"fit unsure.csv --labels tags --method k_neighbours --out knn".split())
+    code, _, errors = shell(
+        "fit", "unsure.csv", "--labels", "tags", "--method", "k_neighbours", "--out", "knn"
+    )
     assert code == 2
     assert "method k_neighbours: expected labels that are all known, but got" in errors
     assert sorted(here.rglob("*")) == before
