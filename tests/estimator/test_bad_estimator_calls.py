@@ -87,6 +87,14 @@ FITS: dict[str, tuple[Callable[[], Any], str]] = {
     "continuous targets": (lambda: fit(X, X[:, 0]), r"y: expected classes, but got continuous numbers"),
     "a class that is NaN": (lambda: fit(X, np.r_[np.nan, np.ones(39)]), r"a class in every row, but got NaN"),
     "one class": (lambda: fit(X, np.ones(40)), r"y: expected at least two classes, but got 1 class, 1\.0"),
+    "one class that is a text": (
+        lambda: fit(X, ["a, b"] * 40),
+        r"at least two classes, but got 1 class, 'a, b'",
+    ),
+    "a class that the fit had not": (
+        lambda: fit(X, ["a", "b"] * 20).score(X, ["c"] * 40),
+        r"the classes of the fit \(a, b\), but got 'c'",
+    ),
     "mixed classes": (lambda: fit(X, ["a", 1] * 20), r"y: expected classes of one type, but got int, str"),
     "objects as classes": (lambda: fit(X, np.array([object()] * 40)), r"classes of one type, but got object"),
     "label sets of mixed types": (

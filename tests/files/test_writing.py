@@ -95,3 +95,11 @@ def test_a_file_written_piece_by_piece_takes_the_old_ones_place_at_the_end(tmp_p
         file.writelines([b"half", "a text"])  # type: ignore[list-item]
     assert (tmp_path / "file").read_bytes() == b"it and more"
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_file_that_cannot_be_read_meanwhile_is_told_as_such(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(FileNotFoundError, match=r"rows\.csv"), files.writing(tmp_path / "out.csv") as file:
+        file.write((tmp_path / "rows.csv").read_bytes())
+    assert list(tmp_path.iterdir()) == []

@@ -76,6 +76,18 @@ BAD = {
         "audit places.csv --labels tags --out a.txt",
         "a file that ends in .csv or .html",
     ),
+    "predictions over the rows": (
+        "predict model test.csv --out ./test.csv",
+        "--out: expected another file than that of the rows, but got test.csv",
+    ),
+    "embeddings over the rows": (
+        "embed model rows.npz --out rows.npz",
+        "--out: expected another file than that of the rows",
+    ),
+    "an example over a file": (
+        "data example few.csv",
+        "few.csv: expected a free place, or an earlier example",
+    ),
     "too few rows": ("data example more.csv --rows 0", "expected a number from 1 to 1000000, but got 0"),
 }
 
@@ -89,6 +101,7 @@ def here(places: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     lines = (tmp_path / "test.csv").read_text().splitlines()
     (tmp_path / "few.csv").write_text("region,price\nhills,80\nlakes,90\n")
     (tmp_path / "words.csv").write_text("\n".join([*lines[:2], "A,b,hills,cheap,3,1990,quiet"]) + "\n")
+    (tmp_path / "unsure.csv").write_text("\n".join([*lines, *["A,b,hills,80,3,1990,NA"] * 9]) + "\n")
     (tmp_path / "rows.npz").write_bytes(b"no arrays")
     cells = [line.rsplit(",", 1)[0] for line in lines]
     (tmp_path / "new.csv").write_text("\n".join(cells) + "\n")
@@ -108,3 +121,13 @@ def test_it_is_refused_with_what_to_do(shell: Shell, here: Path, name: str) -> N
     after = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
     assert after == before
     assert not [name for name in os.listdir(here) if name.endswith(".training")]
+
+
+def test_a_fit_that_is_refused_within_a_fold_leaves_no_folder(shell: Shell, here: Path) -> None:
+    before = sorted(here.rglob("*"))
+    code, _, errors = shell(
+        "fit", "unsure.csv", "--labels", "tags", "--method", "k_neighbours", "--out", "knn"
+    )
+    assert code == 2
+    assert "method k_neighbours: expected labels that are all known, but got" in errors
+    assert sorted(here.rglob("*")) == before

@@ -213,7 +213,7 @@ def test_a_setting_left_at_its_default_can_be_given():
     [
         (
             {"classify.stage.epoch": 3},
-            "method bce: expected a setting such as .*classify.stage.epochs.*, but got",
+            "method bce: expected a setting such as .*, but got 'classify.stage.epoch'. Did you mean '.*epochs'",
         ),
         ({"pretrain.stage.epochs": 3}, "expected a setting such as"),
         (

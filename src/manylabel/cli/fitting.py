@@ -199,8 +199,9 @@ def _no_empty_folders(*folders: Path) -> Iterator[None]:
         yield
     except ManyLabelError:
         for folder in folders:
-            with suppress(OSError):
-                folder.rmdir()
+            for place in (*folder.glob("*"), folder):  # those of folds first
+                with suppress(OSError):
+                    place.rmdir()
         raise
 
 

@@ -11,6 +11,7 @@ import typer
 from manylabel.cli import commandline
 from manylabel.cli.output import make_console, print_rows, print_table, say, say_path
 from manylabel.cli.table_options import Delimiter, Encoding
+from manylabel.errors import ManyLabelError
 from manylabel.printable import count
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def predict(
     from manylabel.methods.prediction_files import Wanted, check_ending, write_predictions
 
     check_ending(out)
+    _check_place(out, file)
     loaded, schema = load_model(model)
     wanted = Wanted(identifier, probabilities, embeddings, top, separator or _usual(schema, loaded))
     blocks = _blocks(file, schema, identifier, delimiter, encoding)
@@ -97,6 +99,7 @@ def embed(
     from manylabel.methods.embedding_files import check_embedding_file, write_embeddings
 
     check_embedding_file(out, identifier)
+    _check_place(out, file)
     loaded, schema = load_model(model)
     blocks = _blocks(file, schema, identifier, delimiter, encoding)
     rows, width = write_embeddings(loaded, blocks, out, identifier)
@@ -150,6 +153,14 @@ def load_model(folder: Path) -> tuple[Predictor, Schema | None]:
 
     loaded = MultiLabelClassifier.load(folder)
     return loaded.predictor_, getattr(loaded, "schema_", None)
+
+
+def _check_place(out: Path, file: str) -> None:
+    """Refuse to write over the rows that are read."""
+    if out.exists() and Path(file).exists() and out.samefile(file):
+        raise ManyLabelError(
+            "--out", "another file than that of the rows", str(out), "The rows would be lost."
+        )
 
 
 def _usual(schema: Schema | None, model: Predictor) -> str | None:

@@ -19,6 +19,7 @@ from manylabel.data.cells import (
     as_yes_or_no,
     date_form,
     has_decimal_commas,
+    is_missing,
     is_yes_or_no,
 )
 from manylabel.data.column_storage import Codes, ColumnBuilder, Numbers, Storage, Stored, Strings
@@ -139,7 +140,17 @@ class Column:
 def understood(name: str, stored: Stored) -> Column:
     """What a column means by all of its cells."""
     role, why, form = _decide(name, stored)
-    return Column(name, role, why, form, float(stored.missing().mean()), _examples(stored))
+    return Column(name, role, why, form, _missing_share(role, stored), _examples(stored))
+
+
+def _missing_share(role: str, stored: Stored) -> float:
+    """The share of cells that say nothing; among numbers, dates, and yes and no, NA and the like say nothing either."""
+    if isinstance(stored, Numbers) or role not in ("number", "weight", "date", "boolean"):
+        return float(stored.missing().mean())
+    if isinstance(stored, Codes):
+        says_nothing = np.array([is_missing(value) for value in stored.values] + [True])
+        return float(says_nothing[stored.codes].mean())
+    return float(np.mean([is_missing(cell) for cell in stored.cells()]))
 
 
 def _examples(stored: Stored) -> tuple[str, ...]:
@@ -168,7 +179,7 @@ def as_told(name: str, role: str, stored: Stored) -> Column:
         form = ","
     elif role == "boolean" and {v.strip().lower() for v in values} - {""} == {"x"}:
         form = "x"
-    return Column(name, role, "as you said", form, float(stored.missing().mean()), _examples(stored))
+    return Column(name, role, "as you said", form, _missing_share(role, stored), _examples(stored))
 
 
 def _decide(name: str, stored: Stored) -> tuple[str, str, str]:
@@ -185,7 +196,7 @@ def _decide(name: str, stored: Stored) -> tuple[str, str, str]:
         only_x = {value.strip().lower() for value in values} == {"x"}
         return (
             "boolean",
-            "x or empty" if only_x else f"{' or '.join(sorted(values)[:2])}",
+            "x or empty" if only_x else f"{' or '.join(sorted(v for v in values if not is_missing(v))[:2])}",
             "x" if only_x else "",
         )
     form = date_form(values)

@@ -77,7 +77,8 @@ def write_example(path: str | Path, rows: int = 600, seed: int = 0, labels: bool
     Raises
     ------
     ManyLabelError
-        If the place cannot be written, or for fewer than 1 or more than 1 000 000 rows.
+        If the place cannot be written or holds a file that is no such table; for fewer than 1 or more than
+        1 000 000 rows.
 
     Notes
     -----
@@ -87,11 +88,22 @@ def write_example(path: str | Path, rows: int = 600, seed: int = 0, labels: bool
     place = files.as_path(path, "`out`")
     if not 1 <= rows <= MOST_ROWS:
         raise ManyLabelError("`rows`", f"a number from 1 to {MOST_ROWS}", str(rows))
+    _check_free(place)
     header = COLUMNS + (("tags",) if labels else ())
     lines = _rows(np.random.default_rng(seed), rows)
     kept = (line if labels else line[:-1] for line in lines)
     files.write(place, csv_text([header, *kept]).encode())
     return place
+
+
+def _check_free(place: Path) -> None:
+    """Refuse to write over a file of somebody's own; an earlier table of this kind may go."""
+    start = ",".join(COLUMNS).encode()
+    if place.is_file() and place.read_bytes()[: len(start)] != start:
+        hint = "Name another file, or remove that one."
+        raise ManyLabelError(
+            str(place), "a free place, or an earlier example", "a file of other content", hint
+        )
 
 
 def _rows(rng: np.random.Generator, rows: int) -> Iterator[list[object]]:

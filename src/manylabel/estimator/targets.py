@@ -110,7 +110,7 @@ class Targets:
         strange = np.flatnonzero(self.classes[places] != y)
         if len(strange):
             told = ", ".join(map(str, self.classes[:12].tolist()))
-            raise ManyLabelError(who, f"the classes of the fit ({told})", repr(y[strange[0]].item()))
+            raise ManyLabelError(who, f"the classes of the fit ({told})", repr(y[strange].tolist()[0]))
         if self.kind == "binary":
             return as_labels(places[:, None].astype(bool), who=who)
         n = len(y)
@@ -168,7 +168,7 @@ def _single(y: Array, class_names: Sequence[Any] | None, who: str) -> tuple[Targ
             "`class_names`", "no names beside one class per row", f"{class_names!r:.60}", hint
         )
     if len(classes) < 2:
-        got = f"1 class, {classes[0].item()!r:.40}" if len(classes) else "no row"
+        got = f"1 class, {classes.tolist()[0]!r:.40}" if len(classes) else "no row"
         raise ManyLabelError(who, "at least two classes", got, "There is nothing to tell apart.")
     targets = Targets("binary" if len(classes) == 2 else "multiclass", classes)
     return targets, targets._one_hot(y, who)

@@ -70,6 +70,8 @@ def writing(path: str | Path) -> Iterator[BinaryIO]:
         _sync_folder(path.parent)
     except OSError as error:
         _forget(temporary)
+        if error.filename is not None and Path(error.filename) not in (temporary, path, path.parent):
+            raise  # of a file that is read meanwhile
         raise not_written(path, error) from error
     except BaseException:
         _forget(temporary)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from manylabel.data.rows.registry import KINDS
-from manylabel.errors import ManyLabelError
+from manylabel.errors import ManyLabelError, did_you_mean
 from manylabel.methods.recipe import AnySettings, Expected, NeighbourSettings
 
 Layers = Sequence[Mapping[str, Any]]
@@ -214,7 +214,12 @@ def _refuse_unknown(
         own = {"neighbours": dict.fromkeys(NeighbourSettings.model_fields)}
         known = [place for table in tables.values() for place in _paths(table | own)]
         told = [place for place in dict.fromkeys(known) if place.partition(".")[0] not in _OF_THE_METHOD]
-        raise ManyLabelError(f"method {name}", f"a setting such as {', '.join(told)}", repr(setting))
+        raise ManyLabelError(
+            f"method {name}",
+            f"a setting such as {', '.join(told)}",
+            repr(setting),
+            did_you_mean(setting, told),
+        )
 
 
 def _sections(table: Mapping[str, Any], schema: type[AnySettings]) -> set[str]:

@@ -13,6 +13,7 @@ ROLES = {
     "numbers": ([str(i * 0.5) for i in range(N)], "number"),
     "numbers with gaps": (["", "NA", "n/a", "-"] + [str(i) for i in range(N - 4)], "number"),
     "exponents and blanks": ([" 1e3 ", "-2.5E-2", "+7"] + ["1"] * (N - 3), "number"),
+    "decimal commas with gaps": (["NA", "", "-"] + [f"{i},5" for i in range(N - 3)], "number"),
     "decimal commas": ([f"{i},5" for i in range(N)], "number"),
     "zip codes": ([f"{i % 9:05d}" for i in range(N)], "category"),
     "digits of another script": (["٣"] * 3 + ["4"] * (N - 3), "category"),
@@ -24,6 +25,7 @@ ROLES = {
     "formulas": (["=1+1", "@SUM(A1)"] * (N // 2), "category"),
     "yes and no": (["Yes", "no", ""] * 12 + ["yes"] * 4, "boolean"),
     "true and false": (["TRUE", "FALSE"] * (N // 2), "boolean"),
+    "yes, no and NA": (["yes", "no", "NA", "-"] * (N // 4), "boolean"),
     "x": (["x", ""] * (N // 2), "boolean"),
     "dates": ([f"2024-02-{i % 28 + 1:02d}" for i in range(N)], "date"),
     "times": ([f"2024-02-03T04:{i:02d}:00" for i in range(N)], "date"),
@@ -49,10 +51,11 @@ def test_a_column_is_taken_for(name):
     (column,) = [column for column in table.schema.columns if column.name == "column"]
     assert (column.role, column.missing) == (role, pytest.approx(np.mean([is_empty(c, role) for c in cells])))
     assert column.why
+    assert "NA or" not in column.why
 
 
 def is_empty(cell, role):
-    return cell == "" or (role in ("number", "date") and cell in ("NA", "n/a", "-"))
+    return cell == "" or (role in ("number", "date", "boolean") and cell in ("NA", "n/a", "-"))
 
 
 def test_an_identifier_is_known_by_name_and_values():

@@ -97,6 +97,11 @@ def test_bad_text_is_refused_by_its_line(write, name):
     assert str(error.value).startswith(str(write("t.csv", text)))
 
 
+def test_a_file_that_is_no_text_is_told_so(write):
+    with pytest.raises(ManyLabelError, match=r"line 1: expected text, but got a NUL byte"):
+        read_table(write("t.csv", bytes(range(256)) * 40))
+
+
 def test_a_wrong_encoding_or_delimiter_is_refused(write):
     path = write("t.csv", "n,s\n1,é\n2,a\n".encode("latin-1"))
     with pytest.raises(ManyLabelError, match="line 2: expected text in utf-8"):

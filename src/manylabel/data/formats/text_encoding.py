@@ -47,6 +47,7 @@ def find_encoding(path: Path, given: str | None = None) -> tuple[str, str]:
     if line is None:
         return "utf-8", ""
     name = _of_one_byte(path)
+    _check(path, name)  # every byte is a character there, but NUL is none of a text
     return name, f"The encoding was taken for {name}: line {line} is not UTF-8."
 
 
