@@ -46,6 +46,7 @@ BAD = {
     "a table in place of a model": ("predict test.csv test.csv", "expected a model folder"),
     "unknown ending": ("predict model test.csv --out out.xls", "--out: expected a file that ends in .csv"),
     "no rows to predict": ("predict model no.csv", "no.csv: expected an existing file"),
+    "a report among other files": ("evaluate model test.csv --out home", "expected a new or empty folder"),
     "absent column": ("predict model few.csv", "few.csv: expected a column 'name', but got the columns"),
     "unknown id": (
         "predict model test.csv --id nam",

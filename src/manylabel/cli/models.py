@@ -130,8 +130,9 @@ def evaluate(
 
     Decisions are those of the model; nothing is chosen on these rows.
     """
-    from manylabel.study.report.model_page import write_model_report
+    from manylabel.study.report.model_page import report_folder, write_model_report
 
+    report_folder(out)
     loaded, schema = load_model(model)
     found = _evaluated(loaded, schema, model, file, train, {"delimiter": delimiter, "encoding": encoding})
     asked = {"data": [str(model), file], "train": train, "delimiter": delimiter, "encoding": encoding}

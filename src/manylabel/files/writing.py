@@ -82,7 +82,7 @@ def writing(path: str | Path) -> Iterator[BinaryIO]:
 
 def not_written(path: Path, error: OSError) -> ManyLabelError:
     """The error for a place that cannot be written."""
-    hint = "Make room or free the place, then run the same command again: finished runs are kept."
+    hint = "Make room or free the place, then run the same command again: what was finished is kept."
     if isinstance(error, FileNotFoundError):
         hint = "Make the folder first."
     return ManyLabelError(str(path), "a file that can be written", error.strerror or str(error), hint)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from manylabel import files
+from manylabel.errors import ManyLabelError
 from manylabel.files.spreadsheet import csv_text
 from manylabel.labels import LabelMatrix
 from manylabel.metrics import (
@@ -74,6 +75,9 @@ class Evaluated:
     calibrated: bool = False
 
 
+PAGE, METRICS, LABELS = "report.html", "metrics.json", "labels.csv"
+
+
 @dataclass(frozen=True)
 class ModelReport:
     """What was found, and where it is written."""
@@ -97,10 +101,10 @@ def write_model_report(found: Evaluated, out: str | Path, repeat: str) -> ModelR
     Raises
     ------
     ManyLabelError
-        If the folder cannot be written.
+        If the folder cannot be written, or holds files of somebody else.
     """
     require_matplotlib()
-    folder = files.usable_folder(out, "`out`")
+    folder = report_folder(out)
     quality = measure_decisions(found.scores, found.predictions, found.Y)
     parts = _slices(found)
     overall, labels = values_table(quality.values, ""), label_table(found, quality)
@@ -116,10 +120,26 @@ def write_model_report(found: Evaluated, out: str | Path, repeat: str) -> ModelR
         n_unknown=found.Y.n_unknown,
         without=[found.label_names[c] for c in np.flatnonzero(quality.per_label["positives"] == 0)],
     )
-    files.write(folder / "metrics.json", _json(found, quality, parts))
-    files.write(folder / "labels.csv", csv_text([labels.headings, *_numbers(found, quality)]).encode())
-    files.write(folder / "report.html", page.encode())
-    return ModelReport(folder / "report.html", overall, quality)
+    files.write(folder / METRICS, _json(found, quality, parts))
+    files.write(folder / LABELS, csv_text([labels.headings, *_numbers(found, quality)]).encode())
+    files.write(folder / PAGE, page.encode())
+    return ModelReport(folder / PAGE, overall, quality)
+
+
+def report_folder(out: str | Path) -> Path:
+    """A folder that a report can be written to; it is made where it is missing.
+
+    Raises
+    ------
+    ManyLabelError
+        If it cannot be written, or holds other files, of which ``labels.csv`` would be replaced.
+    """
+    folder = files.usable_folder(out, "`out`")
+    others = {path.name for path in folder.iterdir() if not files.is_own(path.name)} - {METRICS, LABELS, PAGE}
+    if others:
+        expected, hint = "a new or empty folder, or one of such a report", "Name another folder."
+        raise ManyLabelError(f"`out`, {folder}", expected, f"one that holds {min(others)!r:.60}", hint)
+    return folder
 
 
 def protocol_of(decision: Decision) -> str:
