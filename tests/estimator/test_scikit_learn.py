@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from joblib.externals.loky import get_reusable_executor
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
@@ -42,6 +44,14 @@ def test_it_is_the_last_step_of_a_pipeline_and_its_embedder_an_inner_one() -> No
     assert inner.score(X, Y[:, 0]) > 0.8
 
 
+@pytest.fixture
+def _workers_end() -> Iterator[None]:
+    """joblib keeps its workers for the next call, which tests that count processes would find."""
+    yield
+    get_reusable_executor().shutdown(wait=True)
+
+
+@pytest.mark.usefixtures("_workers_end")
 def test_a_grid_search_over_settings_and_thresholds_in_two_processes_picks_the_trained_one() -> None:
     grid = {
         "settings": [SHORT | {"classify.stage.epochs": n} for n in (1, 12)],

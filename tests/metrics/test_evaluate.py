@@ -165,6 +165,7 @@ def test_the_public_face():
     others = {"brier_score", "calibration_error", "learn_thresholds", "evaluate", "evaluate_protocols"}
     decisions = {"Decision", "ExpectedF1", "LearntThresholds", "SeenSets", "decision_from", "learn_decision"}
     pictured = {"F1Curve", "Reliability", "Slice", "f1_curves", "reliability", "slices"}
-    documented = classes | of_ranks | at_k | weighted | others | decisions | pictured | {"Calibration"}
+    decided = {"Calibration", "Quality", "measure_decisions"}
+    documented = classes | of_ranks | at_k | weighted | others | decisions | pictured | decided
     assert set(metrics.__all__) == constants | documented
     assert all(getattr(metrics, name).__doc__ for name in documented)

@@ -32,7 +32,7 @@ def run_alone(folder, script):
 
 def weights(folder):
     """The tensors of a saved model."""
-    return model_folder.read(folder)[1].tensors
+    return model_folder.read(folder)[1]["scorer"].tensors
 
 
 def test_ranks_end_with_the_same_weights_and_one_history(tmp_path):

@@ -75,7 +75,7 @@ def test_a_process_killed_by_the_system_goes_on(whole, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     subprocess.run([sys.executable, SCRIPT, tmp_path], check=True, env=environment(tmp_path))
-    tensors = model_folder.read(tmp_path / "model-0")[1].tensors
+    tensors = model_folder.read(tmp_path / "model-0")[1]["scorer"].tensors
     assert_same(tensors, whole[0])
 
 
