@@ -199,7 +199,8 @@ class LabelMatrix(ABC):
 
     def compact(self) -> LabelMatrix:
         """The same labels in the cheaper layout: lists where the matrix is large and mostly 0."""
-        return self._along(self._compact(), lambda unknown: unknown.compact())
+        found = self._compact()
+        return found if found is self else self._along(found, lambda unknown: unknown.compact())
 
     def _compact(self) -> LabelMatrix:
         return self

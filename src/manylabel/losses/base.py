@@ -253,7 +253,7 @@ class PairLoss(Loss, ABC):
 
     def _result(self, batch: Batch, tau: float | Tensor) -> LossResult:
         weights = self.weights(batch)
-        if batch.has_unknown:
+        if batch.Y.has_unknown or batch.T.has_unknown:
             weights.left_out = self._left_out(batch)
         learnt = LABEL_GRADIENT if batch.Y.requires_grad or batch.T.requires_grad else weights.learnt
         pairs = (batch.z, batch.keys, weights, batch.self_offset, batch.multiplicity)

@@ -31,7 +31,9 @@ def label_weights(batch: Batch) -> LabelWeights:
 
 def _against_keys_weights(batch: Batch) -> LabelWeights:
     """``w_ia = sum_j Y_ij T_aj / n_j``; a label without carriers drops out."""
-    Y, T = _only_labels_of_anchors(batch.Y, batch.T)
+    Y, T = batch.Y, batch.T
+    if Y.n_labels >= _MANY_LABELS:
+        Y, T = _only_labels_of_anchors(Y, T)
     n = T.label_counts(batch.dtype)  # (C,)
     carried = n.sign()
     totals = Y.row_sums(carried.unsqueeze(1)).squeeze(1)  # (B,)
@@ -39,8 +41,8 @@ def _against_keys_weights(batch: Batch) -> LabelWeights:
 
 
 def _only_labels_of_anchors(Y: LabelMatrix, T: LabelMatrix) -> tuple[LabelMatrix, LabelMatrix]:
-    """The same labels, or of very many only those that an anchor carries, which are all that count."""
-    if Y.n_labels < _MANY_LABELS or not (isinstance(Y, SparseLabels) and isinstance(T, SparseLabels)):
+    """Of lists of very many labels only those that an anchor carries, which are all that count."""
+    if not (isinstance(Y, SparseLabels) and isinstance(T, SparseLabels)):
         return Y, T
     labels = Y.occurring()
     return Y.select_labels(labels), T.select_labels(labels)
