@@ -146,7 +146,7 @@ class LabelMatrix(ABC):
 
     def _hide(self, which: Tensor) -> None:
         """Make stored entries unknown, in place; ``which`` is bool, in the shape of :meth:`entries`."""
-        raise NotImplementedError
+        raise AssertionError(f"{type(self).__name__} has no floating entries, and so no NaN to hide")
 
     @property
     def binary(self) -> bool:

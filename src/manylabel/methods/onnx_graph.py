@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -29,7 +30,7 @@ MOST_BYTES = 2**31 - 2**20
 """Of a file: Protocol Buffers hold no more."""
 
 
-class Graph(nn.Module):
+class Graph(nn.Module, ABC):
     """A scorer on raw rows.
 
     Attributes
@@ -47,9 +48,9 @@ class Graph(nn.Module):
             return X.index_select(1, columns)
         return X / 255 if isinstance(self.inputs, ImagePreprocessor) else X
 
+    @abstractmethod
     def represent(self, X: Tensor) -> Tensor:
         """Representations, (n, H)."""
-        raise NotImplementedError
 
 
 class NetworkGraph(Graph):
