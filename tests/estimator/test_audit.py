@@ -143,6 +143,14 @@ def test_summaries_of_labels_tell_where_errors_are():
     assert one.likely == len([f for f in found.findings(None, "missing but likely") if f.label == one.label])
 
 
+def of_formulas(X, Y, folder):
+    """The lines of a file about labels that a spreadsheet would take for formulas."""
+    found = audit(X, planted(Y)[0], class_names=[f"={i}+1" for i in range(4)], **CHEAP)
+    found.to_csv(folder / "formulas.csv", 4)
+    with (folder / "formulas.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def test_findings_as_a_file_and_for_a_person(tmp_path):
     X, Y = true_rows()
     found = audit(X, planted(Y)[0], class_names=["sea", "sky, blue", "tree", "fox"], **CHEAP)
@@ -153,6 +161,7 @@ def test_findings_as_a_file_and_for_a_person(tmp_path):
     assert [int(line["row"]) for line in lines] == [f.row for f in found.findings(12)]
     assert {line["label"] for line in lines} <= {"sea", "sky, blue", "tree", "fox"}
     assert float(lines[0]["suspicion"]) == pytest.approx(found.findings(1)[0].suspicion, abs=1e-5)
+    assert all(line["label"].startswith("'=") for line in of_formulas(X, Y, tmp_path))
     told = str(found).splitlines()
     assert len(told) == 21
     assert "of the nearest rows carry it" in told[1]

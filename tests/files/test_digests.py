@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from manylabel import files
-from manylabel.errors import ManyLabelError
-from manylabel.files import Damaged, digests, read_checked, sealed, unsealed, write_checked
+from manylabel.files import Damaged, digests, read_checked, write_checked
 
 
 @pytest.fixture(autouse=True)
@@ -108,18 +107,3 @@ def test_files_of_earlier_versions_are_read_with_a_warning(tmp_path: Path) -> No
     write_checked(tmp_path / "y", b"new")
     with pytest.raises(Damaged, match=r"none that digests\.json lists"):
         read(tmp_path / "x")
-
-
-def test_files_that_stand_alone_carry_their_digest(tmp_path: Path) -> None:
-    path, at, content = tmp_path / "x", random.Random(0), b"x" + bytes(300)
-    path.write_bytes(sealed(content))
-    assert unsealed(path, "a file", earlier=b"x") == content
-    for _ in range(60):
-        path.write_bytes(damaged(sealed(content), at))
-        with pytest.raises(Damaged, match="a damaged file"):
-            unsealed(path, "a file", earlier=b"x")
-    path.write_bytes(content)
-    with pytest.warns(UserWarning, match="no digest, as earlier versions left none"):
-        assert unsealed(path, "a file", earlier=b"x") == content
-    with pytest.raises(ManyLabelError, match="No such file"):
-        unsealed(tmp_path / "gone", "a file", earlier=b"x")

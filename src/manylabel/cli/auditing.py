@@ -10,9 +10,9 @@ import typer
 
 from manylabel.cli import commandline, option_values
 from manylabel.cli.fitting import read_rows, roles_of, show_rows
-from manylabel.cli.options import Settings
+from manylabel.cli.options import OneMethod, OneSeed, Settings
 from manylabel.cli.output import make_console, print_rows, say, say_path
-from manylabel.cli.table_options import ColumnRoles, Delimiter, Encoding, LabelColumns, Separator
+from manylabel.cli.table_options import ColumnRoles, Delimiter, Encoding, LabelColumns, Separator, TextColumns
 from manylabel.cli.training_progress import TrainingDisplay
 from manylabel.errors import ManyLabelError
 
@@ -42,16 +42,11 @@ def audit(
     ] = None,
     top: Annotated[int, typer.Option("--top", help="So many entries, the most suspicious first.")] = 20,
     identifier: Annotated[str | None, typer.Option("--id", help="Column that names the rows.")] = None,
-    method: Annotated[
-        str, typer.Option("--method", "-m", help="A name, a recipe file or an import path.")
-    ] = "best",
-    seed: Annotated[int, typer.Option("--seed", "-s", help="Of everything that is drawn.")] = 0,
+    method: OneMethod = "best",
+    seed: OneSeed = 0,
     settings: Settings = None,
     column: ColumnRoles = None,
-    text: Annotated[
-        str | None,
-        typer.Option("--text", help="Columns of free text, comma-separated.", show_default="found out"),
-    ] = None,
+    text: TextColumns = None,
     groups: Annotated[
         str | None, typer.Option("--groups", help="Column of what stays together in a fold.")
     ] = None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from manylabel.cli import commandline, option_values
-from manylabel.cli.options import Settings
+from manylabel.cli.options import OneMethod, OneSeed, Settings
 from manylabel.cli.output import make_console, print_table, say, say_path
 from manylabel.cli.table_options import (
     ColumnRoles,
@@ -19,6 +19,7 @@ from manylabel.cli.table_options import (
     Encoding,
     LabelColumns,
     Separator,
+    TextColumns,
     column_roles,
     label_option,
 )
@@ -65,16 +66,11 @@ def fit(
     ],
     labels: LabelColumns = None,
     out: ModelFolder = Path("model"),
-    method: Annotated[
-        str, typer.Option("--method", "-m", help="A name, a recipe file or an import path.")
-    ] = "best",
-    seed: Annotated[int, typer.Option("--seed", "-s", help="Of everything that is drawn.")] = 0,
+    method: OneMethod = "best",
+    seed: OneSeed = 0,
     settings: Settings = None,
     column: ColumnRoles = None,
-    text: Annotated[
-        str | None,
-        typer.Option("--text", help="Columns of free text, comma-separated.", show_default="found out"),
-    ] = None,
+    text: TextColumns = None,
     groups: Annotated[
         str | None, typer.Option("--groups", help="Column of what stays together when rows are held out.")
     ] = None,

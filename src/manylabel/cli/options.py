@@ -38,6 +38,8 @@ Methods = Annotated[
         "differ: 'mulsupcon\\[pretrain.temperature=0.2]'.",
     ),
 ]
+OneMethod = Annotated[str, typer.Option("--method", "-m", help="A name, a recipe file or an import path.")]
+OneSeed = Annotated[int, typer.Option("--seed", "-s", help="Of everything that is drawn.")]
 Seeds = Annotated[
     str,
     typer.Option(

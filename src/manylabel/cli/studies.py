@@ -15,6 +15,7 @@ from manylabel.cli.options import (
     Fraction,
     Jobs,
     Methods,
+    OneMethod,
     Protocol,
     ProtocolOption,
     Seeds,
@@ -165,9 +166,7 @@ def tune(
     data: Annotated[
         list[str], typer.Argument(help="Data sets by name or path; one set of hyperparameters for all.")
     ],
-    method: Annotated[
-        str, typer.Option("--method", "-m", help="A name, a recipe file or an import path.")
-    ] = "mulsupcon",
+    method: OneMethod = "mulsupcon",
     trials: Annotated[
         int, typer.Option("--trials", "-n", help="Trials in all; a later call with more goes on.")
     ] = 30,

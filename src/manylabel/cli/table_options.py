@@ -24,6 +24,10 @@ ColumnRoles = Annotated[
         show_default=False,
     ),
 ]
+TextColumns = Annotated[
+    str | None,
+    typer.Option("--text", help="Columns of free text, comma-separated.", show_default="found out"),
+]
 Separator = Annotated[
     str | None, typer.Option("--separator", help="Between the tags of a cell.", show_default="found out")
 ]

@@ -246,16 +246,12 @@ def read_table(
     label_names = () if labels is None else label_columns(labels, opened.names, f"{opened.where}")
     clash = next((name for name in roles if name in label_names), None)
     if clash is not None:
-        raise ManyLabelError("`columns`", "columns that hold no labels", repr(clash))
-    wanted: dict[str, Storage] = {}
-    for name in opened.names:
-        if name in label_names or roles.get(name) in ("category", "group"):
-            wanted[name] = "codes"
-        elif roles.get(name) != "skip":
-            wanted[name] = "text" if roles.get(name) in ("text", "date", "boolean") else "any"
-    stored = _read(opened, wanted)
+        hint = "Leave its role out, or name other label columns."
+        raise ManyLabelError("`columns`", "columns that hold no labels", repr(clash), hint)
+    stored = _read(opened, _storages(opened, label_names, roles))
     if not stored or not len(next(iter(stored.values()))):
-        raise ManyLabelError(opened.where, "at least one row below the names of the columns", "none")
+        hint = "Give a file with rows, and a column that is not skipped."
+        raise ManyLabelError(opened.where, "at least one row below the names of the columns", "none", hint)
     found, read = None, None
     if label_names:
         codes = {name: stored[name] for name in label_names}
@@ -267,6 +263,19 @@ def read_table(
         if column.role != "skip"
     }
     return _assembled(schema, opened, taken, read, opened.told)
+
+
+def _storages(
+    source: TableSource, label_names: Sequence[str], roles: Mapping[str, str]
+) -> dict[str, Storage]:
+    """How the columns are held that are not skipped; what no role says is found out from the cells."""
+    wanted: dict[str, Storage] = {}
+    for name in source.names:
+        if name in label_names or roles.get(name) in ("category", "group"):
+            wanted[name] = "codes"
+        elif roles.get(name) != "skip":
+            wanted[name] = "text" if roles.get(name) in ("text", "date", "boolean") else "any"
+    return wanted
 
 
 def _checked_roles(columns: Mapping[str, str], source: TableSource) -> dict[str, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +26,7 @@ from manylabel.estimator.classifier import MultiLabelClassifier
 from manylabel.estimator.fitting import Fitting
 from manylabel.estimator.targets import read_targets
 from manylabel.estimator.validation import read_features, read_groups
+from manylabel.files.spreadsheet import csv_text
 from manylabel.labels import LabelMatrix
 from manylabel.metrics.learnt_thresholds import learn_label_thresholds
 from manylabel.training import Listener
@@ -169,12 +168,8 @@ class Audit:
         ManyLabelError
             If the file cannot be written.
         """
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(Finding._fields)
-        for finding in self.findings(k):
-            writer.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in finding])
-        files.write(path, text.getvalue().encode())
+        lines = ([float(f"{v:.6g}") if isinstance(v, float) else v for v in one] for one in self.findings(k))
+        files.write(path, csv_text([Finding._fields, *lines]).encode())
 
     def per_label(self) -> list[LabelAudit]:
         """What was found of each label."""

@@ -4,7 +4,7 @@
 a digest beside it, and :class:`Lock` keeps two processes from working in one folder.
 """
 
-from manylabel.files.digests import DIGESTS, Damaged, read_checked, sealed, unsealed, write_checked
+from manylabel.files.digests import DIGESTS, Damaged, read_checked, write_checked
 from manylabel.files.locking import Lock
 from manylabel.files.paths import as_path, usable_folder
 from manylabel.files.processes import host, is_alive
@@ -20,8 +20,6 @@ __all__ = [
     "is_own",
     "read_checked",
     "remove_leftovers",
-    "sealed",
-    "unsealed",
     "usable_folder",
     "write",
     "write_checked",

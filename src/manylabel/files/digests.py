@@ -17,7 +17,6 @@ from manylabel.errors import ManyLabelError
 from manylabel.files.writing import write
 
 DIGESTS = "digests.json"
-_SEAL = b"manylabel sha256 "
 _LOOKS = 5  # at a file that somebody writes meanwhile
 _PAUSE = 0.05
 
@@ -81,47 +80,6 @@ def read_checked(path: Path, what: str, hint: str) -> bytes:
         time.sleep(_PAUSE)
     got = "another content than was written" if path.name in listed else f"none that {DIGESTS} lists"
     raise Damaged(str(path), what, f"a damaged file: {got}", hint)
-
-
-def sealed(content: bytes) -> bytes:
-    """A content with its digest before it, for a file that stands alone."""
-    return b"".join((_SEAL, _digest(content).encode(), b"\n", content))
-
-
-def unsealed(path: Path, what: str, earlier: bytes) -> bytes:
-    """The content of a file that was :func:`sealed`.
-
-    Files of earlier versions, which have no digest, are read with a warning.
-
-    Parameters
-    ----------
-    path : Path
-    what : str
-        What the file is, for messages.
-    earlier : bytes
-        How the files of earlier versions begin.
-
-    Raises
-    ------
-    Damaged
-        If the content is not the one that was written.
-    ManyLabelError
-        If the file cannot be read.
-    """
-    hint = "Restore it from a copy, or make it anew."
-    try:
-        found = path.read_bytes()
-    except OSError as error:
-        raise ManyLabelError(str(path), what, error.strerror or str(error), hint) from None
-    head, _, content = found.partition(b"\n")
-    if head == _SEAL + _digest(content).encode():
-        return content
-    if not found.startswith(earlier):
-        raise Damaged(str(path), what, "a damaged file", hint)
-    warnings.warn(
-        f"{path}: no digest, as earlier versions left none: damage would go unnoticed", stacklevel=2
-    )
-    return found
 
 
 def _listed(folder: Path) -> dict[str, list[str]] | None:
