@@ -302,7 +302,9 @@ def _declared(schema: type[AnySettings], path: str) -> bool:
     for part in path.split("."):
         found = getattr(model, "model_fields", {}).get(part)
         if found is None:
-            return get_origin(model) is dict  # of a loss, which checks the names itself
+            return get_origin(model) is dict  # of a loss, or the names of learners, which are checked later
+        if get_origin(found.annotation) is dict:
+            return True
         kinds = getattr(found.annotation, "__args__", ())
         model = next((kind for kind in kinds if hasattr(kind, "model_fields")), found.annotation)
     return True
