@@ -91,6 +91,8 @@ CASES = {
     "an ensemble": ("bce", CLASSIFY | {"members": 3}, "vectors", (12,)),
     "neighbours among features": ("mulsupcon_knn", CLASSIFY | PRETRAIN, "vectors", (12,)),
     "neighbours of sparse rows": ("mulsupcon_knn", CLASSIFY | PRETRAIN, "sparse", (100,)),
+    "rank-normal columns": ("bce", CLASSIFY | {"inputs.scaling": "rank_normal"}, "vectors", (12,)),
+    "TF-IDF of sparse rows": ("bce", CLASSIFY | {"inputs.scaling": "tfidf"}, "sparse", (100,)),
     "float64 rows": ("bce", CLASSIFY, "wide", (12,)),
     "pictures": ("bce", PICTURES, "images", (3, 16, 16)),
     "pictures with neighbours in the representation": ("mulsupcon_knn", PICTURES, "images", (1, 16, 16)),

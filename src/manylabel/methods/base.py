@@ -212,6 +212,10 @@ class EncoderTrainer(NetworkTrainer):
         check_network(f"method {self.name}", encoder)
         self.encoder = encoder
 
+    def inputs(self, train: Rows) -> Preprocessor:
+        """The scaling that the settings ask for."""
+        return fit_preprocessor(train.X, self.settings.inputs.scaling)
+
     def new_encoder(self, inputs: Preprocessor) -> nn.Module:
         """The encoder of the settings with fresh weights, or a copy of the caller's own."""
         if self.encoder is None:
