@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -133,10 +134,9 @@ class Chooser:
         candidate, loss = self._of_grid()
         won: dict[str, Any] = {}
         for name, rival in self.learner.rivals.items():
-            try:
-                loss = self._challenged(candidate, loss, name, rival, won)
-            except ManyLabelError:
-                continue
+            if rival is not None:
+                with suppress(ManyLabelError):
+                    loss = self._challenged(candidate, loss, name, rival, won)
         return candidate
 
     def _of_grid(self) -> tuple[Candidate, float]:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from manylabel.errors import ManyLabelError
 from manylabel.methods.recipe import AnySettings, Config
+from manylabel.methods.resolve import merged
 
 
 class Grid(Config):
@@ -68,8 +69,8 @@ class Learner(Config):
     settings : dict
         What replaces settings of the recipe, in tables.
     grid : Grid or None, default None
-    rivals : dict of name to Rival
-        Tried in their order, after the grid.
+    rivals : dict of name to Rival or None
+        Tried in their order, after the grid; None leaves one out.
     bound : Bound or None, default None
     most_labels : int or None, default None
         With more labels it is left out.
@@ -77,16 +78,25 @@ class Learner(Config):
         Rows that a probability rests on: it is drawn towards the label's share of the training rows by one of them.
     final : "refit" or "folds", default "refit"
         What scores new rows: one model of all rows, or the mean of the models of the folds.
+    sparse : dict
+        What replaces these settings, in tables, where rows are vectors of mostly zeros.
     """
 
     method: str
     settings: dict[str, Any] = Field(default_factory=dict)
     grid: Grid | None = None
-    rivals: dict[str, Rival] = Field(default_factory=dict)
+    rivals: dict[str, Rival | None] = Field(default_factory=dict)
     bound: Bound | None = None
     most_labels: int | None = Field(None, ge=1)
     rests_on: float | None = Field(None, gt=0)
     final: Literal["refit", "folds"] = "refit"
+    sparse: dict[str, Any] = Field(default_factory=dict)
+
+    def on(self, sparse: bool) -> Learner:
+        """The learner on sparse rows, or on others."""
+        if not sparse or not self.sparse:
+            return self
+        return Learner.model_validate(merged(self.model_dump(), self.sparse))
 
 
 class StackingSettings(AnySettings):
@@ -107,10 +117,9 @@ class StackingSettings(AnySettings):
     folds: int | None = Field(None, ge=2)
     budget: float | None = Field(None, gt=0)
 
-    @property
-    def chosen(self) -> dict[str, Learner]:
-        """The learners that are not left out."""
-        return {name: learner for name, learner in self.learners.items() if learner is not None}
+    def chosen(self, sparse: bool) -> dict[str, Learner]:
+        """The learners that are not left out, on sparse rows or on others."""
+        return {name: learner.on(sparse) for name, learner in self.learners.items() if learner is not None}
 
     def n_folds(self, n_rows: int) -> int:
         """Folds of so many rows."""
@@ -121,7 +130,7 @@ class StackingSettings(AnySettings):
         return 60 * (self.budget or 60 * max(1.0, n_rows / 10_000))
 
     def check(self, who: str) -> None:
-        if not self.chosen:
+        if not self.chosen(False):
             raise ManyLabelError(f"{who}, learners", "at least one", "none")
         for name, least in (("members", 1), ("neighbours", None)):
             if getattr(self, name) != least:
