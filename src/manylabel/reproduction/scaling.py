@@ -35,7 +35,11 @@ def fitted(method: str, scale: float, fraction: float, n_rows: int) -> dict[str,
     old = flattened({kind: own.model_dump(mode="json") for kind, own in recipe.own_settings.items()})
     largest = 2 ** int(math.log2(max(1.0, ROWS_LEFT * fraction * n_rows)))
     new: dict[str, Any] = {}
-    for stage in (name.removesuffix("epochs") for name in old if name.endswith("stage.epochs")):
+    for stage in (
+        name.removesuffix("stage.epochs") + "stage." for name in old if name.endswith("stage.epochs")
+    ):
+        if f"{stage}batch" not in old:  # what a stack changes of a learner, whose recipe has the rest
+            continue
         batch = old[f"{stage}batch"] if fraction == 1 else min(old[f"{stage}batch"], largest)
         passes = scale * batch / (old[f"{stage}batch"] * fraction)
         in_epochs = (*IN_EPOCHS, "period") if old[f"{stage}schedule"] in WITH_PERIOD else IN_EPOCHS

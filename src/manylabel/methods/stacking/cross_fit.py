@@ -24,7 +24,7 @@ from manylabel.training import Listener, Progress, checkpoint
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
-_FILE = "out-of-fold.safetensors"
+_FILE = "scores-checkpoint.safetensors"
 _LOOKED_AT = 64  # training rows that a network monitors where nothing selects by them
 
 
