@@ -241,7 +241,8 @@ def of_scorer(scorer: Scorer) -> Graph:
     """
     make = _GRAPHS.get(type(scorer))
     if make is None:
-        hint = "Convert its estimator with skl2onnx, or export a method that trains a network, such as bce."
+        hint = "Convert its estimator with skl2onnx, or export a method that trains a network, such as bce or "
+        hint += "mulsupcon_knn."
         raise ManyLabelError("ONNX", "a model made of networks", f"a {type(scorer).__name__}", hint)
     return make(scorer)
 

@@ -63,7 +63,7 @@ def write(
         hint = f"Finish them with: {repeat}"
         raise ManyLabelError(str(out), "a study with finished runs", "none", hint)
     title = printable(record.title)
-    table, sentence = results_table(results, title), verdict(results, title)
+    table, sentence = results_table(results, title), " ".join([verdict(results, title), *_learners(results)])
     page = _page(record, results, table, sentence, _pictures(folder, record, results, temperature), repeat)
     files.write(folder.report_file, page.encode())
     return Report(folder.report_file, table, sentence)
@@ -90,6 +90,11 @@ def _pictures(
     if len(next(iter(heat.values())).classes) > 1:
         pictures.append(embedding_plots.heat_maps(heat, names, temperature))
     return pictures
+
+
+def _learners(results: Results[str]) -> list[str]:
+    """What each stack says of its learners, with its first seed."""
+    return [told for method in results.groups if (told := results.of(method)[0].learners)]
 
 
 def _embedding(folder: StudyFolder, run: RunRecord) -> Any:
