@@ -205,6 +205,19 @@ def test_cosine_starts_warm_and_ends_at_its_floor():
     assert values[100] == pytest.approx(0.2)
 
 
+@pytest.mark.parametrize("warmup", [0.1, 0.3])
+def test_one_cycle_is_that_of_torch(warmup):
+    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    there = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, 1.0, total_steps=50, pct_start=warmup, cycle_momentum=False, final_div_factor=4.0
+    )
+    for step in range(50):
+        ours = factor("one_cycle", step, 50, warmup=warmup, floor=0.01)
+        assert ours == pytest.approx(there.get_last_lr()[0], abs=1e-9)
+        optimiser.step()
+        there.step()
+
+
 def test_warm_restarts_double_their_period():
     values = [factor("warm_restarts", step, 100, period=10) for step in range(71)]
     assert [step for step in range(1, 71) if values[step] > values[step - 1]] == [10, 30, 70]

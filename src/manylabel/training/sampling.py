@@ -63,7 +63,7 @@ def divide(stage: Stage, n_rows: int, world: int = 1, name: str | None = None) -
     ManyLabelError
         If there are fewer rows than ranks, or the ranks cannot share a batch evenly.
     """
-    who = f"stage {name}"
+    who = "training" if name is None else f"stage {name}"
     batch = rows_of_step(stage.batch, n_rows, world)
     if batch % world:
         raise ManyLabelError(who, f"a batch that {world} ranks can share evenly", str(batch))

@@ -34,9 +34,9 @@ class Stage(BaseModel):
         A further weight decay of ``l2_per_row / n_rows``: where the loss is a mean over rows, the L2 penalty beside its
         sum over all training rows, as 1/C of scikit-learn's linear models, so that one value serves few rows and many.
         Decoupled in ``adamw``, and not used by the grid of a linear evaluation, which has weight decays of its own.
-    schedule : "cosine", "linear", "constant", "warm_restarts", "step" or "plateau", default "cosine"
+    schedule : "cosine", "one_cycle", "linear", "constant", "warm_restarts", "step" or "plateau", default "cosine"
     warmup : float, default 0
-        Share of the steps over which the rate rises from 0.
+        Share of the steps over which the rate rises from 0 (``one_cycle``: from a 25th; 0.3 is usual there).
     floor : float, default 0
         Lowest rate as a share of ``lr``.
     period : int, default 50
@@ -70,7 +70,9 @@ class Stage(BaseModel):
     lr: float = Field(4e-4, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     l2_per_row: float = Field(0.0, ge=0)
-    schedule: Literal["cosine", "linear", "constant", "warm_restarts", "step", "plateau"] = "cosine"
+    schedule: Literal["cosine", "one_cycle", "linear", "constant", "warm_restarts", "step", "plateau"] = (
+        "cosine"
+    )
     warmup: float = Field(0.0, ge=0, le=1)
     floor: float = Field(0.0, ge=0, le=1)
     period: int = Field(50, ge=1)
