@@ -192,7 +192,7 @@ def test_the_plain_classifier_gets_the_budget_and_the_masking_of_the_contrastive
         assert plain.encoder == other.encoder
         assert plain.classify.views == other.classify.views
         assert plain.classify.stage.select == other.classify.stage.select
-        # a pretraining step makes keys too, for half the cost of a classifier's step
+        # a pretraining step has a head and a loss over pairs too, for half the cost of a classifier's step
         budget = other.classify.stage.epochs + 1.5 * other.pretrain.stage.epochs
         assert plain.classify.stage.epochs >= budget
 

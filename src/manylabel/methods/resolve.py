@@ -276,6 +276,7 @@ def _validated(
         raise _refusal(name, kind, error.errors()[0], overrides, sections) from None
     try:
         settings.check(f"method {name}, {kind}")
+        settings.check_kind(f"method {name}, {kind}", kind)
     except ManyLabelError as error:
         raise NotForThisKind(error.who, error.expected, error.got, error.hint) from None
     return settings

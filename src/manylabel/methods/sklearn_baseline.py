@@ -20,7 +20,7 @@ from manylabel.labels import LabelMatrix
 from manylabel.methods.base import Order, Trainer
 from manylabel.methods.estimator_state import pack, unpack
 from manylabel.methods.part import Opened, Part, restored_inputs, tensors_of
-from manylabel.methods.recipe import AnySettings, InputSettings
+from manylabel.methods.recipe import ScaledSettings
 from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.training import Listener, Progress
 
@@ -33,7 +33,7 @@ _PACKAGES = {"sklearn": "scikit-learn", "lightgbm": "lightgbm"}  # whose estimat
 _ROWS = 1024
 
 
-class SklearnBaselineSettings(AnySettings):
+class SklearnBaselineSettings(ScaledSettings):
     """Which classifier, and how it is given many labels; pictures are taken as vectors of their pixels.
 
     Attributes
@@ -51,14 +51,12 @@ class SklearnBaselineSettings(AnySettings):
         What to do about a label with up to 20 rows (or all but so many) that the estimator cannot be fitted on, as
         those that split the rows again cannot, for calibration or early stopping: refuse it by name, or give it its
         share of the training rows as the score of every row, with a warning.
-    inputs : InputSettings
     """
 
     estimator: str
     labels: Literal["auto", "together", "one_vs_rest", "chain"] = "auto"
     parameters: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
     rare: Literal["refuse", "constant"] = "refuse"
-    inputs: InputSettings = InputSettings()
 
 
 class SklearnBaselineScorer:

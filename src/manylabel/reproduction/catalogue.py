@@ -172,11 +172,11 @@ def ablation_temperature(asked: Asked) -> Reproduction:
 def ablation_queue(asked: Asked) -> Reproduction:
     return Reproduction(
         name="ablation-queue",
-        about="The number of keys in the queue of the contrastive loss.",
+        about="The number of keys in the queue of the contrastive loss, beside those of a momentum encoder.",
         protocol=f"{ONE_RECIPE} Everything but the queue is that of the recipe.",
         sets=SMALL_SETS,
         seeds=range(3),
-        points=_grid(asked, ("mulsupcon",), "pretrain.queue", QUEUES),
+        points=_grid(asked, ("mulsupcon[pretrain.candidates=momentum]",), "pretrain.queue", QUEUES),
         show=sweep("macro_f1", "map"),
         axis=Axis("keys in the queue"),
     )

@@ -8,6 +8,7 @@ from typing import Any
 from manylabel import methods
 from manylabel.study.records import flattened
 from manylabel.study.variants import Variant
+from manylabel.training.sampling import rows_of_step
 
 IN_EPOCHS = ("epochs", "monitor_every", "patience")
 WITH_PERIOD = ("warm_restarts", "step")
@@ -40,8 +41,9 @@ def fitted(method: str, scale: float, fraction: float, n_rows: int) -> dict[str,
     ):
         if f"{stage}batch" not in old:  # what a stack changes of a learner, whose recipe has the rest
             continue
-        batch = old[f"{stage}batch"] if fraction == 1 else min(old[f"{stage}batch"], largest)
-        passes = scale * batch / (old[f"{stage}batch"] * fraction)
+        usual = rows_of_step(old[f"{stage}batch"], n_rows)
+        batch = old[f"{stage}batch"] if fraction == 1 else min(usual, largest)
+        passes = scale * (1 if fraction == 1 else batch / (usual * fraction))
         in_epochs = (*IN_EPOCHS, "period") if old[f"{stage}schedule"] in WITH_PERIOD else IN_EPOCHS
         lengths = {f"{stage}{name}": old[f"{stage}{name}"] for name in in_epochs}
         new |= {name: max(1, round(passes * length)) for name, length in lengths.items() if length}

@@ -26,8 +26,8 @@ def literal_objective(c, Z, y, target, pull):
     """The sum of log-losses entry by entry, and the pull to where the coefficients start."""
     total = 0.0
     for row, truth in zip(Z, y, strict=True):
-        p = 1 / (1 + np.exp(-np.dot(row, c)))
-        total -= truth * np.log(p) + (1 - truth) * np.log(1 - p)
+        z = np.dot(row, c)
+        total += truth * np.logaddexp(0, -z) + (1 - truth) * np.logaddexp(0, z)
     return total + sum(0.5 * k * (a - b) ** 2 for a, b, k in zip(c, target, pull, strict=True))
 
 
