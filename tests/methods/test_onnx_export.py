@@ -92,6 +92,20 @@ CASES = {
     "neighbours among features": ("best", CLASSIFY | PRETRAIN, "vectors", (12,)),
     "neighbours of sparse rows": ("best", CLASSIFY | PRETRAIN, "sparse", (100,)),
     "float64 rows": ("bce", CLASSIFY, "wide", (12,)),
+    "linear models": ("logistic_regression", {}, "vectors", (12,)),
+    "linear models of sparse rows": ("logistic_regression", {}, "sparse", (100,)),
+    "decisions of support vectors": ("sklearn.svm.LinearSVC", {}, "vectors", (12,)),
+    "extra trees": ("extra_trees", {"parameters.n_estimators": 20}, "vectors", (12,)),
+    "extra trees of sparse rows": ("extra_trees", {"parameters.n_estimators": 20}, "sparse", (100,)),
+    "extra trees of float64 rows": ("extra_trees", {"parameters.n_estimators": 20}, "wide", (12,)),
+    "a random forest": (
+        "sklearn.ensemble.RandomForestClassifier",
+        {"parameters.n_estimators": 20},
+        "vectors",
+        (12,),
+    ),
+    "boosted trees": ("gradient_boosting", {"parameters.n_estimators": 20}, "vectors", (12,)),
+    "boosted trees of sparse rows": ("gradient_boosting", {"parameters.n_estimators": 20}, "sparse", (100,)),
     "pictures": ("bce", PICTURES, "images", (3, 16, 16)),
     "pictures with neighbours in the representation": ("best", PICTURES, "images", (1, 16, 16)),
 }
@@ -207,11 +221,17 @@ def test_the_model_itself_stays_as_it_was(tmp_path: Path) -> None:
     assert scorer.module.training is False
 
 
-def test_models_of_scikit_learn_are_refused_by_name(tmp_path: Path) -> None:
+def test_a_label_that_no_training_row_carries_has_a_constant_score(tmp_path: Path) -> None:
+    X, Y = made(120, 0)
+    Y[:, 2] = False
+    scorer = fitted("extra_trees", {"parameters.n_estimators": 5}, (X, Y), (X, Y))
+    write_onnx(tmp_path / "m.onnx", scorer, Threshold("shared", 0.5), list("abcde"))
+    assert_the_same(tmp_path / "m.onnx", scorer, X, X, Threshold("shared", 0.5))
+
+
+def test_other_estimators_of_scikit_learn_are_refused_by_name(tmp_path: Path) -> None:
     scorer = fitted("sklearn.naive_bayes.GaussianNB", {}, made(120, 0), made(60, 1))
-    with pytest.raises(
-        ManyLabelError, match=r"expected a model made of networks, but got a SklearnBaselineScorer.*skl2onnx"
-    ):
+    with pytest.raises(ManyLabelError, match=r"expected linear models.*got GaussianNB.*skl2onnx"):
         write_onnx(tmp_path / "m.onnx", scorer, Threshold("shared", 0.5), list("abcde"))
     assert list(tmp_path.iterdir()) == []
 

@@ -15,8 +15,10 @@ from manylabel.errors import ManyLabelError
 from manylabel.methods.ensemble import EnsembleScorer
 from manylabel.methods.knn_interpolation import NeighbourScorer
 from manylabel.methods.label_network import LabelNetworkScorer
+from manylabel.methods.onnx_estimators import of_estimators
 from manylabel.methods.part import Scorer
 from manylabel.methods.scorer import NetworkScorer
+from manylabel.methods.sklearn_baseline import SklearnBaselineScorer
 from manylabel.metrics import Decision, LearntThresholds, Threshold
 from manylabel.metrics.calibration_maps import IsotonicMap, LogisticMap
 from manylabel.metrics.learnt_calibration import Calibration
@@ -142,6 +144,32 @@ class NeighbourGraph(Graph):
         return raw.float() if self.sparse else self.near_inputs(raw).flatten(1)
 
 
+class EstimatorGraph(Graph):
+    """Estimators of scikit-learn or LightGBM on rows as they were fitted on; other labels have constant scores."""
+
+    constant: Tensor
+    varying: Tensor
+
+    def __init__(self, scorer: SklearnBaselineScorer) -> None:
+        super().__init__()
+        self.inputs, self.sparse = scorer.inputs, scorer.sparse
+        constant = torch.from_numpy(scorer.constant)
+        self.register_buffer("varying", constant.isnan().nonzero().squeeze(1))
+        self.register_buffer("constant", constant.nan_to_num())
+        self.estimators = of_estimators(scorer.estimators, scorer.together) if len(self.varying) else None
+
+    def represent(self, X: Tensor) -> Tensor:
+        raw = self.raw(X)
+        return raw.float() if self.sparse else self.inputs(raw).flatten(1)  # (n, F)
+
+    def forward(self, X: Tensor) -> Tensor:
+        P = self.constant.expand(X.shape[0], -1)  # (n, n_labels)
+        if self.estimators is None:
+            return P.clone()
+        found = self.estimators(self.represent(X)).float().clamp(0, 1)
+        return P.index_copy(1, self.varying, found)
+
+
 class CalibrationGraph(nn.Module):
     """Scores -> probabilities, each label by its map; in float64, as log-odds near 0 and 1 need its digits."""
 
@@ -228,6 +256,7 @@ _GRAPHS: dict[type[Any], Callable[[Any], Graph]] = {
     LabelNetworkScorer: LabelNetworkGraph,
     EnsembleScorer: EnsembleGraph,
     NeighbourScorer: NeighbourGraph,
+    SklearnBaselineScorer: EstimatorGraph,
 }
 
 
@@ -237,11 +266,11 @@ def of_scorer(scorer: Scorer) -> Graph:
     Raises
     ------
     ManyLabelError
-        For a scorer that is no network, such as one of scikit-learn.
+        For a scorer that no graph can hold, such as most estimators of scikit-learn.
     """
     make = _GRAPHS.get(type(scorer))
     if make is None:
-        hint = "Convert its estimator with skl2onnx, or export a method that trains a network, such as bce."
+        hint = "Export a method that trains a network, such as bce."
         raise ManyLabelError("ONNX", "a model made of networks", f"a {type(scorer).__name__}", hint)
     return make(scorer)
 
