@@ -20,7 +20,7 @@ from manylabel.labels import LabelMatrix
 from manylabel.methods.base import Order, Trainer
 from manylabel.methods.estimator_state import pack, unpack
 from manylabel.methods.part import Opened, Part, restored_inputs, tensors_of
-from manylabel.methods.recipe import AnySettings
+from manylabel.methods.recipe import AnySettings, InputSettings
 from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.training import Listener, Progress
 
@@ -51,12 +51,14 @@ class SklearnBaselineSettings(AnySettings):
         What to do about a label with up to 20 rows (or all but so many) that the estimator cannot be fitted on, as
         those that split the rows again cannot, for calibration or early stopping: refuse it by name, or give it its
         share of the training rows as the score of every row, with a warning.
+    inputs : InputSettings
     """
 
     estimator: str
     labels: Literal["auto", "together", "one_vs_rest", "chain"] = "auto"
     parameters: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
     rare: Literal["refuse", "constant"] = "refuse"
+    inputs: InputSettings = InputSettings()
 
 
 class SklearnBaselineScorer:
@@ -211,7 +213,7 @@ class SklearnBaselineMethod(Trainer):
         estimator = build(self.name, self.settings, seed)
         if (weights := _weights(self.name, estimator, train)) is not None:
             train, weights = train.take(weights > 0), weights[weights > 0]
-        inputs = fit_preprocessor(train.X)
+        inputs = fit_preprocessor(train.X, self.settings.inputs.scaling)
         X, Y = inputs.matrix(train.X, train.X.is_sparse), _binary(self.name, train)
         fitting = Fitting(self.name, self.settings, estimator, X, Y, order.progress, weights)
         constant, estimators, together = fitting.fit(seed)
