@@ -31,6 +31,12 @@ PICTURES = {
     "images.classify.stage.epochs": 1,
     "images.classify.stage.batch": 16,
 }
+STACK = {
+    "vectors.learners.network.settings.classify.stage.epochs": 2,
+    "vectors.learners.network.settings.pretrain.stage.epochs": 1,
+    "vectors.learners.network.settings.encoder.widths": [16, 8],
+    "vectors.learners.trees.bound.most": 20,
+}
 N_LABELS = 5
 
 
@@ -96,6 +102,8 @@ CASES = {
     "float64 rows": ("bce", CLASSIFY, "wide", (12,)),
     "linear models": ("logistic_regression", {}, "vectors", (12,)),
     "linear models of sparse rows": ("logistic_regression", {}, "sparse", (100,)),
+    "linear models of ranks": ("logistic_regression", {"inputs.scaling": "rank_normal"}, "sparse", (100,)),
+    "linear models of counts": ("logistic_regression", {"inputs.scaling": "tfidf"}, "sparse", (100,)),
     "decisions of support vectors": ("sklearn.svm.LinearSVC", {}, "vectors", (12,)),
     "extra trees": ("extra_trees", {"parameters.n_estimators": 20}, "vectors", (12,)),
     "extra trees of sparse rows": ("extra_trees", {"parameters.n_estimators": 20}, "sparse", (100,)),
@@ -108,6 +116,9 @@ CASES = {
     ),
     "boosted trees": ("gradient_boosting", {"parameters.n_estimators": 20}, "vectors", (12,)),
     "boosted trees of sparse rows": ("gradient_boosting", {"parameters.n_estimators": 20}, "sparse", (100,)),
+    "a stack": ("best", STACK, "vectors", (12,)),
+    "a stack of sparse rows": ("best", STACK, "sparse", (100,)),
+    "a stack of float64 rows": ("best", STACK, "wide", (12,)),
     "pictures": ("bce", PICTURES, "images", (3, 16, 16)),
     "pictures with neighbours in the representation": ("mulsupcon_knn", PICTURES, "images", (1, 16, 16)),
 }
