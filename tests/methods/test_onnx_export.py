@@ -31,6 +31,12 @@ PICTURES = {
     "images.classify.stage.epochs": 1,
     "images.classify.stage.batch": 16,
 }
+STACK = {
+    "vectors.learners.network.settings.classify.stage.epochs": 2,
+    "vectors.learners.network.settings.pretrain.stage.epochs": 1,
+    "vectors.learners.network.settings.encoder.widths": [16, 8],
+    "vectors.learners.trees.bound.most": 20,
+}
 N_LABELS = 5
 
 
@@ -100,6 +106,25 @@ CASES = {
     "rank-normal columns": ("bce", CLASSIFY | {"inputs.scaling": "rank_normal"}, "vectors", (12,)),
     "TF-IDF of sparse rows": ("bce", CLASSIFY | {"inputs.scaling": "tfidf"}, "sparse", (100,)),
     "float64 rows": ("bce", CLASSIFY, "wide", (12,)),
+    "linear models": ("logistic_regression", {}, "vectors", (12,)),
+    "linear models of sparse rows": ("logistic_regression", {}, "sparse", (100,)),
+    "linear models of ranks": ("logistic_regression", {"inputs.scaling": "rank_normal"}, "sparse", (100,)),
+    "linear models of counts": ("logistic_regression", {"inputs.scaling": "tfidf"}, "sparse", (100,)),
+    "decisions of support vectors": ("sklearn.svm.LinearSVC", {}, "vectors", (12,)),
+    "extra trees": ("extra_trees", {"parameters.n_estimators": 20}, "vectors", (12,)),
+    "extra trees of sparse rows": ("extra_trees", {"parameters.n_estimators": 20}, "sparse", (100,)),
+    "extra trees of float64 rows": ("extra_trees", {"parameters.n_estimators": 20}, "wide", (12,)),
+    "a random forest": (
+        "sklearn.ensemble.RandomForestClassifier",
+        {"parameters.n_estimators": 20},
+        "vectors",
+        (12,),
+    ),
+    "boosted trees": ("gradient_boosting", {"parameters.n_estimators": 20}, "vectors", (12,)),
+    "boosted trees of sparse rows": ("gradient_boosting", {"parameters.n_estimators": 20}, "sparse", (100,)),
+    "a stack": ("best", STACK, "vectors", (12,)),
+    "a stack of sparse rows": ("best", STACK, "sparse", (100,)),
+    "a stack of float64 rows": ("best", STACK, "wide", (12,)),
     "pictures": ("bce", PICTURES, "images", (3, 16, 16)),
     "pictures with neighbours in the representation": ("mulsupcon_knn", PICTURES, "images", (1, 16, 16)),
 }
@@ -215,11 +240,17 @@ def test_the_model_itself_stays_as_it_was(tmp_path: Path) -> None:
     assert scorer.module.training is False
 
 
-def test_models_of_scikit_learn_are_refused_by_name(tmp_path: Path) -> None:
+def test_a_label_that_no_training_row_carries_has_a_constant_score(tmp_path: Path) -> None:
+    X, Y = made(120, 0)
+    Y[:, 2] = False
+    scorer = fitted("extra_trees", {"parameters.n_estimators": 5}, (X, Y), (X, Y))
+    write_onnx(tmp_path / "m.onnx", scorer, Threshold("shared", 0.5), list("abcde"))
+    assert_the_same(tmp_path / "m.onnx", scorer, X, X, Threshold("shared", 0.5))
+
+
+def test_other_estimators_of_scikit_learn_are_refused_by_name(tmp_path: Path) -> None:
     scorer = fitted("sklearn.naive_bayes.GaussianNB", {}, made(120, 0), made(60, 1))
-    with pytest.raises(
-        ManyLabelError, match=r"expected a model made of networks, but got a SklearnBaselineScorer.*skl2onnx"
-    ):
+    with pytest.raises(ManyLabelError, match=r"expected linear models.*got GaussianNB.*skl2onnx"):
         write_onnx(tmp_path / "m.onnx", scorer, Threshold("shared", 0.5), list("abcde"))
     assert list(tmp_path.iterdir()) == []
 

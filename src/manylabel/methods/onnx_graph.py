@@ -15,8 +15,12 @@ from manylabel.errors import ManyLabelError
 from manylabel.methods.ensemble import EnsembleScorer
 from manylabel.methods.knn_interpolation import NeighbourScorer
 from manylabel.methods.label_network import LabelNetworkScorer
+from manylabel.methods.onnx_estimators import of_estimators
 from manylabel.methods.part import Scorer
 from manylabel.methods.scorer import NetworkScorer
+from manylabel.methods.sklearn_baseline import SklearnBaselineScorer
+from manylabel.methods.stacking.common_scale import NEAREST as NEAREST_OF_STACK
+from manylabel.methods.stacking.scorer import StackScorer
 from manylabel.metrics import Decision, LearntThresholds, Threshold
 from manylabel.metrics.calibration_maps import IsotonicMap, LogisticMap
 from manylabel.metrics.learnt_calibration import Calibration
@@ -141,8 +145,70 @@ class NeighbourGraph(Graph):
         """What rows are compared in; sparse ones as they are, as in training."""
         if self.near_inputs is None:
             return self.alone.represent(X)
-        raw = self.alone.raw(X)
-        return raw.float() if self.sparse else self.near_inputs(raw).flatten(1)
+        return self.near_inputs.as_matrix(self.alone.raw(X), self.sparse)
+
+
+class EstimatorGraph(Graph):
+    """Estimators of scikit-learn or LightGBM on rows as they were fitted on; other labels have constant scores."""
+
+    constant: Tensor
+    varying: Tensor
+
+    def __init__(self, scorer: SklearnBaselineScorer) -> None:
+        super().__init__()
+        self.inputs, self.sparse = scorer.inputs, scorer.sparse
+        constant = torch.from_numpy(scorer.constant)
+        self.register_buffer("varying", constant.isnan().nonzero().squeeze(1))
+        self.register_buffer("constant", constant.nan_to_num())
+        self.estimators = of_estimators(scorer.estimators, scorer.together) if len(self.varying) else None
+
+    def represent(self, X: Tensor) -> Tensor:
+        return self.inputs.as_matrix(self.raw(X), self.sparse)  # (n, F)
+
+    def forward(self, X: Tensor) -> Tensor:
+        P = self.constant.expand(X.shape[0], -1)  # (n, n_labels)
+        if self.estimators is None:
+            return P.clone()
+        found = self.estimators(self.represent(X)).float().clamp(0, 1)
+        return P.index_copy(1, self.varying, found)
+
+
+class StackGraph(Graph):
+    """Learners on a common scale, combined by the weights of a stack; in float64, as the weights are."""
+
+    share: Tensor
+    base: Tensor
+    weights: Tensor
+
+    def __init__(self, scorer: StackScorer) -> None:
+        super().__init__()
+        frequency, n_labels = scorer.frequency, len(scorer.frequency.share)
+        if scorer.n_labels > n_labels:
+            hint = "Export the model as it was before labels joined."
+            raise ManyLabelError(
+                "ONNX", "a model that was trained on all its labels", "labels that joined", hint
+            )
+        self.learners = nn.ModuleList(of_scorer(learner) for learner in scorer.learners.values())
+        self.inputs = self.learners[0].inputs  # type: ignore[assignment]
+        self.represents = list(scorer.learners).index(scorer.represents)
+        self.rests_on = list(scorer.rests_on.values())
+        coefficients = torch.from_numpy(scorer.stack.of_labels(frequency))  # (M + 2, n_labels)
+        share = torch.from_numpy(frequency.share)
+        self.register_buffer("share", share)
+        self.register_buffer("base", coefficients[0] + coefficients[1] * torch.logit(share))
+        self.register_buffer("weights", coefficients[2:].clone())
+
+    def represent(self, X: Tensor) -> Tensor:
+        return self.learners[self.represents].represent(X)  # type: ignore[operator,no-any-return]
+
+    def forward(self, X: Tensor) -> Tensor:
+        z = self.base.expand(X.shape[0], -1)  # (n, n_labels)
+        for learner, k, w in zip(self.learners, self.rests_on, self.weights, strict=True):
+            p = learner(X).double()
+            drawn = p if k is None else (k * p + self.share) / (k + 1)
+            inside = drawn.clamp(NEAREST_OF_STACK, 1 - NEAREST_OF_STACK)
+            z = z + w * (inside.log() - torch.log1p(-inside))
+        return torch.sigmoid(z).float()
 
 
 class CalibrationGraph(nn.Module):
@@ -231,6 +297,8 @@ _GRAPHS: dict[type[Any], Callable[[Any], Graph]] = {
     LabelNetworkScorer: LabelNetworkGraph,
     EnsembleScorer: EnsembleGraph,
     NeighbourScorer: NeighbourGraph,
+    SklearnBaselineScorer: EstimatorGraph,
+    StackScorer: StackGraph,
 }
 
 
@@ -240,14 +308,11 @@ def of_scorer(scorer: Scorer) -> Graph:
     Raises
     ------
     ManyLabelError
-        For a scorer that is no network, such as one of scikit-learn.
+        For a scorer that no graph can hold, such as most estimators of scikit-learn.
     """
     make = _GRAPHS.get(type(scorer))
     if make is None:
-        hint = (
-            "Convert its estimator with skl2onnx, or export a method that trains a network, such as bce or "
-        )
-        hint += "mulsupcon_knn."
+        hint = "Export a method that trains a network, such as bce."
         raise ManyLabelError("ONNX", "a model made of networks", f"a {type(scorer).__name__}", hint)
     return make(scorer)
 

@@ -224,7 +224,7 @@ class Predictor:
         Raises
         ------
         ManyLabelError
-            For a model that ONNX cannot hold, such as one of scikit-learn or one that decides by whole label sets; if a
+            For a model that ONNX cannot hold, such as naive Bayes or one that decides by whole label sets; if a
             package of the extra "export" is
             missing; or where onnxruntime computes something else, and nothing is written then.
         """

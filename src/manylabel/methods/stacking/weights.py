@@ -99,9 +99,14 @@ class Stack:
         """Of the learners, of labels with many positives and with few, (2, M)."""
         return self.coefficients[:, 2:]
 
+    def of_labels(self, frequency: Frequency) -> Array:
+        """The coefficients of each label, (M + 2, n_labels) float64."""
+        of_label: Array = self.coefficients[(frequency.positives < FEW).astype(np.int64)].T
+        return of_label
+
     def probabilities(self, logits: Sequence[Array], frequency: Frequency) -> Array:
         """Probabilities of rows, (n, n_labels) float32, of M arrays of logits (n, n_labels)."""
-        of_label = self.coefficients[(frequency.positives < FEW).astype(np.int64)].T  # (M + 2, n_labels)
+        of_label = self.of_labels(frequency)  # (M + 2, n_labels)
         z = of_label[0] + of_label[1] * logit(frequency.share)
         for w, Z in zip(of_label[2:], logits, strict=True):
             z = z + w * Z

@@ -127,6 +127,10 @@ class Preprocessor(nn.Module):
             array. Texts are always sparse, pictures never.
         """
 
+    def as_matrix(self, x: Tensor, sparse: bool) -> Tensor:
+        """Dense rows as :meth:`matrix` makes them, (B, *shape) -> (B, n_features) float32."""
+        return x.flatten(1).float() if sparse else self(x).flatten(1)
+
     def forward(self, x: Tensor) -> Tensor:
         """Standardise dense rows, (B, *shape) -> (B, *shape) float32."""
         return ((x - self.mean) / self.scale).float()

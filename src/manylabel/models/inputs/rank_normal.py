@@ -83,6 +83,9 @@ class RankNormalPreprocessor(VectorPreprocessor):
     def matrix(self, X: Any, sparse: bool) -> Any:
         return self.standardised(self.read(X))  # a zero does not stay one
 
+    def as_matrix(self, x: Tensor, sparse: bool) -> Tensor:
+        return self(x)  # type: ignore[no-any-return]
+
     def forward(self, x: Tensor) -> Tensor:
         """Rank-normal rows, (B, n_features) -> the same, float32."""
         above = self._below(x.to(self.dtype))  # (B, n_features)

@@ -53,6 +53,9 @@ class TfidfColumnPreprocessor(VectorPreprocessor):
         weighted = self._weighted(self.csr(self.read(X)))
         return weighted if sparse else weighted.toarray()
 
+    def as_matrix(self, x: Tensor, sparse: bool) -> Tensor:
+        return self(x) * self.scale.float()  # type: ignore[no-any-return]
+
     def forward(self, x: Tensor) -> Tensor:
         """TF-IDF rows divided by one number, (B, n_features) -> the same, float32."""
         weighted = torch.where(x >= 1, 1 + x.clamp_min(1).log(), x).float() * self.idf
