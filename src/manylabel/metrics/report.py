@@ -22,7 +22,7 @@ from manylabel.metrics.inputs import (
 )
 from manylabel.metrics.ranking import Absent
 from manylabel.metrics.scores import Array, Made, Scores, StreamedScores, check_probabilities
-from manylabel.metrics.thresholds import GRID, SET_METRICS, Rule, Threshold, count_predicted, learn_thresholds
+from manylabel.metrics.thresholds import SET_METRICS, Rule, Threshold, count_predicted, learn_thresholds
 
 Protocol: TypeAlias = Literal["fixed", "tuned", "oracle"]
 
@@ -74,7 +74,7 @@ class Evaluation:
     ----------
     protocol : "fixed", "tuned" or "oracle"
         Under "oracle" each threshold was chosen on the scored rows themselves.
-    rule : "shared", "per_label" or "top_k"
+    rule : "shared", "per_label", "top_k" or "per_metric"
         What kind of threshold ``thresholds`` holds.
     absent : "leave_out" or "zero"
         What labels without positives count in the mAP.
@@ -147,7 +147,7 @@ def evaluate(
     *,
     metrics: Sequence[str] = DEFAULT_METRICS,
     rule: Rule = "shared",
-    grid: Sequence[float] = GRID,
+    grid: Sequence[float] | None = None,
     absent: Absent = "leave_out",
 ) -> Evaluation:
     """Score a model on held-out rows.
@@ -163,9 +163,9 @@ def evaluate(
     validation : (scores, Y) of validation rows, needed by "tuned" alone
     metrics : sequence of str, default mAP, precision@1, macro-, micro-, example-F1 and Hamming accuracy
         Keys of ``DISPLAY_NAMES``.
-    rule : "shared", "per_label" or "top_k", default "shared"
+    rule : "shared", "per_label", "top_k" or "per_metric", default "shared"
         What is learnt, see :func:`learn_thresholds`.
-    grid : ascending thresholds, default 0.1 ... 0.9
+    grid : ascending thresholds, by default those of :func:`learn_thresholds`
     absent : "leave_out" or "zero", default "leave_out"
         What a label without positives counts in the mAP. Macro-F1 counts one that is never predicted as 0, example-F1
         leaves out a row without labels and predictions; :class:`Counts` has their other rules.
@@ -195,7 +195,7 @@ def evaluate_protocols(
     *,
     metrics: Sequence[str] = DEFAULT_METRICS,
     rule: Rule = "shared",
-    grid: Sequence[float] = GRID,
+    grid: Sequence[float] | None = None,
     absent: Absent = "leave_out",
 ) -> dict[Protocol, Evaluation]:
     """Score a model under several protocols at once: what needs no threshold is measured once; see :func:`evaluate`.
@@ -213,7 +213,7 @@ def evaluate_protocols(
     metrics = check_metrics(metrics, tuple(DISPLAY_NAMES), "evaluate", "metrics of {}")
     for protocol in protocols:
         _check_choices(protocol, rule, absent)
-    grid = tuple(as_grid(grid, "evaluate, grid").tolist())
+    grid = None if grid is None else tuple(as_grid(grid, "evaluate, grid").tolist())
     S, T = scores_and_labels(scores, Y, "evaluate")
     _check_finite(S, "evaluate")
     learnt = {p: _thresholds(S, T, p, validation, metrics, rule, grid) for p in protocols}
@@ -247,7 +247,7 @@ def _thresholds(
     validation: tuple[Scores, Labels] | None,
     metrics: Sequence[str],
     rule: Rule,
-    grid: Sequence[float],
+    grid: Sequence[float] | None,
 ) -> dict[str, Threshold]:
     """The threshold of each metric that needs one and of the F1 per label; empty if no metric needs any."""
     wanted = dict.fromkeys(m for m in metrics if m in SET_METRICS)
