@@ -92,7 +92,7 @@ def test_page_says_what_was_found_on_what_and_how_to_repeat_it(
     assert report.verdict in page.text
     for row in report.table.rows:
         assert all(cell.text in page.text for cell in row)
-    assert "learnt on validation rows" in page.text
+    assert "learnt on held-out training rows, among 109" in page.text
     assert record.card.digest in page.text
     assert record.repeated(plan_call) in page.text
     assert record.versions["torch"] in page.text
@@ -128,6 +128,20 @@ def test_oracle_is_marked_and_explained(report: Report, tmp_path: Path) -> None:
     assert "macro-F1 (oracle)" in text
     assert "on the test rows themselves" in text
     assert "oracle thresholds" in oracle.verdict
+
+
+def test_runs_without_the_protocol_are_refused_by_name(study: StudyFolder, tmp_path: Path) -> None:
+    shutil.copytree(study.path, tmp_path / "out")
+    folder = StudyFolder(tmp_path / "out")
+    for run in folder.finished_runs():
+        earlier = {name: found for name, found in run.evaluations.items() if name != "learnt"}
+        run.model_copy(update={"evaluations": earlier}).write(
+            folder.run_folder(run.method, run.seed) / "run.json"
+        )
+    message = "runs under the learnt protocol, but got bce seed 0 with tuned, fixed, oracle alone"
+    with pytest.raises(ManyLabelError, match=message):
+        write_report(folder.path)
+    assert "tuned protocol" in write_report(folder.path, "tuned").table.title
 
 
 def test_unfinished_runs_are_named(study: StudyFolder, tmp_path: Path) -> None:

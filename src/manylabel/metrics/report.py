@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -181,49 +181,50 @@ def evaluate(
         0/1, "tuned" comes without validation rows, or a name is unknown.
     """
     check_choice(protocol, get_args(Protocol), "evaluate", 'protocol to be "tuned", "fixed" or "oracle"')
-    found = evaluate_protocols(
-        scores, Y, (protocol,), validation, metrics=metrics, rule=rule, grid=grid, absent=absent
-    )
+    asked: dict[str, tuple[Protocol, Rule]] = {protocol: (protocol, rule)}
+    found = evaluate_protocols(scores, Y, asked, validation, metrics=metrics, grid=grid, absent=absent)
     return found[protocol]
 
 
 def evaluate_protocols(
     scores: Scores,
     Y: Labels,
-    protocols: Sequence[Protocol],
+    protocols: Mapping[str, tuple[Protocol, Rule]],
     validation: tuple[Scores, Labels] | None = None,
     *,
     metrics: Sequence[str] = DEFAULT_METRICS,
-    rule: Rule = "shared",
     grid: Sequence[float] | None = None,
     absent: Absent = "leave_out",
-) -> dict[Protocol, Evaluation]:
+) -> dict[str, Evaluation]:
     """Score a model under several protocols at once: what needs no threshold is measured once; see :func:`evaluate`.
 
     Parameters
     ----------
-    scores, Y, validation, metrics, rule, grid, absent
+    scores, Y, validation, metrics, grid, absent
         As in :func:`evaluate`.
-    protocols : sequence of "tuned", "fixed" and "oracle"
+    protocols : mapping of any name to (protocol, rule)
 
     Returns
     -------
-    dict of protocol to Evaluation
+    dict of name to Evaluation
     """
     metrics = check_metrics(metrics, tuple(DISPLAY_NAMES), "evaluate", "metrics of {}")
-    for protocol in protocols:
+    for protocol, rule in protocols.values():
         _check_choices(protocol, rule, absent)
     grid = None if grid is None else tuple(as_grid(grid, "evaluate, grid").tolist())
     S, T = scores_and_labels(scores, Y, "evaluate")
     _check_finite(S, "evaluate")
-    learnt = {p: _thresholds(S, T, p, validation, metrics, rule, grid) for p in protocols}
+    learnt = {
+        name: _thresholds(S, T, protocol, validation, metrics, rule, grid)
+        for name, (protocol, rule) in protocols.items()
+    }
     counts = count_predicted({t for each in learnt.values() for t in each.values()}, S, T)
     ap, positives, known = ranking.average_precision(S, T), label_totals(T), known_rows(T)
     same = {m: RANKING_METRICS[m](S, T) for m in metrics if m in RANKING_METRICS}
     same["map"] = ranking.mean_over_present(ap[known > 0], absent, "evaluate")
 
-    def under(protocol: Protocol) -> Evaluation:
-        at = learnt[protocol]
+    def under(name: str) -> Evaluation:
+        (protocol, rule), at = protocols[name], learnt[name]
         f1 = counts[at["macro_f1"]].labels.f1() if at else np.full(len(positives), np.nan)
         return Evaluation(
             protocol=protocol,
@@ -237,7 +238,7 @@ def evaluate_protocols(
             per_label={"f1": f1, "ap": ap, "positives": positives, "known": known},
         )
 
-    return {protocol: under(protocol) for protocol in protocols}
+    return {name: under(name) for name in protocols}
 
 
 def _thresholds(
