@@ -110,6 +110,7 @@ def test_sparse_rows_are_weighed_as_words_and_kept_so(tmp_path):
     train = Rows(counts, LabelMatrix.of(Y))
     model = get("logistic_regression_cv", **{"search.C": [1.0]}).fit(train, train)
     weighed = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
+    assert (counts.data >= 1).all()
     expected = [
         LogisticRegression(solver="liblinear", random_state=0).fit(weighed, y).predict_proba(weighed)[:, 1]
         for y in Y.T
@@ -117,6 +118,14 @@ def test_sparse_rows_are_weighed_as_words_and_kept_so(tmp_path):
     np.testing.assert_allclose(model.scores(counts), np.stack(expected, axis=1), atol=1e-5)
     model.save(tmp_path / "model")
     assert np.array_equal(Predictor.load(tmp_path / "model").scores(counts), model.scores(counts))
+
+
+def test_sparse_rows_with_negative_numbers_are_taken_as_they_are():
+    X = sp.random(60, 20, 0.3, format="csr", dtype=np.float32, random_state=0)
+    X.data -= 0.5
+    train = Rows(X, rows(60, 0).Y)
+    scores = [get("linear_svm", tfidf=tfidf).fit(train, train).scores(X) for tfidf in (True, False)]
+    assert np.array_equal(*scores)
 
 
 def test_more_than_one_parameter_is_refused():

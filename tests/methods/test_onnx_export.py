@@ -89,11 +89,13 @@ CASES = {
     "mulsupcon": ("mulsupcon", CLASSIFY | PRETRAIN, "vectors", (12,)),
     "joint": ("joint_mulsupcon", CLASSIFY, "vectors", (12,)),
     "an ensemble": ("bce", CLASSIFY | {"members": 3}, "vectors", (12,)),
-    "neighbours among features": ("best", CLASSIFY | PRETRAIN, "vectors", (12,)),
-    "neighbours of sparse rows": ("best", CLASSIFY | PRETRAIN, "sparse", (100,)),
+    "neighbours among features": ("mulsupcon_knn", CLASSIFY | PRETRAIN, "vectors", (12,)),
+    "neighbours of sparse rows": ("mulsupcon_knn", CLASSIFY | PRETRAIN, "sparse", (100,)),
+    "rank-normal columns": ("bce", CLASSIFY | {"inputs.scaling": "rank_normal"}, "vectors", (12,)),
+    "TF-IDF of sparse rows": ("bce", CLASSIFY | {"inputs.scaling": "tfidf"}, "sparse", (100,)),
     "float64 rows": ("bce", CLASSIFY, "wide", (12,)),
     "pictures": ("bce", PICTURES, "images", (3, 16, 16)),
-    "pictures with neighbours in the representation": ("best", PICTURES, "images", (1, 16, 16)),
+    "pictures with neighbours in the representation": ("mulsupcon_knn", PICTURES, "images", (1, 16, 16)),
 }
 
 
@@ -136,7 +138,7 @@ def test_only_frequent_columns_of_many_are_read(tmp_path: Path, monkeypatch: pyt
 
 def test_texts_are_exported_from_their_vectors_on(tmp_path: Path) -> None:
     train, validation, (X, _) = text(150, 0), text(60, 1), text(80, 2)
-    scorer = fitted("best", CLASSIFY | PRETRAIN, train, validation)
+    scorer = fitted("mulsupcon_knn", CLASSIFY | PRETRAIN, train, validation)
     threshold = halfway(scorer, validation[0])
     with pytest.raises(ManyLabelError, match=r"expected rows of numbers, but got texts. Pass `vectors=True`"):
         write_onnx(tmp_path / "model.onnx", scorer, threshold, list("abcde"))
@@ -227,7 +229,7 @@ def test_a_missing_package_is_named_with_its_extra(tmp_path: Path, monkeypatch: 
 def test_neighbours_too_many_for_a_file_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n: int
 ) -> None:
-    scorer = fitted("best", CLASSIFY | PRETRAIN, made(120, 0), made(60, 1))
+    scorer = fitted("mulsupcon_knn", CLASSIFY | PRETRAIN, made(120, 0), made(60, 1))
     monkeypatch.setattr("manylabel.methods.onnx_graph.MOST_BYTES", 4 * n * 17)
     with pytest.raises(ManyLabelError, match="got neighbours among 120 training rows of 12 numbers"):
         write_onnx(tmp_path / "m.onnx", scorer, Threshold("shared", 0.5), list("abcde"))

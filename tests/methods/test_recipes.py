@@ -19,8 +19,10 @@ def test_a_recipe_that_the_readme_compares_says_what_it_reaches(name):
     assert {e.data for e in methods.get(name).recipe.expected} >= {"digits", "yeast", "scene"}
 
 
-def test_best_is_mulsupcon_beside_its_neighbours_and_trains_jointly_on_pictures():
-    best, mulsupcon, joint = (methods.get(name).recipe for name in ("best", "mulsupcon", "joint_mulsupcon"))
+def test_mulsupcon_knn_is_mulsupcon_beside_its_neighbours_and_joint_on_pictures():
+    best, mulsupcon, joint = (
+        methods.get(name).recipe for name in ("mulsupcon_knn", "mulsupcon", "joint_mulsupcon")
+    )
     for kind, like in (("vectors", mulsupcon), ("images", joint)):
         own, its = best.resolve(kind), like.resolve(kind)
         assert own.neighbours is not None
@@ -30,10 +32,10 @@ def test_best_is_mulsupcon_beside_its_neighbours_and_trains_jointly_on_pictures(
 
 
 def test_a_setting_goes_where_its_section_is():
-    recipe = methods.get("best", **{"neighbours.k": 3, "classify.stage.epochs": 2}).recipe
+    recipe = methods.get("mulsupcon_knn", **{"neighbours.k": 3, "classify.stage.epochs": 2}).recipe
     for settings in (recipe.resolve("vectors"), recipe.resolve("images"), recipe.resolve("text")):
         assert (settings.neighbours.k, settings.classify.stage.epochs) == (3, 2)
-    recipe = methods.get("best", **{"vectors.pretrain.queue": 7}).recipe
+    recipe = methods.get("mulsupcon_knn", **{"vectors.pretrain.queue": 7}).recipe
     assert (recipe.resolve("vectors").pretrain.queue, recipe.resolve("images").pretrain) == (7, None)
     joined = methods.get("bce", **{"neighbours.k": 3}).recipe  # in a new section it goes to both
     assert joined.resolve("vectors").neighbours == joined.resolve("images").neighbours
@@ -73,7 +75,7 @@ def test_a_recipe_file_that_makes_no_sense_is_refused(tmp_path, text, message):
         methods.get(str(tmp_path / "mine.toml"))
 
 
-@pytest.mark.parametrize("method", ["best", "bce"])
+@pytest.mark.parametrize("method", ["mulsupcon_knn", "bce"])
 def test_the_order_of_settings_does_not_matter(method):
     settings = {"vectors.neighbours.k": 3, "neighbours.weight": 0.3}
     one, other = (
@@ -97,19 +99,19 @@ def test_a_setting_of_a_section_that_a_recipe_lacks_says_what_else_it_needs():
 
 
 def test_what_only_the_other_kind_of_data_has_is_refused_there():
-    recipe = methods.get("best", **{"pretrain.temperature": 0.2}).recipe
+    recipe = methods.get("mulsupcon_knn", **{"pretrain.temperature": 0.2}).recipe
     assert recipe.resolve("vectors").pretrain.temperature == 0.2
-    message = r"best, images: .* got 'pretrain\.temperature'.*vectors\.pretrain"
+    message = r"mulsupcon_knn, images: .* got 'pretrain\.temperature'.*vectors\.pretrain"
     with pytest.raises(ManyLabelError, match=message):
         recipe.resolve("images")
     settings = {"vectors.pretrain.temperature": 0.2, "members": 2, "classify.stage.lr": 0.1}
-    assert methods.get("best", **settings).recipe.resolve("images").members == 2
+    assert methods.get("mulsupcon_knn", **settings).recipe.resolve("images").members == 2
 
 
 def test_a_recipe_is_refused_for_the_data_that_it_cannot_train_on():
-    recipe = methods.get("best", **{"classify.encoder_rate": 0.0}).recipe
+    recipe = methods.get("mulsupcon_knn", **{"classify.encoder_rate": 0.0}).recipe
     assert recipe.resolve("vectors").classify.encoder_rate == 0
-    with pytest.raises(ManyLabelError, match=r"best, images: expected classify\.encoder_rate 1"):
+    with pytest.raises(ManyLabelError, match=r"mulsupcon_knn, images: expected classify\.encoder_rate 1"):
         recipe.resolve("images")
 
 
@@ -144,7 +146,7 @@ def test_a_recipe_resolves_for_every_kind_that_it_supports(name):
 def test_the_table_of_a_recipe_is_a_recipe(tmp_path):
     from manylabel.study.search.report import toml
 
-    for name in ("best", "lamp", "k_neighbours", "paper-reg"):
+    for name in ("best", "mulsupcon_knn", "lamp", "k_neighbours", "paper-reg"):
         file = tmp_path / f"{name}.toml"
         recipe = methods.get(name).recipe
         file.write_text(toml(recipe.table(defaults=False)))
@@ -155,7 +157,7 @@ def test_the_table_of_a_recipe_is_a_recipe(tmp_path):
 
 
 def test_a_setting_that_was_switched_off_can_be_given_again():
-    recipe = methods.get("best", **{"neighbours": None, "neighbours.k": 5}).recipe
+    recipe = methods.get("mulsupcon_knn", **{"neighbours": None, "neighbours.k": 5}).recipe
     assert recipe.resolve("vectors").neighbours.k == 5
 
 

@@ -130,6 +130,10 @@ class Strings:
     def __iter__(self) -> Iterator[str]:
         return (cell for cell in self.cells() if cell)
 
+    def joined(self) -> bytes:
+        """The cells one after the other, without what other cells there may be in the buffer."""
+        return bytes(self.buffer[self.offsets[0] : self.offsets[-1]])
+
     def distinct(self) -> Strings:
         """All cells that say something: few are equal."""
         return self
@@ -183,6 +187,22 @@ def _hashed(offsets: Array, data: bytes | bytearray) -> Array:
 
 
 Stored: TypeAlias = Numbers | Codes | Strings
+
+
+def concat(first: Stored, second: Stored) -> Stored:
+    """The cells of one column in two parts, stored as those of the first are."""
+    if isinstance(first, Numbers) and isinstance(second, Numbers):
+        return Numbers(np.concatenate([first.values, second.values]))
+    if isinstance(first, Strings) and isinstance(second, Strings):
+        return Strings(first.joined() + second.joined(), _joined_offsets(first.offsets, second.offsets))
+    builder = _TextBuilder(keep_dictionary=isinstance(first, Codes))
+    for part in (first, second):
+        builder.add([*part.cells()])
+    return builder.finish()
+
+
+def _joined_offsets(first: Array, second: Array) -> Array:
+    return np.concatenate([first - first[0], second[1:] - second[0] + (first[-1] - first[0])])
 
 
 class _Dictionary(dict[Any, int]):

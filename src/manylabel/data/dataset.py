@@ -69,6 +69,22 @@ class Rows:
         weights = None if self.weights is None else self.weights[index]
         return _checked(self.X.take(index), self.Y.take(index), weights)
 
+    def concat(self, other: Rows) -> Rows:
+        """These rows and then those of another part over the same labels, of the same kind and form."""
+        return _checked(self.X.concat(other.X), self.Y.concat(other.Y), _joined_weights(self, other))
+
+
+def _joined_weights(first: Rows, second: Rows) -> np.ndarray[Any, Any] | None:
+    """The weights of two parts; where only one has some, the rows of the other weigh 1."""
+    parts = first, second
+    if all(part.weights is None for part in parts):
+        return None
+    given = [np.ones(len(part), np.float32) if part.weights is None else part.weights for part in parts]
+    if len({weights.ndim for weights in given}) > 1:
+        wide = [w if w.ndim == 2 else w[:, None] for w in given]
+        given = [np.broadcast_to(w, part.Y.shape) for w, part in zip(wide, parts, strict=True)]
+    return np.concatenate(given)
+
 
 def _checked(X: Features, Y: LabelMatrix, weights: np.ndarray[Any, Any] | None) -> Rows:
     """Rows of features, labels and weights that are known to be sound."""

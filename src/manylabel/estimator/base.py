@@ -16,12 +16,11 @@ from torch import nn
 from manylabel import files, methods
 from manylabel.data import Rows, Schema, Table
 from manylabel.errors import ManyLabelError
-from manylabel.estimator.decisions import HeldOut
 from manylabel.estimator.fitting import Fitting, checked_share
 from manylabel.estimator.targets import Targets, read_targets
 from manylabel.estimator.validation import Arranged, arranged, read_features, read_groups, read_weights
 from manylabel.labels import LabelMatrix
-from manylabel.methods import Predictor
+from manylabel.methods import HeldOut, Predictor
 from manylabel.methods.base import as_device
 from manylabel.methods.estimator_state import NotWritten
 from manylabel.methods.model_folder import Contents

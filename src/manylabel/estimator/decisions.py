@@ -15,6 +15,7 @@ from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
 from manylabel.methods import Predictor
 from manylabel.methods.decision import cannot_tell
+from manylabel.methods.held_out import FEWEST_ROWS, HeldOut, most_rows
 from manylabel.metrics import Calibration, Decision, Threshold
 from manylabel.metrics.decisions import DecisionName
 
@@ -25,36 +26,10 @@ RULES: dict[str, DecisionName] = {
     "tuned": "per_label",
     **{name: name for name in ("shared", "fixed", "top_k", "expected_f1", "seen_sets")},
 }
-FEWEST_ROWS = 20
-"""With fewer rows nothing is held out."""
 FOLDS = ((10_000, 5), (50_000, 3))
 """Up to so many rows, so many folds; more rows have held-out rows enough without cross-fitting."""
 PARTS = 5
 """Parts into which held-out rows of one model are dealt, to see how thresholds vary."""
-
-
-@dataclass(frozen=True, eq=False)
-class HeldOut:
-    """Rows scored by models that were not trained on them.
-
-    Attributes
-    ----------
-    scores : (m, n_labels) float32 array
-    Y : LabelMatrix (m, n_labels)
-    folds : (m,) int64 array
-    how : str
-        Where they come from.
-    """
-
-    scores: Array
-    Y: LabelMatrix
-    folds: Array
-    how: str
-
-    def take(self, rows: Array) -> HeldOut:
-        """Some of the rows, their folds numbered anew."""
-        folds = np.unique(self.folds[rows], return_inverse=True)[1]
-        return HeldOut(self.scores[rows], self.Y.take(rows), folds, self.how)
 
 
 @dataclass(frozen=True)
@@ -135,12 +110,6 @@ def scored(model: Predictor, rows: Rows, seed: int, how: str) -> HeldOut:
     n_parts = min(PARTS, len(rows))
     folds = folds_of(rows.Y, n_parts, seed) if n_parts > 1 else np.zeros(len(rows), dtype=np.int64)
     return HeldOut(model.scores(rows.X), rows.Y, folds, how)
-
-
-def most_rows(rows: Array, n_labels: int) -> Array:
-    """As many of some rows, evenly drawn, as have scores of at most ``metrics.WHOLE_UP_TO`` bytes."""
-    most = max(FEWEST_ROWS, metrics.WHOLE_UP_TO // (4 * n_labels))
-    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
 
 
 def learn(

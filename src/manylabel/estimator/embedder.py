@@ -17,7 +17,7 @@ class MultiLabelEmbedder(Estimator):
 
     Parameters
     ----------
-    method : str, default "best"
+    method : str, default "mulsupcon"
         As :class:`manylabel.MultiLabelClassifier` takes it, and so are the others.
     encoder : nn.Module, optional
     settings : mapping, optional
@@ -45,7 +45,7 @@ class MultiLabelEmbedder(Estimator):
 
     def __init__(
         self,
-        method: str = "best",
+        method: str = "mulsupcon",
         *,
         encoder: nn.Module | None = None,
         settings: Mapping[str, Any] | None = None,

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 
 from manylabel.data import Rows
-from manylabel.estimator.decisions import HeldOut
 from manylabel.labels import LabelMatrix
-from manylabel.methods import Predictor
+from manylabel.methods import HeldOut, Predictor
 from manylabel.metrics import LearntThresholds, Threshold
 from manylabel.printable import printable
 

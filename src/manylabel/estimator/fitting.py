@@ -13,8 +13,9 @@ from manylabel.data import Rows
 from manylabel.data.groups import label_balance
 from manylabel.data.splits import folds_of, held_out_rows
 from manylabel.errors import ManyLabelError
-from manylabel.estimator.decisions import FEWEST_ROWS, HeldOut, cross_fitted, fold_count, scored
-from manylabel.methods import Method, Predictor
+from manylabel.estimator.decisions import cross_fitted, fold_count, scored
+from manylabel.methods import HeldOut, Method, Predictor
+from manylabel.methods.held_out import FEWEST_ROWS
 from manylabel.training import Listener, Progress
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -48,9 +49,16 @@ class Fitting:
     progress: Listener | None = None
     say: Callable[[str], None] = lambda line: None
 
-    def train(self, train: Rows, validation: Rows, name: str, names: tuple[str, ...]) -> Predictor:
+    def train(
+        self,
+        train: Rows,
+        validation: Rows | None,
+        name: str,
+        names: tuple[str, ...],
+        groups: Array | None = None,
+    ) -> Predictor:
         """Train the method once; ``name`` is that of this training among those of the fit."""
-        return self.method.fit(
+        model = self.method.fit(
             train,
             validation,
             seed=self.seed,
@@ -58,7 +66,11 @@ class Fitting:
             progress=None if self.progress is None else _within(self.progress, name, names),
             label_names=self.label_names,
             device=self.device,
+            groups=groups,
         )
+        if model.evidence is not None:
+            self.say(model.evidence.sentence())
+        return model
 
     def chooses_epochs(self, rows: Rows, groups: Array | None, share: float = HELD_OUT) -> Array:
         """Which rows are held out to choose epochs, (n,) bool: none where rows are few."""
@@ -91,6 +103,8 @@ class Fitting:
         balance : float
             How well every label keeps its share over folds, or in training and validation part; NaN without any.
         """
+        if self.method.cross_fits:
+            return self._fit_folds(rows, groups, validation)
         if isinstance(validation, Rows):
             model = self.train(rows, validation, "model", ("model",))
             return model, scored(model, validation, self.seed, "the validation rows"), float("nan")
@@ -110,6 +124,25 @@ class Fitting:
         return self._final(
             rows, groups, HELD_OUT if validation is None else validation, names, held_out, balance
         )
+
+    def _fit_folds(
+        self, rows: Rows, groups: Array | None, validation: Rows | float | None
+    ) -> tuple[Predictor, HeldOut | None, float]:
+        """Train a method that cross-fits itself; rows that are held out on demand teach the decisions alone."""
+        if isinstance(validation, float):
+            held = held_out_rows(rows.Y, validation, self.seed, "fit", groups)
+            balance, kept = label_balance(rows.Y, held), rows.take(held)
+            model = self.train(
+                rows.take(~held), None, "model", ("model",), None if groups is None else groups[~held]
+            )
+            return model, scored(model, kept, self.seed, f"{len(kept)} rows held out"), balance
+        self.say(f"Cross-fitting {self.method.name} on {len(rows)} rows.")
+        model = self.train(rows, None, "model", ("model",), groups)
+        if validation is not None:
+            return model, scored(model, validation, self.seed, "the validation rows"), float("nan")
+        held_out = model.held_out
+        balance = float("nan") if held_out is None else label_balance(held_out.Y, held_out.folds)
+        return model, held_out, balance
 
     def _final(
         self,

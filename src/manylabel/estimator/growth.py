@@ -12,23 +12,24 @@ from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
 from manylabel.methods import Predictor
 from manylabel.methods.knn_interpolation import NeighbourScorer
+from manylabel.methods.stacking.scorer import StackScorer
 from manylabel.metrics import Calibration, Decision, LearntThresholds, SeenSets, Threshold
 from manylabel.metrics.learnt_thresholds import Source
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
 
-def neighbours_of(model: Predictor) -> NeighbourScorer:
-    """The neighbour part of a model.
+def neighbours_of(model: Predictor) -> NeighbourScorer | StackScorer:
+    """The scorer of a model with neighbours.
 
     Raises
     ------
     ManyLabelError
         If it has none.
     """
-    if isinstance(model.scorer, NeighbourScorer):
+    if isinstance(model.scorer, NeighbourScorer | StackScorer):
         return model.scorer
-    hint = 'Train with `method="best"`, or with settings such as {"neighbours.k": 15}.'
+    hint = 'Train with `method="mulsupcon_knn"`, or with settings such as {"neighbours.k": 15}.'
     raise ManyLabelError("add", "a model with neighbours", "one without", hint)
 
 

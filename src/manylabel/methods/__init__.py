@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import nn
 
-from manylabel.errors import ManyLabelError
-from manylabel.methods.cgmvae import CGMVAEMethod, CGMVAESettings
-from manylabel.methods.contrastive import ContrastiveMethod, ContrastiveSettings
-from manylabel.methods.kmcl import KMCLMethod, KMCLSettings
+from manylabel.methods.families import SINGLE, Family, recipe_of
+from manylabel.methods.held_out import HeldOut
 from manylabel.methods.label_network import LabelNetworkMethod, LabelNetworkScorer
-from manylabel.methods.lamp import LaMPMethod, LaMPSettings
-from manylabel.methods.logit import LogitMethod
 from manylabel.methods.method import Method
-from manylabel.methods.mpvae import MPVAEMethod, MPVAESettings
 from manylabel.methods.part import Scorer
 from manylabel.methods.predictor import Predictor
-from manylabel.methods.rbcc import RBCCMethod, RBCCSettings
-from manylabel.methods.recipe import AnySettings, Settings
-from manylabel.methods.recipe_files import PAPER, names, read, short_name
-from manylabel.methods.resolve import Recipe, resolve_recipe
+from manylabel.methods.recipe_files import PAPER, names, short_name
+from manylabel.methods.resolve import Recipe
 from manylabel.methods.scorer import NetworkScorer
-from manylabel.methods.sklearn_baseline import SklearnBaselineMethod, SklearnBaselineSettings
+from manylabel.methods.stacking.settings import StackingSettings
+from manylabel.methods.stacking.trainer import StackingMethod
 
-
-class Family(NamedTuple):
-    """The code of the recipes that name this family, and the settings that they may hold."""
-
-    method: Any
-    settings: type[AnySettings]
-
-
-FAMILIES = {
-    "logit": Family(LogitMethod, Settings),
-    "contrastive": Family(ContrastiveMethod, ContrastiveSettings),
-    "kmcl": Family(KMCLMethod, KMCLSettings),
-    "lamp": Family(LaMPMethod, LaMPSettings),
-    "mpvae": Family(MPVAEMethod, MPVAESettings),
-    "rbcc": Family(RBCCMethod, RBCCSettings),
-    "cgmvae": Family(CGMVAEMethod, CGMVAESettings),
-    "sklearn_baseline": Family(SklearnBaselineMethod, SklearnBaselineSettings),
-}
+FAMILIES = SINGLE | {"stacking": Family(StackingMethod, StackingSettings)}
 
 
 def get(name: str, *, encoder: nn.Module | None = None, **overrides: Any) -> Method:
@@ -63,20 +40,14 @@ def get(name: str, *, encoder: nn.Module | None = None, **overrides: Any) -> Met
     ManyLabelError
         For an unknown method or setting, or a value that a setting does not take; the message lists the known ones.
     """
-    layers = read(name)
-    name = short_name(name)
-    named = next((layer["family"] for layer in reversed(layers) if "family" in layer), None)
-    family = FAMILIES.get(named) if isinstance(named, str) else None
-    if family is None:
-        expected = f"a family, one of {', '.join(FAMILIES)}"
-        raise ManyLabelError(f"method {name}", expected, f"{named!r:.60}")
-    recipe = resolve_recipe(name, layers, family.settings, overrides)
+    recipe, family = recipe_of(name, FAMILIES, overrides)
     trainers = {kind: family.method(settings, encoder) for kind, settings in recipe.settings.items()}
     return Method(recipe, trainers)
 
 
 __all__ = [
     "PAPER",
+    "HeldOut",
     "LabelNetworkMethod",
     "LabelNetworkScorer",
     "Method",

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeAlias
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -17,6 +18,7 @@ from manylabel import files
 from manylabel.data import Rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.fingerprint import fingerprint
+from manylabel.methods.held_out import HeldOut
 from manylabel.methods.networks import build_encoder, check_encoder, check_network, copied
 from manylabel.methods.part import Scorer
 from manylabel.methods.recipe import AnySettings, Settings
@@ -24,6 +26,8 @@ from manylabel.methods.rows import DeviceRows
 from manylabel.methods.scorer import NetworkScorer
 from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.training import Listener, Run
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,12 @@ class Trainer(ABC):
     Attributes
     ----------
     name : str
+    cross_fits : bool
+        Whether it deals the rows into folds itself; see :class:`CrossFitter`.
     """
 
     settings: Any
+    cross_fits: ClassVar[bool] = False
 
     def __init__(self, settings: AnySettings) -> None:
         self.name, self.settings = settings.name, settings
@@ -97,6 +104,52 @@ class Trainer(ABC):
     @abstractmethod
     def trained(self, train: Rows, validation: Rows, order: Order) -> Scorer:
         """What training leaves; parts and order are sound, the generators are seeded, the folder is there."""
+
+
+class CrossFitter(Trainer):
+    """Deals all rows that it gets into folds, and leaves held-out scores of them; a family writes :meth:`cross_fitted`.
+
+    Validation rows are rows like the others: nothing is chosen on rows that trained what is chosen.
+    """
+
+    cross_fits = True
+
+    def fit_folds(
+        self, train: Rows, validation: Rows | None, groups: Array | None, order: Order
+    ) -> tuple[Scorer, HeldOut | None]:
+        """Check what is given, and train on the rows of both parts.
+
+        Parameters
+        ----------
+        train : Rows
+        validation : Rows or None
+        groups : (n,) int array or None
+            Rows of one group stay in one fold; of the training rows and then of the validation rows.
+        order : Order
+
+        Returns
+        -------
+        scorer : Scorer
+        held_out : HeldOut or None
+            None where rows are too few for folds.
+        """
+        who = f"method {self.name}"
+        check_rows(who, train, train if validation is None else validation, order.seed)
+        check_seed(who, order.seed, MOST_SEED // 1000 - 1)
+        rows = train if validation is None else train.concat(validation)
+        if groups is not None and np.shape(groups) != (len(rows),):
+            raise ManyLabelError(f"{who}, groups", f"one for each of {len(rows)} rows", str(np.shape(groups)))
+        if order.folder is not None:
+            order = replace(order, folder=files.usable_folder(order.folder, f"{who}, folder"))
+        with seeded(order.seed, who):
+            return self.cross_fitted(rows, groups, order)
+
+    def trained(self, train: Rows, validation: Rows, order: Order) -> Scorer:
+        return self.cross_fitted(train.concat(validation), None, order)[0]
+
+    @abstractmethod
+    def cross_fitted(self, rows: Rows, groups: Array | None, order: Order) -> tuple[Scorer, HeldOut | None]:
+        """What training leaves, and held-out scores of the rows; what is given is sound."""
 
 
 class NetworkTrainer(Trainer):
@@ -158,6 +211,10 @@ class EncoderTrainer(NetworkTrainer):
         super().__init__(settings)
         check_network(f"method {self.name}", encoder)
         self.encoder = encoder
+
+    def inputs(self, train: Rows) -> Preprocessor:
+        """The scaling that the settings ask for."""
+        return fit_preprocessor(train.X, self.settings.inputs.scaling)
 
     def new_encoder(self, inputs: Preprocessor) -> nn.Module:
         """The encoder of the settings with fresh weights, or a copy of the caller's own."""

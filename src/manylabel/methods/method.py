@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from manylabel.data import Rows
-from manylabel.methods.base import Order, Trainer
-from manylabel.methods.decision import tuned
+from manylabel.methods.base import CrossFitter, Order, Trainer
+from manylabel.methods.decision import NOTHING_HELD_OUT, tuned
 from manylabel.methods.ensemble import fit_members
+from manylabel.methods.held_out import HeldOut
 from manylabel.methods.knn_interpolation import beside_neighbours
 from manylabel.methods.model_folder import Schema
 from manylabel.methods.part import Scorer
@@ -35,16 +37,22 @@ class Method:
     def __init__(self, recipe: Recipe, trainers: Mapping[str, Trainer]) -> None:
         self.name, self.recipe, self.trainers = recipe.name, recipe, trainers
 
+    @property
+    def cross_fits(self) -> bool:
+        """Whether it deals its rows into folds itself, and leaves held-out scores of all of them."""
+        return next(iter(self.trainers.values())).cross_fits
+
     def fit(
         self,
         train: Rows,
-        validation: Rows,
+        validation: Rows | None,
         *,
         seed: int = 0,
         folder: str | Path | None = None,
         progress: Listener | None = None,
         label_names: Sequence[str] | None = None,
         device: str = "auto",
+        groups: Any = None,
     ) -> Predictor:
         """Train, then learn on the validation rows from which score on a label is predicted.
 
@@ -54,6 +62,7 @@ class Method:
             The validation rows choose epochs and the threshold and are never trained on. Weights of training rows weigh
             the losses; of contrastive ones the anchors, of (n, n_labels) weights by their means over known labels.
             Nothing else looks at them: not the threshold, metrics, neighbours, nor what is monitored.
+            A method that cross-fits itself takes both parts as training rows; there may be no validation rows, None.
         seed : int, default 0
             Initial weights, order of rows, views. The caller's random state is left as it was.
         folder : str or Path, optional
@@ -65,6 +74,9 @@ class Method:
             By default "label 0", "label 1" and so on.
         device : str, default "auto"
             Where networks are trained: "auto" is the first GPU if there is one.
+        groups : (n,) int array, optional
+            Of the training rows, then of the validation rows: rows of one group stay in one fold of a method that
+            cross-fits itself. Others do not look at them.
 
         Raises
         ------
@@ -81,15 +93,27 @@ class Method:
         trainer, order = next(iter(self.trainers.values())), Order(seed, folder, progress, device)
         names: tuple[str, ...] = ()
         if isinstance(train, Rows):  # anything else any of them refuses
-            self.recipe.resolve(train.X.kind)
-            trainer = self.trainers[train.X.kind]
-            names = checked_names(label_names, train.Y.n_labels)
-        scorer = _fitted(trainer, train, validation, order)
-        scores = scores_of(scorer.scores, validation.X, validation.Y.n_labels)
-        decision, note = tuned(scores, validation.Y)
+            trainer, names = self._trainer(train), checked_names(label_names, train.Y.n_labels)
+        held_out: HeldOut | None = None
+        if isinstance(trainer, CrossFitter):
+            scorer, held_out = trainer.fit_folds(train, validation, groups, order)
+            decision, note = NOTHING_HELD_OUT if held_out is None else tuned(held_out.scores, held_out.Y)
+        else:
+            scorer = _fitted(trainer, train, validation, order)  # type: ignore[arg-type]  # it refuses None
+            assert validation is not None
+            scores = scores_of(scorer.scores, validation.X, validation.Y.n_labels)
+            decision, note = tuned(scores, validation.Y)
         schema = Schema(kind=train.X.kind, form=train.X.form)
         recipe = trainer.settings.model_dump(mode="json", exclude={"expected"}, exclude_none=True)
-        return Predictor(scorer, names, decision, schema, recipe, note=note)
+        return Predictor(scorer, names, decision, schema, recipe, note=note, held_out=held_out)
+
+    def scorer(self, train: Rows, validation: Rows, order: Order) -> Scorer:
+        """Train as :meth:`fit` does, and learn nothing on the validation rows afterwards."""
+        return _fitted(self._trainer(train), train, validation, order)
+
+    def _trainer(self, train: Rows) -> Trainer:
+        self.recipe.resolve(train.X.kind)
+        return self.trainers[train.X.kind]
 
 
 def _fitted(trainer: Trainer, train: Rows, validation: Rows, order: Order) -> Scorer:

@@ -15,10 +15,13 @@ from manylabel.data.rows import Features, as_features
 from manylabel.errors import ManyLabelError
 from manylabel.methods import hub, model_folder
 from manylabel.methods.decision import calibration_of, decision_of, part_of
+from manylabel.methods.held_out import HeldOut
 from manylabel.methods.model_card import model_card
 from manylabel.methods.model_folder import Contents, Schema
 from manylabel.methods.part import Part, Scorer
 from manylabel.methods.restore import restore
+from manylabel.methods.stacking.evidence import StackEvidence
+from manylabel.methods.stacking.scorer import StackScorer
 from manylabel.methods.versions import versions
 from manylabel.metrics import Calibration, Decision
 
@@ -43,6 +46,8 @@ class Predictor:
         What a reader of the decisions should know, such as why nothing could be learnt.
     estimator : Part or None, default None
         What :mod:`manylabel.estimator` keeps beside.
+    held_out : HeldOut or None, default None
+        Held-out scores of the training rows, of a method that cross-fits itself; a model folder does not keep them.
 
     Raises
     ------
@@ -60,10 +65,16 @@ class Predictor:
         calibration: Calibration | None = None,
         note: str = "",
         estimator: Part | None = None,
+        held_out: HeldOut | None = None,
     ) -> None:
         self.scorer, self.decision, self.schema, self.note = scorer, decision, schema, note
         self.label_names, self.recipe = checked_names(label_names, scorer.n_labels), dict(recipe)
-        self.calibration, self.estimator = calibration, estimator
+        self.calibration, self.estimator, self.held_out = calibration, estimator, held_out
+
+    @property
+    def evidence(self) -> StackEvidence | None:
+        """What held-out rows say of the learners of a stack; None of other methods."""
+        return self.scorer.evidence if isinstance(self.scorer, StackScorer) else None
 
     def scores(self, X: Any) -> Array:
         """Scores as the method makes them, (n, n_labels) float32 in [0, 1]; a threshold is compared with these.

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from manylabel.data.rows import Vectors
 from manylabel.data.rows.registry import KINDS
-from manylabel.models.inputs import ViewSettings
+from manylabel.models.inputs import Scaling, ViewSettings
 from manylabel.training import Stage
 
 
@@ -20,6 +20,18 @@ class Config(BaseModel):
 
 Widths: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 """Sizes of the layers of a network, at least one."""
+
+
+class InputSettings(Config):
+    """How features are scaled before anything learns from them.
+
+    Attributes
+    ----------
+    scaling : "auto", "columns", "one", "none", "rank_normal" or "tfidf", default "auto"
+        Of vectors; what each does is told by :func:`manylabel.models.fit_preprocessor`. Other rows take "auto" alone.
+    """
+
+    scaling: Scaling = "auto"
 
 
 class EncoderSettings(Config):
@@ -149,11 +161,13 @@ class Settings(AnySettings):
     ----------
     loss : str
         Of the classifier in the family "logit", of the contrast in the family "contrastive".
+    inputs : InputSettings
     encoder : EncoderSettings
     classify : ClassifySettings
     """
 
     loss: str
+    inputs: InputSettings = InputSettings()
     encoder: EncoderSettings = EncoderSettings()
     classify: ClassifySettings
 

@@ -165,12 +165,12 @@ def merged_table(layers: Layers, kind: str) -> dict[str, Any]:
                 removed(table, rest)
         if _loss_of_classifier(table | plain) != _loss_of_classifier(table):
             removed(table, "classify.loss")
-        table = _merged(table | {"expected": ()}, plain)
+        table = merged(table | {"expected": ()}, plain)
         for overlay in (layer.get(name, {}) for name in KINDS[kind]):
             table = copy.deepcopy(table)
             for setting in overlay.get("without", ()):
                 removed(table, setting)
-            table = _merged(table, {key: value for key, value in overlay.items() if key != "without"})
+            table = merged(table, {key: value for key, value in overlay.items() if key != "without"})
     return copy.deepcopy(table)
 
 
@@ -186,10 +186,10 @@ def _loss_of_classifier(table: Mapping[str, Any]) -> Any:
     return table.get("classifier", "bce") if table.get("family") == "contrastive" else table.get("loss")
 
 
-def _merged(table: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
+def merged(table: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
     """A table with changes; a table within it is changed, anything else is replaced."""
     known = table if isinstance(table, dict) else {}
-    inner = {key: _merged(known.get(key), value) for key, value in changes.items() if isinstance(value, dict)}
+    inner = {key: merged(known.get(key), value) for key, value in changes.items() if isinstance(value, dict)}
     return known | dict(changes) | inner
 
 
@@ -302,7 +302,9 @@ def _declared(schema: type[AnySettings], path: str) -> bool:
     for part in path.split("."):
         found = getattr(model, "model_fields", {}).get(part)
         if found is None:
-            return get_origin(model) is dict  # of a loss, which checks the names itself
+            return get_origin(model) is dict  # of a loss, or the names of learners, which are checked later
+        if get_origin(found.annotation) is dict:
+            return True
         kinds = getattr(found.annotation, "__args__", ())
         model = next((kind for kind in kinds if hasattr(kind, "model_fields")), found.annotation)
     return True

@@ -17,12 +17,14 @@ from manylabel.methods.part import Opened, Part, Scorer
 from manylabel.methods.rbcc import RBCCMethod
 from manylabel.methods.scorer import NetworkScorer
 from manylabel.methods.sklearn_baseline import SklearnBaselineScorer
+from manylabel.methods.stacking.scorer import StackScorer
 
 RESTORERS: dict[str, Callable[[Opened], Scorer]] = {
     NetworkScorer.part_type: NetworkScorer.restore,
     EnsembleScorer.part_type: EnsembleScorer.restore,
     NeighbourScorer.part_type: NeighbourScorer.restore,
     SklearnBaselineScorer.part_type: SklearnBaselineScorer.restore,
+    StackScorer.part_type: StackScorer.restore,
     **{network.family: network.restore for network in (CGMVAEMethod, LaMPMethod, MPVAEMethod, RBCCMethod)},
 }
 

@@ -22,8 +22,9 @@ from manylabel.methods.estimator_building import build, first_line, lacks_extra
 from manylabel.methods.estimator_search import Examples, chosen
 from manylabel.methods.estimator_state import pack, unpack
 from manylabel.methods.part import Opened, Part, restored_inputs, tensors_of
-from manylabel.methods.recipe import AnySettings
+from manylabel.methods.recipe import AnySettings, InputSettings
 from manylabel.models import Preprocessor, fit_preprocessor
+from manylabel.models.inputs.vectors import Scaling
 from manylabel.training import Listener, Progress
 
 Array = np.ndarray[Any, Any]
@@ -52,11 +53,13 @@ class SklearnBaselineSettings(AnySettings):
         Ascending values of a parameter, of which one is chosen for all labels by cross-validation on the training
         rows; see :mod:`manylabel.methods.estimator_search`.
     tfidf : bool, default False
-        Weigh sparse rows of numbers as words of texts: TF-IDF, rows of length 1. Texts come so by themselves.
+        Scale sparse rows of numbers by "tfidf" whatever ``inputs`` says, where none is negative. Texts come so by
+        themselves.
     rare : "refuse" or "constant", default "refuse"
         What to do about a label with up to 20 rows (or all but so many) that the estimator cannot be fitted on, as
         those that split the rows again cannot, for calibration or early stopping: refuse it by name, or give it its
         share of the training rows as the score of every row, with a warning.
+    inputs : InputSettings
     """
 
     estimator: str
@@ -65,6 +68,7 @@ class SklearnBaselineSettings(AnySettings):
     search: dict[str, list[bool | int | float | str | None]] = Field(default_factory=dict, max_length=1)
     tfidf: bool = False
     rare: Literal["refuse", "constant"] = "refuse"
+    inputs: InputSettings = InputSettings()
 
 
 class SklearnBaselineScorer:
@@ -81,8 +85,6 @@ class SklearnBaselineScorer:
     together : bool
     sparse : bool
         Whether the estimators were fitted on a CSR matrix.
-    words : TfidfTransformer or None, default None
-        What weighs the rows of this matrix.
     """
 
     part_type: ClassVar[str] = "sklearn_baseline"
@@ -94,9 +96,8 @@ class SklearnBaselineScorer:
         estimators: list[Any],
         together: bool,
         sparse: bool,
-        words: Any = None,
     ) -> None:
-        self.inputs, self.constant, self.sparse, self.words = inputs, constant, sparse, words
+        self.inputs, self.constant, self.sparse = inputs, constant, sparse
         self.estimators, self.together = estimators, together
 
     @property
@@ -114,11 +115,7 @@ class SklearnBaselineScorer:
         ManyLabelError
             If the rows do not have the form of the training rows, or the estimator fails on them.
         """
-        return self._scores(self._matrix(X))
-
-    def _matrix(self, X: Features) -> Any:
-        rows = self.inputs.matrix(X, self.sparse)
-        return rows if self.words is None else self.words.transform(rows)
+        return self._scores(self.inputs.matrix(X, self.sparse))
 
     def _scores(self, rows: Any) -> Array:
         return scores_by(self.constant, self.estimators, self.together, rows)
@@ -128,7 +125,7 @@ class SklearnBaselineScorer:
 
         More than 256 features are projected at random to 256, which about keeps distances (Johnson and Lindenstrauss).
         """
-        rows = self._matrix(X)
+        rows = self.inputs.matrix(X, self.sparse)
         if rows.shape[1] > _MOST_DIMENSIONS:
             from sklearn.random_projection import SparseRandomProjection
 
@@ -147,14 +144,12 @@ class SklearnBaselineScorer:
         ManyLabelError
             If an estimator is of another package, or holds something that cannot be written without code.
         """
-        kept = self.estimators if self.words is None else [*self.estimators, self.words]
-        estimators, content = pack(kept, "scikit-learn baseline")
+        estimators, content = pack(self.estimators, "scikit-learn baseline")
         packages = {type(estimator).__module__.partition(".")[0] for estimator in self.estimators}
         meta = {
             "inputs": self.inputs.meta(),
             "together": self.together,
             "sparse": self.sparse,
-            "words": self.words is not None,
             "estimators": estimators,
             "packages": {name: _version(name) for name in sorted(packages | {"sklearn"})},
         }
@@ -178,12 +173,10 @@ class SklearnBaselineScorer:
         meta, tensors = opened.meta, opened.tensors
         _warn_of_other_versions(meta["packages"])
         estimators = unpack(meta["estimators"], tensors["arrays"].numpy(), "scikit-learn baseline")
-        words = estimators.pop() if meta.get("words") else None
         inputs, constant = restored_inputs(meta["inputs"], tensors), tensors["constant"].numpy()
-        scorer = cls(inputs, constant, estimators, bool(meta["together"]), bool(meta["sparse"]), words)
+        scorer = cls(inputs, constant, estimators, bool(meta["together"]), bool(meta["sparse"]))
         n_columns = int(np.prod(inputs.shape))
-        fitted = estimators if words is None else [*estimators, words]
-        if any(estimator.n_features_in_ != n_columns for estimator in fitted):
+        if any(estimator.n_features_in_ != n_columns for estimator in estimators):
             raise ValueError(f"estimators of other numbers of features than {n_columns}")
         zeros = np.zeros((1, n_columns), np.float32)
         scorer._scores(sp.csr_matrix(zeros) if scorer.sparse else zeros)
@@ -242,15 +235,18 @@ class SklearnBaselineMethod(Trainer):
         estimator = self._estimator({}, seed)
         if (weights := _weights(self.name, estimator, train)) is not None:
             train, weights = train.take(weights > 0), weights[weights > 0]
-        inputs = fit_preprocessor(train.X)
-        words, X = _weighed(inputs.matrix(train.X, train.X.is_sparse), train.X, self.settings.tfidf)
-        examples = Examples(X, _binary(self.name, train), weights)
+        inputs = fit_preprocessor(train.X, self._scaling(train.X))
+        examples = Examples(inputs.matrix(train.X, train.X.is_sparse), _binary(self.name, train), weights)
         for parameter, values in self.settings.search.items():
             tried = {value: self._estimator({parameter: value}, seed) for value in values}
             estimator = tried[chosen(self._trial, tried, examples, seed)]
         fitting = Fitting(self.name, self.settings, estimator, examples, order.progress)
         constant, estimators, together = fitting.fit(seed)
-        return SklearnBaselineScorer(inputs, constant, estimators, together, train.X.is_sparse, words)
+        return SklearnBaselineScorer(inputs, constant, estimators, together, train.X.is_sparse)
+
+    def _scaling(self, X: Features) -> Scaling:
+        counts = isinstance(X, SparseVectors) and not (X.values.data < 0).any()
+        return "tfidf" if self.settings.tfidf and counts else self.settings.inputs.scaling
 
     def _estimator(self, changed: dict[str, Any], seed: int) -> Any:
         return build(self.name, self.settings.estimator, self.settings.parameters | changed, seed)
@@ -378,16 +374,6 @@ class Fitting:
                 f"cannot be learnt ({first_line(error)}); its share, {self.share[label]:.3g}, is its score.",
                 stacklevel=4,
             )
-
-
-def _weighed(rows: Any, X: Features, wanted: bool) -> tuple[Any, Any]:
-    """What weighs sparse rows of numbers, where that is wanted, and the rows as it weighs them."""
-    if not wanted or not isinstance(X, SparseVectors):
-        return None, rows
-    from sklearn.feature_extraction.text import TfidfTransformer
-
-    words = TfidfTransformer(sublinear_tf=bool((rows.data > 0).all())).fit(rows)
-    return words, words.transform(rows)
 
 
 def _chain(estimator: Any, seed: int) -> Any:

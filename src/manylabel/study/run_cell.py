@@ -12,6 +12,7 @@ import numpy as np
 
 from manylabel import data, methods, metrics
 from manylabel.data.dataset import DataSet, Rows
+from manylabel.labels import LabelMatrix
 from manylabel.methods import Predictor
 from manylabel.methods.estimator_state import NotWritten
 from manylabel.methods.scorer import scores_of
@@ -78,16 +79,17 @@ def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> Ru
             train, validation, seed=cell.seed, folder=folder, progress=tell, label_names=names
         )
         seconds = time.perf_counter() - started
+        held_out, truth = held_out_scores(predictor, validation)
         scores = {
-            part: scores_of(predictor.scores, rows.X, rows.Y.n_labels)
-            for part, rows in (("validation", validation), ("test", dataset.test))
+            "validation": held_out,
+            "test": scores_of(predictor.scores, dataset.test.X, dataset.test.Y.n_labels),
         }
         largest = np.finfo(np.float16).max
         embedding = np.clip(predictor.embed(dataset.test.X), -largest, largest).astype(np.float16)
         unsaved = _saved(predictor, folder / MODEL)
         kept = {name: array for part, made in scores.items() for name, array in _kept(part, made)}
         write_arrays(folder / "scores.npz", kept | {"test_embedding": embedding})
-        evaluations = _evaluations(scores, validation, dataset.test)
+        evaluations = _evaluations(scores, truth, dataset.test)
     monitor = _stages(folder)
     trained = max(
         seconds, sum(stage["seconds"] for stage in monitor.values())
@@ -96,6 +98,16 @@ def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> Ru
     finished = record.model_copy(update={"status": "done", **found})
     finished.write(folder / "run.json")
     return finished
+
+
+def held_out_scores(predictor: Predictor, validation: Rows) -> tuple[Any, LabelMatrix]:
+    """Scores and labels that thresholds are learnt from: out-of-fold ones of a method that cross-fits itself.
+
+    Its validation rows trained it like the others.
+    """
+    if predictor.held_out is not None:
+        return predictor.held_out.scores, predictor.held_out.Y
+    return scores_of(predictor.scores, validation.X, validation.Y.n_labels), validation.Y
 
 
 def _kept(part: str, scores: Any) -> Iterator[tuple[str, Any]]:
@@ -117,8 +129,8 @@ def _saved(predictor: Predictor, folder: Path) -> str:
     return ""
 
 
-def _evaluations(scores: Mapping[str, Any], validation: Rows, test: Rows) -> dict[str, dict[str, Any]]:
-    held_out = (scores["validation"], validation.Y)
+def _evaluations(scores: Mapping[str, Any], truth: LabelMatrix, test: Rows) -> dict[str, dict[str, Any]]:
+    held_out = (scores["validation"], truth)
     found = metrics.evaluate_protocols(scores["test"], test.Y, PROTOCOLS, held_out)
     return {protocol: evaluation.to_dict() for protocol, evaluation in found.items()}
 

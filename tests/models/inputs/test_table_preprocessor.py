@@ -106,7 +106,7 @@ def test_other_columns_than_in_training_are_refused():
         inputs.dense(other)
 
 
-@pytest.mark.parametrize("name", ["bce", "best", "lamp", "logistic_regression"])
+@pytest.mark.parametrize("name", ["bce", "mulsupcon_knn", "lamp", "logistic_regression"])
 def test_methods_train_on_tables(name):
     tags = ["|".join(filter(None, ["sea" * (i % 2), "flag" * (i % 3 == 0)])) for i in range(N)]
     read = table(CELLS | {"tags": tags}, labels="tags")
@@ -114,7 +114,7 @@ def test_methods_train_on_tables(name):
     changes = (
         {} if name == "logistic_regression" else {"classify.stage.epochs": 12, "classify.stage.batch": 32}
     )
-    changes |= {"pretrain.stage.epochs": 2, "pretrain.stage.batch": 32} if name == "best" else {}
+    changes |= {"pretrain.stage.epochs": 2, "pretrain.stage.batch": 32} if name == "mulsupcon_knn" else {}
     scorer = methods.get(name, **changes).fit(
         rows.take(np.arange(TRAIN)), rows.take(np.arange(TRAIN, N)), seed=0
     )

@@ -69,6 +69,10 @@ class Features(ABC):
         """The rows of a slice, or at these positions in their order."""
 
     @abstractmethod
+    def concat(self, other: Self) -> Self:
+        """These rows and then those of another part of the same kind and form."""
+
+    @abstractmethod
     def row_keys(self) -> Iterator[Hashable]:
         """A key for each row; equal rows have equal keys, in every process the same."""
 

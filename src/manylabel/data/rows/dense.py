@@ -26,6 +26,9 @@ class DenseFeatures(Features):
     def take(self, rows: slice | np.ndarray[Any, Any]) -> Self:
         return type(self)(self.values[rows if isinstance(rows, slice) else torch.as_tensor(rows)])
 
+    def concat(self, other: Self) -> Self:
+        return type(self)(torch.cat([self.values, other.values.to(self.values.device)]))
+
     def row_keys(self) -> Iterator[Hashable]:
         for row in self.values.flatten(1).numpy():
             yield blake2b(row.astype(np.float64).tobytes(), digest_size=8).digest()

@@ -76,6 +76,11 @@ class SparseVectors(Features):
     def take(self, rows: slice | np.ndarray[Any, Any]) -> Self:
         return type(self)(self.values[rows])
 
+    def concat(self, other: Self) -> Self:
+        import scipy.sparse as sp
+
+        return type(self)(sp.vstack([self.values, other.values], format="csr"))
+
     def row_keys(self) -> Iterator[bytes]:
         X = self.values
         for start, stop in zip(X.indptr[:-1], X.indptr[1:], strict=True):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from manylabel.data.column_storage import Stored
+from manylabel.data.column_storage import Stored, concat
 from manylabel.data.columns import Column
 from manylabel.data.rows.base import Features
 
@@ -57,6 +57,10 @@ class TableRows(Features):
 
     def take(self, rows: slice | np.ndarray[Any, Any]) -> Self:
         return type(self)({name: stored.take(rows) for name, stored in self.values.items()}, self.columns)
+
+    def concat(self, other: Self) -> Self:
+        joined = {name: concat(stored, other.values[name]) for name, stored in self.values.items()}
+        return type(self)(joined, self.columns)
 
     def row_keys(self) -> Iterator[Hashable]:
         mixed = np.zeros(len(self), np.uint64)

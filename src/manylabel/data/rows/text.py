@@ -74,6 +74,9 @@ class Texts(Features):
             return type(self)(self.values[rows])
         return type(self)([self.values[i] for i in rows.tolist()])
 
+    def concat(self, other: Self) -> Self:
+        return type(self)(self.values + other.values)
+
     def row_keys(self) -> Iterator[str]:
         yield from self.values
 

@@ -3,16 +3,21 @@
 from manylabel.models.inputs.augment import View, ViewSettings
 from manylabel.models.inputs.base import Preprocessor
 from manylabel.models.inputs.images import ImagePreprocessor
+from manylabel.models.inputs.rank_normal import RankNormalPreprocessor
 from manylabel.models.inputs.registry import fit_preprocessor, preprocessor_like, preprocessor_type
 from manylabel.models.inputs.table import TablePreprocessor
 from manylabel.models.inputs.tfidf import TextPreprocessor
-from manylabel.models.inputs.vectors import VectorPreprocessor
+from manylabel.models.inputs.tfidf_columns import TfidfColumnPreprocessor
+from manylabel.models.inputs.vectors import Scaling, VectorPreprocessor
 
 __all__ = [
     "ImagePreprocessor",
     "Preprocessor",
+    "RankNormalPreprocessor",
+    "Scaling",
     "TablePreprocessor",
     "TextPreprocessor",
+    "TfidfColumnPreprocessor",
     "VectorPreprocessor",
     "View",
     "ViewSettings",

@@ -8,9 +8,11 @@ from manylabel.data.rows import Features, Images, SparseVectors, TableRows, Text
 from manylabel.errors import ManyLabelError
 from manylabel.models.inputs.base import Preprocessor
 from manylabel.models.inputs.images import ImagePreprocessor
+from manylabel.models.inputs.rank_normal import RankNormalPreprocessor
 from manylabel.models.inputs.table import TablePreprocessor
 from manylabel.models.inputs.tfidf import TextPreprocessor
-from manylabel.models.inputs.vectors import VectorPreprocessor
+from manylabel.models.inputs.tfidf_columns import TfidfColumnPreprocessor
+from manylabel.models.inputs.vectors import Scaling, VectorPreprocessor
 
 _OF_FEATURES: dict[type[Features], type[Preprocessor]] = {
     Vectors: VectorPreprocessor,
@@ -19,7 +21,11 @@ _OF_FEATURES: dict[type[Features], type[Preprocessor]] = {
     Images: ImagePreprocessor,
     TableRows: TablePreprocessor,
 }
-_BY_NAME = {kind.name: kind for kind in _OF_FEATURES.values()}
+_OF_SCALING: dict[Scaling, type[VectorPreprocessor]] = {
+    "rank_normal": RankNormalPreprocessor,
+    "tfidf": TfidfColumnPreprocessor,
+}
+_BY_NAME = {kind.name: kind for kind in (*_OF_FEATURES.values(), *_OF_SCALING.values())}
 
 
 def preprocessor_type(X: Features) -> type[Preprocessor]:
@@ -27,23 +33,34 @@ def preprocessor_type(X: Features) -> type[Preprocessor]:
     return _OF_FEATURES[type(X)]
 
 
-def fit_preprocessor(X: Any) -> Preprocessor:
+def fit_preprocessor(X: Any, scaling: Scaling = "auto") -> Preprocessor:
     """Learn from training rows how to make them what an encoder eats.
 
     Parameters
     ----------
     X : features of at least one row
         Whatever :class:`manylabel.data.Rows` takes.
+    scaling : str, default "auto"
+        Of vectors, dense or sparse: "columns" takes mean and standard deviation out of each column; "one" divides by
+        the root mean square of all entries; "none" leaves them as they are; "rank_normal" makes each column normal
+        (:class:`RankNormalPreprocessor`); "tfidf" takes them for counts (:class:`TfidfColumnPreprocessor`). "auto" is
+        "columns", or "one" for sparse vectors of more than 10 000 features. Of other rows "auto" alone.
 
     Raises
     ------
     ManyLabelError
-        If there are no rows, or they cannot be used.
+        If there are no rows, they cannot be used, or not be scaled so.
     """
     rows = as_features(X)
     if len(rows) == 0:
         raise ManyLabelError("X", "at least one training row", "none")
-    return preprocessor_type(rows).fit(rows)
+    kind = preprocessor_type(rows)
+    if scaling == "auto":
+        return kind.fit(rows)
+    if not isinstance(rows, Vectors | SparseVectors):
+        hint = "Rows of this kind are scaled in their own way."
+        raise ManyLabelError(f"`scaling` of {rows.kind}", "'auto'", repr(scaling), hint)
+    return _OF_SCALING.get(scaling, VectorPreprocessor).fit(rows, scaling)
 
 
 def preprocessor_like(meta: dict[str, Any]) -> Preprocessor:

@@ -1,9 +1,9 @@
-"""Feature vectors for an encoder, dense or sparse: standardised feature by feature."""
+"""Feature vectors for an encoder, dense or sparse: standardised feature by feature, or scaled in another way."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from manylabel.models.inputs.augment import View, ViewSettings, mask
 from manylabel.models.inputs.base import Preprocessor
 
 MOST_FEATURES = 10_000  # of texts, and of sparse rows that have more
+
+Scaling: TypeAlias = Literal["auto", "columns", "one", "none", "rank_normal", "tfidf"]
+"""How features are scaled; "auto" is the usual way of their kind. See :func:`manylabel.models.fit_preprocessor`."""
 
 
 class OfFeatures(Preprocessor, ABC):
@@ -87,27 +90,40 @@ class VectorPreprocessor(OfFeatures):
         self.register_buffer("columns", None if raw_features is None else torch.arange(shape[0]))
 
     @classmethod
-    def fit(cls, X: Vectors | SparseVectors) -> Self:
-        dtype = torch.float64 if is_wide(X.dtype) else torch.float32
-        if isinstance(X, SparseVectors) and X.shape[1] > MOST_FEATURES:
-            return cls._of_frequent_columns(X, dtype)
-        made = cls(X.shape[1:], dtype=dtype)
-        std, mean = X.moments(dtype)
-        least = 1e-8 if dtype == torch.float32 else mean.abs().mul(2.0**-49).clamp_min(1e-8)
-        made.mean.copy_(mean)
-        made.scale.copy_(torch.where(std > least, std, torch.ones_like(std)))
+    def fit(cls, X: Vectors | SparseVectors, scaling: Scaling = "auto") -> Self:
+        """Learn from training rows how to scale them, "columns", "one" or "none".
+
+        "auto" is "one" where only the most frequent columns are kept, otherwise "columns".
+        """
+        made = cls._of_columns(X)
+        kept = made._kept(X)
+        if scaling == "none" or made.columns is not None:  # no mean is taken out before numbers are narrowed
+            kept.warn_of_blurred(made.columns)
+        usual: Scaling = "columns" if made.columns is None else "one"
+        made.learn(kept, usual if scaling == "auto" else scaling)
         return made
 
     @classmethod
-    def _of_frequent_columns(cls, X: SparseVectors, dtype: torch.dtype) -> Self:
+    def _of_columns(cls, X: Vectors | SparseVectors) -> Self:
+        """One that has learnt only which columns are kept."""
+        dtype = torch.float64 if is_wide(X.dtype) else torch.float32
+        if not isinstance(X, SparseVectors) or X.shape[1] <= MOST_FEATURES:
+            return cls(X.shape[1:], dtype=dtype)
         made = cls((MOST_FEATURES,), raw_features=X.shape[1], dtype=dtype)
         assert made.columns is not None
         frequent = np.argsort(-X.values.getnnz(axis=0), kind="stable")[:MOST_FEATURES]
         made.columns.copy_(torch.from_numpy(np.sort(frequent)))
-        kept = X.select(made.columns)
-        kept.warn_of_blurred(made.columns)
-        made.scale_by_one_number(kept.values)
         return made
+
+    def learn(self, kept: Vectors | SparseVectors, scaling: Scaling) -> None:
+        """Learn the scaling from the columns that are kept of the training rows."""
+        if scaling == "one":
+            self.scale_by_one_number(kept.csr(self.dtype))
+        elif scaling == "columns":
+            std, mean = kept.moments(self.dtype)
+            least = 1e-8 if self.dtype == torch.float32 else mean.abs().mul(2.0**-49).clamp_min(1e-8)
+            self.mean.copy_(mean)
+            self.scale.copy_(torch.where(std > least, std, torch.ones_like(std)))
 
     @property
     def form(self) -> str:

@@ -20,6 +20,7 @@ from manylabel.errors import ManyLabelError
 from manylabel.methods.scorer import scores_of
 from manylabel.metrics.report import LOWER_IS_BETTER, Protocol
 from manylabel.study.plan import MOST_THREADS, check_number, check_seeds
+from manylabel.study.run_cell import held_out_scores
 from manylabel.study.search.space import Space, default_space, read_space
 from manylabel.study.threads import computing_on
 from manylabel.training import Progress
@@ -54,7 +55,7 @@ class Problem:
         made = methods.get(method, **settings)
         scorer = made.fit(train, validation, seed=self.seed, progress=tell)
         n_labels = development.Y.n_labels
-        held_out = (scores_of(scorer.scores, validation.X, n_labels), validation.Y)
+        held_out = held_out_scores(scorer, validation)
         scores = scores_of(scorer.scores, development.X, n_labels)
         found = metrics.evaluate(
             scores, development.Y, protocol=protocol, validation=held_out, metrics=measured

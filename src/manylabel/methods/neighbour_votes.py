@@ -1,0 +1,64 @@
+"""Neighbour votes: the labels of the nearest training rows by cosine, near ones counting more."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import nn
+
+from manylabel.data import Rows
+from manylabel.errors import ManyLabelError
+from manylabel.labels import LabelMatrix
+from manylabel.methods.base import Order, Trainer
+from manylabel.methods.knn_interpolation import NeighbourScorer, beside_neighbours
+from manylabel.methods.recipe import AnySettings, NeighbourSettings
+from manylabel.methods.sklearn_baseline import Array, SklearnBaselineScorer
+from manylabel.models import fit_preprocessor
+
+
+class NeighbourVotesSettings(AnySettings):
+    """How many neighbours vote, and with what weight.
+
+    Attributes
+    ----------
+    k : int, default 15
+    temperature : float, default 0.1
+        Neighbours weigh ``softmax(cosine / temperature)``.
+    """
+
+    k: int = NeighbourSettings.model_fields["k"].default
+    temperature: float = NeighbourSettings.model_fields["temperature"].default
+
+
+class NeighbourVotesMethod(Trainer):
+    """Keep the training rows; the nearest of them among the features vote.
+
+    A label that none of the neighbours of a row is known to carry or not gets its share of the training rows. Weights
+    of rows and validation rows are not looked at.
+
+    Parameters
+    ----------
+    settings : NeighbourVotesSettings
+    encoder : None
+        There is no place for one.
+    """
+
+    settings: NeighbourVotesSettings
+
+    def __init__(self, settings: NeighbourVotesSettings, encoder: nn.Module | None = None) -> None:
+        if encoder is not None:
+            raise ManyLabelError(f"method {settings.name}", "features as they are", "an encoder")
+        super().__init__(settings)
+
+    def trained(self, train: Rows, validation: Rows, order: Order) -> NeighbourScorer:
+        inputs = fit_preprocessor(train.X)
+        shares = SklearnBaselineScorer(inputs, shares_of(train.Y), [], False, train.X.is_sparse)
+        votes = NeighbourSettings(
+            among="features", k=self.settings.k, temperature=self.settings.temperature, weight=1.0
+        )
+        return beside_neighbours(shares, train, votes)
+
+
+def shares_of(Y: LabelMatrix) -> Array:
+    """The share of the rows on which each label is known that carry it, (n_labels,) float32."""
+    known = len(Y) - Y.unknown.label_counts().cpu().numpy() if Y.n_unknown else np.full(Y.n_labels, len(Y))
+    return np.asarray(Y.label_counts().cpu().numpy() / np.maximum(known, 1), dtype=np.float32)

@@ -1,0 +1,55 @@
+"""Common scale of learners: logits, of probabilities that rest on few rows drawn towards the share of the label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+import torch
+from scipy.special import logit
+
+from manylabel.labels import LabelMatrix
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+
+NEAREST = 1e-4
+"""How near to 0 and 1 a probability may come before its logit is cut off."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frequency:
+    """How often each label is carried by the training rows on which it is known.
+
+    Attributes
+    ----------
+    positives, known : (n_labels,) float64 arrays
+        Of soft labels, positives are sums.
+    """
+
+    positives: Array
+    known: Array
+
+    @classmethod
+    def of(cls, Y: LabelMatrix) -> Self:
+        """Of the labels of training rows."""
+        counts = Y.label_counts(torch.float64).cpu().numpy()
+        unknown = Y.unknown.label_counts(torch.float64).cpu().numpy() if Y.n_unknown else 0.0
+        return cls(counts, np.full(Y.n_labels, float(len(Y))) - unknown)
+
+    @cached_property
+    def share(self) -> Array:
+        """``(positives + 1/2) / (known + 1)``, never 0 or 1."""
+        share: Array = (self.positives + 0.5) / (self.known + 1)
+        return share
+
+    def logits(self, p: Array, rests_on: float | None = None) -> Array:
+        """Probabilities of a learner on the common scale, (n, n_labels) -> (n, n_labels) float32.
+
+        ``logit((k p + share) / (k + 1))`` of probabilities that rest on k rows: the votes of neighbours and the leaves
+        of trees say 0 and 1 where they mean rarely and often.
+        """
+        drawn = p if rests_on is None else (rests_on * p + self.share) / (rests_on + 1)
+        clipped = np.clip(drawn, NEAREST, 1 - NEAREST, dtype=np.float64)
+        return np.asarray(logit(clipped), dtype=np.float32)

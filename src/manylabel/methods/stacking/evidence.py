@@ -1,0 +1,151 @@
+"""Evidence of a stack: what each learner contributes, and what held-out rows would lose without it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from pydantic import Field
+
+from manylabel import metrics
+from manylabel.labels import LabelMatrix
+from manylabel.methods.recipe import Config
+from manylabel.methods.stacking.common_scale import Frequency
+from manylabel.methods.stacking.weights import Entries, Stack, learn
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+
+MEASURED = ("map", "macro_f1", "micro_f1")
+CONTRAST = "without_contrast"
+"""The rival whose difference answers what contrast adds."""
+
+
+class LearnerEvidence(Config):
+    """What is known of one learner of a stack.
+
+    Attributes
+    ----------
+    method : str
+        Its recipe, as chosen.
+    settings : dict of dotted name to value
+        What was chosen for it on the first fold.
+    share : float
+        Its part of the spread of the combined logit; 0 of a learner that was left out.
+    without : dict of metric to float
+        What out-of-fold metrics of the stack are without it, less what they are with it; each F1 at its best threshold
+        there. ``log_loss`` is lower-is-better.
+    rivals : dict of rival to dict of metric to float
+        On the first fold: what the learner has in its first form, less what it has in that other one.
+    seconds : float
+        Of its trainings, choices included.
+    left_out : str
+        Why it was left out; "" where it was not.
+    """
+
+    method: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    share: float = 0.0
+    without: dict[str, float] = Field(default_factory=dict)
+    rivals: dict[str, dict[str, float]] = Field(default_factory=dict)
+    seconds: float = 0.0
+    left_out: str = ""
+
+
+class StackEvidence(Config):
+    """What held-out rows say of the learners of a stack.
+
+    Attributes
+    ----------
+    name : str
+        Of the method.
+    folds : int
+        0 where rows were too few for any.
+    learners : dict of name to LearnerEvidence
+    """
+
+    name: str
+    folds: int
+    learners: dict[str, LearnerEvidence]
+
+    def sentence(self) -> str:
+        """What a person should know, in one line."""
+        if not self.folds:
+            return f"{self.name}: too few rows to tell what each learner is worth, all count alike."
+        kept = {name: found for name, found in self.learners.items() if not found.left_out}
+        ordered = sorted(kept.items(), key=lambda pair: -pair[1].share)
+        told = [", ".join(f"{name} {found.share:.2f}" for name, found in ordered)]
+        told += [_loss_without(name, found) for name, found in kept.items() if "map" in found.without]
+        told += [
+            f"on the first fold contrast gave {found.rivals[CONTRAST]['map']:+.3f} mAP"
+            for found in self.learners.values()
+            if "map" in found.rivals.get(CONTRAST, {})
+        ]
+        left_out = [name for name, found in self.learners.items() if found.left_out]
+        told += [f"left out: {', '.join(left_out)}"] if left_out else []
+        return f"{self.name}: {'; '.join(told)}."
+
+
+def _loss_without(name: str, found: LearnerEvidence) -> str:
+    change = found.without["map"]
+    return f"without {name} out-of-fold mAP would {'fall' if change <= 0 else 'rise'} by {abs(change):.3f}"
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Measures scores of held-out rows.
+
+    Attributes
+    ----------
+    Y : LabelMatrix (n, n_labels)
+    frequency : Frequency
+    seed : int
+    """
+
+    Y: LabelMatrix
+    frequency: Frequency
+    seed: int
+
+    def entries(self, logits: Sequence[Array], rows: Array | None = None) -> Entries:
+        """The known entries of all rows, or of those at some positions."""
+        Y = self.Y if rows is None else self.Y.take(rows)
+        truth = Y.dense().cpu().numpy()
+        known = ~Y.unknown.dense().cpu().numpy().astype(bool) if Y.n_unknown else None
+        return Entries.of(logits, truth, known, self.frequency, self.seed)
+
+    def alone(self, logits: Array, rows: Array) -> float:
+        """Log-loss of a stack of one learner on rows of which ``logits`` are."""
+        entries = self.entries([logits], rows)
+        return learn(entries).loss(entries)
+
+    def measured(self, scores: Array, rows: Array | None = None) -> dict[str, float]:
+        """Metrics of scores; none where labels are soft or none is carried."""
+        Y = self.Y if rows is None else self.Y.take(rows)
+        if not Y.binary or not Y.row_counts().any():
+            return {}
+        found = metrics.evaluate(scores, Y, protocol="oracle", metrics=MEASURED).values
+        return {name: value for name, value in found.items() if np.isfinite(value)}
+
+    def without_each(self, logits: Mapping[str, Array], stack: Stack) -> dict[str, dict[str, float]]:
+        """What metrics are without each learner, less what they are with all."""
+        names, given = list(logits), list(logits.values())
+        entries = self.entries(given)
+        whole = self.measured(stack.probabilities(given, self.frequency))
+        loss = stack.loss(entries)
+        found = {}
+        for m, name in enumerate(names):
+            others = [k for k in range(len(names)) if k != m]
+            if not others:
+                continue
+            part = entries.learners(others)
+            smaller = learn(part)
+            scores = smaller.probabilities([given[k] for k in others], self.frequency)
+            change = less(self.measured(scores), whole)
+            found[name] = change | {"log_loss": smaller.loss(part) - loss}
+        return found
+
+
+def less(these: Mapping[str, float], those: Mapping[str, float]) -> dict[str, float]:
+    """Differences of the metrics that both have."""
+    return {name: value - those[name] for name, value in these.items() if name in those}

@@ -1,0 +1,147 @@
+"""Settings of a stack: its learners, what each of them chooses on held-out rows, and how rows are dealt into folds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from manylabel.errors import ManyLabelError
+from manylabel.methods.recipe import AnySettings, Config
+from manylabel.methods.resolve import merged
+
+
+class Grid(Config):
+    """A setting of which ascending values are tried until the next one is worse on held-out rows.
+
+    Attributes
+    ----------
+    setting : str
+        Dotted name.
+    values : tuple of float
+    """
+
+    setting: str
+    values: tuple[float, ...] = Field(min_length=1)
+
+
+class Rival(Config):
+    """Another form of a learner, taken where it is better on held-out rows.
+
+    Attributes
+    ----------
+    method : str or None, default None
+        Another recipe; None changes settings of what has been best so far.
+    settings : dict
+    """
+
+    method: str | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class Bound(Config):
+    """A setting that shrinks where rows times labels are many; a learner that it would starve is left out.
+
+    Attributes
+    ----------
+    setting : str
+        Dotted name.
+    most, least : int
+        Below ``least`` the learner is left out.
+    entries : float
+        The value is ``entries / (rows * labels)``, at most ``most``.
+    """
+
+    setting: str
+    most: int = Field(ge=1)
+    least: int = Field(1, ge=1)
+    entries: float = Field(gt=0)
+
+
+class Learner(Config):
+    """One method of a stack.
+
+    Attributes
+    ----------
+    method : str
+        A recipe that is no stack itself.
+    settings : dict
+        What replaces settings of the recipe, in tables.
+    grid : Grid or None, default None
+    rivals : dict of name to Rival or None
+        Tried in their order, after the grid; None leaves one out.
+    bound : Bound or None, default None
+    most_labels : int or None, default None
+        With more labels it is left out.
+    rests_on : float or None, default None
+        Rows that a probability rests on: it is drawn towards the label's share of the training rows by one of them.
+    final : "refit" or "folds", default "refit"
+        What scores new rows: one model of all rows, or the mean of the models of the folds.
+    sparse : dict
+        What replaces these settings, in tables, where rows are vectors of mostly zeros.
+    """
+
+    method: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    grid: Grid | None = None
+    rivals: dict[str, Rival | None] = Field(default_factory=dict)
+    bound: Bound | None = None
+    most_labels: int | None = Field(None, ge=1)
+    rests_on: float | None = Field(None, gt=0)
+    final: Literal["refit", "folds"] = "refit"
+    sparse: dict[str, Any] = Field(default_factory=dict)
+
+    def on(self, sparse: bool) -> Learner:
+        """The learner on sparse rows, or on others."""
+        if not sparse or not self.sparse:
+            return self
+        return Learner.model_validate(merged(self.model_dump(), self.sparse))
+
+
+class StackingSettings(AnySettings):
+    """Settings of a stack.
+
+    Attributes
+    ----------
+    learners : dict of name to Learner or None
+        None leaves one out.
+    folds : int or None, default None
+        None stands for 5, and 3 from 3 000 rows on.
+    budget : float or None, default None
+        Minutes: learners whose folds would take longer, by the time of the first, are left out, the cheapest kept.
+        None stands for an hour, and from 10 000 rows on for an hour for each 10 000.
+    """
+
+    learners: dict[str, Learner | None]
+    folds: int | None = Field(None, ge=2)
+    budget: float | None = Field(None, gt=0)
+
+    def chosen(self, sparse: bool) -> dict[str, Learner]:
+        """The learners that are not left out, on sparse rows or on others."""
+        return {name: learner.on(sparse) for name, learner in self.learners.items() if learner is not None}
+
+    def n_folds(self, n_rows: int) -> int:
+        """Folds of so many rows."""
+        return self.folds or (5 if n_rows < 3000 else 3)
+
+    def seconds(self, n_rows: int) -> float:
+        """The budget of so many rows, in seconds."""
+        return 60 * (self.budget or 60 * max(1.0, n_rows / 10_000))
+
+    def check(self, who: str) -> None:
+        if not self.chosen(False):
+            raise ManyLabelError(f"{who}, learners", "at least one", "none")
+        for name, least in (("members", 1), ("neighbours", None)):
+            if getattr(self, name) != least:
+                hint = f"Set it for a learner, such as learners.network.settings.{name}."
+                raise ManyLabelError(f"{who}, {name}", "no such setting of a stack", "one", hint)
+
+
+def dotted(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings in tables by their dotted names."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from dotted(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
