@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from benchmarks.picks_table import METRICS, report
@@ -31,8 +31,8 @@ from manylabel import data, methods, metrics
 from manylabel.data import Rows
 from manylabel.data.dataset import DataSet
 from manylabel.data.splits import folds_of, held_out_rows
-from manylabel.labels import LabelMatrix
 from manylabel.methods import Predictor
+from manylabel.methods.held_out import HeldOut
 
 SETS = (
     *("yeast", "scene", "cal500", "corel5k", "corel16k001", "delicious", "ohsumed", "rcv1_subset1"),
@@ -48,6 +48,7 @@ PICKS: dict[str, dict[str, Any]] = {
     "boomer": {},
 }
 """Settings that differ from the recipes: sparse rows come to all as a practitioner would give them."""
+Fit: TypeAlias = Callable[[Rows, int], Predictor]
 NEEDED = {"gradient_boosting": "lightgbm", "boomer": "mlrl"}
 MOST_TREES, LEAST_TREES, TREE_BYTES = 300, 20, 4e9
 FEW_ROWS = 3000
@@ -66,16 +67,6 @@ class Cell:
     @property
     def label(self) -> str:
         return f"{self.name} {self.method} seed {self.seed}"
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Training rows scored by models that did not see them, and where from."""
-
-    scores: np.ndarray[Any, Any]
-    Y: LabelMatrix
-    folds: np.ndarray[Any, Any]
-    how: str
 
 
 def settings(method: str, dataset: DataSet) -> dict[str, Any]:
@@ -104,43 +95,57 @@ def cpu() -> float:
     )
 
 
-def trained(cell: Cell, dataset: DataSet) -> Callable[[Rows, int], Predictor]:
+def fits(cell: Cell, dataset: DataSet) -> Fit:
     """A fit on some rows. Validation rows choose nothing here: some training rows stand in for them."""
     method = methods.get(cell.method, **settings(cell.method, dataset))
     return lambda rows, fold: method.fit(rows, rows.take(slice(0, 50)), seed=100 * cell.seed + fold)
 
 
-def cross_fitted(fit: Callable[[Rows, int], Predictor], train: Rows, seed: int) -> HeldOut:
-    n_folds = 5 if len(train) < FEW_ROWS else 3
-    folds = folds_of(train.Y, n_folds, 100 * seed)
-    scores = np.zeros(train.Y.shape, dtype=np.float32)
-    for fold in range(n_folds):
+def cross_fitted(fit: Fit, train: Rows, seed: int) -> HeldOut:
+    folds, scores = folds_of(train.Y, n_folds(train), 100 * seed), np.zeros(train.Y.shape, dtype=np.float32)
+    for fold in range(n_folds(train)):
         own = np.flatnonzero(folds == fold)
         scores[own] = fit(train.take(folds != fold), 1 + fold).scores(train.X.take(own))
-    return HeldOut(scores, train.Y, folds, f"{n_folds} folds")
+    return HeldOut(scores, train.Y, folds, f"{n_folds(train)} folds")
 
 
-def held_out_fifth(fit: Callable[[Rows, int], Predictor], train: Rows, seed: int) -> HeldOut:
+def n_folds(train: Rows) -> int:
+    return 5 if len(train) < FEW_ROWS else 3
+
+
+def held_out_fifth(fit: Fit, train: Rows, seed: int) -> HeldOut:
     own = held_out_rows(train.Y, 0.2, 100 * seed)
     rows = train.take(own)
     scores = fit(train.take(~own), 1).scores(rows.X)
     return HeldOut(scores, rows.Y, folds_of(rows.Y, PARTS, seed), "a fifth")
 
 
-def measured(cell: Cell, limit: float) -> dict[str, Any]:
-    """Metrics of test rows and of held-out rows, and CPU seconds: of the last fit, and of everything."""
-    dataset = data.load(cell.name, cell.folder)
-    fit, train, began = trained(cell, dataset), dataset.train, cpu()
+def learnt(cell: Cell, dataset: DataSet, limit: float) -> tuple[Predictor, HeldOut, float]:
+    """A model of all training rows, some of these as models scored them that did not see them, CPU seconds of a fit."""
+    train, began = dataset.train, cpu()
+    method = methods.get(cell.method)
+    if method.cross_fits:
+        own = held_out_rows(train.Y, 0.1, cell.seed)  # joined to the others again
+        model = method.fit(train.take(~own), train.take(own), seed=cell.seed)
+        assert model.held_out is not None
+        return model, model.held_out, cpu() - began
+    fit = fits(cell, dataset)
     model = fit(train, 0)
     once = cpu() - began
-    n_fits = 6 if len(train) < FEW_ROWS else 4
-    held_out = (held_out_fifth if n_fits * once > 60 * limit else cross_fitted)(fit, train, cell.seed)
+    part = held_out_fifth if (1 + n_folds(train)) * once > 60 * limit else cross_fitted
+    return model, part(fit, train, cell.seed), once
+
+
+def measured(cell: Cell, limit: float) -> dict[str, Any]:
+    """Metrics of test rows and of held-out rows, and CPU seconds: of the last fit, and of everything."""
+    dataset, began = data.load(cell.name, cell.folder), cpu()
+    model, held_out, once = learnt(cell, dataset, limit)
     whole, S, Y = cpu() - began, model.scores(dataset.test.X), dataset.test.Y
     of = (held_out.scores, held_out.Y)
     test = metrics.evaluate(S, Y, validation=of, rule="per_metric", metrics=METRICS).values
     own = metrics.evaluate(*of, "oracle", rule="per_metric", metrics=METRICS).values
     calibration = metrics.Calibration.fit(*of, held_out.folds)
-    sets = metrics.SeenSets.of(train.Y).predict(calibration(S))
+    sets = metrics.SeenSets.of(dataset.train.Y).predict(calibration(S))
     test["seen_sets"] = float(metrics.Counts.of(sets, Y).subset_accuracy())
     return {"test": test, "held_out": own, "fit_seconds": once, "seconds": whole, "how": held_out.how}
 
