@@ -72,7 +72,7 @@ def trained(method: str, parts: Parts, seed: int, changed: dict[str, Any]) -> Sc
     found = metrics.evaluate_protocols(
         predictor.scores(parts.scored.X),
         parts.scored.Y,
-        ("tuned", "fixed"),
+        {protocol: (protocol, "shared") for protocol in ("tuned", "fixed")},
         held_out,
         metrics=("macro_f1", "map"),
     )

@@ -17,10 +17,10 @@ import pytest
 from tests.study.small_study import TINY, TINY_PRETRAINING, write_rows
 
 from manylabel import __version__, methods
-from manylabel.cli import main
+from manylabel.cli import commandline, main
 from manylabel.files import Lock
 from manylabel.methods import Predictor
-from manylabel.study import StudyFolder
+from manylabel.study import Plan, StudyFolder
 
 LAMP = {
     "classify.stage.epochs": 3,
@@ -70,7 +70,8 @@ def small(settings: dict[str, object]) -> list[str]:
 
 def tiny_run(rows: Path, out: Path) -> list[str | Path]:
     pretraining = {f"mulsupcon.{name}": value for name, value in TINY_PRETRAINING.items()}
-    return ["run", rows, "--seeds", "2", "--jobs", "1", "--out", out, *small(TINY | pretraining)]
+    asked = ["--methods", "bce,mulsupcon", "--seeds", "2", "--jobs", "1", "--out", out]
+    return ["run", rows, *asked, *small(TINY | pretraining)]
 
 
 def test_a_run_ends_with_table_report_and_verdict(
@@ -79,7 +80,7 @@ def test_a_run_ends_with_table_report_and_verdict(
     assert call(*tiny_run(rows, tmp_path / "out")) == 0
     output, progress = capsys.readouterr()
     lines = output.rstrip().splitlines()
-    assert "tiny, 2 seeds, tuned protocol" in lines[0]
+    assert "tiny, 2 seeds, learnt protocol" in lines[0]
     assert all(heading in output for heading in ("mAP", "macro-F1", "Hamming", "training"))
     assert lines[-2] == f"report: {tmp_path / 'out' / 'report.html'}"
     assert lines[-1].startswith("On tiny, ")
@@ -206,7 +207,20 @@ def test_texts_are_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     changed = [f"bce.{name}={json.dumps(value)}" for name, value in TINY.items()]
     changed += [f"lamp.{name}={value}" for name, value in LAMP.items()]
     assert call("run", tmp_path / "notes", *asked, *(word for c in changed for word in ("--set", c))) == 0
-    assert "notes, 1 seed, tuned protocol" in capsys.readouterr().out
+    assert "notes, 1 seed, learnt protocol" in capsys.readouterr().out
+
+
+def test_a_run_compares_the_recommended_method_with_networks_and_cheap_baselines(
+    rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Plan] = []
+    monkeypatch.setattr("manylabel.cli.studies.run_plan", asked.append)
+    assert call("run", rows, "--out", tmp_path / "out") == 0
+    (plan,) = asked
+    assert plan.methods == ("best", "bce", "mulsupcon", "logistic_regression_cv", "extra_trees")
+    assert (plan.protocol, plan.seeds) == ("learnt", (0, 1, 2))
+    assert set(plan.methods) <= set(methods.names())
+    assert "--protocol" not in commandline.run(plan.asked)
 
 
 def test_default_folder_is_named_after_the_data(

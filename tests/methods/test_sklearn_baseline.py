@@ -15,7 +15,15 @@ from manylabel import LabelMatrix, ManyLabelError, metrics
 from manylabel.data import Rows
 from manylabel.methods import Predictor, get
 
-RECIPES = ["logistic_regression", "extra_trees", "k_neighbours", "classifier_chain", "gradient_boosting"]
+RECIPES = [
+    "logistic_regression",
+    "logistic_regression_cv",
+    "linear_svm",
+    "extra_trees",
+    "k_neighbours",
+    "classifier_chain",
+    "gradient_boosting",
+]
 SHORT = {
     "extra_trees": {"parameters.n_estimators": 40},
     "gradient_boosting": {"parameters.n_estimators": 40},

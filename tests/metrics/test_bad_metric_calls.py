@@ -88,7 +88,7 @@ CALLS = {
     "learn, grid beyond 1": lambda: metrics.learn_thresholds(S, Y, grid=(-1.0, 2.0)),
     "learn, grid that repeats": lambda: metrics.learn_thresholds(S, Y, grid=(0.5, 0.5)),
     "learn, no grid": lambda: metrics.learn_thresholds(S, Y, grid=()),
-    "learn, grid None": lambda: metrics.learn_thresholds(S, Y, grid=None),
+    "learn, grid of None": lambda: metrics.learn_thresholds(S, Y, grid=[None]),
     "learn, unknown rule": lambda: metrics.learn_thresholds(S, Y, rule="best"),
     "learn, a metric without threshold": lambda: metrics.learn_thresholds(S, Y, ["map"]),
     "learn, no metrics": lambda: metrics.learn_thresholds(S, Y, []),

@@ -37,7 +37,7 @@ def test_tuned_is_the_default_and_applies_validation_thresholds():
     assert found.values["precision_at_1"] == metrics.precision_at_k(S, Y)
 
 
-@pytest.mark.parametrize("rule", ["shared", "per_label", "top_k"])
+@pytest.mark.parametrize("rule", ["shared", "per_label", "top_k", "per_metric"])
 def test_tuned_never_looks_at_test_labels(rule):
     S, Y = TEST
     shuffled = np.random.default_rng(2).permutation(Y)
@@ -95,7 +95,7 @@ def test_absent_labels_can_count_as_zero():
     assert zero == kept
 
 
-@pytest.mark.parametrize("rule", ["shared", "per_label", "top_k"])
+@pytest.mark.parametrize("rule", ["shared", "per_label", "top_k", "per_metric"])
 def test_json(rule):
     found = evaluate(*TEST, validation=VALIDATION, rule=rule, metrics=tuple(DISPLAY_NAMES))
     text = json.dumps(found.to_dict(), allow_nan=False)

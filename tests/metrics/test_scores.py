@@ -29,9 +29,13 @@ def test_streamed_average_precision_of_few_and_of_many_carriers(density):
 
 def test_several_protocols_at_once_are_those_one_by_one():
     held_out = (S[:300, :40], Y[:300, :40])
-    found = metrics.evaluate_protocols(S[:, :40], Y[:, :40], ("tuned", "fixed", "oracle"), held_out)
-    for protocol, evaluation in found.items():
-        alone = metrics.evaluate(S[:, :40], Y[:, :40], protocol, held_out)
+    asked = {name: (name, "shared") for name in ("tuned", "fixed", "oracle")}
+    asked |= {"learnt": ("tuned", "per_metric"), "top": ("oracle", "top_k")}
+    found = metrics.evaluate_protocols(S[:, :40], Y[:, :40], asked, held_out)
+    assert list(found) == list(asked)
+    for name, evaluation in found.items():
+        protocol, rule = asked[name]
+        alone = metrics.evaluate(S[:, :40], Y[:, :40], protocol, held_out, rule=rule)
         assert evaluation.to_dict() == alone.to_dict()
 
 

@@ -229,7 +229,7 @@ def test_values_and_tables_are_those_of_the_runs(tiny_data: Path, tmp_path: Path
     lines = list(csv.DictReader((page.path.parent / "values.csv").read_text().splitlines()))
     kept = {(line["method"], line["seed"], line["protocol"], line["metric"]): line["value"] for line in lines}
     assert [float(kept["asl", str(run.seed), "tuned", "micro_f1"]) for run in runs] == values
-    assert len(lines) == 4 * 3 * len(runs[0].evaluations["tuned"]["values"])
+    assert len(lines) == 4 * 4 * len(runs[0].evaluations["tuned"]["values"])
 
 
 def test_runs_that_are_not_there_are_told(tiny_data: Path, tmp_path: Path) -> None:

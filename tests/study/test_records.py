@@ -141,7 +141,7 @@ def test_a_finished_study_is_complete(study: StudyFolder) -> None:
         ("mulsupcon", 1),
     ]
     for run in runs:
-        assert set(run.evaluations) == {"tuned", "fixed", "oracle"}
+        assert set(run.evaluations) == {"learnt", "tuned", "fixed", "oracle"}
         assert run.seconds > 0
         assert run.versions["torch"]
         files = {path.name for path in study.run_folder(run.method, run.seed).iterdir()}

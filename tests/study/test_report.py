@@ -92,7 +92,7 @@ def test_page_says_what_was_found_on_what_and_how_to_repeat_it(
     assert report.verdict in page.text
     for row in report.table.rows:
         assert all(cell.text in page.text for cell in row)
-    assert "learnt on validation rows" in page.text
+    assert "learnt on held-out training rows, among 109" in page.text
     assert record.card.digest in page.text
     assert record.repeated(plan_call) in page.text
     assert record.versions["torch"] in page.text
@@ -128,6 +128,20 @@ def test_oracle_is_marked_and_explained(report: Report, tmp_path: Path) -> None:
     assert "macro-F1 (oracle)" in text
     assert "on the test rows themselves" in text
     assert "oracle thresholds" in oracle.verdict
+
+
+def test_runs_without_the_protocol_are_refused_by_name(study: StudyFolder, tmp_path: Path) -> None:
+    shutil.copytree(study.path, tmp_path / "out")
+    folder = StudyFolder(tmp_path / "out")
+    for run in folder.finished_runs():
+        earlier = {name: found for name, found in run.evaluations.items() if name != "learnt"}
+        run.model_copy(update={"evaluations": earlier}).write(
+            folder.run_folder(run.method, run.seed) / "run.json"
+        )
+    message = "runs under the learnt protocol, but got bce seed 0 with tuned, fixed, oracle alone"
+    with pytest.raises(ManyLabelError, match=message):
+        write_report(folder.path)
+    assert "tuned protocol" in write_report(folder.path, "tuned").table.title
 
 
 def test_unfinished_runs_are_named(study: StudyFolder, tmp_path: Path) -> None:
@@ -187,7 +201,7 @@ def test_label_bars_choose_among_many_labels_and_name_their_support() -> None:
     labels = 100
     shown.runs[0].evaluations["tuned"]["per_label"]["f1"] = np.linspace(0, 1, labels).tolist()
     positives = list(range(labels))
-    picture = plots.label_bars(shown, [f"tag {c}" for c in range(labels)], positives)
+    picture = plots.label_scores(shown, [f"tag {c}" for c in range(labels)], positives, 100)
     texts = [tick.get_text() for tick in picture.figure.axes[0].get_yticklabels()]
     assert len(texts) == plots.MOST_LABELS
     assert texts[0] == "tag 99 (99)"
@@ -207,6 +221,49 @@ def test_learning_curves_have_a_column_per_stage_and_a_line_per_seed() -> None:
     assert titles[:3] == ["bce: train", "mulsupcon: pretrain", "mulsupcon: finetune"]
     assert [len(axis.lines) for axis in axes] == [3, 1, 1, 6, 2, 2]
     assert axes[0].get_ylim() == axes[1].get_ylim() == axes[2].get_ylim()
+
+
+def test_learning_curves_show_what_random_scores_reach_and_no_loss_of_another_function() -> None:
+    entry = {"stage": "train", "epoch": 1, "loss": 20.0, "monitor": {"map": 0.5}}
+    picture = plots.learning_curves({"lamp": {0: [entry, entry | {"epoch": 2}]}}, 0.25)
+    top, bottom = picture.figure.axes
+    assert [list(line.get_ydata()) for line in top.lines] == [[0.5, 0.5], [0.25, 0.25]]
+    assert len(bottom.lines) == 1
+    told = [text.get_text() for text in picture.figure.legends[0].get_texts()]
+    assert told == ["training loss", "mAP of random scores: 0.250"]
+
+
+def test_labels_of_many_methods_are_dots_on_one_line_and_all_are_named() -> None:
+    methods = [f"method {i}" for i in range(8)]
+    shown = results(**{method: [(0.5, 0.4), (0.5, 0.6)] for method in methods})
+    for run in shown.runs:
+        run.evaluations["tuned"]["per_label"]["f1"] = [0.1, 0.6, 0.3]
+    picture = plots.label_scores(shown, ["a", "b", "c"], [10, 20, 5], 40)
+    assert picture.figure.get_figheight() < 3
+    axes = picture.figure.axes[0]
+    points = [line for line in axes.lines if line.get_marker() != "|" and line.get_marker() != "None"]
+    assert len({(line.get_color(), line.get_marker()) for line in points}) == 8
+    (always,) = [line for line in axes.lines if line.get_marker() == "|"]
+    assert list(always.get_xdata()) == pytest.approx([2 / 3, 2 * 0.125 / 1.125, 0.4])  # b, c, a
+    told = [text.get_text() for text in picture.figure.legends[0].get_texts()]
+    assert told == [*methods, "label predicted for every row"]
+
+
+def test_methods_without_a_representation_have_no_embeddings(study: StudyFolder, tmp_path: Path) -> None:
+    shutil.copytree(study.path, tmp_path / "out")
+    folder = StudyFolder(tmp_path / "out")
+    titles = {}
+    for bare in (("bce",), ("bce", "mulsupcon")):
+        for run in folder.finished_runs():
+            recipe = run.recipe | ({"family": "sklearn_baseline"} if run.method in bare else {})
+            changed = run.model_copy(update={"recipe": recipe})
+            changed.write(folder.run_folder(run.method, run.seed) / "run.json")
+        page = Page(write_report(folder.path).path.read_text(encoding="utf-8"))
+        alts = [attributes["alt"] or "" for tag, attributes in page.tags if tag == "img"]
+        titles[bare] = [alt for alt in alts if "embedding" in alt or "similarity" in alt]
+        assert ("No embeddings: these methods see the features as they are." in page.text) == (len(bare) == 2)
+    assert [("bce" in alt, "mulsupcon" in alt) for alt in titles["bce",]] == [(False, True)] * 2
+    assert titles["bce", "mulsupcon"] == []
 
 
 def test_embedding_maps_colour_rows_with_one_label() -> None:

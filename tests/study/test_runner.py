@@ -290,7 +290,7 @@ def test_a_place_that_cannot_be_written_is_refused_at_once(tiny_data: Path, tmp_
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"protocol": "best"}, "`protocol`: expected one of tuned, fixed, oracle, but got 'best'"),
+        ({"protocol": "best"}, "`protocol`: expected one of learnt, tuned, fixed, oracle, but got 'best'"),
         ({"methods": (), "settings": {}}, "`methods`: expected at least 1"),
         ({"seeds": ()}, "`seeds`: expected at least 1"),
         ({"jobs": 0}, "`jobs`: expected at least 1, but got 0"),

@@ -12,10 +12,22 @@ import typer
 class Protocol(StrEnum):
     """How thresholds are chosen."""
 
+    learnt = "learnt"
     tuned = "tuned"
     fixed = "fixed"
     oracle = "oracle"
 
+
+class SearchProtocol(StrEnum):
+    """How thresholds are chosen in a search."""
+
+    tuned = "tuned"
+    fixed = "fixed"
+    oracle = "oracle"
+
+
+COMPARED = "best,bce,mulsupcon,logistic_regression_cv,extra_trees"
+"""What a run compares by default: what the project recommends, two networks, and what people pick in seconds."""
 
 DataDir = Annotated[
     Path | None,
@@ -25,7 +37,8 @@ DataDir = Annotated[
 ]
 ProtocolOption = typer.Option(
     "--protocol",
-    help="How thresholds are chosen: [bold]tuned[/] on validation rows; [bold]fixed[/] at 0.5; "
+    help="How thresholds are chosen: [bold]learnt[/] on held-out training rows, for each metric the kind that suits "
+    "it; [bold]tuned[/] there too, one for all labels among 0.1 ... 0.9; [bold]fixed[/] at 0.5; "
     "[bold]oracle[/] on the test rows themselves, only to compare with published tables that did so.",
 )
 Methods = Annotated[

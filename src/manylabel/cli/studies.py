@@ -11,6 +11,7 @@ import typer
 
 from manylabel.cli import commandline, option_values
 from manylabel.cli.options import (
+    COMPARED,
     DataDir,
     Fraction,
     Jobs,
@@ -18,6 +19,7 @@ from manylabel.cli.options import (
     OneMethod,
     Protocol,
     ProtocolOption,
+    SearchProtocol,
     Seeds,
     Settings,
     Threads,
@@ -45,6 +47,7 @@ studies_app = typer.Typer()
 
 @studies_app.command(
     epilog="Examples:\n\n"
+    "[cyan]manylabel run digits[/]  what to pick: the recommended method beside others\n\n"
     "[cyan]manylabel run digits --methods bce,mulsupcon --seeds 3[/]\n\n"
     "[cyan]manylabel run yeast --methods bce,mulsupcon --protocol oracle --out runs/yeast[/]\n\n"
     "[cyan]manylabel run path/to/data.arff --methods bce --seeds 0,7[/]\n\n"
@@ -57,7 +60,7 @@ def run(
             help="A data set by name (see [cyan]manylabel data list[/]) or by path ([cyan]manylabel data formats[/])."
         ),
     ],
-    methods: Methods = "bce,mulsupcon",
+    methods: Methods = COMPARED,
     seeds: Seeds = "3",
     out: Annotated[
         Path | None,
@@ -68,7 +71,7 @@ def run(
             show_default="runs/DATA",
         ),
     ] = None,
-    protocol: Annotated[Protocol, ProtocolOption] = Protocol.tuned,
+    protocol: Annotated[Protocol, ProtocolOption] = Protocol.learnt,
     settings: Settings = None,
     jobs: Jobs = None,
     threads: Threads = 1,
@@ -131,8 +134,8 @@ RaisedMetric = Annotated[
         "--metric", help="Metric to maximise on the rows held out, or several, comma-separated: their mean."
     ),
 ]
-SearchProtocol = Annotated[
-    Protocol,
+SearchProtocolOption = Annotated[
+    SearchProtocol,
     typer.Option(
         "--protocol",
         help="How thresholds are chosen: [bold]tuned[/] on validation rows; [bold]fixed[/] at 0.5; "
@@ -171,7 +174,7 @@ def tune(
         int, typer.Option("--trials", "-n", help="Trials in all; a later call with more goes on.")
     ] = 30,
     metric: RaisedMetric = "macro_f1",
-    protocol: SearchProtocol = Protocol.tuned,
+    protocol: SearchProtocolOption = SearchProtocol.tuned,
     seeds: Annotated[str, typer.Option("--seeds", "-s", help="Seeds of training in each trial.")] = "1",
     splits: Splits = 1,
     space: SpaceFile = None,

@@ -14,19 +14,21 @@ from pydantic import Field
 from torch import nn
 
 from manylabel.data import Rows
-from manylabel.data.rows import Features
-from manylabel.errors import ManyLabelError, missing_extra
+from manylabel.data.rows import Features, SparseVectors
+from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
 from manylabel.methods.base import Order, Trainer
+from manylabel.methods.estimator_building import build, first_line, lacks_extra
+from manylabel.methods.estimator_search import Examples, chosen
 from manylabel.methods.estimator_state import pack, unpack
 from manylabel.methods.part import Opened, Part, restored_inputs, tensors_of
 from manylabel.methods.recipe import ScaledSettings
 from manylabel.models import Preprocessor, fit_preprocessor
+from manylabel.models.inputs.vectors import Scaling
 from manylabel.training import Listener, Progress
 
 Array = np.ndarray[Any, Any]
 
-EXTRAS = {"lightgbm": "boosting"}
 _MOST_DIMENSIONS = 256
 _RARE = 20  # rows: more than any cross-validation within an estimator asks for by default
 _PACKAGES = {"sklearn": "scikit-learn", "lightgbm": "lightgbm"}  # whose estimators can be kept
@@ -47,6 +49,12 @@ class SklearnBaselineSettings(ScaledSettings):
     parameters : dict
         Of the estimator; its other parameters stay at their defaults. ``random_state`` is the seed of the run unless
         it is given here.
+    search : dict of one parameter to a list of values, default none
+        Ascending values of a parameter, of which one is chosen for all labels by cross-validation on the training
+        rows; see :mod:`manylabel.methods.estimator_search`.
+    tfidf : bool, default False
+        Scale sparse rows of numbers by "tfidf" whatever ``inputs`` says, where none is negative. Texts come so by
+        themselves.
     rare : "refuse" or "constant", default "refuse"
         What to do about a label with up to 20 rows (or all but so many) that the estimator cannot be fitted on, as
         those that split the rows again cannot, for calibration or early stopping: refuse it by name, or give it its
@@ -56,6 +64,8 @@ class SklearnBaselineSettings(ScaledSettings):
     estimator: str
     labels: Literal["auto", "together", "one_vs_rest", "chain"] = "auto"
     parameters: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
+    search: dict[str, list[bool | int | float | str | None]] = Field(default_factory=dict, max_length=1)
+    tfidf: bool = False
     rare: Literal["refuse", "constant"] = "refuse"
 
 
@@ -78,7 +88,12 @@ class SklearnBaselineScorer:
     part_type: ClassVar[str] = "sklearn_baseline"
 
     def __init__(
-        self, inputs: Preprocessor, constant: Array, estimators: list[Any], together: bool, sparse: bool
+        self,
+        inputs: Preprocessor,
+        constant: Array,
+        estimators: list[Any],
+        together: bool,
+        sparse: bool,
     ) -> None:
         self.inputs, self.constant, self.sparse = inputs, constant, sparse
         self.estimators, self.together = estimators, together
@@ -101,12 +116,7 @@ class SklearnBaselineScorer:
         return self._scores(self.inputs.matrix(X, self.sparse))
 
     def _scores(self, rows: Any) -> Array:
-        scores = np.tile(self.constant, (rows.shape[0], 1))
-        varying = np.isnan(self.constant)
-        if varying.any() and len(scores):
-            found = [_probabilities(estimator, rows, self.together) for estimator in self.estimators]
-            scores[:, varying] = np.concatenate(found, axis=1).clip(0, 1)
-        return scores
+        return scores_by(self.constant, self.estimators, self.together, rows)
 
     def embed(self, X: Features) -> Array:
         """The features that the estimators see, (n, H) float32 array; they have no representation of their own.
@@ -171,6 +181,16 @@ class SklearnBaselineScorer:
         return scorer
 
 
+def scores_by(constant: Array, estimators: list[Any], together: bool, rows: Any) -> Array:
+    """Scores of rows by what :meth:`Fitting.fit` gives, (n, n_labels) float32."""
+    scores = np.tile(constant, (rows.shape[0], 1))
+    varying = np.isnan(constant)
+    if varying.any() and len(scores):
+        found = [_probabilities(estimator, rows, together) for estimator in estimators]
+        scores[:, varying] = np.concatenate(found, axis=1).clip(0, 1)
+    return scores
+
+
 def _version(package: str) -> str:
     return metadata.version(_PACKAGES[package])
 
@@ -187,8 +207,8 @@ def _warn_of_other_versions(packages: dict[str, str]) -> None:
 class SklearnBaselineMethod(Trainer):
     """Fit a classifier of scikit-learn's kind.
 
-    Dense rows are standardised; sparse rows and the TF-IDF vectors of texts are taken as they are. The validation rows
-    are not looked at; an interrupted fit starts anew.
+    Dense rows are standardised; sparse rows are taken as they are, or as TF-IDF where the settings say so, texts always
+    as TF-IDF vectors. The validation rows are not looked at; an interrupted fit starts anew.
 
     Parameters
     ----------
@@ -203,19 +223,36 @@ class SklearnBaselineMethod(Trainer):
         if encoder is not None:
             raise ManyLabelError(f"method {settings.name}", "features as they are", "an encoder")
         super().__init__(settings)
-        if not _lacks_extra(settings.estimator):  # the recipe can be looked at without
-            build(self.name, settings, seed=0)  # refuses unknown parameters before data are read
+        if not lacks_extra(settings.estimator):  # the recipe can be looked at without
+            self._estimator(
+                {name: values[0] for name, values in settings.search.items()}, 0
+            )  # refuses unknown parameters before data are read
 
     def trained(self, train: Rows, validation: Rows, order: Order) -> SklearnBaselineScorer:
         seed = int(order.seed) % 2**32
-        estimator = build(self.name, self.settings, seed)
+        estimator = self._estimator({}, seed)
         if (weights := _weights(self.name, estimator, train)) is not None:
             train, weights = train.take(weights > 0), weights[weights > 0]
-        inputs = fit_preprocessor(train.X, self.settings.inputs.scaling)
-        X, Y = inputs.matrix(train.X, train.X.is_sparse), _binary(self.name, train)
-        fitting = Fitting(self.name, self.settings, estimator, X, Y, order.progress, weights)
+        inputs = fit_preprocessor(train.X, self._scaling(train.X))
+        examples = Examples(inputs.matrix(train.X, train.X.is_sparse), _binary(self.name, train), weights)
+        for parameter, values in self.settings.search.items():
+            tried = {value: self._estimator({parameter: value}, seed) for value in values}
+            estimator = tried[chosen(self._trial, tried, examples, seed)]
+        fitting = Fitting(self.name, self.settings, estimator, examples, order.progress)
         constant, estimators, together = fitting.fit(seed)
         return SklearnBaselineScorer(inputs, constant, estimators, together, train.X.is_sparse)
+
+    def _scaling(self, X: Features) -> Scaling:
+        counts = isinstance(X, SparseVectors) and not (X.values.data < 0).any()
+        return "tfidf" if self.settings.tfidf and counts else self.settings.inputs.scaling
+
+    def _estimator(self, changed: dict[str, Any], seed: int) -> Any:
+        return build(self.name, self.settings.estimator, self.settings.parameters | changed, seed)
+
+    def _trial(self, estimator: Any, part: Examples, X: Any, seed: int) -> Array:
+        """Scores of rows by an estimator that was fitted on some of the training rows, (n, n_labels)."""
+        settings = self.settings.model_copy(update={"rare": "constant"})
+        return scores_by(*Fitting(self.name, settings, estimator, part, None).fit(seed), X)
 
 
 class Fitting:
@@ -227,12 +264,8 @@ class Fitting:
         Of the method.
     settings : SklearnBaselineSettings
     estimator : classifier, not fitted
-    X : (n, n_features) array or CSR matrix
-    Y : LabelMatrix (n, n_labels)
-        Of 0 and 1.
+    examples : Examples
     progress : callable or None
-    weights : (n,) array or None
-        Of the rows; those that weigh 0 are not among them.
     """
 
     def __init__(
@@ -240,13 +273,12 @@ class Fitting:
         name: str,
         settings: SklearnBaselineSettings,
         estimator: Any,
-        X: Any,
-        Y: LabelMatrix,
+        examples: Examples,
         progress: Listener | None,
-        weights: Array | None = None,
     ) -> None:
-        self.name, self.settings, self.estimator, self.X = name, settings, estimator, X
-        self.progress, self.weights = progress, weights
+        self.name, self.settings, self.estimator = name, settings, estimator
+        self.X, Y, self.weights = examples
+        self.progress = progress
         self.n_rows, self.rows_of = len(Y), Y.sparse().to("cpu").transposed
         self.carried = self.rows_of.row_counts(torch.int64).numpy()
         self.hidden = Y.unknown.sparse().to("cpu").transposed if Y.n_unknown else None
@@ -326,7 +358,7 @@ class Fitting:
         rare = self.fewest[first] <= _RARE
         told = f"label {first} (counted from 0), which {carried} of {n} training rows carry"
         if not rare or self.settings.rare == "refuse":
-            got = _first_line(error)
+            got = first_line(error)
             hint = "Check its parameters."
             if rare:
                 got = f"{got} It is rarest for {told}" if len(labels) > 1 else f"{got} That is about {told}"
@@ -337,58 +369,9 @@ class Fitting:
             carried = int(self.carried[label])
             warnings.warn(
                 f"method {self.name}: label {label} (counted from 0), which {carried} of {n} training rows carry, "
-                f"cannot be learnt ({_first_line(error)}); its share, {self.share[label]:.3g}, is its score.",
+                f"cannot be learnt ({first_line(error)}); its share, {self.share[label]:.3g}, is its score.",
                 stacklevel=4,
             )
-
-
-def build(name: str, settings: SklearnBaselineSettings, seed: int) -> Any:
-    """The estimator of some settings, not fitted.
-
-    Raises
-    ------
-    ManyLabelError
-        If there is no such class, it is no classifier, or it has no such parameter.
-    """
-    kind = _class(name, settings.estimator)
-    try:
-        estimator = kind(**settings.parameters)
-        parameters = estimator.get_params(deep=False)
-    except Exception as error:  # whatever another package may raise
-        expected = f"parameters of {kind.__name__}"
-        raise ManyLabelError(
-            f"method {name}", expected, _first_line(error), "Look them up in its pages."
-        ) from None
-    if "random_state" in parameters and "random_state" not in settings.parameters:
-        estimator.set_params(random_state=seed)
-    return estimator
-
-
-def _lacks_extra(path: str) -> bool:
-    package = path.partition(".")[0]
-    return package in EXTRAS and importlib.util.find_spec(package) is None
-
-
-def _class(name: str, path: str) -> Any:
-    module, _, last = path.rpartition(".")
-    if _lacks_extra(path):
-        package = path.partition(".")[0]
-        raise missing_extra(f"method {name}", package, EXTRAS[package])
-    hint = "Name a classifier such as sklearn.neighbors.KNeighborsClassifier."
-    if not module or not all(part.isidentifier() for part in path.split(".")):
-        raise ManyLabelError(f"method {name}", "an import path of a class", repr(path), hint)
-    try:
-        kind = getattr(importlib.import_module(module), last, None)
-    except (Exception, SystemExit) as error:  # whatever the module may do when it is imported
-        got = f"{path} ({_first_line(error) if str(error) else type(error).__name__})"
-        raise ManyLabelError(f"method {name}", "an import path of a class", got, hint) from None
-    if kind is None:
-        raise ManyLabelError(f"method {name}", f"a class in {module}", repr(last), hint)
-    scores = hasattr(kind, "predict_proba") or hasattr(kind, "decision_function")
-    if not isinstance(kind, type) or not scores or not all(hasattr(kind, m) for m in ("fit", "get_params")):
-        expected = "a class with fit and predict_proba or decision_function"
-        raise ManyLabelError(f"method {name}", expected, path, hint)
-    return kind
 
 
 def _chain(estimator: Any, seed: int) -> Any:
@@ -408,7 +391,7 @@ def _together(name: str, estimator: Any, settings: SklearnBaselineSettings) -> b
         kind = type(estimator).__name__
         hint = "It may need an estimator of its own, which a recipe cannot give: take another, or set labels."
         raise ManyLabelError(
-            f"method {name}", f"{kind} to say what it can do", _first_line(error), hint
+            f"method {name}", f"{kind} to say what it can do", first_line(error), hint
         ) from error
     return tags is not None and bool(tags.multi_label)
 
@@ -453,7 +436,7 @@ def _probabilities(estimator: Any, X: Any, together: bool) -> Array:
         found = np.concatenate([_of_block(estimator, block, together) for block in blocks])
     except Exception as error:  # whatever another package may raise
         hint = "Choose other parameters, or another estimator."
-        raise ManyLabelError(name, "rows that it can score", _first_line(error), hint) from error
+        raise ManyLabelError(name, "rows that it can score", first_line(error), hint) from error
     if found.ndim != 2 or not found.shape[1] or not np.isfinite(found).all():
         got = f"shape {found.shape}" if found.ndim != 2 or not found.shape[1] else "NaN or infinity"
         raise ManyLabelError(name, "a finite score for each label", got, "Choose other parameters.")
@@ -468,7 +451,3 @@ def _of_block(estimator: Any, X: Any, together: bool) -> Array:
     if isinstance(found, list):  # (n, 2) for each label
         return np.stack([label[:, 1] for label in found], axis=1)
     return np.asarray(found if together else found[:, 1:])
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

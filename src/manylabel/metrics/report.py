@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -22,7 +22,7 @@ from manylabel.metrics.inputs import (
 )
 from manylabel.metrics.ranking import Absent
 from manylabel.metrics.scores import Array, Made, Scores, StreamedScores, check_probabilities
-from manylabel.metrics.thresholds import GRID, SET_METRICS, Rule, Threshold, count_predicted, learn_thresholds
+from manylabel.metrics.thresholds import SET_METRICS, Rule, Threshold, count_predicted, learn_thresholds
 
 Protocol: TypeAlias = Literal["fixed", "tuned", "oracle"]
 
@@ -74,7 +74,7 @@ class Evaluation:
     ----------
     protocol : "fixed", "tuned" or "oracle"
         Under "oracle" each threshold was chosen on the scored rows themselves.
-    rule : "shared", "per_label" or "top_k"
+    rule : "shared", "per_label", "top_k" or "per_metric"
         What kind of threshold ``thresholds`` holds.
     absent : "leave_out" or "zero"
         What labels without positives count in the mAP.
@@ -147,7 +147,7 @@ def evaluate(
     *,
     metrics: Sequence[str] = DEFAULT_METRICS,
     rule: Rule = "shared",
-    grid: Sequence[float] = GRID,
+    grid: Sequence[float] | None = None,
     absent: Absent = "leave_out",
 ) -> Evaluation:
     """Score a model on held-out rows.
@@ -163,9 +163,9 @@ def evaluate(
     validation : (scores, Y) of validation rows, needed by "tuned" alone
     metrics : sequence of str, default mAP, precision@1, macro-, micro-, example-F1 and Hamming accuracy
         Keys of ``DISPLAY_NAMES``.
-    rule : "shared", "per_label" or "top_k", default "shared"
+    rule : "shared", "per_label", "top_k" or "per_metric", default "shared"
         What is learnt, see :func:`learn_thresholds`.
-    grid : ascending thresholds, default 0.1 ... 0.9
+    grid : ascending thresholds, by default those of :func:`learn_thresholds`
     absent : "leave_out" or "zero", default "leave_out"
         What a label without positives counts in the mAP. Macro-F1 counts one that is never predicted as 0, example-F1
         leaves out a row without labels and predictions; :class:`Counts` has their other rules.
@@ -181,49 +181,50 @@ def evaluate(
         0/1, "tuned" comes without validation rows, or a name is unknown.
     """
     check_choice(protocol, get_args(Protocol), "evaluate", 'protocol to be "tuned", "fixed" or "oracle"')
-    found = evaluate_protocols(
-        scores, Y, (protocol,), validation, metrics=metrics, rule=rule, grid=grid, absent=absent
-    )
+    asked: dict[str, tuple[Protocol, Rule]] = {protocol: (protocol, rule)}
+    found = evaluate_protocols(scores, Y, asked, validation, metrics=metrics, grid=grid, absent=absent)
     return found[protocol]
 
 
 def evaluate_protocols(
     scores: Scores,
     Y: Labels,
-    protocols: Sequence[Protocol],
+    protocols: Mapping[str, tuple[Protocol, Rule]],
     validation: tuple[Scores, Labels] | None = None,
     *,
     metrics: Sequence[str] = DEFAULT_METRICS,
-    rule: Rule = "shared",
-    grid: Sequence[float] = GRID,
+    grid: Sequence[float] | None = None,
     absent: Absent = "leave_out",
-) -> dict[Protocol, Evaluation]:
+) -> dict[str, Evaluation]:
     """Score a model under several protocols at once: what needs no threshold is measured once; see :func:`evaluate`.
 
     Parameters
     ----------
-    scores, Y, validation, metrics, rule, grid, absent
+    scores, Y, validation, metrics, grid, absent
         As in :func:`evaluate`.
-    protocols : sequence of "tuned", "fixed" and "oracle"
+    protocols : mapping of any name to (protocol, rule)
 
     Returns
     -------
-    dict of protocol to Evaluation
+    dict of name to Evaluation
     """
     metrics = check_metrics(metrics, tuple(DISPLAY_NAMES), "evaluate", "metrics of {}")
-    for protocol in protocols:
+    for protocol, rule in protocols.values():
         _check_choices(protocol, rule, absent)
-    grid = tuple(as_grid(grid, "evaluate, grid").tolist())
+    grid = None if grid is None else tuple(as_grid(grid, "evaluate, grid").tolist())
     S, T = scores_and_labels(scores, Y, "evaluate")
     _check_finite(S, "evaluate")
-    learnt = {p: _thresholds(S, T, p, validation, metrics, rule, grid) for p in protocols}
+    learnt = {
+        name: _thresholds(S, T, protocol, validation, metrics, rule, grid)
+        for name, (protocol, rule) in protocols.items()
+    }
     counts = count_predicted({t for each in learnt.values() for t in each.values()}, S, T)
     ap, positives, known = ranking.average_precision(S, T), label_totals(T), known_rows(T)
     same = {m: RANKING_METRICS[m](S, T) for m in metrics if m in RANKING_METRICS}
     same["map"] = ranking.mean_over_present(ap[known > 0], absent, "evaluate")
 
-    def under(protocol: Protocol) -> Evaluation:
-        at = learnt[protocol]
+    def under(name: str) -> Evaluation:
+        (protocol, rule), at = protocols[name], learnt[name]
         f1 = counts[at["macro_f1"]].labels.f1() if at else np.full(len(positives), np.nan)
         return Evaluation(
             protocol=protocol,
@@ -237,7 +238,7 @@ def evaluate_protocols(
             per_label={"f1": f1, "ap": ap, "positives": positives, "known": known},
         )
 
-    return {protocol: under(protocol) for protocol in protocols}
+    return {name: under(name) for name in protocols}
 
 
 def _thresholds(
@@ -247,7 +248,7 @@ def _thresholds(
     validation: tuple[Scores, Labels] | None,
     metrics: Sequence[str],
     rule: Rule,
-    grid: Sequence[float],
+    grid: Sequence[float] | None,
 ) -> dict[str, Threshold]:
     """The threshold of each metric that needs one and of the F1 per label; empty if no metric needs any."""
     wanted = dict.fromkeys(m for m in metrics if m in SET_METRICS)

@@ -12,11 +12,13 @@ from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
 from manylabel.metrics.at_k import top_k
+from manylabel.metrics.expected_curve import FINE_GRID, shrunk_thresholds
 from manylabel.metrics.inputs import as_grid, check_choice, check_metrics, row_blocks, scores_and_labels
 from manylabel.metrics.scores import Array, Made, Scores, as_scores, blocks, check_probabilities
 from manylabel.metrics.sets import Counts, count_sets, count_sweep, joined
 
-Rule: TypeAlias = Literal["shared", "per_label", "top_k"]
+Form: TypeAlias = Literal["shared", "per_label", "top_k"]
+Rule: TypeAlias = Literal["shared", "per_label", "top_k", "per_metric"]
 
 GRID = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 LAMP_GRID = (
@@ -52,11 +54,11 @@ class Threshold:
 
     wants_probabilities: ClassVar[bool] = False
 
-    rule: Rule
+    rule: Form
     value: float | tuple[float, ...]
 
     def __post_init__(self) -> None:
-        check_choice(self.rule, get_args(Rule), "Threshold", f"a rule of {', '.join(get_args(Rule))}")
+        check_choice(self.rule, get_args(Form), "Threshold", f"a rule of {', '.join(get_args(Form))}")
         many = isinstance(self.value, tuple | list | np.ndarray)
         values = as_array(self.value, "Threshold", "value").astype(np.float64)
         if values.ndim > int(many) or not values.size or np.isnan(values).any():
@@ -101,7 +103,7 @@ def learn_thresholds(
     metrics: Sequence[str] = ("macro_f1", "micro_f1", "example_f1", "hamming_accuracy"),
     *,
     rule: Rule = "shared",
-    grid: Sequence[float] = GRID,
+    grid: Sequence[float] | None = None,
 ) -> dict[str, Threshold]:
     """The threshold of each metric that is best on the given rows.
 
@@ -112,10 +114,12 @@ def learn_thresholds(
     Y : (n, C) labels, dense or sparse
     metrics : sequence of str
         Keys of metrics of label sets.
-    rule : "shared", "per_label" or "top_k", default "shared"
+    rule : "shared", "per_label", "top_k" or "per_metric", default "shared"
         One threshold per metric for all labels; one per label that maximises the label's own F1, the same for
-        all metrics; or one number of labels per row for each metric, from 1 to the most that a given row has.
-    grid : ascending thresholds in [0, 1], default 0.1 ... 0.9
+        all metrics; one number of labels per row for each metric, from 1 to the most that a given row has; or for each
+        metric what suits it: for the macro-F1 a threshold per label, drawn towards what the scores expect of rare ones
+        (:func:`manylabel.metrics.expected_curve.shrunk_thresholds`), for all others one for all labels.
+    grid : ascending thresholds in [0, 1], default 0.1 ... 0.9; of "per_metric" 109 from 0.005 to 0.99
         Not used by "top_k". ``LAMP_GRID`` has LaMP's 27 values.
 
     Returns
@@ -138,7 +142,8 @@ def learn_thresholds(
         metrics, tuple(SET_METRICS), who, "metrics of label sets ({})", "Others need no threshold."
     )
     check_choice(rule, get_args(Rule), who, f"a rule of {', '.join(get_args(Rule))}")
-    thresholds = as_grid(grid, f"{who}, grid")
+    given = (FINE_GRID if rule == "per_metric" else GRID) if grid is None else grid
+    thresholds = as_grid(given, f"{who}, grid")
     S, T = scores_and_labels(scores, Y, who)
     check_probabilities(S, who)
     if rule == "top_k":
@@ -148,7 +153,11 @@ def learn_thresholds(
     counts = Counts.sweep(S, T, thresholds)
     if rule == "per_label":
         return dict.fromkeys(metrics, Threshold(rule, _best_per_label(counts, thresholds)))
-    return {m: Threshold(rule, float(_best(counts, m, thresholds))) for m in metrics}
+    learnt = {m: Threshold("shared", float(_best(counts, m, thresholds))) for m in metrics}
+    if rule == "per_metric" and "macro_f1" in learnt:
+        values = shrunk_thresholds(counts.labels, thresholds).tolist()
+        learnt["macro_f1"] = Threshold("per_label", tuple(values))
+    return learnt
 
 
 def _best(counts: Counts, metric: str, candidates: Array) -> Array:

@@ -111,6 +111,7 @@ class Request:
         return Plan(
             tuple(self._cells(rows)),
             self.folder,
+            protocol="tuned",
             jobs=self.jobs,
             threads=self.threads,
             data_dir=self.data_dir,

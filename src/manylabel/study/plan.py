@@ -32,8 +32,8 @@ class Plan:
         In the order in which they are run.
     out : Path
         Folder of the study. Runs finished there are kept, unfinished ones are taken up.
-    protocol : {"tuned", "fixed", "oracle"}
-        How thresholds are chosen in what is shown; all three are recorded.
+    protocol : {"learnt", "tuned", "fixed", "oracle"}, default "learnt"
+        How thresholds are chosen in what is shown; all four are recorded.
     jobs : int or None
         Runs made at the same time; None: as many as cores (1 where there is a GPU).
         Results do not depend on it.
@@ -51,7 +51,7 @@ class Plan:
 
     cells: tuple[Cell, ...]
     out: Path
-    protocol: str = "tuned"
+    protocol: str = "learnt"
     jobs: int | None = None
     threads: int = 1
     data_dir: Path | None = None
@@ -95,7 +95,7 @@ class Plan:
         return cls(tuple(cells), out, **how)
 
     def __post_init__(self) -> None:
-        _check_choice("protocol", self.protocol, PROTOCOLS)
+        _check_choice("protocol", self.protocol, tuple(PROTOCOLS))
         check_number("jobs", 1 if self.jobs is None else self.jobs, MOST_THREADS)
         check_number("threads", self.threads, MOST_THREADS)
         for tracker in self.track:
@@ -171,7 +171,7 @@ class Plan:
         asked = {"data": self.data, "methods": list(self.methods), "seeds": list(self.seeds)}
         defaults = {
             "settings": {},
-            "protocol": "tuned",
+            "protocol": "learnt",
             "fraction": 1.0,
             "threads": 1,
             "data_dir": None,

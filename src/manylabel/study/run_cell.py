@@ -18,6 +18,7 @@ from manylabel.methods.estimator_state import NotWritten
 from manylabel.methods.scorer import scores_of
 from manylabel.methods.versions import versions
 from manylabel.metrics.report import Protocol
+from manylabel.metrics.thresholds import Rule
 from manylabel.study.cell import Cell
 from manylabel.study.folder import MODEL
 from manylabel.study.records import RunRecord, read_history, write_arrays
@@ -25,7 +26,13 @@ from manylabel.study.threads import computing_on
 from manylabel.training import Progress
 
 KEPT = 100  # scores of each row in the records of a run whose scores are too large to hold at once
-PROTOCOLS: tuple[Protocol, ...] = ("tuned", "fixed", "oracle")
+PROTOCOLS: dict[str, tuple[Protocol, Rule]] = {
+    "learnt": ("tuned", "per_metric"),
+    "tuned": ("tuned", "shared"),
+    "fixed": ("fixed", "shared"),
+    "oracle": ("oracle", "shared"),
+}
+"""What is recorded of the test rows: where thresholds come from, and of what kind they are."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def pictures() -> list[Picture]:
     curve = {1.0: Summary(0.5, 0.1, 2), 2.0: Summary(0.6, float("nan"), 1)}
     return [
         plots.learning_curves({name: {0: history} for name in methods}),
-        plots.label_bars(shown, NAMES, [1] * len(NAMES)),
+        plots.label_scores(shown, NAMES, [1] * len(NAMES), 20),
         embedding_plots.embedding_maps(dict.fromkeys(methods[:2], embedding), Y, NAMES),
         embedding_plots.heat_maps(dict.fromkeys(methods[:2], class_heat_map(embedding, Y)), NAMES, 1.0),
         curves({name: dict.fromkeys(methods, curve) for name in NAMES[:3]}, methods, "x", NAMES[6]),

@@ -15,13 +15,15 @@ from manylabel.study.analysis.verdict import verdict
 from manylabel.study.records import RunRecord
 
 
-def results(protocol: str = "tuned", **scores: list[tuple[float, float]]) -> Results[str]:
+def results(
+    protocol: str = "tuned", baselines: tuple[str, ...] = (), **scores: list[tuple[float, float]]
+) -> Results[str]:
     """Runs with the given (mAP, macro-F1), one per seed."""
     runs = {
         method: [
             RunRecord(
                 method=method,
-                recipe={},
+                recipe={"family": "sklearn_baseline"} if method in baselines else {},
                 seed=seed,
                 digest="",
                 threads=1,
@@ -91,9 +93,39 @@ def test_verdict_tells_a_clear_win() -> None:
 
 def test_verdict_says_when_the_spread_is_larger() -> None:
     sentence = verdict(results(bce=[(0.4, 0.4), (0.6, 0.4)], mulsupcon=[(0.45, 0.5), (0.58, 0.5)]), "digits")
-    assert (
-        "mulsupcon won on mAP by 0.015 over bce (0.515 against 0.500, within the spread of 0.141" in sentence
+    assert sentence == (
+        "On digits, bce and mulsupcon tied on mAP (0.500 against 0.515, within the spread of 0.141 over 2 seeds) and "
+        "mulsupcon won on macro-F1 by 0.100 over bce (0.500 against 0.400, more than the spread of 0.000 over 2 seeds)."
     )
+
+
+def test_a_wide_spread_far_behind_ties_with_nobody() -> None:
+    shown = results(a=[(0.7, 0), (0.71, 0)], b=[(0.6, 0), (0.61, 0)], c=[(0.2, 0), (0.8, 0)])
+    assert "a won on mAP by 0.100 over b" in verdict(shown, "digits")
+
+
+def test_a_baseline_that_wins_is_said_first() -> None:
+    scores = {
+        "bce": [(0.5, 0.4), (0.5, 0.4)],
+        "trees": [(0.7, 0.3), (0.7, 0.3)],
+        "svm": [(0.6, 0.2), (0.6, 0.2)],
+    }
+    sentence = verdict(results(baselines=("trees", "svm"), **scores), "digits")
+    assert sentence.startswith(
+        "A baseline is ahead: trees on mAP. On digits, trees won on mAP by 0.100 over svm"
+    )
+    scores["svm"] = [(0.6, 0.5), (0.6, 0.5)]
+    sentence = verdict(results(baselines=("trees", "svm"), **scores), "digits")
+    assert sentence.startswith("A baseline is ahead: trees on mAP and svm on macro-F1. On digits, ")
+
+
+def test_a_baseline_that_ties_or_is_alone_with_others_is_not() -> None:
+    level = {"bce": [(0.69, 0.4), (0.7, 0.4)], "trees": [(0.7, 0.3), (0.7, 0.3)]}
+    assert verdict(results(baselines=("trees",), **level), "digits").startswith(
+        "On digits, bce and trees tied"
+    )
+    apart = {"svm": [(0.5, 0.4)], "trees": [(0.7, 0.3)]}
+    assert verdict(results(baselines=("svm", "trees"), **apart), "digits").startswith("On digits, trees won")
 
 
 def test_verdict_names_the_winner_of_each_metric() -> None:
@@ -159,7 +191,9 @@ def test_a_verdict_names_all_that_tie_and_repeats_no_one() -> None:
 
 def test_a_verdict_weighs_by_what_is_shown() -> None:
     sentence = verdict(results(a=[(0.5, 0.4), (0.52, 0.4)], b=[(0.496, 0.4), (0.4957, 0.4)]), "digits")
-    assert "by 0.014 over b (0.510 against 0.496, as large as the spread of 0.014 over 2 seeds)" in sentence
+    assert "a and b tied on mAP (0.510 against 0.496, within the spread of 0.014 over 2 seeds)" in sentence
+    sentence = verdict(results(a=[(0.5, 0.4), (0.52, 0.4)], b=[(0.495, 0.4), (0.4947, 0.4)]), "digits")
+    assert "a won on mAP by 0.015 over b (0.510 against 0.495, more than the spread of 0.014" in sentence
 
 
 def test_metrics_that_are_not_defined_win_nothing() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,10 @@ from typing import Any
 from manylabel import files
 from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError
+from manylabel.labels import LabelMatrix
 from manylabel.printable import printable
 from manylabel.study.analysis.figures import embedding_plots, plots
-from manylabel.study.analysis.figures.drawing import Picture, require_matplotlib
+from manylabel.study.analysis.figures.drawing import Picture, colours, require_matplotlib
 from manylabel.study.analysis.figures.heat_map import class_heat_map, mean_heat_map
 from manylabel.study.analysis.results import Results, read_study
 from manylabel.study.analysis.tables import MEANING, Table, comparison_table, results_table
@@ -21,6 +24,9 @@ from manylabel.study.parameters import Render, plan_call
 from manylabel.study.records import RunRecord, StudyRecord, flattened
 from manylabel.study.report.html import render_page
 from manylabel.study.run_cell import PROTOCOLS
+
+_BARE = ("sklearn_baseline", "neighbour_votes")  # families that embed rows as the features that they are
+_ONE_LOSS = ("logit", "contrastive")  # families whose validation loss is the training loss on other rows
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ def write(
     ----------
     out : Path
         Folder of the study.
-    protocol : {"tuned", "fixed", "oracle"}, optional
+    protocol : {"learnt", "tuned", "fixed", "oracle"}, optional
         The one the study asked for by default.
     temperature : float, default 1
         Of the class heat map.
@@ -62,6 +68,7 @@ def write(
     if results.is_empty:
         hint = f"Finish them with: {repeat}"
         raise ManyLabelError(str(out), "a study with finished runs", "none", hint)
+    _refuse_not_recorded(results, str(out))
     title = printable(record.title)
     table, sentence = results_table(results, title), " ".join([verdict(results, title), *_learners(results)])
     page = _page(record, results, table, sentence, _pictures(folder, record, results, temperature), repeat)
@@ -69,27 +76,66 @@ def write(
     return Report(folder.report_file, table, sentence)
 
 
+def _refuse_not_recorded(results: Results[str], who: str) -> None:
+    """Refuse runs that an earlier version finished without the protocol."""
+    for run in results.runs:
+        if results.protocol not in run.evaluations:
+            got = f"{run.method} seed {run.seed} with {', '.join(run.evaluations)} alone"
+            hint = "Ask for one of these as `protocol`, or run again in another folder."
+            raise ManyLabelError(who, f"runs under the {results.protocol} protocol", got, hint)
+
+
 def _pictures(
     folder: StudyFolder, record: StudyRecord, results: Results[str], temperature: float
 ) -> list[Picture]:
     names, labels = record.card.label_names, folder.test_labels()
-    histories = {m: {run.seed: folder.history(m, run.seed) for run in results.of(m)} for m in results.groups}
-    embeddings = {m: [_embedding(folder, run) for run in results.of(m)] for m in results.groups}
+    histories = {m: {run.seed: _history(folder, run) for run in results.of(m)} for m in results.groups}
+    positives = labels.label_counts().int().tolist()
+    pictures = []
+    if any(any(runs.values()) for runs in histories.values()):
+        pictures.append(plots.learning_curves(histories, _mean_share(labels)))
+    if any(positives):
+        pictures.append(plots.label_scores(results, names, positives, len(labels)))
+    represented = [m for m in results.groups if results.of(m)[0].recipe.get("family") not in _BARE]
+    if represented:
+        embeddings = {m: [_embedding(folder, run) for run in results.of(m)] for m in represented}
+        pictures += _of_embeddings(embeddings, labels, names, temperature, colours(results.groups))
+    return pictures
+
+
+def _of_embeddings(
+    embeddings: Mapping[str, Sequence[Any]],
+    labels: LabelMatrix,
+    names: Sequence[str],
+    temperature: float,
+    ink: Mapping[str, str],
+) -> Iterator[Picture]:
+    """Maps of the first seed of each method, and the heat map where classes can be told apart."""
+    first = {method: each[0] for method, each in embeddings.items()}
+    yield embedding_plots.embedding_maps(first, labels, names, ink)
     heat = {
         m: mean_heat_map([class_heat_map(e, labels, temperature) for e in each])
         for m, each in embeddings.items()
     }
-    positives = labels.label_counts().int().tolist()
-    pictures = []
-    if any(any(runs.values()) for runs in histories.values()):
-        pictures.append(plots.learning_curves(histories))
-    if any(positives):
-        pictures.append(plots.label_bars(results, names, positives))
-    first = {method: each[0] for method, each in embeddings.items()}
-    pictures.append(embedding_plots.embedding_maps(first, labels, names))
     if len(next(iter(heat.values())).classes) > 1:
-        pictures.append(embedding_plots.heat_maps(heat, names, temperature))
-    return pictures
+        yield embedding_plots.heat_maps(heat, names, temperature, ink)
+
+
+def _history(folder: StudyFolder, run: RunRecord) -> list[dict[str, Any]]:
+    """What a run wrote; without validation losses of another function than the training loss."""
+    entries = folder.history(run.method, run.seed)
+    if run.recipe.get("family") in _ONE_LOSS and not run.recipe.get("contrast"):
+        return entries
+    return [
+        entry | {"monitor": {name: value for name, value in entry["monitor"].items() if name != "loss"}}
+        for entry in entries
+    ]
+
+
+def _mean_share(labels: LabelMatrix) -> float:
+    """Mean share of rows that carry a label, over labels that some row carries; NaN without any."""
+    counts = labels.label_counts()
+    return float(counts[counts > 0].double().mean()) / len(labels) if counts.any() else math.nan
 
 
 def _learners(results: Results[str]) -> list[str]:
@@ -122,6 +168,7 @@ def _page(
         verdict=sentence,
         pictures=pictures,
         has_heat_map=any(picture.title == embedding_plots.HEAT_MAP for picture in pictures),
+        has_maps=any(picture.title == embedding_plots.MAPS for picture in pictures),
         recipes=_recipes(record, results),
         without_positives=_named(record, results, "left_out"),
         not_known=_named(record, results, "not_known"),

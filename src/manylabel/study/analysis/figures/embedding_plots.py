@@ -35,6 +35,7 @@ GROUP_PALETTE = (*PALETTE, "#999933", "#332288", "#44AA99", "#DDCC77")
 MARKERS = "os^DvPX*"
 GREY = "#B8B8B8"
 MOST_POINTS = 1000
+MAPS = "Embeddings of the test rows"
 HEAT_MAP = "Class heat map"
 MOST_COLUMNS = 3
 FEW_SINGLES = 0.1
@@ -83,14 +84,19 @@ class Groups:
         return cls(_places(sets, kept), titles, "other label sets", note)
 
 
-def embedding_maps(embeddings: Mapping[str, Embedding], labels: LabelMatrix, names: Sequence[str]) -> Picture:
-    """The same test rows in the embedding of each method, laid out by t-SNE."""
+def embedding_maps(
+    embeddings: Mapping[str, Embedding],
+    labels: LabelMatrix,
+    names: Sequence[str],
+    ink: Mapping[str, str] | None = None,
+) -> Picture:
+    """The same test rows in the embedding of each method, laid out by t-SNE; ``ink`` has the colours of its titles."""
     rows = np.random.default_rng(0).permutation(len(labels))[:MOST_POINTS]
     groups = Groups.of(labels.take(rows), names)
     texts = [groups.others, *groups.names]
     columns = max(1, min(6, len(texts), int(45 * min(len(embeddings), MOST_COLUMNS) / max(map(len, texts)))))
     with styled():
-        figure, axes = _grid(embeddings, 3.6, 3.7, 0.3 + 0.18 * -(-len(texts) // columns))
+        figure, axes = _grid(embeddings, 3.6, 3.7, 0.3 + 0.18 * -(-len(texts) // columns), ink=ink)
         for axis, embedding in zip(axes, embeddings.values(), strict=True):
             _scatter(axis, _flat(embedding[rows]), groups)
         handles = axes[0].collections
@@ -100,10 +106,15 @@ def embedding_maps(embeddings: Mapping[str, Embedding], labels: LabelMatrix, nam
         f"something, distances between clouds do not. {groups.note}"
     )
     alt = f"Scatter plots of the test embedding of {', '.join(embeddings)}, coloured by label."
-    return Picture(figure, "Embeddings of the test rows", caption, alt)
+    return Picture(figure, MAPS, caption, alt)
 
 
-def heat_maps(maps: Mapping[str, HeatMap], names: Sequence[str], temperature: float) -> Picture:
+def heat_maps(
+    maps: Mapping[str, HeatMap],
+    names: Sequence[str],
+    temperature: float,
+    ink: Mapping[str, str] | None = None,
+) -> Picture:
     """Class heat maps of the methods, on one colour scale."""
     first = next(iter(maps.values()))
     low = min(float(heat.map.min()) for heat in maps.values())
@@ -111,7 +122,7 @@ def heat_maps(maps: Mapping[str, HeatMap], names: Sequence[str], temperature: fl
     ticks = [short(names[c], 12) for c in first.classes] if len(first.classes) <= MOST_LABELS else []
     titles = [f"{method}: diagonal {heat.diagonal:.3f}" for method, heat in maps.items()]
     with styled():
-        figure, axes = _grid(maps, 3.6, 4.0, 0.3, titles)
+        figure, axes = _grid(maps, 3.6, 4.0, 0.3, titles, ink)
         for i, (axis, heat) in enumerate(zip(axes, maps.values(), strict=True)):
             image = axis.imshow(heat.map, cmap="cividis", vmin=low, vmax=high, interpolation="nearest")
             axis.set_xticks(range(len(ticks)), ticks, rotation=90)
@@ -129,16 +140,22 @@ def heat_maps(maps: Mapping[str, HeatMap], names: Sequence[str], temperature: fl
 
 
 def _grid(
-    methods: Mapping[str, Any], width: float, height: float, more: float, titles: Sequence[str] | None = None
+    methods: Mapping[str, Any],
+    width: float,
+    height: float,
+    more: float,
+    titles: Sequence[str] | None = None,
+    ink: Mapping[str, str] | None = None,
 ) -> tuple[Figure, list[Axes]]:
     """A square panel per method, titled in its colour."""
+    colour = colours(list(methods)) if ink is None else ink
     columns = min(len(methods), MOST_COLUMNS)
     bands = -(-len(methods) // columns)
     texts = [wrapped(title, width) for title in titles or list(methods)]
     figure = new_figure(width * columns + 0.4, (height + room_for(texts)) * bands + more)
     axes = list(figure.subplots(bands, columns, squeeze=False).flat)
     for axis, method, title in zip(axes, methods, texts, strict=False):
-        axis.set_title(title, color=colours(list(methods))[method], fontweight="bold")
+        axis.set_title(title, color=colour[method], fontweight="bold")
         axis.spines[:].set_visible(False)
     for axis in axes[len(methods) :]:
         axis.remove()
@@ -188,7 +205,7 @@ def _places(groups: NDArray[np.int64], kept: Sequence[int]) -> NDArray[np.int64]
 
 def _set_name(labels: LabelMatrix, row: int, names: Sequence[str]) -> str:
     columns = labels.take(np.array([row])).sparse().columns.tolist()
-    return short(" + ".join(names[c] for c in columns), 40) or "no label"
+    return short(" + ".join(names[c] for c in columns), 72) or "no label"
 
 
 def _listed(labels: Sequence[int], names: Sequence[str], most: int = 12) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -26,19 +27,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 History: TypeAlias = "Sequence[Mapping[str, Any]]"
+Array: TypeAlias = NDArray[np.float64]
 
 MOST_LABELS = 40
+MOST_BARS = 4  # methods side by side
+MARKERS = "os^DvPXp"
 MOST_COLUMNS = 4
 PANEL, AXES = 2.7, 2.1  # inches
 
 
-def learning_curves(histories: Mapping[str, Mapping[int, History]]) -> Picture:
+def learning_curves(histories: Mapping[str, Mapping[int, History]], chance: float = math.nan) -> Picture:
     """mAP on validation rows and loss against epoch, a column per method and stage.
 
     Parameters
     ----------
     histories : method -> seed -> entries of history.jsonl
         Without entries for methods that have no epochs; they keep their colours for the other pictures.
+    chance : float, optional
+        mAP of random scores, the mean share of rows that carry a label: a dotted line.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -61,57 +67,89 @@ def learning_curves(histories: Mapping[str, Mapping[int, History]]) -> Picture:
             if len(epochs := {entry["epoch"] for run in runs for entry in run}) == 1:
                 bottom.set_xticks(list(epochs))
         _share_heights([top for top, _ in pairs])
-        _legend_of_losses(figure)
+        for top, _ in pairs if chance == chance else ():
+            top.axhline(chance, color=INK, linewidth=0.8, linestyle=":")
+        dashed = any("loss" in e["monitor"] for runs in histories.values() for h in runs.values() for e in h)
+        _legend_of_losses(figure, dashed, chance)
     caption = (
         "Thin lines are seeds, thick lines their mean. Losses of different stages are different functions: "
-        "compare their course, not their height."
+        "compare their course, not their height. A validation loss is drawn where it is the training loss on other "
+        "rows."
     )
     drawn = dict.fromkeys(method for method, _ in panels)
     alt = f"Learning curves of {', '.join(drawn)}: validation mAP and loss against epoch for each stage."
     return Picture(figure, "Learning curves", caption, alt)
 
 
-def label_bars(results: Results[str], names: Sequence[str], positives: Sequence[int]) -> Picture:
-    """F1 per label, methods side by side, best label on top; of many labels an even choice by support."""
+def label_scores(
+    results: Results[str], names: Sequence[str], positives: Sequence[int], n_rows: int
+) -> Picture:
+    """F1 per label, best label on top: bars of a few methods side by side, or dots of many on one line.
+
+    Parameters
+    ----------
+    results : Results
+    names : sequence of C str
+    positives : sequence of C int
+        Test rows that carry each label; of many labels an even choice by these is shown.
+    n_rows : int
+        Test rows. A tick stands at the F1 of predicting a label for every row, ``2 s / (1 + s)`` for its share s.
+    """
     values = {method: results.per_label(method, "f1") for method in results.groups}
     shown = _shown_labels(np.mean([mean for mean, _ in values.values()], axis=0), np.asarray(positives))
-    colour, height = colours(results.groups), 0.8 / len(results.groups)
+    several = len(values) > MOST_BARS
     with styled():
-        figure = new_figure(7.0, 1.1 + 0.13 * len(shown) * (1 + len(results.groups)))
+        figure = new_figure(7.0, 1.4 + (0.27 if several else 0.13 * (1 + len(values))) * len(shown))
         axes = figure.subplots()
-        places = np.arange(len(shown))
-        handles = []
-        for i, (method, (mean, spread)) in enumerate(values.items()):
-            y = places + (i - (len(values) - 1) / 2) * height
-            bars = axes.barh(y, mean[shown], height * 0.92, color=colour[method])
-            handles.append(bars)
-            axes.errorbar(
-                mean[shown],
-                y,
-                xerr=np.nan_to_num(spread[shown]),
-                fmt="none",
-                ecolor=INK,
-                elinewidth=0.8,
-                alpha=0.7,
-            )
-        axes.set_yticks(places, [f"{short(names[c])} ({positives[c]})" for c in shown])
+        of_shown = {method: (mean[shown], np.nan_to_num(sd[shown])) for method, (mean, sd) in values.items()}
+        handles = (_dots if several else _bars)(axes, of_shown)
+        share = np.asarray(positives)[shown] / n_rows
+        always = axes.plot(2 * share / (1 + share), range(len(shown)), "|", color=INK, markersize=9, zorder=4)
+        axes.set_yticks(range(len(shown)), [f"{short(names[c])} ({positives[c]})" for c in shown])
         axes.invert_yaxis()
         axes.margins(y=0.01)
         axes.set_xlim(0, 1)
         axes.set_xlabel(f"F1 on test rows, {results.protocol} protocol")
-        axes.grid(axis="x")
+        axes.grid(axis="both" if several else "x")
         axes.set_axisbelow(True)
         axes.tick_params(axis="y", length=0)
-        legend(figure, handles, results.groups, "upper center")
-    chosen = (
-        "" if len(shown) == len(names) else f" {len(shown)} of {len(names)} labels, evenly chosen by support."
-    )
+        legend(
+            figure, [*handles, *always], [*results.groups, "label predicted for every row"], "upper center"
+        )
+    return Picture(figure, "F1 per label", *_said_of_labels(results.groups, len(shown), len(names)))
+
+
+def _said_of_labels(methods: Sequence[str], n_shown: int, n_labels: int) -> tuple[str, str]:
+    """Caption, and words for those who cannot see it."""
+    chosen = "" if n_shown == n_labels else f" {n_shown} of {n_labels} labels, evenly chosen by support."
     caption = (
         "Labels from the highest mean F1 to the lowest, with the number of test rows that carry them."
-        f"{chosen} Whiskers are the spread over seeds."
+        f"{chosen} Whiskers are the spread over seeds; a tick is what a label reaches that is predicted for every row."
     )
-    alt = f"Bars of F1 per label for {', '.join(results.groups)}."
-    return Picture(figure, "F1 per label", caption, alt)
+    return caption, f"F1 per label for {', '.join(methods)}."
+
+
+def _bars(axes: Axes, values: Mapping[str, tuple[Array, Array]]) -> list[Any]:
+    """Bars of the methods, side by side at each label."""
+    colour, height, handles = colours(list(values)), 0.8 / len(values), []
+    for i, (method, (mean, spread)) in enumerate(values.items()):
+        y = np.arange(len(mean)) + (i - (len(values) - 1) / 2) * height
+        handles.append(axes.barh(y, mean, height * 0.92, color=colour[method]))
+        axes.errorbar(mean, y, xerr=spread, fmt="none", ecolor=INK, elinewidth=0.8, alpha=0.7)
+    return handles
+
+
+def _dots(axes: Axes, values: Mapping[str, tuple[Array, Array]]) -> list[Any]:
+    """A sign per method on the line of each label."""
+    colour, handles = colours(list(values)), []
+    for i, (method, (mean, spread)) in enumerate(values.items()):
+        y, ink = range(len(mean)), colour[method]
+        sign = MARKERS[i % len(MARKERS)]
+        handles += axes.plot(
+            mean, y, sign, color=ink, markersize=5.5, alpha=0.85, markeredgewidth=0, zorder=3
+        )
+        axes.errorbar(mean, y, xerr=spread, fmt="none", ecolor=ink, elinewidth=1.0, alpha=0.5)
+    return handles
 
 
 def _panels(n: int, more: float) -> tuple[Figure, list[tuple[Axes, Axes]]]:
@@ -156,11 +194,16 @@ def _share_heights(axes: Sequence[Axes]) -> None:
             axis.set_ylim(low, high)
 
 
-def _legend_of_losses(figure: Figure) -> None:
+def _legend_of_losses(figure: Figure, dashed: bool, chance: float) -> None:
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], color=INK, linestyle=s) for s in ("-", "--")]
-    legend(figure, handles, ["training loss", "validation loss"], "lower center")
+    shown = [(Line2D([], [], color=INK), "training loss")]
+    if dashed:
+        shown.append((Line2D([], [], color=INK, linestyle="--"), "validation loss"))
+    if chance == chance:
+        shown.append((Line2D([], [], color=INK, linestyle=":"), f"mAP of random scores: {chance:.3f}"))
+    handles, names = zip(*shown, strict=True)
+    legend(figure, handles, names, "lower center")
 
 
 def _shown_labels(mean: NDArray[np.float64], positives: NDArray[np.int64]) -> NDArray[np.int64]:
