@@ -9,7 +9,7 @@ from pathlib import Path
 from manylabel.reproduction.experiment import Place, Point, Reproduction
 from manylabel.study.analysis.results import Results
 from manylabel.study.folder import StudyFolder
-from manylabel.study.folder_names import name_of_share
+from manylabel.study.folder_names import name_of_study
 from manylabel.study.records import RunRecord
 
 METRICS = ("map", "precision_at_1", "macro_f1", "micro_f1", "example_f1", "hamming_accuracy")
@@ -48,7 +48,7 @@ def write_run(folder: Path, data: str, point: Point, seed: int, values: Mapping[
 
 def run_folder(folder: Path, place: Place, seed: int) -> Path:
     data, point = place
-    return StudyFolder(folder / name_of_share(data, point.fraction)).run_folder(point.method, seed)
+    return StudyFolder(folder / name_of_study(data, point.fraction)).run_folder(point.method, seed)
 
 
 def findings(folder: Path, asked: Reproduction, budget: str = "") -> tuple[Reproduction, Results[Place]]:

@@ -15,7 +15,7 @@ from manylabel.reproduction.scaling import fitted
 from manylabel.study.analysis.results import Results
 from manylabel.study.cell import Cell
 from manylabel.study.folder import StudyFolder
-from manylabel.study.folder_names import name_of_data, name_of_share
+from manylabel.study.folder_names import name_of_data, name_of_study
 from manylabel.study.plan import MOST_THREADS, Plan, check_number, check_seeds
 from manylabel.study.variants import Variant
 
@@ -92,7 +92,7 @@ class Request:
     def _folders(self, place: Place) -> dict[int, Path]:
         """The folder of each seed."""
         name, point = place
-        study = StudyFolder(self.folder / name_of_share(name, point.fraction))
+        study = StudyFolder(self.folder / name_of_study(name, point.fraction))
         method = Variant.parse(point.method).name
         return {seed: study.run_folder(method, seed) for seed in self.reproduction.seeds}
 
