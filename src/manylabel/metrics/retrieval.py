@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+
 import numpy as np
 import torch
 
@@ -80,7 +81,8 @@ def retrieval(Z: Scores, Y: Labels, keys: Scores, Y_keys: Labels, k: int = 10) -
     parts = [_measured(S, shared, union, k) for S, shared, union in _blocks(asking, T, found, T_keys)]
     rows = np.concatenate(parts) if parts else np.zeros((0, 3))  # (queries, 3)
     means = rows.mean(axis=0) if len(rows) else np.full(3, np.nan)
-    return Retrieval(*means.tolist(), k=k, queries=len(rows))
+    ap, precision, jaccard = means.tolist()
+    return Retrieval(ap, precision, jaccard, k, len(rows))
 
 
 def _unit_rows(Z: Scores, Y: Labels, who: str) -> tuple[Array, LabelMatrix]:
