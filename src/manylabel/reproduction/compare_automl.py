@@ -12,6 +12,7 @@ from manylabel.study.analysis.statistics import lead
 from manylabel.study.analysis.tables import MEANING, Cell, Table, signed
 
 FIGURES, TOOL = "automl 2025", "best tool"
+NONE = "-"  # no published figure
 PROTOCOLS = ("tuned", "fixed")
 METRICS = ("micro_f1", "macro_f1")
 
@@ -23,10 +24,11 @@ def compare_automl(asked: Reproduction, found: Results[Place]) -> list[Section]:
 
 def _under(protocol: str, asked: Reproduction, found: Results[Place]) -> Section:
     rows = list(_rows(protocol, asked, found))
-    reached = [row for row in rows if row[3].best]
+    compared = [row for row in rows if row[4].text != NONE]
     sentences = (
         f"{protocol}: {MEANING[protocol]}.",
-        f"{len(reached)} of {len(rows)} means are at or above that of the best tool of the column (bold).",
+        f"{sum(row[3].best for row in compared)} of {len(compared)} means are at or above that of the best tool of "
+        "the column (bold).",
     )
     headings = ("set", "metric", "method", "ours", "best tool", "difference")
     table = Table(asked.heading(f"Random splits, {protocol} protocol"), headings, tuple(rows), names=3)
@@ -44,7 +46,7 @@ def _rows(protocol: str, asked: Reproduction, found: Results[Place]) -> Iterator
                     continue
                 start = Cell(data), Cell(DISPLAY_NAMES[metric]), Cell(point.line)
                 if metric not in theirs:
-                    yield (*start, Cell(str(ours)), Cell("-"), Cell(""))
+                    yield (*start, Cell(str(ours)), Cell(NONE), Cell(""))
                     continue
                 by = lead(ours.mean, theirs[metric])
                 reached = Cell(str(ours), by >= 0)

@@ -103,7 +103,7 @@ def pairs(asked: Reproduction) -> tuple[str, ...]:
     return tuple(line for line in asked.lines if f"{line}{SUFFIX}" in asked.lines)
 
 
-def tested(asked: Reproduction, found: Results[Place], line: str) -> list[Tested]:
+def regimes_of(asked: Reproduction, found: Results[Place], line: str) -> list[Tested]:
     """All regimes of a pair in which both halves have runs."""
     regimes = [regime for regime in _regimes(asked, found, line) if regime.values]
     over_seeds = holm([regime.over_seeds.p_value for regime in regimes])

@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from manylabel.metrics import DISPLAY_NAMES
 from manylabel.printable import count
 from manylabel.reproduction.experiment import Place, Reproduction, Section
-from manylabel.reproduction.regimes import LEVEL, METRICS, PROTOCOL, SUFFIX, Tested, n_labels, pairs, tested
+from manylabel.reproduction.regimes import (
+    LEVEL,
+    METRICS,
+    PROTOCOL,
+    SUFFIX,
+    Tested,
+    n_labels,
+    pairs,
+    regimes_of,
+)
 from manylabel.reproduction.sweep import picture
 from manylabel.study.analysis.figures.curves import Curve, curves
 from manylabel.study.analysis.figures.difference_dots import DotRow, difference_dots
@@ -36,7 +45,7 @@ ABOUT_TESTS = (
 
 def where_contrast_pays(asked: Reproduction, found: Results[Place]) -> list[Section]:
     """The verdict of all pairs, then the numbers of each, then curves of all."""
-    found_by = {line: tested(asked, found, line) for line in pairs(asked)}
+    found_by = {line: regimes_of(asked, found, line) for line in pairs(asked)}
     found_by = {line: rows for line, rows in found_by.items() if rows}
     if not found_by:
         return [Section(IN_SHORT, ("No pair has runs of both halves yet.",))]
