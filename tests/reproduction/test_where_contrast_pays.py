@@ -55,7 +55,11 @@ def test_neighbours_stay_and_joint_training_keeps_its_epochs() -> None:
     assert theirs.classify.stage.epochs == ours.classify.stage.epochs  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("method", ["bce", "cgmvae", "extra_trees", "mulsupcon[classify.encoder_rate=0]"])
+def test_beside_a_frozen_encoder_the_network_is_trained_as_long() -> None:
+    assert without_contrast("mulsupcon[classify.encoder_rate=0]") == without_contrast("mulsupcon") == "bce"
+
+
+@pytest.mark.parametrize("method", ["bce", "cgmvae", "extra_trees"])
 def test_a_method_without_a_pair_is_refused(method: str) -> None:
     with pytest.raises(ManyLabelError, match="`methods`: expected methods"):
         without_contrast(method)

@@ -79,7 +79,7 @@ def _verdicts(asked: Reproduction, line: str, rows: Sequence[Tested]) -> Table:
         evidence = "; ".join(_evidence(row) for row in of_name)
         sets = len(of_name[0].regime.values)
         take = TAKE[1 in signs, -1 in signs]
-        shown.append((Cell(name), Cell(take, signs > {0} or 1 in signs), Cell(evidence), Cell(str(sets))))
+        shown.append((Cell(name), Cell(take, signs != {0}), Cell(evidence), Cell(str(sets))))
     headings = ("your data", f"take {line}", "with contrast less without (corrected p)", "sets")
     return Table(asked.heading(f"{line}, {PROTOCOL} protocol"), headings, tuple(shown), numbers=False)
 

@@ -32,12 +32,13 @@ def without_contrast(method: str) -> str:
     str
         The classifier alone, with encoder, views, schedule, rates and neighbours of the recipe; epochs of pretraining
         become ``PRETRAINING_COST`` times as many of the classifier, which is equal time. Of joint training the epochs
-        stay. Of a stack, the stack whose network is the classifier alone.
+        stay. Of a classifier on a frozen encoder, the network trained with its classifier for as many epochs. Of a
+        stack, the stack whose network is the classifier alone.
 
     Raises
     ------
     ManyLabelError
-        For a method without a contrastive term, and one whose classifier is trained on a frozen encoder.
+        For a method without a contrastive term.
     """
     variant = Variant.parse(method)
     recipe = methods.get(variant.method, **variant.settings).recipe
@@ -48,8 +49,6 @@ def without_contrast(method: str) -> str:
     if not _contrasts(first):
         hint = "Name one such as mulsupcon or best."
         raise ManyLabelError("`methods`", "methods with a contrastive term", method, hint)
-    if any(settings["classify.encoder_rate"] == 0 for settings in own.values()):
-        raise ManyLabelError("`methods`", "methods that train the encoder with the classifier", method)
     plain = methods.get(PLAIN).recipe.own_settings
     changed = {kind: _changed(own[kind], _decisive(plain[kind])) for kind in own}
     return str(Variant(PLAIN, _for_all_kinds(changed)))
@@ -74,6 +73,7 @@ def _changed(with_contrast: Mapping[str, Any], plain: Mapping[str, Any]) -> dict
     }
     pretraining = with_contrast.get("pretrain.stage.epochs", 0)
     wanted["classify.stage.epochs"] += round(PRETRAINING_COST * pretraining)
+    wanted["classify.encoder_rate"] = with_contrast["classify.encoder_rate"] or 1.0
     return {name: value for name, value in wanted.items() if plain.get(name) != value}
 
 
