@@ -250,6 +250,12 @@ def test_default_folder_is_named_after_the_data(
         (["run", "{rows}", "--jobs", "0"], "--jobs: expected at least 1"),
         (["run", "{rows}", "-m", "bce[lr"], "METHOD[setting=value,...]"),
         (["run", "{rows}", "--fraction", "2"], "--fraction: expected above 0"),
+        (["run", "{rows}", "--wrong-labels", "1"], "--wrong-labels: expected from 0 to below 1"),
+        (["run", "{rows}", "--split", "-3"], "--split: expected seeds from 0"),
+        (
+            ["reproduce", "where-contrast-pays", "-m", "bce"],
+            "--methods: expected methods with a contrastive term",
+        ),
         (["run", "{rows}", "--set", "lr"], "--set: expected NAME=VALUE"),
         (["run", "{rows}", "--set", "learning_rate=1"], "'learning_rate'"),
         (["run", "{rows}", "--set", "classify.stage.epochs=none"], "classify.stage.epochs"),

@@ -52,6 +52,7 @@ def test_the_command_of_a_plan_asks_for_it_again() -> None:
         plan(),
         plan(seeds=(7,), fraction=0.123456789, threads=2, protocol="tuned"),
         plan(track=("csv", "mlflow")),
+        plan(wrong_labels=0.3, split=7),
         plan(settings={"bce": {"a": "1", "b": "x", "c": [1, None], "d": {"e": 2}}}),
         SEARCH,
         dataclasses.replace(SEARCH, seeds=(0, 1), splits=(0, 1), protocol="fixed", threads=3),

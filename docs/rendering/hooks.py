@@ -8,6 +8,7 @@ from typing import Any
 
 from equations import equations_of, mathml
 from recipes import recipe_table
+from sections import with_sections
 
 MARKS = re.compile(r"^```(python|sh) [\w-]+$", re.MULTILINE)
 FENCES = {
@@ -28,8 +29,8 @@ def on_config(config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Drop the words behind the language of a code block: they say how the tests run it."""
-    return MARKS.sub(r"```\1", markdown)
+    """Put sections of other pages in their places; drop the words that say how the tests run a code block."""
+    return MARKS.sub(r"```\1", with_sections(markdown))
 
 
 def _drawn_by(draw: Any) -> Any:

@@ -28,7 +28,7 @@ WITH_SLOW_BLOCKS = [page for page in PAGES if any(block.mark == "slow" for block
 NOT_RUN = {  # blocks that download, or train for half an hour and more; each page of a method or a result has one
     "README.md": 4,
     "docs/decisions.md": 1,
-    "docs/reproduction.md": 11,
+    "docs/reproduction.md": 13,
     "docs/which-loss.md": 1,
     **{name_of(page): 1 for folder in ("methods", "results") for page in (DOCS / folder).glob("[!R]*.md")},
 }
@@ -78,7 +78,7 @@ def test_fences_are_closed_and_marks_are_known(page: Path) -> None:
     fences = re.findall(r"^ *```(.*)$", page.read_text("utf-8"), re.MULTILINE)
     assert fences[1::2] == [""] * (len(fences) // 2)
     assert len(fences) % 2 == 0
-    languages = {"python", "sh", "text", "toml", "maths", "equation", "recipe"}
+    languages = {"python", "sh", "text", "toml", "maths", "equation", "recipe", "section"}
     for language, _, mark in (fence.partition(" ") for fence in fences[::2]):
         assert language in languages
         assert mark in MARKS

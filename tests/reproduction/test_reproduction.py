@@ -72,8 +72,11 @@ def test_what_a_variant_names_is_not_scaled() -> None:
 def test_every_reproduction_has_points_that_differ_and_a_cost(name: str) -> None:
     asked = catalogue.get(name)
     assert asked.name == name
-    assert len({(point.method, point.fraction) for point in asked.points}) == len(asked.points)
-    assert len({(point.line, point.x) for point in asked.points}) == len(asked.points)
+    parts = [(point.fraction, point.wrong_labels) for point in asked.points]
+    drawn = zip(asked.points, parts, strict=True)
+    assert len({(point.method, part) for point, part in drawn}) == len(asked.points)
+    places = {(point.line, point.x, point.wrong_labels) for point in asked.points}
+    assert len(places) == len(asked.points)
     assert (asked.axis is None) == all(point.x is None for point in asked.points)
     assert runtime.hours(asked) > 0
     assert name in {row[0] for row in runtime.rows()}
@@ -81,9 +84,11 @@ def test_every_reproduction_has_points_that_differ_and_a_cost(name: str) -> None
 
 @pytest.mark.parametrize("name", catalogue.ITEMS)
 def test_a_plan_has_as_many_cells_as_the_list_says(name: str, tiny_data: Path, tmp_path: Path) -> None:
-    plan = Request(name, tmp_path, sets=(str(tiny_data),)).plan
+    asked, plan = catalogue.get(name), Request(name, tmp_path, sets=(str(tiny_data),)).plan
     assert len({cell.key for cell in plan.cells}) == len(plan.cells)
-    assert len(plan.cells) * len(catalogue.get(name).sets) == runtime.runs(catalogue.get(name))
+    held = [point for point in asked.points if point.fraction * 120 >= asked.fewest_rows]
+    assert len(plan.cells) == len(held) * len(asked.seeds)
+    assert runtime.runs(asked) == len(asked.points) * len(asked.seeds) * len(asked.sets)
     assert plan.weights.keys() == {cell.key for cell in plan.cells}
     assert len({study.out for study in plan.studies}) == len(plan.studies)
 

@@ -20,9 +20,10 @@ import numpy as np
 import pytest
 from tests.study.small_study import TINY, TINY_PRETRAINING, Told, plan, write_rows
 
-from manylabel import metrics
+from manylabel import data, metrics
 from manylabel.errors import ManyLabelError
 from manylabel.study import Cell, Plan, StudyFolder, run
+from manylabel.study.analysis.results import read_study
 from manylabel.study.executors.base import Advanced, Failed, Finished, Listener, Source, Started
 from manylabel.study.executors.local import in_this_process
 from manylabel.study.report import page
@@ -272,6 +273,63 @@ def test_a_share_of_the_rows_is_a_study_of_its_own(
         run(plan(tiny_data, study.path, fraction=0.5), Told())
 
 
+def test_wrong_labels_and_a_random_split_are_studies_of_their_own(tiny_data: Path, tmp_path: Path) -> None:
+    changed = {"methods": ("bce",), "settings": {"bce": TINY}, "seeds": (0,)}
+    asked = plan(tiny_data, tmp_path / "wrong", wrong_labels=0.3, split=5, **changed)
+    assert run(asked, Told()) == []
+    record, (made,) = asked.folder.record(), asked.folder.finished_runs()
+    assert record.title == "tiny with 30 % wrong training labels"
+    assert "random_state 5" in record.card.split
+    assert record.card.rows == {"train": 144, "test": 36}
+    assert (record.wrong_labels, made.wrong_labels) == (0.3, 0.3)
+    drawn = data.random_split(data.load(tiny_data), 5)
+    assert (asked.folder.test_labels().dense() == drawn.test.Y.dense()).all()
+    other = dataclasses.replace(asked, cells=(dataclasses.replace(asked.cells[0], split=6),))
+    with pytest.raises(ManyLabelError, match="one of other data"):
+        run(other, Told())
+    right = plan(tiny_data, asked.out, split=5, **changed)
+    with pytest.raises(ManyLabelError, match=r"`wrong_labels` 0, but got one of tiny with 30 % wrong"):
+        run(right, Told())
+    told = Told()
+    assert run(dataclasses.replace(asked, jobs=2), told) == []
+    assert [event.earlier for event in told.outcomes() if isinstance(event, Finished)] == [True]
+
+
+def test_processes_draw_the_same_split(tiny_data: Path, tmp_path: Path) -> None:
+    asked = plan(
+        tiny_data, tmp_path / "one", methods=("bce",), settings={"bce": TINY}, split=3, wrong_labels=0.2
+    )
+    side_by_side = dataclasses.replace(asked, out=tmp_path / "two", jobs=2)
+    assert run(asked, Told()) == run(side_by_side, Told()) == []
+    assert_same_results(asked.folder, side_by_side.folder)
+
+
+def test_measures_are_those_of_the_recorded_scores(tiny_data: Path, tmp_path: Path) -> None:
+    asked = plan(tiny_data, tmp_path / "out", seeds=(0,), measures=True, wrong_labels=0.2)
+    assert run(asked, Told()) == []
+    whole = data.load(tiny_data)
+    train, _ = data.split_validation(data.with_wrong_labels(whole, 0.2, 0), 0)
+    for made in asked.folder.finished_runs():
+        scores = asked.folder.scores(made.method, 0)["test_scores"]
+        cut = made.evaluations["tuned"]["thresholds"]
+        for metric, part, name in (
+            ("macro_f1", "rare labels", "map"),
+            ("macro_f1", "rare labels", "macro_f1"),
+            ("example_f1", "seen label sets", "example_f1"),
+        ):
+            slices = metrics.slices(scores, scores >= np.float32(cut[metric]), whole.test.Y, train.Y)
+            (found,) = (of.values[name] for of in slices if of.name == part)
+            assert made.measures[f"{part}: {name}"] == pytest.approx(found)
+        model = asked.folder.model(made.method, 0)
+        Z, keys = (model.embed(rows.X) for rows in (whole.test, train))
+        found = metrics.retrieval(Z, whole.test.Y, keys, train.Y)
+        assert made.measures["retrieval: map"] == pytest.approx(found.map, abs=1e-6)
+        assert made.measures["retrieval: precision_at_10"] == pytest.approx(found.precision, abs=1e-6)
+    results = read_study(asked.folder)
+    assert results.summary("bce", "retrieval: map").n == 1
+    assert "retrieval: jaccard_at_10" in results.csv({})
+
+
 def test_a_folder_with_other_files_is_not_touched(tiny_data: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(ManyLabelError, match="a folder with other files"):
@@ -295,6 +353,8 @@ def test_a_place_that_cannot_be_written_is_refused_at_once(tiny_data: Path, tmp_
         ({"seeds": ()}, "`seeds`: expected at least 1"),
         ({"jobs": 0}, "`jobs`: expected at least 1, but got 0"),
         ({"fraction": 0.0}, "`fraction`: expected above 0 and up to 1, but got 0"),
+        ({"wrong_labels": 1.0}, "`wrong_labels`: expected from 0 to below 1, but got 1"),
+        ({"split": -1}, "`split`: expected seeds from 0 to"),
         ({"threads": 0}, "`threads`: expected at least 1"),
         ({"settings": {"zlpr": {}}}, "`settings`: expected one of bce, mulsupcon, but got 'zlpr'"),
     ],

@@ -23,6 +23,8 @@ OPTIONS = {
     "settings": "--set",
     "protocol": "--protocol",
     "fraction": "--fraction",
+    "wrong_labels": "--wrong-labels",
+    "split": "--split",
     "space": "--space",
     "storage": "--storage",
     "jobs": "--jobs",

@@ -88,6 +88,22 @@ Fraction = Annotated[
         "with one seed, a smaller share lies inside a larger one.",
     ),
 ]
+WrongLabels = Annotated[
+    float,
+    typer.Option(
+        "--wrong-labels",
+        help="Move a share of every label's training rows to rows that do not carry it, drawn by the seed: "
+        "what is left of the scores when annotators err.",
+    ),
+]
+RandomSplit = Annotated[
+    int | None,
+    typer.Option(
+        "--split",
+        help="Draw a fifth of all rows as test rows by this number, as scikit-learn's train_test_split does.",
+        show_default="the published test rows",
+    ),
+]
 Track = Annotated[
     str | None,
     typer.Option(

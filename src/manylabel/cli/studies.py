@@ -19,11 +19,13 @@ from manylabel.cli.options import (
     OneMethod,
     Protocol,
     ProtocolOption,
+    RandomSplit,
     SearchProtocol,
     Seeds,
     Settings,
     Threads,
     Track,
+    WrongLabels,
 )
 from manylabel.cli.output import (
     make_console,
@@ -77,6 +79,8 @@ def run(
     threads: Threads = 1,
     data_dir: DataDir = None,
     fraction: Fraction = 1.0,
+    wrong_labels: WrongLabels = 0.0,
+    split: RandomSplit = None,
     track: Track = None,
 ) -> None:
     """Train methods over seeds on one data set, compare them on its test rows, and write a report.
@@ -99,6 +103,8 @@ def run(
         threads=threads,
         data_dir=data_dir,
         fraction=fraction,
+        wrong_labels=wrong_labels,
+        split=split,
         track=() if track is None else option_values.names("--track", track),
     )
     run_plan(plan)

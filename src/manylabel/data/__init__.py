@@ -3,9 +3,11 @@
 from manylabel.data.dataset import DataSet, Rows
 from manylabel.data.description import describe
 from manylabel.data.loading import load, names
+from manylabel.data.random_split import random_split
 from manylabel.data.splits import split_validation
 from manylabel.data.subsample import take_fraction
 from manylabel.data.tables import Schema, Table, read_table
+from manylabel.data.wrong_labels import with_wrong_labels
 
 __all__ = [
     "DataSet",
@@ -15,7 +17,9 @@ __all__ = [
     "describe",
     "load",
     "names",
+    "random_split",
     "read_table",
     "split_validation",
     "take_fraction",
+    "with_wrong_labels",
 ]

@@ -27,6 +27,7 @@ from manylabel.metrics.ranking import (
 )
 from manylabel.metrics.reliability import Reliability, reliability
 from manylabel.metrics.report import DEFAULT_METRICS, DISPLAY_NAMES, Evaluation, evaluate, evaluate_protocols
+from manylabel.metrics.retrieval import Retrieval, retrieval
 from manylabel.metrics.scores import WHOLE_UP_TO, StreamedScores, TopScores
 from manylabel.metrics.seen_sets import SeenSets
 from manylabel.metrics.sets import Counts, Tally
@@ -48,6 +49,7 @@ __all__ = [
     "LearntThresholds",
     "Quality",
     "Reliability",
+    "Retrieval",
     "SeenSets",
     "Slice",
     "StreamedScores",
@@ -74,6 +76,7 @@ __all__ = [
     "ranking_loss",
     "recall_at_k",
     "reliability",
+    "retrieval",
     "slices",
     "top_k",
 ]

@@ -8,11 +8,15 @@ from typing import NamedTuple
 from manylabel import methods
 from manylabel.errors import ManyLabelError, did_you_mean
 from manylabel.reproduction.ablation import ablation
+from manylabel.reproduction.compare_automl import PROTOCOLS, compare_automl
 from manylabel.reproduction.compare_losses import compare_losses
 from manylabel.reproduction.compare_published import compare_published
 from manylabel.reproduction.experiment import Axis, Point, Reproduction
+from manylabel.reproduction.regimes import SUFFIX
 from manylabel.reproduction.sweep import sweep
+from manylabel.reproduction.where_contrast_pays import where_contrast_pays
 from manylabel.reproduction.win_tie_loss import win_tie_loss
+from manylabel.reproduction.without_contrast import PRETRAINING_COST, without_contrast
 from manylabel.study.variants import Variant
 
 TABLES_2_3 = ("lamp", "mpvae", "asl", "rbcc", "cgmvae", "mulsupcon", "mulsupcon_knn", "best", "bce")
@@ -36,6 +40,11 @@ FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 LENGTHS = (5, 10, 20, 50, 100, 200, 400)
 TEMPERATURES = (0.05, 0.1, 0.2, 0.5, 1.0)
 QUEUES = (0, 64, 256, 1024)
+SHARES = (0.01, 0.05, 0.1, 0.3, 1.0)
+WRONG_LABELS = (0.1, 0.3)
+CONTRASTED = ("mulsupcon", "best")
+AUTOML = ("best", "mulsupcon", "logistic_regression", "extra_trees")
+PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71)
 ALPHAS = (-1.0, 0.0, 0.5, 1.0, 2.0)
 
 WITHOUT = {
@@ -86,6 +95,7 @@ def tables_2_3(asked: Asked) -> Reproduction:
         seeds=range(5),
         points=_plain(asked.methods or TABLES_2_3),
         show=compare_published("tables 2 and 3"),
+        paper="mulsupcon",
     )
 
 
@@ -242,6 +252,56 @@ def against_bce(asked: Asked) -> Reproduction:
     )
 
 
+def pays(asked: Asked) -> Reproduction:
+    _check_axis(asked, "shares of the training rows above 0, at most 1", lambda x: 0 < x <= 1)
+    shares = dict.fromkeys((*(asked.at or SHARES), 1.0))
+    points: list[Point] = []
+    for method in dict.fromkeys(asked.methods or CONTRASTED):
+        line = Variant.parse(method).name
+        for half, name in ((method, line), (without_contrast(method), f"{line}{SUFFIX}")):
+            points += (Point(half, name, 100 * share, share) for share in shares)
+            points += (Point(half, name, wrong_labels=wrong) for wrong in WRONG_LABELS)
+    return Reproduction(
+        name="where-contrast-pays",
+        about="Every method with a contrastive term beside itself without it: by label frequency, share of the "
+        "training rows, number of labels, retrieval, seen and unseen label sets, and wrong labels.",
+        protocol="Without contrast everything else stays: network, views, schedule, rates, neighbours, and the time to "
+        f"train, as an epoch of pretraining becomes {PRETRAINING_COST:g} epochs of the classifier, which encodes each "
+        "row once where pretraining encodes two views of it. Of a stack, the network in it is replaced. A share of the "
+        "training rows is stratified by label and drawn by the seed, the same for both halves, with as many steps as "
+        "all rows get; shares of fewer than 10 rows are left out. Wrong labels: a share of every label's rows loses "
+        "it to rows drawn at random, validation rows among them; test labels stay right. Rare, medium and frequent "
+        "labels are thirds by training rows; a label set is seen where a training row carries it. Neighbours: training "
+        "rows by the cosine of their embeddings with that of a test row, relevant where they share a label.",
+        sets=WIN_TIE_LOSS_SETS,
+        seeds=range(3),
+        points=tuple(points),
+        show=where_contrast_pays,
+        axis=Axis("% of the training rows", logarithmic=True),
+        protocols=("tuned",),
+        fewest_rows=10,
+        measures=True,
+        scales_variants=True,
+    )
+
+
+def automl(asked: Asked) -> Reproduction:
+    return Reproduction(
+        name="automl-2025",
+        about="Random splits of yeast and scene, as a study of sixteen AutoML tools draws them (Scientific Reports, "
+        "2025), beside the best tool of each column.",
+        protocol="Training and test rows are joined and split anew for every seed, a fifth of them test rows, by "
+        "scikit-learn's train_test_split with the seed, one of the first 20 primes, as random_state.",
+        sets=("yeast", "scene"),
+        seeds=PRIMES,
+        points=_plain(asked.methods or AUTOML),
+        show=compare_automl,
+        paper="automl",
+        protocols=PROTOCOLS,
+        random_splits=True,
+    )
+
+
 class Item(NamedTuple):
     """A reproduction, and whether methods and values of the axis can be replaced."""
 
@@ -262,6 +322,8 @@ ITEMS = {
     "low-data": Item(low_data, takes_at=True),
     "training-length": Item(training_length, takes_at=True),
     "win-tie-loss": Item(against_bce),
+    "where-contrast-pays": Item(pays, takes_at=True),
+    "automl-2025": Item(automl),
 }
 
 
@@ -327,4 +389,5 @@ def _of_length(method: str, epochs: int) -> str:
 def _probes(name: str, about: str, table: str, losses: dict[str, str]) -> Reproduction:
     points = tuple(Point(f"{method}[classify.encoder_rate=0]", line) for line, method in losses.items())
     sets = ("yeast", "scene", "delicious", "miml_scenes")
-    return Reproduction(name, about, PROBE, sets, range(3), points, compare_losses(table))
+    show = compare_losses(table)
+    return Reproduction(name, about, PROBE, sets, range(3), points, show, paper="mulsupcon")

@@ -26,12 +26,15 @@ class Point:
         Its place on the axis of a curve.
     fraction : float, default 1
         Share of the training rows.
+    wrong_labels : float, default 0
+        Share of the training labels on wrong rows.
     """
 
     method: str
     line: str
     x: float | None = None
     fraction: float = 1.0
+    wrong_labels: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,18 @@ class Reproduction:
         Where the points form curves.
     budget : str, default ""
         What headings say of training that was cut short.
+    paper : str or None, default None
+        The key in :mod:`manylabel.reproduction.published` of the paper whose figures stand beside ours.
+    protocols : tuple of str, default tuned and oracle
+        Those that the sections show.
+    random_splits : bool, default False
+        Whether every seed draws test rows of its own from all rows.
+    fewest_rows : int, default 0
+        A point whose share of a data set holds fewer training rows is left out there.
+    measures : bool, default False
+        Whether slices of labels and rows, and retrieval by the embedding, are measured as well.
+    scales_variants : bool, default False
+        Whether the epochs that a variant names are scaled like those of a recipe.
     """
 
     name: str
@@ -101,6 +116,12 @@ class Reproduction:
     show: Show
     axis: Axis | None = None
     budget: str = ""
+    paper: str | None = None
+    protocols: tuple[str, ...] = ("tuned", "oracle")
+    random_splits: bool = False
+    fewest_rows: int = 0
+    measures: bool = False
+    scales_variants: bool = False
 
     @property
     def lines(self) -> tuple[str, ...]:

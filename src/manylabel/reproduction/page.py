@@ -74,8 +74,9 @@ def _lines(repeat: str, asked: Reproduction, missing: int, sections: tuple[Secti
             yield f"{table.markdown()}\n"
     yield "## Protocol\n"
     yield f"{asked.protocol}\n"
-    yield from (f"- {protocol}: {MEANING[protocol]}." for protocol in ("tuned", "oracle"))
-    yield f"\nSeeds: {', '.join(map(str, asked.seeds))}. Published figures: {published.source()}\n"
+    yield from (f"- {protocol}: {MEANING[protocol]}." for protocol in asked.protocols)
+    source = "" if asked.paper is None else f" Published figures: {published.source(asked.paper)}"
+    yield f"\nSeeds: {', '.join(map(str, asked.seeds))}.{source}\n"
     yield "## Repeat it\n"
     yield f"```sh\n{printable(repeat)}\n```\n"
     yield "Every value of every run is in `values.csv`; `manylabel report` shows each study by itself.\n"
@@ -90,6 +91,7 @@ def _values(asked: Reproduction, found: Results[Place]) -> str:
         "method": lambda place: place[1].method,
         "x": lambda place: place[1].x,
         "fraction": lambda place: place[1].fraction,
+        "wrong_labels": lambda place: place[1].wrong_labels,
     }
     return found.csv(before, {"budget": lambda _: asked.budget})
 

@@ -13,14 +13,15 @@ Figures: TypeAlias = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
 def figures(table: str) -> Figures:
-    """The figures of "tables 2 and 3", "table 5" or "table 8" of Zhang and Wu (AAAI 2024)."""
+    """The figures of "tables 2 and 3", "table 5" or "table 8" of Zhang and Wu (AAAI 2024), or of "automl 2025"."""
     found: Figures = _document()["tables"][table]
     return found
 
 
-def source() -> str:
-    """The paper that the figures are from, and how they came about."""
-    return f"{_document()['source']}. {_document()['protocol']}"
+def source(paper: str) -> str:
+    """The paper, "mulsupcon" or "automl", that figures are from, and how they came about."""
+    told = _document()["papers"][paper]
+    return f"{told['source']}. {told['protocol']}"
 
 
 @cache

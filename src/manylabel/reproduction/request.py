@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from manylabel import data, methods
 from manylabel.errors import ManyLabelError
 from manylabel.reproduction import catalogue
-from manylabel.reproduction.experiment import Place, Reproduction
+from manylabel.reproduction.experiment import Place, Point, Reproduction
 from manylabel.reproduction.scaling import fitted
 from manylabel.study.analysis.results import Results
 from manylabel.study.cell import Cell
 from manylabel.study.folder import StudyFolder
-from manylabel.study.folder_names import name_of_data, name_of_share
+from manylabel.study.folder_names import name_of_data, name_of_study
 from manylabel.study.plan import MOST_THREADS, Plan, check_number, check_seeds
 from manylabel.study.variants import Variant
 
@@ -86,15 +87,27 @@ class Request:
     @property
     def results(self) -> Results[Place]:
         """What is finished by now."""
-        places = [(data, point) for data in self.reproduction.sets for point in self.reproduction.points]
+        asked = self.reproduction
+        places = [
+            (name, point)
+            for data, name in zip(self.sets or self.usual.sets, asked.sets, strict=True)
+            for point in asked.points
+            if self._holds_enough(data, point)
+        ]
         return Results.read({place: self._folders(place) for place in places})
 
     def _folders(self, place: Place) -> dict[int, Path]:
         """The folder of each seed."""
         name, point = place
-        study = StudyFolder(self.folder / name_of_share(name, point.fraction))
-        method = Variant.parse(point.method).name
-        return {seed: study.run_folder(method, seed) for seed in self.reproduction.seeds}
+        method, part = Variant.parse(point.method).name, (point.fraction, point.wrong_labels)
+        studies = {seed: name_of_study(name, *part, self._split(seed)) for seed in self.reproduction.seeds}
+        return {
+            seed: StudyFolder(self.folder / study).run_folder(method, seed) for seed, study in studies.items()
+        }
+
+    def _split(self, seed: int) -> int | None:
+        """What draws the test rows of a seed; None for the published ones."""
+        return seed if self.usual.random_splits else None
 
     @property
     def plan(self) -> Plan:
@@ -107,23 +120,40 @@ class Request:
         """
         for method in dict.fromkeys(Variant.parse(point.method).method for point in self.usual.points):
             methods.get(method)  # refuses unknown ones before data are read
-        rows = {name: len(data.load(name, self.data_dir).train) for name in self.sets or self.usual.sets}
         return Plan(
-            tuple(self._cells(rows)),
+            tuple(self._cells()),
             self.folder,
             protocol="tuned",
             jobs=self.jobs,
             threads=self.threads,
             data_dir=self.data_dir,
             nested=True,
-            rows=rows,
+            rows=self._rows,
+            measures=self.usual.measures,
         )
 
-    def _cells(self, rows: Mapping[str, int]) -> Iterator[Cell]:
-        points = self.usual.points
-        for name, n_rows in rows.items():
-            for fraction in dict.fromkeys(point.fraction for point in points):
-                asked = tuple(dict.fromkeys(p.method for p in points if p.fraction == fraction))
-                settings = {m: fitted(m, self.epochs_scale, fraction, n_rows) for m in asked}
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        """Training rows of each data set."""
+        return {name: len(data.load(name, self.data_dir).train) for name in self.sets or self.usual.sets}
+
+    def _holds_enough(self, name: str, point: Point) -> bool:
+        """Whether the share of a point holds as many training rows as the reproduction wants."""
+        fewest = self.usual.fewest_rows
+        return fewest == 0 or point.fraction * self._rows[name] >= fewest
+
+    def _cells(self) -> Iterator[Cell]:
+        """Study by study: what shares rows and labels, with the first seed, then with the next."""
+        parts = dict.fromkeys((point.fraction, point.wrong_labels) for point in self.usual.points)
+        for name in self._rows:
+            for part in parts:
+                shared = [p for p in self.usual.points if (p.fraction, p.wrong_labels) == part]
+                asked = dict.fromkeys(p.method for p in shared if self._holds_enough(name, p))
+                settings = {method: self._fitted(method, part[0], name) for method in asked}
                 for seed in self.reproduction.seeds:
-                    yield from (Cell(name, m, seed, settings[m], fraction) for m in asked)
+                    split = self._split(seed)
+                    yield from (Cell(name, m, seed, settings[m], *part, split) for m in asked)
+
+    def _fitted(self, method: str, fraction: float, name: str) -> dict[str, Any]:
+        scales = self.usual.scales_variants
+        return fitted(method, self.epochs_scale, fraction, self._rows[name], scales_variants=scales)

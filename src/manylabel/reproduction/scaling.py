@@ -15,13 +15,15 @@ WITH_PERIOD = ("warm_restarts", "step")
 ROWS_LEFT = 0.75  # of a share, at least so many are not validation rows
 
 
-def fitted(method: str, scale: float, fraction: float, n_rows: int) -> dict[str, Any]:
+def fitted(
+    method: str, scale: float, fraction: float, n_rows: int, *, scales_variants: bool = False
+) -> dict[str, Any]:
     """Settings that replace those of a method's recipe.
 
     Parameters
     ----------
     method : str
-        A recipe or a variant of one; what a variant names stays.
+        A recipe or a variant of one.
     scale : float
         Multiplies the epochs of every stage; averages of parameters then reach back as much less or more.
     fraction : float
@@ -30,6 +32,8 @@ def fitted(method: str, scale: float, fraction: float, n_rows: int) -> dict[str,
         compare data, not training time.
     n_rows : int
         Training rows of the whole data set.
+    scales_variants : bool, default False
+        Whether what a variant names is scaled as well; by default it stays.
     """
     variant = Variant.parse(method)
     recipe = methods.get(variant.method, **variant.settings).recipe
@@ -50,5 +54,5 @@ def fitted(method: str, scale: float, fraction: float, n_rows: int) -> dict[str,
         new[f"{stage}batch"] = batch
         if old[f"{stage}ema"]:
             new[f"{stage}ema"] = old[f"{stage}ema"] ** (1 / scale)
-    named = tuple(variant.settings)
+    named = () if scales_variants else tuple(variant.settings)
     return {name: value for name, value in new.items() if value != old[name] and not name.endswith(named)}

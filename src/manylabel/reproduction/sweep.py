@@ -17,7 +17,7 @@ def sweep(*pictured: str) -> Show:
     """Sections with a picture of each of these metrics and a table of all on each data set."""
 
     def sections(asked: Reproduction, found: Results[Place]) -> list[Section]:
-        pictures = {metric.replace("_", "-"): _picture(asked, found, metric) for metric in pictured}
+        pictures = {metric.replace("_", "-"): picture(asked, found, metric) for metric in pictured}
         return [
             Section("Curves", pictures=pictures),
             Section("Numbers", tables=[_table(asked, found, data) for data in asked.sets]),
@@ -26,7 +26,8 @@ def sweep(*pictured: str) -> Show:
     return sections
 
 
-def _picture(asked: Reproduction, found: Results[Place], metric: str) -> Picture:
+def picture(asked: Reproduction, found: Results[Place], metric: str) -> Picture:
+    """A panel per data set, a curve per line, against the axis of the reproduction."""
     axis = asked.axis
     assert axis is not None
     panels = {

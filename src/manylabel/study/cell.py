@@ -16,6 +16,8 @@ class CellKey(NamedTuple):
     fraction: float
     method: str
     seed: int
+    wrong_labels: float = 0.0
+    split: int | None = None
 
     def __str__(self) -> str:
         return f"{self.method} seed {self.seed}"
@@ -38,6 +40,10 @@ class Cell:
         Replace those of the recipe, beside those in the brackets of a variant.
     fraction : float, default 1
         Share of the training rows, validation rows included; see :func:`manylabel.data.take_fraction`.
+    wrong_labels : float, default 0
+        Share of the training labels on wrong rows; see :func:`manylabel.data.with_wrong_labels`.
+    split : int or None, default None
+        Draws the test rows from all rows, in place of the published ones; see :func:`manylabel.data.random_split`.
     """
 
     data: str
@@ -45,6 +51,8 @@ class Cell:
     seed: int
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     fraction: float = 1.0
+    wrong_labels: float = 0.0
+    split: int | None = None
 
     @property
     def name(self) -> str:
@@ -54,7 +62,7 @@ class Cell:
     @property
     def key(self) -> CellKey:
         """What tells it from the other cells of a plan."""
-        return CellKey(self.data, self.fraction, self.name, self.seed)
+        return CellKey(self.data, self.fraction, self.name, self.seed, self.wrong_labels, self.split)
 
     @property
     def recipe(self) -> str:

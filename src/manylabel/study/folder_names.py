@@ -76,10 +76,14 @@ def name_of_data(data: str) -> str:
     return name if name.strip(". ") else "data"
 
 
-def name_of_share(data: str, fraction: float) -> str:
-    """What a share of data given by name or path is called in folders."""
+def name_of_study(
+    data: str, fraction: float = 1.0, wrong_labels: float = 0.0, split: int | None = None
+) -> str:
+    """What data given by name or path, or what a study makes of them, are called in folders."""
     name = name_of_data(data)
-    return name if fraction == 1 else f"{name}-{100 * fraction:g}-percent"
+    name += "" if split is None else f"-split-{split}"
+    name += "" if fraction == 1 else f"-{100 * fraction:g}-percent"
+    return name if not wrong_labels else f"{name}-{100 * wrong_labels:g}-percent-wrong"
 
 
 def file_name(text: str, taken: Iterable[str] = ()) -> str:

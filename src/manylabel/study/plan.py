@@ -12,7 +12,7 @@ from manylabel import methods
 from manylabel.errors import ManyLabelError
 from manylabel.study.cell import Cell, CellKey
 from manylabel.study.folder import StudyFolder
-from manylabel.study.folder_names import name_of_share
+from manylabel.study.folder_names import name_of_study
 from manylabel.study.run_cell import PROTOCOLS
 from manylabel.study.variants import Variant
 from manylabel.training import trackers
@@ -42,9 +42,12 @@ class Plan:
     data_dir : Path or None
         Folder with local copies of data sets.
     nested : bool, default False
-        Whether each data set and each fraction of it has a folder of its own below ``out``; else all cells share them.
+        Whether each data set, and each fraction, share of wrong labels and split of it, has a folder of its own below
+        ``out``; else all cells share them.
     rows : mapping of data set to number of training rows, where known
         Weigh the data sets in the time left.
+    measures : bool, default False
+        Whether slices of labels and rows, and retrieval by the embedding, are measured and recorded as well.
     track : tuple of str, default none
         Trackers that are told of epochs and final metrics, "csv", "tensorboard" or "mlflow".
     """
@@ -57,6 +60,7 @@ class Plan:
     data_dir: Path | None = None
     nested: bool = False
     rows: Mapping[str, int] = field(default_factory=dict)
+    measures: bool = False
     track: tuple[str, ...] = ()
 
     @classmethod
@@ -68,13 +72,15 @@ class Plan:
         out: Path,
         settings: Mapping[str, Mapping[str, Any]] | None = None,
         fraction: float = 1.0,
+        wrong_labels: float = 0.0,
+        split: int | None = None,
         **how: Any,
     ) -> Plan:
         """Every method with the first seed on one data set, then with the second, and so on.
 
         Parameters
         ----------
-        data, methods, seeds, fraction
+        data, methods, seeds, fraction, wrong_labels, split
             As in :class:`Cell`.
         out : Path
         settings : mapping from method to settings that replace those of its recipe
@@ -91,7 +97,8 @@ class Plan:
         check_seeds("seeds", seeds)
         for method in settings:
             _check_choice("settings", method, tuple(methods))
-        cells = [Cell(data, m, seed, settings.get(m, {}), fraction) for seed in seeds for m in methods]
+        part = fraction, wrong_labels, split
+        cells = [Cell(data, m, seed, settings.get(m, {}), *part) for seed in seeds for m in methods]
         return cls(tuple(cells), out, **how)
 
     def __post_init__(self) -> None:
@@ -101,8 +108,7 @@ class Plan:
         for tracker in self.track:
             _check_choice("track", tracker, trackers.names())
         for cell in self.cells:
-            if not 0 < cell.fraction <= 1:
-                raise ManyLabelError("`fraction`", "above 0 and up to 1", f"{cell.fraction:g}")
+            _check_part(cell)
             named = Variant.parse(cell.method).settings.keys() & cell.settings.keys()
             if named:
                 expected = f"settings that {cell.method} does not name"
@@ -120,6 +126,16 @@ class Plan:
     def fraction(self) -> float:
         """The share of the training rows in a study."""
         return self.cells[0].fraction
+
+    @property
+    def wrong_labels(self) -> float:
+        """The share of the training labels that are wrong in a study."""
+        return self.cells[0].wrong_labels
+
+    @property
+    def split(self) -> int | None:
+        """What draws the test rows of a study; None for the published ones."""
+        return self.cells[0].split
 
     @cached_property
     def methods(self) -> tuple[str, ...]:
@@ -144,11 +160,12 @@ class Plan:
         """The cells of each folder as a plan of their own."""
         if not self.nested:
             return (self,)
-        groups: dict[tuple[str, float], list[Cell]] = {}
+        groups: dict[tuple[str, float, float, int | None], list[Cell]] = {}
         for cell in self.cells:
-            groups.setdefault((cell.data, cell.fraction), []).append(cell)
+            shared = cell.data, cell.fraction, cell.wrong_labels, cell.split
+            groups.setdefault(shared, []).append(cell)
         return tuple(
-            replace(self, cells=tuple(cells), out=self.out / name_of_share(*shared), nested=False)
+            replace(self, cells=tuple(cells), out=self.out / name_of_study(*shared), nested=False)
             for shared, cells in groups.items()
         )
 
@@ -173,6 +190,8 @@ class Plan:
             "settings": {},
             "protocol": "learnt",
             "fraction": 1.0,
+            "wrong_labels": 0.0,
+            "split": None,
             "threads": 1,
             "data_dir": None,
             "track": [],
@@ -181,6 +200,8 @@ class Plan:
             "settings": settings,
             "protocol": self.protocol,
             "fraction": self.fraction,
+            "wrong_labels": self.wrong_labels,
+            "split": self.split,
             "threads": self.threads,
             "data_dir": None if self.data_dir is None else str(self.data_dir),
             "track": list(self.track),
@@ -210,6 +231,16 @@ def check_seeds(parameter: str, seeds: Sequence[int]) -> None:
     for seed in seeds:
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
             raise ManyLabelError(f"`{parameter}`", f"seeds from 0 to {LARGEST_SEED}", str(seed))
+
+
+def _check_part(cell: Cell) -> None:
+    """Refuse shares and splits that cannot be drawn."""
+    if not 0 < cell.fraction <= 1:
+        raise ManyLabelError("`fraction`", "above 0 and up to 1", f"{cell.fraction:g}")
+    if not 0 <= cell.wrong_labels < 1:
+        raise ManyLabelError("`wrong_labels`", "from 0 to below 1", f"{cell.wrong_labels:g}")
+    if cell.split is not None:
+        check_seeds("split", [cell.split])
 
 
 def _check_choice(parameter: str, value: str, choices: tuple[str, ...]) -> None:

@@ -108,6 +108,7 @@ class StudyRecord(Record):
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
     fraction: float = 1.0
+    wrong_labels: float = 0.0
     protocol: str
     asked: dict[str, Any] = {}  # parameters of the last plan
     command: str = ""  # in place of them, in records of earlier versions
@@ -115,10 +116,10 @@ class StudyRecord(Record):
 
     @property
     def title(self) -> str:
-        """The data set, with the share of its training rows that was taken."""
-        if self.fraction == 1:
-            return self.card.name
-        return f"{self.card.name} with {100 * self.fraction:g} % of the training rows"
+        """The data set, with the share of its training rows that was taken, and that of their labels that is wrong."""
+        told = "" if self.fraction == 1 else f" with {100 * self.fraction:g} % of the training rows"
+        wrong = "" if not self.wrong_labels else f" with {100 * self.wrong_labels:g} % wrong training labels"
+        return f"{self.card.name}{told}{wrong}"
 
     def repeated(self, render: Render) -> str:
         """What makes the runs of the last call again."""
@@ -134,7 +135,8 @@ class StudyRecord(Record):
 class RunRecord(Record):
     """``run.json``: one method with one seed.
 
-    ``fraction`` is the share of the training rows that it saw, ``seconds`` the wall-clock time of training,
+    ``fraction`` is the share of the training rows that it saw, ``wrong_labels`` that of their labels on wrong rows,
+    ``seconds`` the wall-clock time of training, ``measures`` what was measured beside the metrics of the protocols,
     ``unsaved`` why the model could not be saved; "" where it was. ``learners`` says of a stack what each of its
     learners is worth.
     """
@@ -144,18 +146,20 @@ class RunRecord(Record):
     seed: int
     digest: str
     fraction: float = 1.0
+    wrong_labels: float = 0.0
     threads: int
     versions: dict[str, str]
     status: Literal["running", "done"] = "running"
     seconds: float = 0.0
     evaluations: dict[str, dict[str, Any]] = {}
     monitor: dict[str, dict[str, float]] = {}
+    measures: dict[str, float | None] = {}
     unsaved: str = ""
     learners: str = ""
 
     def asks_for_the_same(self, other: RunRecord) -> bool:
         """Whether both stand for the same recipe, seed and data."""
-        names = ("settings", "seed", "digest", "fraction")
+        names = ("settings", "seed", "digest", "fraction", "wrong_labels")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     @property

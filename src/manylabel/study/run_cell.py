@@ -21,6 +21,7 @@ from manylabel.metrics.report import Protocol
 from manylabel.metrics.thresholds import Rule
 from manylabel.study.cell import Cell
 from manylabel.study.folder import MODEL
+from manylabel.study.measures import measures
 from manylabel.study.records import RunRecord, read_history, write_arrays
 from manylabel.study.threads import computing_on
 from manylabel.training import Progress
@@ -37,11 +38,12 @@ PROTOCOLS: dict[str, tuple[Protocol, Rule]] = {
 
 @dataclass(frozen=True)
 class Job:
-    """A cell to run: everything it needs but the data."""
+    """A cell to run: everything it needs but the data; see :class:`manylabel.study.Plan`."""
 
     cell: Cell
     folder: Path
     threads: int
+    measures: bool = False
 
 
 def begun(cell: Cell, threads: int, dataset: DataSet) -> RunRecord:
@@ -59,6 +61,7 @@ def begun(cell: Cell, threads: int, dataset: DataSet) -> RunRecord:
         seed=cell.seed,
         digest=dataset.digest,
         fraction=cell.fraction,
+        wrong_labels=cell.wrong_labels,
         threads=threads,
         versions=versions(),
     )
@@ -72,6 +75,7 @@ def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> Ru
     record.write(folder / "run.json")
     with computing_on(job.threads):
         part = data.take_fraction(dataset, cell.fraction, cell.seed)
+        part = data.with_wrong_labels(part, cell.wrong_labels, cell.seed)
         train, validation = data.split_validation(part, cell.seed)
         started = time.perf_counter()
         method, names = methods.get(cell.recipe, **cell.changed), dataset.label_names
@@ -90,6 +94,9 @@ def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> Ru
         kept = {name: array for part, made in scores.items() for name, array in _kept(part, made)}
         write_arrays(folder / "scores.npz", kept | {"test_embedding": embedding})
         evaluations = _evaluations(scores, truth, dataset.test)
+        measured = (
+            _measured(predictor, scores["test"], evaluations, dataset.test, train) if job.measures else {}
+        )
     monitor = _stages(folder)
     trained = max(
         seconds, sum(stage["seconds"] for stage in monitor.values())
@@ -97,7 +104,7 @@ def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> Ru
     found = {"seconds": trained, "evaluations": evaluations, "monitor": monitor, "unsaved": unsaved}
     if predictor.evidence is not None:
         found["learners"] = predictor.evidence.sentence()
-    finished = record.model_copy(update={"status": "done", **found})
+    finished = record.model_copy(update={"status": "done", "measures": measured, **found})
     finished.write(folder / "run.json")
     return finished
 
@@ -135,6 +142,13 @@ def _evaluations(scores: Mapping[str, Any], truth: LabelMatrix, test: Rows) -> d
     held_out = (scores["validation"], truth)
     found = metrics.evaluate_protocols(scores["test"], test.Y, PROTOCOLS, held_out)
     return {protocol: evaluation.to_dict() for protocol, evaluation in found.items()}
+
+
+def _measured(
+    predictor: Predictor, scores: Any, evaluations: Mapping[str, Any], test: Rows, train: Rows
+) -> dict[str, float | None]:
+    embeddings = predictor.embed(test.X), predictor.embed(train.X)
+    return measures(scores, evaluations["tuned"]["thresholds"], embeddings, test, train)
 
 
 def _stages(folder: Path) -> dict[str, dict[str, float]]:

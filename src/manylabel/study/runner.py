@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manylabel import data, files
+from manylabel import files
 from manylabel.data.dataset import DataSet
 from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError
@@ -17,6 +17,7 @@ from manylabel.study.executors.base import (
     Loaded,
     Source,
     Started,
+    loaded,
 )
 from manylabel.study.executors.local import Local
 from manylabel.study.folder import is_begun
@@ -64,7 +65,7 @@ def run(plan: Plan, listener: Listener, executor: Executor | None = None) -> lis
 
 
 def _run_study(study: Plan, listener: Listener, executor: Executor) -> list[Failed]:
-    dataset = data.load(study.data, study.data_dir)
+    dataset = loaded(study.data, study.data_dir, study.split)
     _sort(study, dataset)  # refuses before anything is written
     check_folder_names("`methods`", study.names)
     record, folder = _record(study, dataset), study.folder
@@ -76,7 +77,8 @@ def _run_study(study: Plan, listener: Listener, executor: Executor) -> list[Fail
         listener(Loaded(record.card, len(study.cells)))
         for cell, found in done:
             tell(Finished(cell.key, found, earlier=True))
-        failed = executor.run(to_do, Source(study.data, study.data_dir, dataset), tell)
+        source = Source(study.data, study.data_dir, dataset, study.split)
+        failed = executor.run(to_do, source, tell)
         if fresh and len(failed) == len(study.cells):
             folder.leave_nothing_behind([job.folder for job in to_do])
     return failed
@@ -98,6 +100,7 @@ def _record(study: Plan, dataset: DataSet) -> StudyRecord:
         methods=study.names,
         seeds=study.seeds,
         fraction=study.fraction,
+        wrong_labels=study.wrong_labels,
         protocol=study.protocol,
         asked=study.asked,
         versions=versions(),
@@ -111,7 +114,7 @@ def _sort(study: Plan, dataset: DataSet) -> tuple[list[tuple[Cell, RunRecord]], 
     for cell in study.cells:
         asked = begun(cell, study.threads, dataset)
         found = study.folder.run_record(cell.name, cell.seed)
-        job = Job(cell, study.folder.run_folder(cell.name, cell.seed), study.threads)
+        job = Job(cell, study.folder.run_folder(cell.name, cell.seed), study.threads, study.measures)
         if found is not None and not found.asks_for_the_same(asked) and is_begun(job.folder):
             got = f"{cell.key} there with {_difference(found, asked)}"
             hint = "Choose another `out`, or delete the folder of that run."
@@ -128,9 +131,10 @@ def _check_folder(study: Plan, dataset: DataSet) -> None:
     if study.folder.study_file.exists():
         record = study.folder.record()
         card = record.card
-        if record.fraction != study.fraction:
-            got = f"one of {record.title}"
-            raise ManyLabelError(who, f"a study with `fraction` {study.fraction:g}", got, hint)
+        for name in ("fraction", "wrong_labels"):
+            if getattr(record, name) != getattr(study, name):
+                expected = f"a study with `{name}` {getattr(study, name):g}"
+                raise ManyLabelError(who, expected, f"one of {record.title}", hint)
         if card.digest != dataset.digest:
             raise ManyLabelError(
                 who, f"a study of {dataset.name} as it is now", f"one of other data ({card.name})", hint

@@ -7,7 +7,7 @@ from typing import Any
 
 from manylabel.study.cell import CellKey
 from manylabel.study.executors.base import Advanced, Event, Finished
-from manylabel.study.folder_names import name_of_share
+from manylabel.study.folder_names import name_of_study
 from manylabel.study.plan import Plan
 from manylabel.study.records import RunRecord
 from manylabel.training import trackers
@@ -27,7 +27,7 @@ class Tracking:
 
     def __init__(self, study: Plan) -> None:
         self.folder, self.place = study.folder, study.folder.tracking
-        self.experiment = name_of_share(study.data, study.fraction)
+        self.experiment = name_of_study(study.data, study.fraction, study.wrong_labels, study.split)
         self.names = list(study.track)
         self._trackers: dict[tuple[str, CellKey], Tracker] = {}
 
@@ -62,4 +62,10 @@ def _parameters(record: RunRecord) -> dict[str, Any]:
     """What a run was asked for, by name."""
     facts = {"method": record.method, "seed": record.seed, "data.digest": record.digest}
     versions = {f"versions.{name}": version for name, version in record.versions.items()}
-    return {**facts, "data.fraction": record.fraction, **record.settings, **versions}
+    return {
+        **facts,
+        "data.fraction": record.fraction,
+        "data.wrong_labels": record.wrong_labels,
+        **record.settings,
+        **versions,
+    }

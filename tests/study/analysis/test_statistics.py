@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from manylabel.study.analysis.results import Results
-from manylabel.study.analysis.statistics import Difference, Summary, WinTieLoss, lead
+from manylabel.study.analysis.statistics import Difference, Summary, WinTieLoss, holm, lead
 from manylabel.study.analysis.verdict import verdict
 from manylabel.study.records import RunRecord
 
@@ -238,3 +238,14 @@ def test_signed_rank_test_has_the_value_of_its_definition() -> None:
 def test_equal_sets_are_left_out_of_the_test() -> None:
     assert WinTieLoss.of([0.2, 0.3, 0.4, 0.5], [0.2, 0.25, 0.3, 0.35]).p_value == 2 / 2**3
     assert WinTieLoss.of([0.2, 0.3], [0.2, 0.3]) == WinTieLoss(0, 2, 0, 0.0, 1.0)
+
+
+def test_holm_corrects_step_by_step() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.02]) == pytest.approx([0.6, 0.04])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+    rng = np.random.default_rng(0)
+    p = rng.random(40) ** 4
+    slow = [max(min(1.0, (p >= q).sum() * q) for q in p if q <= own) for own in p]
+    assert holm(p) == pytest.approx(slow)

@@ -86,9 +86,9 @@ class Results(Generic[K]):
         return self._runs.get(group, [])
 
     def by_seed(self, group: K, metric: str, protocol: str | None = None) -> dict[int, float]:
-        """Seed -> value of a metric on the test rows; NaN where it is not defined."""
+        """Seed -> value of a metric on the test rows, or of a measure; NaN where it is not defined."""
         protocol = protocol or self.protocol
-        return {run.seed: defined(run.evaluations[protocol]["values"][metric]) for run in self.of(group)}
+        return {run.seed: _value(run, metric, protocol) for run in self.of(group)}
 
     def summary(self, group: K, metric: str, protocol: str | None = None) -> Summary:
         """Mean and spread of a metric over the seeds that are there."""
@@ -133,6 +133,16 @@ class Results(Generic[K]):
                 for protocol, evaluation in run.evaluations.items():
                     for metric, value in evaluation["values"].items():
                         yield group, (run.seed, protocol, metric, value, run.seconds)
+                for name, value in run.measures.items():
+                    yield group, (run.seed, "tuned", name, value, run.seconds)
+
+
+def _value(run: RunRecord, metric: str, protocol: str) -> float:
+    """A metric of the protocol, or else a measure; NaN where it is not defined."""
+    values = run.evaluations[protocol]["values"]
+    if metric in values or not run.measures:
+        return defined(values[metric])
+    return defined(run.measures.get(metric))  # none of a slice without rows
 
 
 def read_study(folder: StudyFolder, protocol: str | None = None) -> Results[str]:

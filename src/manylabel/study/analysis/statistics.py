@@ -126,6 +126,23 @@ class WinTieLoss:
         return cls(*_counts(ours, theirs), float(d.mean()), _signed_rank(d))
 
 
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values corrected for their number by the step-down method of Holm, in the order given.
+
+    The smallest of m is multiplied by m, the next by m - 1, and so on; none is below one that was smaller, or above 1.
+
+    References
+    ----------
+    Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979).
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    corrected = np.empty(len(p))
+    steps = np.arange(len(p), 0, -1) * p[order]
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0) if len(p) else steps
+    return [float(value) for value in corrected]
+
+
 def _counts(ours: Sequence[float], theirs: Sequence[float]) -> tuple[int, int, int]:
     """How often ours is better, tied, worse."""
     leads = np.array([lead(a, b) for a, b in zip(ours, theirs, strict=True)])

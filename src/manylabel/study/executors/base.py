@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from manylabel import files
+from manylabel import data, files
 from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
 from manylabel.study.cell import CellKey
@@ -72,6 +72,13 @@ class Source:
     data: str
     data_dir: Path | None
     dataset: DataSet
+    split: int | None = None
+
+
+def loaded(name: str, data_dir: Path | None, split: int | None) -> DataSet:
+    """A data set with its published test rows, or with those that a split draws."""
+    dataset = data.load(name, data_dir)
+    return dataset if split is None else data.random_split(dataset, split)
 
 
 class Executor(Protocol):
