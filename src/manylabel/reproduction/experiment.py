@@ -90,6 +90,8 @@ class Reproduction:
         Where the points form curves.
     budget : str, default ""
         What headings say of training that was cut short.
+    held_out : bool, default False
+        Whether a quarter of the training rows stands in for the test rows, which are not looked at.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Reproduction:
     show: Show
     axis: Axis | None = None
     budget: str = ""
+    held_out: bool = False
 
     @property
     def lines(self) -> tuple[str, ...]:

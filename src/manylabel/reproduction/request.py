@@ -11,6 +11,7 @@ from manylabel import data, methods
 from manylabel.errors import ManyLabelError
 from manylabel.reproduction import catalogue
 from manylabel.reproduction.experiment import Place, Reproduction
+from manylabel.reproduction.held_out import write_training_rows
 from manylabel.reproduction.scaling import fitted
 from manylabel.study.analysis.results import Results
 from manylabel.study.cell import Cell
@@ -107,7 +108,11 @@ class Request:
         """
         for method in dict.fromkeys(Variant.parse(point.method).method for point in self.usual.points):
             methods.get(method)  # refuses unknown ones before data are read
-        rows = {name: len(data.load(name, self.data_dir).train) for name in self.sets or self.usual.sets}
+        names = self.sets or self.usual.sets
+        if self.usual.held_out:
+            folder = self.folder / "training-rows"
+            names = tuple(write_training_rows(name, self.data_dir, folder) for name in names)
+        rows = {name: len(data.load(name, self.data_dir).train) for name in names}
         return Plan(
             tuple(self._cells(rows)),
             self.folder,
