@@ -13,6 +13,7 @@ from torch import Tensor
 
 from manylabel import losses
 from manylabel.errors import ManyLabelError
+from manylabel.labels import PackedLabels
 from manylabel.losses.softmax.tiles import tile_size
 
 BOTH = {"negatives": "label_aware", "frequency_power": 0.5}
@@ -151,6 +152,24 @@ def test_soft_labels_get_their_gradient_through_the_denominator(engine):
     loss = losses.get("mulsupcon", temperature=0.5, negatives="label_aware")
     assert torch.autograd.gradcheck(lambda Y, T: loss(c.x, Y, c.keys, T), (Y, T))
     assert torch.autograd.grad(losses.get("mulsupcon")(c.x, Y, c.keys, T), Y)[0].any()
+
+
+@every_engine
+@pytest.mark.parametrize("name", ["mulsupcon", "decoupled", "debiased", "jaccard"])
+@pytest.mark.parametrize("unknown", ["keep", "leave_out"])
+def test_labels_as_bits_are_labels_as_numbers(name, engine, unknown):
+    x, Y = views(35)
+    hidden = torch.rand(35, 4, generator=torch.Generator().manual_seed(1)) < 0.2
+    Y = torch.where(hidden.repeat(2, 1), float("nan"), Y.double())
+    loss = losses.get(name, engine=engine, unknown=unknown, **BOTH)
+    want = value_and_gradient(loss, x[:35], Y[:35], x, Y)
+    packed = PackedLabels.pack(Y)
+    assert_near(value_and_gradient(loss, x[:35], packed.take(slice(35)), x, packed), want, 1e-12)
+    weight = torch.linspace(0, 2, 35).double()
+    rows = losses.get(name, engine=engine, unknown=unknown, reduction="none", **BOTH)(x[:35], Y[:35], x, Y)
+    weighted = losses.get(name, engine=engine, unknown=unknown, reduction="sum", **BOTH)
+    got = weighted(x[:35], packed.take(slice(35)), x, packed, sample_weight=weight)
+    torch.testing.assert_close(got, rows @ weight)
 
 
 def test_the_threshold_of_overlap_is_inclusive():
