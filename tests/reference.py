@@ -36,14 +36,18 @@ def pairwise(
     z: Tensor,
     k: Tensor,
     w: list[list[float]],
-    tau: float,
+    tau: float | list[float],
     own: bool,
-    times: list[float] | None = None,
+    times: list[float] | list[list[float]] | None = None,
     out: list[list[bool]] | None = None,
 ) -> list[Tensor]:
-    """``sum_a w_ia (lse_i - s_ia / tau)`` of each anchor; with ``own`` anchor i is not its own candidate."""
-    values = []
+    """``sum_a w_ia (lse_i - s_ia / tau)`` of each anchor; with ``own`` anchor i is not its own candidate.
+
+    A temperature for each anchor, and how often a candidate counts for each anchor, come as lists.
+    """
+    values, taus, each = [], tau if isinstance(tau, list) else [tau] * len(z), times
     for i in range(len(z)):
+        tau, times = taus[i], each[i] if each and isinstance(each[0], list) else each
         others = [a for a in range(len(k)) if not (own and a == i) and not (out and out[i][a])]
         value = 0.0 * z[i].sum()
         if others and any(w[i][a] for a in others):
@@ -56,6 +60,25 @@ def pairwise(
                     value = value + w[i][a] * (lse - s_ia)
         values.append(value)
     return values
+
+
+def label_aware(Y: Tensor, T: Tensor, negatives: str = "label_aware") -> list[list[float]] | None:
+    """What each candidate weighs in the denominator of each anchor."""
+    if negatives == "alike":
+        return None
+    Y, T = known(Y), known(T)
+    return [[2 - float((y * t).sum()) / max(float(y.sum()), float(t.sum()), 1.0) for t in T] for y in Y]
+
+
+def temperatures(Y: Tensor, T: Tensor, tau: float, power: float) -> float | list[float]:
+    """``tau f_i^power`` of each anchor."""
+    if not power:
+        return tau
+    shares = [float(t.nansum()) / max(int((t == t).sum()), 1) for t in T.double().T]
+    rarest = [
+        min([f for y, f in zip(row, shares, strict=True) if float(y) and f] or [1.0]) for row in known(Y)
+    ]
+    return [tau * f**power for f in rarest]
 
 
 def reduced(values: list[Tensor], divisor: float, zero: Tensor, reduction: str) -> Tensor:
@@ -100,11 +123,70 @@ def mulsupcon(
     own: bool = False,
     reduction: str = "mean",
     unknown: str = "keep",
+    negatives: str = "alike",
+    frequency_power: float = 0.0,
 ) -> Tensor:
     weights, carried = per_label_weights(Y, T, own)
     pairs = float(known(Y).sum()) if own else sum(carried)
-    values = pairwise(z, k, weights, tau, own, out=left_out(Y, T, unknown))
+    taus, times = temperatures(Y, T, tau, frequency_power), label_aware(Y, T, negatives)
+    values = pairwise(z, k, weights, taus, own, times, left_out(Y, T, unknown))
     return reduced(values, pairs, z, reduction)
+
+
+def decoupled(
+    z: Tensor,
+    Y: Tensor,
+    k: Tensor,
+    T: Tensor,
+    tau: float,
+    own: bool = False,
+    reduction: str = "mean",
+    unknown: str = "keep",
+    negatives: str = "alike",
+    frequency_power: float = 0.0,
+) -> Tensor:
+    n_pairs = float(known(Y).sum()) if own else sum(per_label_weights(Y, T, own)[1])
+    taus = temperatures(Y, T, tau, frequency_power)
+    times, out = label_aware(Y, T, negatives), left_out(Y, T, unknown)
+    values = []
+    for i in range(len(z)):
+        others = [a for a in range(len(k)) if not (own and a == i)]
+        s = {a: z[i] @ k[a] / (taus[i] if isinstance(taus, list) else taus) for a in others}
+        y, t = known(Y)[i], known(T)
+        negative = [a for a in others if not bool((y * t[a] > 0).any()) and not out[i][a]]
+        below = [s[a] + torch.tensor(times[i][a] if times else 1.0).double().log() for a in negative]
+        value = 0.0 * z[i].sum()
+        for j in range(len(y)):
+            carriers = [p for p in others if float(t[p, j])]
+            n_j = sum(float(t[p, j]) for p in carriers)
+            for p in carriers:
+                term = torch.logsumexp(torch.stack([s[p], *below]), 0) - s[p]
+                value = value + float(y[j]) * float(t[p, j]) / n_j * term
+        values.append(value)
+    return reduced(values, n_pairs, z, reduction)
+
+
+def debiased(
+    z: Tensor,
+    Y: Tensor,
+    k: Tensor,
+    T: Tensor,
+    tau: float,
+    own: bool = False,
+    reduction: str = "mean",
+    unknown: str = "keep",
+    negatives: str = "label_aware",
+    frequency_power: float = 0.0,
+) -> Tensor:
+    n, times, out = len(z), label_aware(Y, T, negatives), left_out(Y, T, unknown)
+    weights = [[0.0] * len(k) for _ in range(n)]
+    for i in range(n):
+        other = (i + n // 2) % n if own else i
+        weights[i][other] = 1.0
+        if times:
+            times[i][other] = 1.0
+    values = pairwise(z, k, weights, temperatures(Y, T, tau, frequency_power), own, times, out)
+    return reduced(values, n, z, reduction)
 
 
 def mulsupcon_weighted(
@@ -239,6 +321,31 @@ def base(
             row.append(0.0 if own and a == i else both / (either + EPS))
         total = sum(row) + EPS
         weights.append([w / total for w in row])
+    values = pairwise(z, k, weights, tau, own, out=left_out(Y, T, unknown))
+    return of_counted(values, [any(w) for w in weights], z, reduction)
+
+
+def jaccard(
+    z: Tensor,
+    Y: Tensor,
+    k: Tensor,
+    T: Tensor,
+    tau: float,
+    own: bool = False,
+    reduction: str = "mean",
+    unknown: str = "keep",
+    threshold: float = 0.5,
+) -> Tensor:
+    weights = []
+    for i in range(len(Y)):
+        row = [0.0] * len(T)
+        for a in range(len(T)):
+            asked = (Y[i] == Y[i]) & (T[a] == T[a])
+            both, either = Y[i][asked] * T[a][asked], Y[i][asked] + T[a][asked] > 0
+            if bool(both.any()) and not (own and a == i):
+                overlap = float(both.sum()) / float(either.sum())
+                row[a] = overlap if overlap >= threshold else 0.0
+        weights.append([w / max(sum(v > 0 for v in row), 1) for w in row])
     values = pairwise(z, k, weights, tau, own, out=left_out(Y, T, unknown))
     return of_counted(values, [any(w) for w in weights], z, reduction)
 

@@ -28,6 +28,7 @@ WITH_SLOW_BLOCKS = [page for page in PAGES if any(block.mark == "slow" for block
 NOT_RUN = {  # blocks that download, or train for half an hour and more; each page of a method or a result has one
     "README.md": 4,
     "docs/decisions.md": 1,
+    "docs/losses/additions.md": 1,
     "docs/reproduction.md": 13,
     "docs/which-loss.md": 1,
     **{name_of(page): 1 for folder in ("methods", "results") for page in (DOCS / folder).glob("[!R]*.md")},

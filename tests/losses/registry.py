@@ -23,11 +23,13 @@ TWINS: dict[str, Callable[..., Tensor]] = {
     "any": reference.supcon_any,
     "mulsupcon": reference.mulsupcon,
     "mulsupcon_weighted": reference.mulsupcon_weighted,
+    "decoupled": reference.decoupled,
     "base": reference.base,
+    "jaccard": reference.jaccard,
     "similarity_dissimilarity": reference.similarity_dissimilarity,
     "pair_weighted": reference.pair_weighted,
 }
-SOFT = ("mulsupcon", "mulsupcon_weighted")
+SOFT = ("mulsupcon", "mulsupcon_weighted", "decoupled")
 
 
 @dataclass
@@ -140,9 +142,10 @@ class Entry:
     twin: Callable[..., Tensor]  # (floats, labels, temperature, **reduction), float64
     settings: dict[str, Any] = field(default_factory=dict)
     attention: bool = False  # whether the flash backend can do it
+    variant: str = ""  # its settings in a word, where two entries have the same form
 
     def __str__(self) -> str:
-        return f"{self.loss}-{self.form}" if self.form else self.loss
+        return "-".join(filter(None, (self.loss, self.form, self.variant)))
 
     @property
     def takes(self) -> frozenset[str]:
@@ -223,6 +226,13 @@ def contrastive(one: bool, keys: bool) -> Callable[[Size], Inputs]:
     return draw
 
 
+def with_other_views(size: Size) -> Inputs:
+    """Anchors and keys of which the first are other views of the anchors, and have their labels."""
+    (z, keys), (Y, T), _ = contrastive(one=False, keys=True)(size)
+    views = normal(generator(size._replace(seed=size.seed + 1)), len(z), size.d)
+    return Inputs([z, torch.cat([views, keys])], [Y, torch.cat([Y, T])])
+
+
 def with_prototypes(keys: bool) -> Callable[[Size], Inputs]:
     def draw(size: Size) -> Inputs:
         g, counts = generator(size), (size.b, size.n) if keys else (size.b,)
@@ -272,25 +282,41 @@ def call_with_labels_last(loss: torch.nn.Module, floats: list[Tensor], labels: l
     return loss(*floats, *labels)
 
 
+def twin_of_rows(twin: Callable[..., Tensor], **settings: object) -> Callable[..., Tensor]:
+    def of_rows(x: list[Tensor], y: list[Tensor], tau: float, **more: object) -> Tensor:
+        z, k = reference.unit(x[0]), reference.unit(x[-1])
+        return twin(z, y[0], k, y[-1], tau, len(x) == 1, **settings, **more)
+
+    return of_rows
+
+
 def contrastive_entries() -> Iterator[Entry]:
     for name, twin in {**TWINS, "mulsupcon_inbatch": reference.mulsupcon}.items():
         for form in ("batch", "keys"):
             if (name, form) != ("mulsupcon_inbatch", "keys"):
-                yield Entry(
-                    name,
-                    form,
-                    contrastive(name == "supcon", form == "keys"),
-                    call_contrastive,
-                    lambda x, y, tau, twin=twin, **reduction: twin(
-                        reference.unit(x[0]),
-                        y[0],
-                        reference.unit(x[-1]),
-                        y[-1],
-                        tau,
-                        len(x) == 1,
-                        **reduction,
-                    ),
-                )
+                draw = contrastive(name == "supcon", form == "keys")
+                yield Entry(name, form, draw, call_contrastive, twin_of_rows(twin))
+
+
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "aware": ("mulsupcon", {"negatives": "label_aware"}),
+    "rare-cold": ("mulsupcon", {"frequency_power": 0.5}),
+    "rare-warm": ("mulsupcon", {"frequency_power": -0.3}),
+    "both": ("decoupled", {"negatives": "label_aware", "frequency_power": 0.5}),
+    "any-overlap": ("jaccard", {"threshold": 0.0}),
+    "a-third": ("jaccard", {"threshold": 1 / 3}),
+    "": ("debiased", {}),
+    "alike": ("debiased", {"negatives": "alike", "frequency_power": 0.5}),
+}
+
+
+def optional_entries() -> Iterator[Entry]:
+    """Losses under settings beside the usual ones, and other views as the only positives."""
+    for variant, (name, settings) in VARIANTS.items():
+        twin = twin_of_rows(getattr(reference, name), **settings)
+        for form in ("batch", "keys") if name != "debiased" else ("keys",):
+            draw = with_other_views if name == "debiased" else contrastive(False, form == "keys")
+            yield Entry(name, form, draw, call_contrastive, twin, settings, variant=variant)
 
 
 def prototype_entries() -> Iterator[Entry]:
@@ -361,6 +387,7 @@ def constant_entries() -> Iterator[Entry]:
 
 ENTRIES = [
     *contrastive_entries(),
+    *optional_entries(),
     *prototype_entries(),
     *constant_entries(),
     *logit_entries(),

@@ -15,6 +15,7 @@ SETTINGS = {
     "reg_hard": {"alpha": -1.0},
     "wrg_hard": {"alpha": -1.0},
     "msc": {"alpha": 0.5},
+    "mulsupcon_both": {"negatives": "label_aware", "frequency_power": 0.5},
 }
 WITH_PROTOTYPES = ("proto", "msc", "reg", "wrg", "reg_alpha", "reg_hard", "wrg_hard")
 WITH_KEYS = (
@@ -23,7 +24,10 @@ WITH_KEYS = (
     "any",
     "mulsupcon",
     "mulsupcon_weighted",
+    "mulsupcon_both",
+    "decoupled",
     "base",
+    "jaccard",
     "similarity_dissimilarity",
     "pair_weighted",
 )
@@ -31,6 +35,7 @@ ON_LOGITS = ("bce", "focal", "asl", "zlpr", "twoway")
 CASES = [(name, "logits") for name in ON_LOGITS] + [(name, "prototypes") for name in WITH_PROTOTYPES]
 CASES += [(name, way) for name in WITH_KEYS for way in ("keys", "in_batch")]
 CASES += [("msc", "prototypes and keys"), ("mulsupcon_inbatch", "in_batch")]
+CASES += [("debiased", "keys"), ("debiased", "in_batch")]
 BACKENDS = [
     "aot_eager",
     pytest.param(
@@ -48,8 +53,10 @@ def build(name: str, way: str):
     """A loss and its arguments, the tensors that need a gradient first."""
     g = torch.Generator().manual_seed(2)
     Y, T = (labels(n, 4, 0.4, g, one=name == "supcon") for n in (12, 20))
+    if name == "debiased":  # other views have the labels of their rows
+        T[:12], Y = (Y, Y) if way == "keys" else (T[:12], Y[:6].repeat(2, 1))
     z, keys, P = (torch.randn(*shape, generator=g) for shape in ((12, 8), (20, 8), (4, 8)))
-    base = name.removesuffix("_alpha").removesuffix("_hard")
+    base = name.removesuffix("_alpha").removesuffix("_hard").removesuffix("_both")
     loss = losses.get(base, **SETTINGS.get(name, {}))
     if way == "logits":
         return loss, (torch.randn(12, 4, generator=g),), lambda x: (x, Y)

@@ -19,7 +19,10 @@ CONTRASTIVE = (
     "any",
     "mulsupcon",
     "mulsupcon_weighted",
+    "mulsupcon_both",
+    "decoupled",
     "base",
+    "jaccard",
     "similarity_dissimilarity",
     "pair_weighted",
 )
@@ -38,7 +41,11 @@ VARIANTS = [  # labels, engine, type of the rows
     ("unknown, sparse", "streamed", torch.float64),
 ]
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-5}
-SETTINGS = {"reg_alpha": {"alpha": 1.5}, "wrg_alpha": {"alpha": -1.0}}
+SETTINGS: dict[str, dict[str, object]] = {
+    "reg_alpha": {"alpha": 1.5},
+    "wrg_alpha": {"alpha": -1.0},
+    "mulsupcon_both": {"negatives": "label_aware", "frequency_power": 0.5},
+}
 
 
 def inputs(name: str) -> tuple[list[Tensor], Tensor, Tensor]:
@@ -76,7 +83,7 @@ def computed(
     if layout.endswith("sparse"):
         Y, T = Y.double().to_sparse(), T.double().to_sparse()
     z, k, P = (t.to(dtype, copy=True).requires_grad_() for t in tensors)
-    base = name.removesuffix("_soft").removesuffix("_alpha")
+    base = name.removesuffix("_soft").removesuffix("_alpha").removesuffix("_both")
     loss = losses.get(base, temperature=0.2, engine=engine, **SETTINGS.get(name, {}), **settings)
     with_prototypes = (P,) if base in ("proto", "msc", "reg", "wrg") else ()
     with_keys = (k, T) if way == "keys" else ()
@@ -116,7 +123,7 @@ def with_an_empty_rank(
         tensors, T = [tensors[0], tensors[1][:0], tensors[2]], T[:0]
     z, k, P = (t.clone().requires_grad_() for t in tensors)
     tau = torch.nn.Parameter(torch.tensor(0.2, dtype=torch.float64))
-    base = name.removesuffix("_soft").removesuffix("_alpha")
+    base = name.removesuffix("_soft").removesuffix("_alpha").removesuffix("_both")
     loss = losses.get(base, temperature=tau, engine=engine, **SETTINGS.get(name, {}), **settings)
     with_prototypes = (P,) if base in ("proto", "msc", "reg", "wrg") else ()
     value = loss(z, Y, *with_prototypes, *((k, T) if way == "keys" else ()))

@@ -8,9 +8,10 @@ from torch import nn
 from manylabel import ManyLabelError, losses
 from manylabel.labels import LabelMatrix
 from manylabel.methods import get
-from manylabel.methods.contrastive_term import ContrastSettings, build_term
+from manylabel.methods.contrastive_term import ContrastSettings, build_contrast, build_term
 from manylabel.models import PlainHead
 from manylabel.models.inputs import VectorPreprocessor
+from manylabel.training import Ranks
 
 INPUTS = VectorPreprocessor((10,))
 
@@ -54,6 +55,28 @@ def test_two_views_are_compared_with_gradient():
     assert len(others) == 0
     (gradient,) = torch.autograd.grad(value, seen[0])
     assert gradient.abs().sum(1).min() > 0
+
+
+@pytest.mark.parametrize("candidates", ["momentum", "views"])
+def test_the_other_view_of_a_row_is_where_debiased_looks_for_it(candidates):
+    made, X, Y = term("debiased", candidates=candidates)
+    seen = []
+    made.criterion.register_forward_pre_hook(lambda _, inputs: seen.extend(inputs))
+    for start in (0, 16):  # then there is a queue
+        seen.clear()
+        step(made, X[start : start + 16], Y[start : start + 16])
+    z, labels, *keys = seen
+    n = 16 if keys else len(z) // 2
+    other = keys[1].take(slice(n)) if keys else labels.take(slice(n, None))
+    assert torch.equal(other.dense(Y.dtype), Y[16:32])
+    assert len(z) == (16 if keys else 32)
+    assert not keys or len(keys[0]) == 32
+
+
+def test_debiased_has_no_momentum_over_several_processes(monkeypatch):
+    monkeypatch.setattr(Ranks, "current", lambda: Ranks(0, 2))
+    with pytest.raises(ManyLabelError, match="candidates views over several processes, but got momentum"):
+        build_contrast("debiased", ContrastSettings())
 
 
 def test_msc_takes_keys_and_a_queue_beside_the_batch():

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 from tests.reproduction.small_findings import findings, reproduction, write_run
 
-from manylabel import methods
+from manylabel import data, methods
 from manylabel.cli import commandline
 from manylabel.errors import ManyLabelError
 from manylabel.reproduction import Request, catalogue, published, runtime, write
@@ -258,6 +258,27 @@ def test_input_that_cannot_be_used_is_refused_before_anything_is_trained(
     assert not (tmp_path / "out").exists()
     with pytest.raises(ManyLabelError, match="`epochs_scale`: expected a number above 0"):
         request(tiny_data, tmp_path, epochs_scale=0.0)
+
+
+def test_rows_held_out_of_the_training_part_stand_in_for_test_rows(tiny_data: Path, tmp_path: Path) -> None:
+    plan = request(tiny_data, tmp_path, name="ablation-losses", methods=None).plan
+    (path,) = {cell.data for cell in plan.cells}
+    made, whole = data.load(Path(path)), data.load(tiny_data)
+    parts = [rows for part in (made.train, made.test) for rows in _rows(part)]
+    assert sorted(parts) == sorted(_rows(whole.train))
+    assert len(made.test) == round(len(whole.train) / 4)
+    assert not set(parts) & set(_rows(whole.test))
+    assert made.label_names == whole.label_names
+    assert [study.data for study in plan.studies] == [path]
+
+
+def _rows(rows: data.Rows) -> list[tuple[float, ...]]:
+    return [(*map(float, x), *y) for x, y in zip(rows.X.values, rows.Y.dense().tolist(), strict=True)]
+
+
+def test_pictures_are_not_held_out(tiny_data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ManyLabelError, match="data set digits: expected dense vectors, but got images"):
+        _ = request(tiny_data, tmp_path, name="ablation-losses", methods=None, sets=("digits",)).plan
 
 
 def test_findings_are_means_over_the_seeds_that_are_there(tmp_path: Path) -> None:

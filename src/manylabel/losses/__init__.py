@@ -12,12 +12,21 @@ from typing import Any
 from torch import nn
 
 from manylabel.errors import ManyLabelError, did_you_mean
+from manylabel.losses.debiased import Debiased
 from manylabel.losses.gradient_cache import cached_step
 from manylabel.losses.kmcl import KMCL
 from manylabel.losses.logits import ASL, BCE, ZLPR, Focal, TwoWay
-from manylabel.losses.overlap import Base, PairWeighted, SimilarityDissimilarity
+from manylabel.losses.overlap import Base, Jaccard, PairWeighted, SimilarityDissimilarity
 from manylabel.losses.prototypes import MSC, REG, WRG, Proto
-from manylabel.losses.supcon import All, AnyShared, MulSupCon, MulSupConInBatch, MulSupConWeighted, SupCon
+from manylabel.losses.supcon import (
+    All,
+    AnyShared,
+    Decoupled,
+    MulSupCon,
+    MulSupConInBatch,
+    MulSupConWeighted,
+    SupCon,
+)
 
 __all__ = [
     "ASL",
@@ -30,7 +39,10 @@ __all__ = [
     "All",
     "AnyShared",
     "Base",
+    "Debiased",
+    "Decoupled",
     "Focal",
+    "Jaccard",
     "MulSupCon",
     "MulSupConInBatch",
     "MulSupConWeighted",
@@ -51,7 +63,10 @@ _LOSSES: dict[str, type[nn.Module]] = {
     "mulsupcon": MulSupCon,
     "mulsupcon_weighted": MulSupConWeighted,
     "mulsupcon_inbatch": MulSupConInBatch,
+    "decoupled": Decoupled,
+    "debiased": Debiased,
     "base": Base,
+    "jaccard": Jaccard,
     "similarity_dissimilarity": SimilarityDissimilarity,
     "pair_weighted": PairWeighted,
     "proto": Proto,

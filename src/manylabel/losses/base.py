@@ -225,6 +225,10 @@ class PairLoss(Loss, ABC):
         """What each anchor's value is divided by, (B,); None for 1."""
         return None
 
+    def vary(self, batch: Batch, weights: PairWeights) -> Tensor | None:
+        """Give the weights what further settings ask for; what multiplies the similarities of each anchor, (B,)."""
+        return None
+
     def _computed(self, *arguments: Any, sample_weight: Any = None) -> Tensor:
         """The loss in full precision: float32, or float64 where that is what comes in.
 
@@ -255,10 +259,11 @@ class PairLoss(Loss, ABC):
         weights = self.weights(batch)
         if batch.Y.has_unknown or batch.T.has_unknown:
             weights.left_out = self._left_out(batch)
+        factors = self.vary(batch, weights)
         learnt = LABEL_GRADIENT if batch.Y.requires_grad or batch.T.requires_grad else weights.learnt
         pairs = (batch.z, batch.keys, weights, batch.self_offset, batch.multiplicity)
         backend = choose(self.engine, *pairs, learnt)
-        plain = batch.shard is None and batch.sample_weight is None
+        plain = batch.shard is None and batch.sample_weight is None and factors is None
         if backend == "streamed" and self.reduction != "none" and plain:
             result = self._in_one_strip(batch, weights, tau)
             if result is not None:
@@ -266,7 +271,7 @@ class PairLoss(Loss, ABC):
         uniform = self.reduction != "none" and type(self).per_anchor is PairLoss.per_anchor
         uniform = uniform and batch.sample_weight is None
         normalize = switch(self.who, "normalize", self.normalize)
-        values, totals = contrast(*pairs, tau, normalize, backend, uniform)
+        values, totals = contrast(*pairs, tau, normalize, backend, uniform, factors)
         part = self.per_anchor(batch, totals)
         values = values if part is None else values / part
         counted = self.counted(batch, totals)
@@ -305,26 +310,6 @@ def _surroundings(z: object) -> AbstractContextManager[Any]:
     if torch.get_num_threads() > 1 or torch.is_autocast_enabled("cpu"):
         return computing(z)
     return AS_IT_IS
-
-
-class ContrastiveLoss(PairLoss):
-    """A loss of anchors against candidates, or of a batch against itself."""
-
-    def forward(
-        self,
-        z: Tensor,
-        Y: Labels,
-        keys: Tensor | None = None,
-        Y_keys: Labels | None = None,
-        *,
-        sample_weight: Tensor | None = None,
-    ) -> Tensor:
-        """The loss of anchors ``z`` (B, D) with labels ``Y``, against ``keys`` or against each other."""
-        return self._computed(z, Y, keys, Y_keys, sample_weight=sample_weight)
-
-    def read(self, *arguments: Any) -> Batch:
-        batch = read_batch(self.who, *arguments, binary=self.binary, group=self.group)
-        return batch if batch.shard is None else batch.gather()
 
 
 class PrototypeLoss(PairLoss):

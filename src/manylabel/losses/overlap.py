@@ -13,8 +13,9 @@ from torch import Tensor
 from manylabel.errors import ManyLabelError
 from manylabel.kernels.transforms import transformed
 from manylabel.labels import LabelMatrix
-from manylabel.losses.base import EPS, Batch, ContrastiveLoss
-from manylabel.losses.settings import switch
+from manylabel.losses.base import EPS, Batch
+from manylabel.losses.contrastive import ContrastiveLoss
+from manylabel.losses.settings import real, switch
 from manylabel.losses.softmax import Overlaps, PairWeights, TileWeights
 from manylabel.losses.softmax.accumulator import without_self
 from manylabel.losses.softmax.tiles import tile_shape, tiles
@@ -40,7 +41,7 @@ def shared_labels(Y: Tensor, T: Tensor) -> Tensor:
     return Y @ T.T
 
 
-class Jaccard(TileWeights):
+class JaccardWeights(TileWeights):
     """``w_ia = J_ia / (sum_a J_ia + EPS)``, ``J_ia = |y_i and y_a| / (|y_i or y_a| + EPS)`` of labels known on both."""
 
     symmetric = True
@@ -53,15 +54,62 @@ class Jaccard(TileWeights):
             Overlaps(*side) for side in sides if side is not None
         ]  # labels that the other does not know
 
-    def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
+    def sizes(self, rows: slice, columns: slice, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """``|y_i and y_a|`` and ``|y_i or y_a|``, both (rows, columns); the caller may overwrite them."""
         shared = self.overlaps.tile(rows, columns, dtype)
-        union = self.counts[rows, None] + self.other_counts[columns]  # (rows, columns), what they share twice
+        union = self.counts[rows, None] + self.other_counts[columns]  # what they share twice
         for carried in self.of_one:
             union -= carried.tile(rows, columns, dtype)
-        return shared.div_(union.sub_(shared).add_(EPS))
+        return shared, union.sub_(shared)
 
-    def row_scale(self, totals: Tensor) -> Tensor:
+    def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
+        shared, union = self.sizes(rows, columns, dtype)
+        return shared.div_(union.add_(EPS))
+
+    def row_scale(self, totals: Tensor) -> Tensor | None:
         return (totals + EPS).reciprocal_()
+
+
+class HighJaccard(JaccardWeights):
+    """``w_ia = J_ia / |N_i|`` for the ``N_i``, those with ``J_ia`` above 0 and of at least a threshold, else 0."""
+
+    symmetric, one_sided = False, True
+
+    def __init__(
+        self, Y: LabelMatrix, T: LabelMatrix, threshold: float, dtype: torch.dtype, self_offset: int | None
+    ) -> None:
+        super().__init__(Y, T, dtype)
+        self.threshold = threshold
+        self.part = partners(self.high, Y, T, dtype, self_offset).clamp_(min=1).reciprocal_()
+
+    def high(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
+        """``J_ia`` of pairs in ``N_i``, else 0: a whole union, as any addition to it would miss the threshold."""
+        shared, union = self.sizes(rows, columns, dtype)
+        overlap = shared.div_(union.clamp_(min=1))
+        return overlap.masked_fill_(overlap < self.threshold, 0)
+
+    def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
+        return self.high(rows, columns, dtype).mul_(self.part[rows, None])
+
+    def row_scale(self, totals: Tensor) -> None:
+        return None
+
+
+def partners(
+    tile: Callable[[slice, slice, torch.dtype], Tensor],
+    Y: LabelMatrix,
+    T: LabelMatrix,
+    dtype: torch.dtype,
+    self_offset: int | None,
+) -> Tensor:
+    """How many other candidates have a positive number in the tiles of each anchor, (B,)."""
+    height, width = tile_shape(Y.n_rows, T.n_rows, Y.device)
+    found = torch.zeros(Y.n_rows, dtype=dtype, device=Y.device)
+    for columns in tiles(0, T.n_rows, width):
+        for rows in tiles(0, Y.n_rows, height):
+            positive = tile(rows, columns, dtype).sign_()
+            found[rows] += without_self(positive, rows, columns, self_offset, 0.0).sum(1)
+    return found
 
 
 class SharedAgainstOther(TileWeights):
@@ -72,18 +120,8 @@ class SharedAgainstOther(TileWeights):
     def __init__(self, Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype, self_offset: int | None) -> None:
         self.overlaps = Overlaps(Y, T)
         self.other_counts = T.row_counts(dtype)
-        self.part = (Y.row_counts(dtype) * self._partners(self_offset, dtype)).clamp_(min=1).reciprocal_()
-
-    def _partners(self, self_offset: int | None, dtype: torch.dtype) -> Tensor:
-        """``|P_i|``, (B,)."""
-        Y, T = self.overlaps.Y, self.overlaps.T
-        height, width = tile_shape(Y.n_rows, T.n_rows, Y.device)
-        partners = torch.zeros(Y.n_rows, dtype=dtype, device=Y.device)
-        for columns in tiles(0, T.n_rows, width):
-            for rows in tiles(0, Y.n_rows, height):
-                positive = self.overlaps.shared(rows, columns, dtype)
-                partners[rows] += without_self(positive, rows, columns, self_offset, 0.0).sum(1)
-        return partners
+        others = partners(self.overlaps.shared, Y, T, dtype, self_offset)  # |P_i|, (B,)
+        self.part = (Y.row_counts(dtype) * others).clamp_(min=1).reciprocal_()
 
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
         shared = self.overlaps.tile(rows, columns, dtype)
@@ -160,7 +198,60 @@ class Base(ContrastiveLoss):
     who = "Base"
 
     def weights(self, batch: Batch) -> PairWeights:
-        return Jaccard(batch.Y, batch.T, batch.dtype)
+        return JaccardWeights(batch.Y, batch.T, batch.dtype)
+
+
+class Jaccard(ContrastiveLoss):
+    """SupCon whose positives have a Jaccard overlap of at least a threshold with the anchor, and are weighted by it.
+
+    ::
+
+        J_ia = |y_i and y_a| / |y_i or y_a|
+        N_i  = {a : J_ia >= c, J_ia > 0}
+        L    = (1/M) sum_i - (1/|N_i|) sum_{a in N_i} J_ia log p_ia
+
+    Parameters
+    ----------
+    threshold : float, default 0.5
+        ``c``, from 0 to 1.
+    temperature, reduction, normalize, engine, group, unknown, negatives, frequency_power
+        As in :class:`~manylabel.losses.MulSupCon`.
+
+    Notes
+    -----
+    Divisor: M, the number of anchors with a candidate in ``N_i``; the others contribute 0. Weights of an anchor sum to
+    the mean overlap of ``N_i``, so a random encoder gives less than ``log N``. The union is that of labels known on
+    both rows.
+
+    References
+    ----------
+    ``MultiSupConLoss`` of pytorch-metric-learning 3.0, by its release notes. There two rows without labels have an
+    overlap of 1, here 0; and there with ``c = 0`` rows that share nothing count in ``|N_i|``.
+    """
+
+    who = "Jaccard"
+    shown = ("threshold", *ContrastiveLoss.shown)
+
+    def __init__(
+        self,
+        threshold: float = 0.5,
+        temperature: float | Tensor = 0.1,
+        reduction: str = "mean",
+        normalize: bool = True,
+        engine: str = "auto",
+        group: ProcessGroup | None = None,
+        unknown: str = "keep",
+        negatives: str = "alike",
+        frequency_power: float = 0.0,
+    ) -> None:
+        super().__init__(
+            temperature, reduction, normalize, engine, group, unknown, negatives, frequency_power
+        )
+        self.threshold = real("Jaccard", "threshold", threshold, least=0.0, most=1.0)
+
+    def weights(self, batch: Batch) -> PairWeights:
+        threshold = real("Jaccard", "threshold", self.threshold, least=0.0, most=1.0)
+        return HighJaccard(batch.Y, batch.T, threshold, batch.dtype, batch.self_offset)
 
 
 class SimilarityDissimilarity(ContrastiveLoss):
@@ -175,7 +266,7 @@ class SimilarityDissimilarity(ContrastiveLoss):
     Parameters
     ----------
     temperature : float, default 0.07
-    reduction, normalize, engine, group, unknown
+    reduction, normalize, engine, group, unknown, negatives, frequency_power
         As in :class:`~manylabel.losses.MulSupCon`.
 
     Notes
@@ -200,8 +291,12 @@ class SimilarityDissimilarity(ContrastiveLoss):
         engine: str = "auto",
         group: ProcessGroup | None = None,
         unknown: str = "keep",
+        negatives: str = "alike",
+        frequency_power: float = 0.0,
     ) -> None:
-        super().__init__(temperature, reduction, normalize, engine, group, unknown)
+        super().__init__(
+            temperature, reduction, normalize, engine, group, unknown, negatives, frequency_power
+        )
 
     def weights(self, batch: Batch) -> PairWeights:
         return SharedAgainstOther(batch.Y, batch.T, batch.dtype, batch.self_offset)
@@ -224,7 +319,7 @@ class PairWeighted(ContrastiveLoss):
         that are part of a graph get their gradient from the dense engine, which holds all pairs.
     normalize_weights : bool, default True
         Divide the weights of each anchor by their sum.
-    temperature, reduction, normalize, engine, group, unknown
+    temperature, reduction, normalize, engine, group, unknown, negatives, frequency_power
         As in :class:`~manylabel.losses.MulSupCon`.
 
     Notes
@@ -253,8 +348,12 @@ class PairWeighted(ContrastiveLoss):
         engine: str = "auto",
         group: ProcessGroup | None = None,
         unknown: str = "keep",
+        negatives: str = "alike",
+        frequency_power: float = 0.0,
     ) -> None:
-        super().__init__(temperature, reduction, normalize, engine, group, unknown)
+        super().__init__(
+            temperature, reduction, normalize, engine, group, unknown, negatives, frequency_power
+        )
         _check_settings(weight, normalize_weights)
         self.weight, self.normalize_weights = weight, normalize_weights
 

@@ -18,7 +18,8 @@ from torch import Tensor
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels, SingleLabel, SparseLabels, as_labels, match_groups
 from manylabel.labels.convert import tensor_or_sparse
-from manylabel.losses.base import Batch, ContrastiveLoss, refuse_gradient
+from manylabel.losses.base import Batch, refuse_gradient
+from manylabel.losses.contrastive import ContrastiveLoss
 from manylabel.losses.softmax import LabelWeights, Overlaps, PairWeights, TileWeights
 
 _MANY_LABELS = 1 << 14
@@ -136,6 +137,9 @@ class MulSupCon(ContrastiveLoss):
     unknown : "keep" or "leave_out", default "keep"
         Where label entries are unknown: whether a candidate stays in the denominator of an anchor that it shares no
         known label with, while some label that the anchor carries is unknown on it.
+    negatives : "alike" or "label_aware", default "alike"
+    frequency_power : float, default 0
+        See :class:`~manylabel.losses.contrastive.ContrastiveLoss`.
 
     Notes
     -----
@@ -231,6 +235,30 @@ class MulSupConWeighted(ContrastiveLoss):
 
     def counted(self, batch: Batch, totals: Tensor) -> Tensor:
         return torch.ones_like(totals)
+
+
+class Decoupled(MulSupCon):
+    """MulSupCon whose other positives leave the denominator of a positive.
+
+    ::
+
+        l_ip = log( exp(s_ip / tau) + sum_{a not in P(i)} exp(s_ia / tau) ) - s_ip / tau
+        L_i  = sum_{j in y_i} (1/n_j) sum_{p carries j} l_ip
+        P(i) = {a : |y_a and y_i| > 0}
+        L    = sum_i L_i / sum_i |y_i|
+
+    Parameters, divisor and edge cases as in :class:`MulSupCon`. The streamed backend computes a block of anchors twice
+    in place of keeping it; label-aware negatives all weigh 2 here, as none shares a label.
+
+    References
+    ----------
+    N. Gupta et al., "Dual-Encoders for Extreme Multi-Label Classification", ICLR 2024; from its idea, not its text.
+    """
+
+    def weights(self, batch: Batch) -> PairWeights:
+        weights = label_weights(batch)
+        weights.decoupled = True
+        return weights
 
 
 class SupCon(ContrastiveLoss):

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from manylabel import losses
 from manylabel.errors import ManyLabelError
 from manylabel.labels import DenseLabels, LabelMatrix
-from manylabel.losses.base import ContrastiveLoss, PrototypeLoss
+from manylabel.losses.base import PrototypeLoss
+from manylabel.losses.contrastive import ContrastiveLoss
 from manylabel.methods.classifier_stage import built_loss
 from manylabel.methods.networks import check_batch_norm, width
 from manylabel.methods.recipe import Config
@@ -83,6 +84,9 @@ def build_contrast(name: str, settings: ContrastSettings) -> ContrastiveLoss | P
     if momentum and "keys" not in signature(criterion.forward).parameters:
         hint = "Set candidates to batch or views."
         raise ManyLabelError(f"loss {name}", "candidates of the batch itself", "momentum", hint)
+    if momentum and isinstance(criterion, losses.Debiased) and Ranks.current().world > 1:
+        hint = "Set candidates to views: among the keys of all processes the other views do not come first."
+        raise ManyLabelError(f"loss {name}", "candidates views over several processes", "momentum", hint)
     if not momentum or isinstance(criterion, PrototypeLoss):
         criterion.group = Ranks.current().group
     return criterion

@@ -105,6 +105,8 @@ class Reproduction:
         Whether slices of labels and rows, and retrieval by the embedding, are measured as well.
     scales_variants : bool, default False
         Whether the epochs that a variant names are scaled like those of a recipe.
+    held_out : bool, default False
+        Whether a quarter of the training rows stands in for the test rows, which are not looked at.
     """
 
     name: str
@@ -122,6 +124,7 @@ class Reproduction:
     fewest_rows: int = 0
     measures: bool = False
     scales_variants: bool = False
+    held_out: bool = False
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from manylabel import data, methods
 from manylabel.errors import ManyLabelError
 from manylabel.reproduction import catalogue
 from manylabel.reproduction.experiment import Place, Point, Reproduction
+from manylabel.reproduction.held_out import write_training_rows
 from manylabel.reproduction.scaling import fitted
 from manylabel.study.analysis.results import Results
 from manylabel.study.cell import Cell
@@ -134,8 +135,12 @@ class Request:
 
     @cached_property
     def _rows(self) -> dict[str, int]:
-        """Training rows of each data set."""
-        return {name: len(data.load(name, self.data_dir).train) for name in self.sets or self.usual.sets}
+        """Training rows of each data set; of those that stand for their training part, as files of their own."""
+        names = self.sets or self.usual.sets
+        if self.usual.held_out:
+            folder = self.folder / "training-rows"
+            names = tuple(write_training_rows(name, self.data_dir, folder) for name in names)
+        return {name: len(data.load(name, self.data_dir).train) for name in names}
 
     def _holds_enough(self, name: str, point: Point) -> bool:
         """Whether the share of a point holds as many training rows as the reproduction wants."""

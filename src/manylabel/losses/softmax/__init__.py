@@ -12,6 +12,7 @@ A loss says what its weights ``w`` are (:mod:`manylabel.losses.softmax.pair_weig
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,13 +22,22 @@ from manylabel.errors import ManyLabelError
 from manylabel.kernels.transforms import transformed
 from manylabel.losses.precision import working_dtype
 from manylabel.losses.softmax import flash
+from manylabel.losses.softmax.decoupled import contrast_decoupled
 from manylabel.losses.softmax.dense import contrast_dense
-from manylabel.losses.softmax.pair_weights import LabelWeights, LeftOut, Overlaps, PairWeights, TileWeights
+from manylabel.losses.softmax.pair_weights import (
+    LabelAware,
+    LabelWeights,
+    LeftOut,
+    Overlaps,
+    PairWeights,
+    TileWeights,
+)
 from manylabel.losses.softmax.streamed import contrast_streamed
 from manylabel.losses.softmax.tiles import Sides, unit
 
 __all__ = [
     "BACKENDS",
+    "LabelAware",
     "LabelWeights",
     "LeftOut",
     "Overlaps",
@@ -102,6 +112,7 @@ def contrast(
     normalize: bool,
     backend: str,
     uniform: bool = False,
+    factors: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Contrast anchors with candidates under given pair weights.
 
@@ -124,6 +135,8 @@ def contrast(
     uniform : bool, default False
         A promise that all values will be multiplied by the same number; saves a visit to the pairs for some
         weights.
+    factors : (B,) tensor or None
+        What the similarities of each anchor are multiplied by: a temperature of its own; None for 1.
 
     Returns
     -------
@@ -133,14 +146,17 @@ def contrast(
     """
     self_offset = 0 if keys is None else self_offset
     one_sided = isinstance(weights, TileWeights) and weights.one_sided
-    if keys is None and (
-        one_sided or weights.left_out is not None
-    ):  # who is left out is not symmetric either
-        keys = x
+    if keys is None and (one_sided or factors is not None or not weights.plain):
+        keys = x  # what differs from anchor to anchor makes pairs asymmetric
     sides = Sides(normalize, normalize)
+    if factors is not None:  # an anchor that is longer has a lower temperature
+        z = x.to(working_dtype(x))
+        x, sides = (unit(z) if normalize else z) * factors[:, None], Sides(False, normalize)
     if isinstance(temperature, Tensor) and backend != "dense":
         x, temperature, sides = in_units_of_temperature(x, temperature, sides, in_batch=keys is None)
     run: Callable[..., tuple[Tensor, Tensor]] = BACKENDS[backend]
+    if weights.decoupled:
+        run = partial(contrast_decoupled, stream=backend != "dense")
     return run(x, keys, weights, temperature, sides, self_offset, multiplicity, uniform)
 
 

@@ -47,9 +47,14 @@ class Accumulator:
         return log2_per(self.temperature)
 
     def take_out(self, s: Tensor, rows: slice, columns: slice) -> Tensor:
-        """Give the pairs that take no part the exponent of nothing, in a tile of exponents, in place."""
+        """Give the pairs that take no part the exponent of nothing, in a tile of exponents, in place.
+
+        The others get what they weigh in the denominator, which is at most 2: one more than their exponent.
+        """
         s = without_self(s, rows, columns, self.self_offset, SELF_EXPONENT)
-        out = self.weights.left_out
+        out, negatives = self.weights.left_out, self.weights.negatives
+        if negatives is not None:
+            s += negatives.tile(rows, columns, s.dtype)
         return s if out is None else s.masked_fill_(out.tile(rows, columns, s.dtype), SELF_EXPONENT)
 
     def bounded(self, anchors: Rows, candidates: Rows) -> bool:

@@ -25,7 +25,7 @@ def fits(
 ) -> bool:
     """Whether attention can do it: constant candidates, label sums, no pair left out, and it works here."""
     plain = self_offset is None and multiplicity is None and isinstance(weights, LabelWeights)
-    plain = plain and weights.left_out is None
+    plain = plain and weights.plain
     if not plain or keys is None or keys.requires_grad or not len(keys) or not len(x):
         return False
     dtype = torch.float64 if x.dtype == torch.float64 else torch.float32

@@ -126,6 +126,34 @@ class LeftOut:
         return out.expand(rows.stop - rows.start, columns.stop - columns.start)
 
 
+class LabelAware:
+    """What a candidate weighs in the denominator of an anchor: ``2 - |y_i and y_a| / max(|y_i|, |y_a|)``.
+
+    Rows with the same labels weigh 1, rows that share none 2, two rows without labels 2.
+
+    Parameters
+    ----------
+    Y : LabelMatrix (B, C)
+    T : LabelMatrix (N, C)
+    dtype : torch.dtype
+    ones : PairWeights, optional
+        Pairs with a weight in it weigh 1 whatever their labels.
+    """
+
+    def __init__(
+        self, Y: LabelMatrix, T: LabelMatrix, dtype: torch.dtype, ones: PairWeights | None = None
+    ) -> None:
+        self.overlaps, self.ones = Overlaps(Y, T), ones
+        self.counts, self.other_counts = Y.row_counts(dtype), T.row_counts(dtype)
+
+    def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
+        """Logarithms to the base 2, which are added to exponents, (rows, columns)."""
+        most = torch.maximum(self.counts[rows, None], self.other_counts[columns]).clamp_min(1)
+        # nothing in place: soft labels may be part of a graph
+        w = (2 - self.overlaps.tile(rows, columns, dtype) / most).log2()
+        return w if self.ones is None else w.masked_fill(self.ones.tile(rows, columns, dtype) > 0, 0)
+
+
 class PairWeights(ABC):
     """Pair weights ``w_ia`` of B anchors and N candidates, never all at once.
 
@@ -138,6 +166,13 @@ class PairWeights(ABC):
         None  # what the weights depend on that only plain operators can differentiate, by name
     )
     left_out: LeftOut | None = None  # pairs that take no part
+    negatives: LabelAware | None = None  # what pairs weigh in the denominator; None for 1
+    decoupled = False  # whether the denominator of a positive has no other positives in it
+
+    @property
+    def plain(self) -> bool:
+        """Whether one logsumexp over all candidates alike serves all positives of an anchor."""
+        return self.left_out is None and self.negatives is None and not self.decoupled
 
     @abstractmethod
     def tile(self, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:

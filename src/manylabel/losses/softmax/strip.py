@@ -36,9 +36,12 @@ def fits(
     """Whether one strip can take these: few anchors, and constant candidates in working precision, on a CPU."""
     if keys is None or multiplicity is not None or isinstance(temperature, Tensor) or x.device.type != "cpu":
         return False
-    if weights.left_out is not None:
-        return False
-    if not isinstance(weights, LabelWeights) or weights.self_weights is not None or keys.requires_grad:
+    if (
+        not weights.plain
+        or not isinstance(weights, LabelWeights)
+        or weights.self_weights is not None
+        or keys.requires_grad
+    ):
         return False
     wide = keys.dtype == torch.float64 or (keys.dtype == torch.float32 and x.dtype != torch.float64)
     n = x.shape[0]
