@@ -46,6 +46,11 @@ def test_the_command_of_a_plan_asks_for_it_again() -> None:
     assert "--seeds 1,0 " in line(seeds=(1, 0))
 
 
+def test_a_flag_has_no_value() -> None:
+    asked = {"data": "a.csv", "out": "model", "overwrite": True}
+    assert commandline.command_line("fit", asked) == "manylabel fit a.csv --out model --overwrite"
+
+
 @pytest.mark.parametrize(
     "asked",
     [

@@ -37,6 +37,11 @@ BAD = {
         "fit places.csv --labels tags --out home",
         "expected a new or empty folder",
     ),
+    "a model that is there": (
+        "fit no.csv --labels tags --out model",
+        "--out: expected a folder without a model, but got model, which holds one. Name another folder, or replace "
+        "it with --overwrite.",
+    ),
     "roles without labels": (
         "fit rows.npz --column a=text",
         "--labels: expected the label columns, beside --column",
@@ -113,6 +118,8 @@ def here(places: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("name", BAD)
 def test_it_is_refused_with_what_to_do(shell: Shell, here: Path, name: str) -> None:
     line, message = BAD[name]
+    if line.startswith("fit ") and "--out" not in line:
+        line += " --out other"  # in ``model`` is one
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
     code, _, errors = shell(*line.split())
     assert (code, errors.startswith("error: ")) == (2, True), errors

@@ -184,8 +184,12 @@ def test_labels_in_columns_groups_texts_and_validation_rows(shell: Shell, tmp_pa
     assert code == 0
     assert "groups      owner" in output
     assert "left out    name (as you said)" in output
-    given = ("--validation", tmp_path / "held.jsonl", "--thresholds", "shared")
-    code, output, _ = shell(*asked, *roles, "--out", tmp_path / "model", *given, *quick())
+    before = (tmp_path / "model" / "model.json").read_bytes()
+    given = ("--validation", tmp_path / "held.jsonl", "--thresholds", "shared", "--out", tmp_path / "model")
+    assert shell(*asked, *roles, *given, *quick())[0] == 2
+    assert (tmp_path / "model" / "model.json").read_bytes() == before
+    code, output, _ = shell(*asked, *roles, *given, "--overwrite", *quick())
+    assert (tmp_path / "model" / "model.json").read_bytes() != before
     assert (code, "on held-out rows (the validation rows)" in output) == (0, True)
     assert shell("evaluate", tmp_path / "model", tmp_path / "held.jsonl", "--out", tmp_path / "r")[0] == 0
     report = ("--train", tmp_path / "train.jsonl", "--out", tmp_path / "r")

@@ -44,6 +44,7 @@ OPTIONS = {
     "identifier": "--id",
     "top": "--top",
     "out": "--out",
+    "overwrite": "--overwrite",
 }
 """Parameter -> option, in the order of a command line."""
 
@@ -68,6 +69,8 @@ def command_line(command: str, parameters: Mapping[str, Any]) -> str:
         elif parameter == "columns":
             roles = parameters.get(parameter, {})
             words += (word for name, role in roles.items() for word in (option, f"{name}={role}"))
+        elif parameters.get(parameter) is True:
+            words.append(option)
         elif parameter in parameters:
             words += (option, _text(parameter, parameters[parameter]))
     return shlex.join(words)
