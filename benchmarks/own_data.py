@@ -20,7 +20,6 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -81,7 +80,9 @@ def write_films(out: Path) -> None:
 
 
 def command(*words: Any) -> None:
-    subprocess.run([sys.executable, "-m", "manylabel", *map(str, words)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-m", "manylabel", *map(str, words)], check=True, stdout=subprocess.DEVNULL
+    )
 
 
 def write_set(name: str, data: Path, out: Path) -> None:
@@ -137,12 +138,12 @@ def run(asked: argparse.Namespace) -> None:
 
 ABOUT = """# Own data, from file to figures
 
-`manylabel fit`, `predict` and `evaluate` on CSV files as people have them, for `best` and for what they would pick instead:
-TF-IDF (texts) or encoded columns (films) with logistic regression, extra trees and boosted trees (LightGBM) for each label.
-All methods read the same file and learn thresholds per label alike, on training rows; test rows are scored once. Mean and
-standard deviation over seeds; minutes of one processor that a fit took. The texts are the sets of the same names; the films
-are those of `bokeh_sampledata` (CC0): genres from title, year, runtime, language, country, people and a rating that is empty
-in every row, a fifth held out.
+`manylabel fit`, `predict` and `evaluate` on CSV files as people have them, for `best` and for what they would pick
+instead: TF-IDF (texts) or encoded columns (films) with logistic regression, extra trees and boosted trees (LightGBM)
+for each label. All methods read the same file and learn thresholds per label alike, on training rows; test rows are
+scored once. Mean and standard deviation over seeds; minutes of one processor that a fit took. The texts are the sets
+of the same names; the films are those of `bokeh_sampledata` (CC0): genres from title, year, runtime, language, country,
+people and a rating that is empty in every row, a fifth held out.
 
 Made with `python -m benchmarks.own_data --data FOLDER --results runs.jsonl --page own-data.md`.
 """
@@ -157,7 +158,9 @@ def page(lines: list[Line]) -> str:
         first = own[0]
         parts.append(f"\n## {name}\n\n{first['rows']} test rows, {first['labels']} labels.\n\n")
         parts.append(f"| {' | '.join(names)} |\n|{'---|' * len(names)}\n")
-        parts += [row(of, [x for x in own if method_of(x) == of]) for of in dict.fromkeys(map(method_of, own))]
+        parts += [
+            row(of, [x for x in own if method_of(x) == of]) for of in dict.fromkeys(map(method_of, own))
+        ]
     return "".join(parts)
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LIST = "list"
 SEPARATORS = {"|": "bar", ";": "semicolon", ",": "comma", "\t": "tab", "/": "slash", "\n": "line end"}
 _QUOTED = re.compile(r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s,'"][^,'"]*))\s*(?:,|$)""")
+_HEAD = re.compile(r"[^\W_]+[_.:-]")
 Place = Callable[[int], str]
 
 
@@ -92,7 +93,7 @@ def label_columns(labels: str | Sequence[str], names: Sequence[str], where: str)
         found = [name] if name in names else fnmatch.filter(names, name) if _is_pattern(name) else []
         if not found:
             told = ", ".join(list(names)[:12]) + (", ..." if len(names) > 12 else "")
-            hint = did_you_mean(name, names, "Give the column of the tags, or a pattern such as is_*.")
+            hint = _columns_instead(name, names)
             raise ManyLabelError(f"{where}, `labels`", f"one of the columns {told}", repr(name), hint)
         chosen.update(found)
     return tuple(name for name in names if name in chosen)
@@ -279,6 +280,17 @@ def _alike(tags: list[str]) -> list[str]:
     return (
         [f"Tags that differ in capitals alone are different labels: {', '.join(pairs[:5])}."] if pairs else []
     )
+
+
+def _columns_instead(name: str, names: Sequence[str]) -> str:
+    """A hint that names columns, or a pattern, that the table has."""
+    if not _is_pattern(name):
+        return did_you_mean(name, names, "Give the column of the tags, or those of 0 and 1.")
+    heads = Counter(found[0] for found in map(_HEAD.match, names) if found)
+    fitting = [f"{head}*" for head, n in heads.most_common(3) if n > 1]
+    if fitting:
+        return f"No column fits; patterns that fit several: {', '.join(fitting)}."
+    return "No column fits: give the column of the tags, or the names of those of 0 and 1."
 
 
 def _is_pattern(name: str) -> bool:

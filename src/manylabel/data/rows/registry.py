@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Set
+from numbers import Number
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -49,6 +52,9 @@ def as_features(X: Any, who: str = "X") -> Features:
         found = kind.read(X, who)
         if found is not None:
             return found
+    if isinstance(X, NoneType | Number | Mapping | Set | Iterator | type):
+        got = "None" if X is None else f"{X!r:.60} of type {type(X).__name__}"
+        raise ManyLabelError(who, "rows as an array, a matrix, a frame or a list", got, SHAPES)
     return _dense(X, who)
 
 
