@@ -194,7 +194,13 @@ def _by_role(schema: Schema) -> Iterator[tuple[str, str]]:
     for column in schema.columns:
         name = f"{column.name} ({column.why})" if column.role == "skip" else column.name
         by_role.setdefault(column.role, []).append(name)
-    names = {"category": "categories", "skip": "left out", "group": "groups", "weight": "weights"}
+    names = {
+        "category": "categories",
+        "tags": "tags",
+        "skip": "left out",
+        "group": "groups",
+        "weight": "weights",
+    }
     for role, columns in by_role.items():
         more = f" and {len(columns) - _MOST_NAMES} more" if len(columns) > _MOST_NAMES else ""
         yield names.get(role, f"{role}s"), ", ".join(columns[:_MOST_NAMES]) + more

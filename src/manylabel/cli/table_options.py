@@ -19,8 +19,8 @@ ColumnRoles = Annotated[
     list[str] | None,
     typer.Option(
         "--column",
-        help="What a column is, as NAME=ROLE: number, boolean, date, category, text, group, weight or skip; may be "
-        "given several times.",
+        help="What a column is, as NAME=ROLE: number, boolean, date, category, tags, text, group, weight or skip; may "
+        "be given several times.",
         show_default=False,
     ),
 ]
