@@ -196,3 +196,19 @@ def test_labels_in_columns_groups_texts_and_validation_rows(shell: Shell, tmp_pa
     assert shell("evaluate", tmp_path / "model", tmp_path / "held.jsonl", *report)[0] == 0
     names = [part["name"] for part in json.loads((tmp_path / "r" / "metrics.json").read_text())["slices"]]
     assert "group o3" in names
+
+
+def test_methods_are_compared_on_a_table(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_example(tmp_path / "places.csv", rows=160)
+    asked = ("run", "places.csv", "--labels", "tags", "-m", "bce,logistic_regression", "--seeds", "1")
+    code, output, told = shell(*asked, "--set", "bce.classify.stage.epochs=4", "--jobs", "2", "--out", "r")
+    assert code == 0
+    assert "places: 120 training and 40 test rows (2 texts, 1 category, 3 numbers), 6 labels" in told
+    assert output.splitlines()[-1].startswith("On places, ")
+    page = (tmp_path / "r" / "report.html").read_text("utf-8")
+    assert "manylabel run places.csv --methods bce,logistic_regression --seeds 1" in page
+    assert "--labels tags" in page
+    assert "drawn label-stratified with seed 0" in page

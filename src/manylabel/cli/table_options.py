@@ -51,6 +51,14 @@ def label_option(labels: str | None, source: str) -> str | list[str]:
     return [name.strip() for name in labels.split(",") if name.strip()]
 
 
+def label_names(labels: str | None, source: str) -> tuple[str, ...]:
+    """Label columns and patterns one by one; none where none are given."""
+    if labels is None:
+        return ()
+    found = label_option(labels, source)
+    return (found,) if isinstance(found, str) else tuple(found)
+
+
 def column_roles(given: list[str] | None) -> dict[str, str]:
     """NAME=ROLE of each option."""
     roles = {}

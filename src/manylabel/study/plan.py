@@ -45,6 +45,8 @@ class Plan:
         Whether each data set and each fraction of it has a folder of its own below ``out``; else all cells share them.
     rows : mapping of data set to number of training rows, where known
         Weigh the data sets in the time left.
+    labels : tuple of str, default none
+        Label columns, where the data are a table; see :func:`manylabel.data.load`.
     track : tuple of str, default none
         Trackers that are told of epochs and final metrics, "csv", "tensorboard" or "mlflow".
     """
@@ -58,6 +60,7 @@ class Plan:
     nested: bool = False
     rows: Mapping[str, int] = field(default_factory=dict)
     track: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     @classmethod
     def grid(
@@ -176,6 +179,7 @@ class Plan:
             "threads": 1,
             "data_dir": None,
             "track": [],
+            "labels": [],
         }
         given = {
             "settings": settings,
@@ -184,6 +188,7 @@ class Plan:
             "threads": self.threads,
             "data_dir": None if self.data_dir is None else str(self.data_dir),
             "track": list(self.track),
+            "labels": list(self.labels),
         }
         changed = {name: value for name, value in given.items() if value != defaults[name]}
         return {**asked, **changed, "out": str(self.out)}

@@ -64,7 +64,7 @@ def run(plan: Plan, listener: Listener, executor: Executor | None = None) -> lis
 
 
 def _run_study(study: Plan, listener: Listener, executor: Executor) -> list[Failed]:
-    dataset = data.load(study.data, study.data_dir)
+    dataset = data.load(study.data, study.data_dir, labels=study.labels)
     _sort(study, dataset)  # refuses before anything is written
     check_folder_names("`methods`", study.names)
     record, folder = _record(study, dataset), study.folder
@@ -76,7 +76,7 @@ def _run_study(study: Plan, listener: Listener, executor: Executor) -> list[Fail
         listener(Loaded(record.card, len(study.cells)))
         for cell, found in done:
             tell(Finished(cell.key, found, earlier=True))
-        failed = executor.run(to_do, Source(study.data, study.data_dir, dataset), tell)
+        failed = executor.run(to_do, Source(study.data, study.data_dir, dataset, study.labels), tell)
         if fresh and len(failed) == len(study.cells):
             folder.leave_nothing_behind([job.folder for job in to_do])
     return failed

@@ -74,7 +74,7 @@ def features_of_file(X: Any, who: str) -> Features:
 
     Parameters
     ----------
-    X : (n, n_features) numbers, dense or SciPy sparse; (n, ...) uint8 pictures; or list of n str
+    X : (n, n_features) numbers, dense or SciPy sparse; (n, ...) uint8 pictures; list of n str; or Features
         Pictures are (n, height, width), (n, height, width, channels) or (n, channels, height, width), where
         channels is 1 or 3.
     who : str
@@ -90,6 +90,8 @@ def features_of_file(X: Any, who: str) -> Features:
     Numbers become float32. A matrix in which that would blur a column (times in seconds since 1970, minutes apart)
     stays float64 as a whole: :mod:`manylabel.models.inputs` takes the mean out before it narrows.
     """
+    if isinstance(X, Features):
+        return X
     if isinstance(X, list):
         return Texts.of_file(X, who)
     if not X.shape or X.shape[0] == 0:

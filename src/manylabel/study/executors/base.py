@@ -72,6 +72,7 @@ class Source:
     data: str
     data_dir: Path | None
     dataset: DataSet
+    labels: tuple[str, ...] = ()
 
 
 class Executor(Protocol):

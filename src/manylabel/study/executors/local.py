@@ -86,7 +86,8 @@ class _Worker:
     """A worker process, which runs one cell at a time, and the cell that it is running."""
 
     def __init__(self, context: SpawnContext, source: Source) -> None:
-        self.context, self.source = context, (source.data, source.data_dir, source.dataset.digest)
+        self.context = context
+        self.source = source.data, source.data_dir, source.labels, source.dataset.digest
         self.job: Job | None = None
         self._start()
 
@@ -122,7 +123,9 @@ class _Worker:
         self.process.join()
 
 
-def _serve(connection: Connection, name: str, data_dir: Path | None, digest: str) -> None:
+def _serve(
+    connection: Connection, name: str, data_dir: Path | None, labels: tuple[str, ...], digest: str
+) -> None:
     """Run the cells that arrive until the other end closes."""
     warnings.simplefilter("ignore")  # the parent has loaded the same data and shown its warnings
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -131,7 +134,7 @@ def _serve(connection: Connection, name: str, data_dir: Path | None, digest: str
         while True:
             job = connection.recv()
             try:
-                dataset = dataset or _loaded_again(name, data_dir, digest)
+                dataset = dataset or _loaded_again(name, data_dir, labels, digest)
             except (ManyLabelError, OSError) as error:
                 connection.send(Failed(job.cell.key, message(error), by_input=True))
                 continue
@@ -148,8 +151,8 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _loaded_again(name: str, data_dir: Path | None, digest: str) -> DataSet:
-    dataset = data.load(name, data_dir)
+def _loaded_again(name: str, data_dir: Path | None, labels: tuple[str, ...], digest: str) -> DataSet:
+    dataset = data.load(name, data_dir, labels=labels)
     if dataset.digest != digest:
         raise ManyLabelError(name, "the data that the study began with", "other data", "Run again.")
     return dataset
