@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from tests.journeys.conftest import Shell, quick
 
+from manylabel import methods
+from manylabel.data import load
 from manylabel.data.example import TAGS, write_example
 from manylabel.estimator import MultiLabelClassifier
 from manylabel.metrics import measure_decisions
@@ -122,8 +124,10 @@ def test_an_evaluation_writes_a_page_and_the_numbers_of_the_estimator(
     assert {line["label"]: int(line["rows"]) for line in labels} == dict(
         zip(loaded.classes_, rows.Y.label_counts().int().tolist(), strict=True)
     )
+    assert [part["name"] for part in told["slices"][3:]] == ["seen label sets", "unseen label sets"]
     code, _, _ = shell("evaluate", model, places / "test.csv", "--out", out)
-    assert "labels of the training rows were not given" in (out / "report.html").read_text("utf-8")
+    again = json.loads((out / "metrics.json").read_text("utf-8"))
+    assert again["slices"] == told["slices"]  # the model knows the labels of its training rows
 
 
 def test_embeddings_are_those_of_the_estimator(
@@ -156,6 +160,14 @@ def test_files_of_other_formats_take_the_same_commands(shell: Shell, tmp_path: P
         "wind",
         "rock",
     }
+    assert "frequent labels" in (tmp_path / "report" / "report.html").read_text("utf-8")
+    rows = load(tmp_path / "rows.npz").train
+    methods.get("logistic_regression").fit(rows, rows, label_names=("sea", "wind", "rock")).save(
+        tmp_path / "s"
+    )
+    assert shell("evaluate", tmp_path / "s", tmp_path / "rows.npz", "--out", tmp_path / "report")[0] == 0
+    page = (tmp_path / "report" / "report.html").read_text("utf-8")
+    assert "the model of a study keeps nothing of the labels of its training rows" in page
 
 
 def test_labels_in_columns_groups_texts_and_validation_rows(shell: Shell, tmp_path: Path) -> None:
