@@ -181,7 +181,8 @@ def _own_kinds(columns: list[Column], pooled: _Pooled, priors: _Priors | None) -
     """The kind of each label's own map, None where the pooled one is no worse."""
     losses = [_losses(column, pooled, priors) for column in columns]
     rare = [c for c, of in enumerate(losses) if of.keys() <= {None, "shrunk"} and "shrunk" in of]
-    sums = {kind: sum(losses[c][kind] for c in rare) for kind in (None, "shrunk")}
+    alike: tuple[Kind | None, ...] = (None, "shrunk")
+    sums = {kind: sum((losses[c][kind] for c in rare), 0.0) for kind in alike}
     for c in rare:
         losses[c] = sums
     return [min(of, key=of.__getitem__) for of in losses]
