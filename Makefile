@@ -20,7 +20,7 @@ demo: $(STAMP)
 	mkdir -p $(OWN)
 	$(VENV)/bin/manylabel data example $(OWN)/places.csv
 	$(VENV)/bin/manylabel data example $(OWN)/test.csv --rows 200 --seed 1
-	$(VENV)/bin/manylabel fit $(OWN)/places.csv --labels tags --out $(OWN)/model --validation 0.2
+	$(VENV)/bin/manylabel fit $(OWN)/places.csv --labels tags --out $(OWN)/model --overwrite --validation 0.2
 	$(VENV)/bin/manylabel evaluate $(OWN)/model $(OWN)/test.csv --train $(OWN)/places.csv --out $(OWN)/report
 	$(VENV)/bin/manylabel predict $(OWN)/model $(OWN)/test.csv --id name --out $(OWN)/predictions.csv
 

@@ -1,6 +1,8 @@
 """The three commands on files as people have them, beside the classifiers that they would pick instead.
 
-Run with ``python -m benchmarks.own_data --data FOLDER``, the folder of the data sets. Each set is written out as a CSV
+Run with ``python -m benchmarks.own_data --data FOLDER --results runs.jsonl``, the folder of the data sets and the file
+that a line is added to for every run; runs in it are not made again, so that sets, methods and seeds can be asked for
+one after the other. ``--page FILE`` writes the page of what is there. Each set is written out as a CSV
 file of training rows and one of test rows; the films (``bokeh_sampledata``, CC0) as a table with numbers, languages,
 countries, people and an empty column. ``manylabel fit``, ``predict`` and ``evaluate`` then do what they would do for
 anyone, once for each method and seed: the same rows, the same kind of thresholds. Figures are the macro-F1, micro-F1
@@ -14,20 +16,22 @@ import csv
 import gzip
 import hashlib
 import json
+import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 TEXTS = ("reuters21578", "hallmarks_of_cancer", "goemotions")
 METHODS = ("best", "logistic_regression", "extra_trees", "gradient_boosting")
-METRICS = ("macro_f1", "micro_f1", "map")
 RAREST = 200  # films: genres of fewer are left out
+COLUMNS = (("macro_f1", "macro-F1"), ("micro_f1", "micro-F1"), ("map", "mAP"))
+KEY = ("set", "method", "seed", "settings")
+Line: TypeAlias = dict[str, Any]
 FILM_COLUMNS = ("Title", "Year", "Runtime", "Language", "Country", "Director", "Cast", "imdbRating")
 
 
@@ -76,47 +80,119 @@ def write_films(out: Path) -> None:
 
 
 def command(*words: Any) -> None:
-    subprocess.run([sys.executable, "-m", "manylabel", *map(str, words)], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "manylabel", *map(str, words)], check=True, stdout=subprocess.DEVNULL
+    )
 
 
-def measured(folder: Path, method: str, seed: int, settings: list[str]) -> tuple[dict[str, float], float]:
-    """Metrics of the test rows, and the minutes that fitting took."""
+def write_set(name: str, data: Path, out: Path) -> None:
+    if name == "films":
+        write_films(out)
+    else:
+        write_texts(name, data, out)
+
+
+def measured(folder: Path, method: str, seed: int, settings: list[str]) -> Line:
+    """Metrics of the test rows, and the minutes of a processor that fitting took."""
     model, report = folder / f"{method}-{seed}", folder / f"{method}-{seed}-report"
-    started = time.perf_counter()
+    began = resource.getrusage(resource.RUSAGE_CHILDREN)
     command("fit", folder / "train.csv", "--labels", "tags", "--out", model, "--method", method,
             "--seed", seed, *(word for one in settings for word in ("--set", one)))  # fmt: skip
-    minutes = (time.perf_counter() - started) / 60
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = ended.ru_utime - began.ru_utime + ended.ru_stime - began.ru_stime
     command("predict", model, folder / "test.csv", "--out", folder / "predictions.csv")
     command("evaluate", model, folder / "test.csv", "--out", report)
-    values = json.loads((report / "metrics.json").read_text())["values"]
-    return {metric: values[metric] for metric in METRICS}, minutes
+    found = json.loads((report / "metrics.json").read_text())
+    values = {metric: found["values"][metric] for metric, _ in COLUMNS}
+    return {"rows": found["rows"], "labels": len(found["labels"]), **values, "minutes": seconds / 60}
+
+
+def read_results(path: Path) -> list[Line]:
+    """Every run that was made so far."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def key_of(line: Line) -> tuple[Any, ...]:
+    return tuple(tuple(line[k]) if k == "settings" else line[k] for k in KEY)
+
+
+def run(asked: argparse.Namespace) -> None:
+    """Make the runs that are not there yet, a line of results each."""
+    done = {key_of(line) for line in read_results(asked.results)}
+    wanted = [
+        {"set": name, "method": method, "seed": seed, "settings": asked.set}
+        for name in asked.sets.split(",")
+        for method in asked.methods.split(",")
+        for seed in range(asked.seeds)
+    ]
+    for name in dict.fromkeys(of["set"] for of in wanted if key_of(of) not in done):
+        with tempfile.TemporaryDirectory() as place:
+            write_set(name, asked.data, Path(place))
+            for of in wanted:
+                if of["set"] == name and key_of(of) not in done:
+                    line = of | measured(Path(place), of["method"], of["seed"], of["settings"])
+                    print(json.dumps(line), flush=True)
+                    with asked.results.open("a") as file:
+                        file.write(json.dumps(line) + "\n")
+
+
+ABOUT = """# Own data, from file to figures
+
+`manylabel fit`, `predict` and `evaluate` on CSV files as people have them, for `best` and for what they would pick
+instead: TF-IDF (texts) or encoded columns (films) with logistic regression, extra trees and boosted trees (LightGBM)
+for each label. All methods read the same file and learn thresholds per label alike, on training rows; test rows are
+scored once. Mean and standard deviation over seeds; minutes of one processor that a fit took. The texts are the sets
+of the same names; the films are those of `bokeh_sampledata` (CC0): genres from title, year, runtime, language, country,
+people and a rating that is empty in every row, a fifth held out.
+
+Made with `python -m benchmarks.own_data --data FOLDER --results runs.jsonl --page own-data.md`.
+"""
+
+
+def page(lines: list[Line]) -> str:
+    """A table for each set: the methods, their metrics and minutes."""
+    names = ("method", *(name for _, name in COLUMNS), "minutes", "seeds")
+    parts = [ABOUT]
+    for name in dict.fromkeys(line["set"] for line in lines):
+        own = [line for line in lines if line["set"] == name]
+        first = own[0]
+        parts.append(f"\n## {name}\n\n{first['rows']} test rows, {first['labels']} labels.\n\n")
+        parts.append(f"| {' | '.join(names)} |\n|{'---|' * len(names)}\n")
+        parts += [
+            row(of, [x for x in own if method_of(x) == of]) for of in dict.fromkeys(map(method_of, own))
+        ]
+    return "".join(parts)
+
+
+def method_of(line: Line) -> str:
+    """The method, with the settings that were changed."""
+    return line["method"] + (f"[{','.join(line['settings'])}]" if line["settings"] else "")
+
+
+def row(method: str, lines: list[Line]) -> str:
+    figures = [np.array([line[metric] for line in lines]) for metric, _ in COLUMNS]
+    told = [f"{of.mean():.3f} ± {of.std(ddof=1):.3f}" if len(of) > 1 else f"{of[0]:.3f}" for of in figures]
+    minutes = np.mean([line["minutes"] for line in lines])
+    return f"| `{method}` | {' | '.join(told)} | {minutes:.1f} | {len(lines)} |\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder with one folder a data set")
+    parser.add_argument("--data", type=Path, help="folder with one folder a data set")
+    parser.add_argument("--results", type=Path, default=Path("own_data.jsonl"))
+    parser.add_argument("--page", type=Path, help="where to write the page, of all results")
+    parser.add_argument("--page-only", action="store_true", help="make no runs")
     parser.add_argument("--sets", default=",".join((*TEXTS, "films")))
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--set", action="append", default=[], help="NAME=VALUE of a recipe, for every method")
     asked = parser.parse_args()
-    print(f"| set | method | {' | '.join(METRICS)} | minutes |")
-    print("|---" * (len(METRICS) + 3) + "|")
-    for name in asked.sets.split(","):
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place)
-            if name == "films":
-                write_films(folder)
-            else:
-                write_texts(name, asked.data, folder)
-            for method in asked.methods.split(","):
-                found = [measured(folder, method, seed, asked.set) for seed in range(asked.seeds)]
-                figures = [np.array([values[metric] for values, _ in found]) for metric in METRICS]
-                told = " | ".join(f"{f.mean():.3f} ± {f.std(ddof=len(f) > 1):.3f}" for f in figures)
-                minutes = np.mean([minutes for _, minutes in found])
-                print(f"| {name} | `{method}` | {told} | {minutes:.1f} |", flush=True)
+    if not asked.page_only:
+        run(asked)
+    if asked.page is not None:
+        asked.page.write_text(page(read_results(asked.results)))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pytest
 from tests.test_cli import call
 
 from manylabel.cli import commandline, studies
+from manylabel.data.example import write_example
 from manylabel.errors import ManyLabelError
 from manylabel.reproduction import Request
 from manylabel.study import Plan
@@ -46,6 +47,11 @@ def test_the_command_of_a_plan_asks_for_it_again() -> None:
     assert "--seeds 1,0 " in line(seeds=(1, 0))
 
 
+def test_a_flag_has_no_value() -> None:
+    asked = {"data": "a.csv", "out": "model", "overwrite": True}
+    assert commandline.command_line("fit", asked) == "manylabel fit a.csv --out model --overwrite"
+
+
 @pytest.mark.parametrize(
     "asked",
     [
@@ -53,6 +59,7 @@ def test_the_command_of_a_plan_asks_for_it_again() -> None:
         plan(seeds=(7,), fraction=0.123456789, threads=2, protocol="tuned"),
         plan(track=("csv", "mlflow")),
         plan(wrong_labels=0.3, split=7),
+        plan(data="places.csv", labels=("is_*", "tags")),
         plan(settings={"bce": {"a": "1", "b": "x", "c": [1, None], "d": {"e": 2}}}),
         SEARCH,
         dataclasses.replace(SEARCH, seeds=(0, 1), splits=(0, 1), protocol="fixed", threads=3),
@@ -61,8 +68,10 @@ def test_the_command_of_a_plan_asks_for_it_again() -> None:
     ],
 )
 def test_commands_read_back_as_what_they_were_rendered_from(
-    asked: Plan | Search | Request, monkeypatch: pytest.MonkeyPatch
+    asked: Plan | Search | Request, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_example(tmp_path / "places.csv", rows=5)  # whose columns are looked at
     heard: list[object] = []
     names = {Plan: ("run", "plan"), Search: ("tune", "search"), Request: ("reproduce", "request")}
     command, what = names[type(asked)]

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from manylabel import data
+from manylabel.data.example import TAGS, write_example
 from manylabel.errors import ManyLabelError
 
 LABELS_ONLY = ("voc2007_labels", "mlrsnet_labels", "chestxray14_labels")
@@ -135,3 +136,38 @@ def test_import_brings_nothing_heavy():
     program = f"import sys, manylabel.data; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_a_table_with_named_labels_is_a_data_set_with_a_drawn_test_part(tmp_path):
+    write_example(tmp_path / "places.csv", rows=120)
+    found = data.load(tmp_path / "places.csv", labels="tags")
+    assert (found.name, found.kind, found.label_names) == ("places", "table", TAGS)
+    assert (len(found.train), len(found.test)) == (90, 30)
+    assert found.split == "no published split: 25% of the rows are drawn label-stratified with seed 0"
+    assert found.digest == data.load(str(tmp_path / "places.csv"), labels=["tags"]).digest
+    assert "Tags were taken to be separated by the bar" in " ".join(found.remarks)
+    whole = data.read_table(tmp_path / "places.csv", labels="tags")
+    parts = sorted([*found.train.X.row_keys(), *found.test.X.row_keys()])
+    assert parts == sorted(whole.X.row_keys())
+    assert (
+        found.train.Y.label_counts() + found.test.Y.label_counts()
+    ).tolist() == whole.Y.label_counts().tolist()
+    together = data.load(tmp_path / "places.csv", labels="tags", undivided=True)
+    assert list(together.test.X.row_keys()) == list(whole.X.row_keys())
+
+
+def test_unknown_labels_of_a_table_stay_unknown(tmp_path):
+    lines = ["n,a,b", *(f"{i}.5,{i % 2},{'' if i % 5 == 0 else i % 3 % 2}" for i in range(40))]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    found = data.load(tmp_path / "t.csv", labels=["a", "b"])
+    assert found.train.Y.n_unknown + found.test.Y.n_unknown == 8
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [(None, "name the label columns with `labels`, which run and fit take"), ("tagz", "Did you mean 'tags'")],
+)
+def test_a_table_without_its_labels_says_how_to_name_them(tmp_path, labels, message):
+    write_example(tmp_path / "places.csv", rows=20)
+    with pytest.raises(ManyLabelError, match=message):
+        data.load(tmp_path / "places.csv", labels=labels)

@@ -54,8 +54,23 @@ FITS: dict[str, tuple[Callable[[], Any], str]] = {
     "texts among numbers": (lambda: fit([["a", 1.0]] * 40), r"X: expected features that are real numbers"),
     "complex numbers": (lambda: fit(X + 1j), r"Complex data not supported"),
     "ragged rows": (lambda: fit([[1, 2], [3]] * 20), r"X: expected features in rows of one length"),
-    "a file name": (lambda: fit("films.csv"), r"X: expected features that are real numbers"),
-    "a number": (lambda: fit(3), r"X: expected vectors or pictures, but got shape \(\)"),
+    "a file name": (
+        lambda: fit("films.csv"),
+        r"X: expected a list of texts, one a row, but got one text, 'films.csv'. Put it in a list.",
+    ),
+    "bytes": (lambda: fit(b"films"), r"X: expected a list of texts, one a row, but got one text"),
+    "a text as an array": (lambda: fit(np.array("films")), r"X: expected a list of texts, one a row"),
+    "a number": (lambda: fit(3), r"X: expected rows as an array.*, but got 3 of type int"),
+    "nothing": (lambda: fit(None), r"X: expected rows as an array.*, but got None\."),
+    "a set": (lambda: fit({"a", "b"}), r"X: expected rows as an array.* of type set"),
+    "a generator": (lambda: fit(row for row in X), r"X: expected rows as an array.* of type generator"),
+    "a dict": (lambda: fit({"a": 1}), r"X: expected rows as an array.* of type dict"),
+    "an unknown method": (lambda: fit(method="bcee"), r"^`method`: expected one of .* Did you mean 'bce'"),
+    "no recipe file": (lambda: fit(method="x.toml"), r"^`method`, x.toml: expected a recipe in TOML"),
+    "no such class": (
+        lambda: fit(method="sklearn.svm.X", settings=None),
+        r"^`method`, sklearn.svm.X: expected a class in sklearn.svm, but got 'X'",
+    ),
     "texts with a gap": (lambda: fit(["a", None] * 20), r"texts in every row, but got NoneType in row 1"),
     "a sparse matrix with NaN": (lambda: fit(sp.csr_matrix(NAN)), r"X: expected finite numbers, but got NaN"),
     "fewer labels than rows": (
@@ -125,7 +140,6 @@ FITS: dict[str, tuple[Callable[[], Any], str]] = {
         r"`class_names`: expected no names beside one class per row",
     ),
     "unknown that is 0": (lambda: fit(unknown=0), r"`unknown` as a number outside of \[0, 1\], but got 0"),
-    "an unknown method": (lambda: fit(method="bcee"), r"bcee.*Did you mean"),
     "a method that is a class": (
         lambda: fit(method=MultiLabelClassifier),
         r"`method`: expected the name of a method",

@@ -237,3 +237,12 @@ def test_targets_of_several_classes_get_one_each() -> None:
     np.testing.assert_allclose(P.sum(1), 1, atol=1e-6)
     np.testing.assert_array_equal(model.predict(X), model.classes_[P.argmax(1)])
     assert model.score(X, y) > 0.6
+
+
+def test_no_texts_have_no_labels() -> None:
+    texts = ["a calm sea", "wind on the rock"] * 20
+    model = MultiLabelClassifier("logistic_regression", random_state=0).fit(
+        texts, np.eye(2, dtype=int)[[0, 1] * 20]
+    )
+    assert model.predict([]).shape == (0, 2)
+    assert model.predict_proba([]).shape == (0, 2)

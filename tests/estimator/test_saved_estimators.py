@@ -13,6 +13,7 @@ import numpy as np
 import pandas
 import pytest
 import torch
+from sklearn.exceptions import NotFittedError
 from sklearn.neighbors import KNeighborsClassifier
 from tests.estimator.small import SHORT, small
 from torch import nn
@@ -158,3 +159,21 @@ def test_a_scikit_learn_classifier_is_made_a_multi_label_one() -> None:
     plain = KNeighborsClassifier(3)
     assert model.predict_proba(X).shape == Y.shape
     assert model.score(X, Y) >= 0.5 * plain.fit(X, Y).score(X, Y)
+
+
+def test_an_estimator_becomes_an_onnx_file_that_decides_the_same(tmp_path: Path) -> None:
+    import onnxruntime
+
+    X, Y = small(60)
+    model = MultiLabelClassifier("bce", settings=SHORT, random_state=0)
+    with pytest.raises(NotFittedError):
+        model.to_onnx(tmp_path / "m.onnx")
+    model.fit(X, Y).to_onnx(tmp_path / "m.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"))
+    probabilities, labels = session.run(["probabilities", "labels"], {"X": X})
+    np.testing.assert_allclose(probabilities, model.predict_proba(X), atol=1e-5)
+    np.testing.assert_array_equal(labels, model.predict(X))
+    trees = MultiLabelClassifier("extra_trees", random_state=0).fit(X, Y)
+    with pytest.raises(ManyLabelError, match=r"extra_trees|scikit-learn|ONNX"):
+        trees.to_onnx(tmp_path / "t.onnx")
+    assert not (tmp_path / "t.onnx").exists()

@@ -13,14 +13,20 @@ BAD = {
     "no file": ("fit no.csv --labels tags", "no.csv: expected an existing file, but got nothing there"),
     "no labels": ("fit places.csv", "--labels: expected the label columns of places.csv, but got none"),
     "misspelt labels": ("fit places.csv --labels tagz", "but got 'tagz'. Did you mean 'tags'?"),
-    "no such pattern": ("fit places.csv --labels is_*", "--labels: expected one of the columns"),
+    "no such pattern": ("fit places.csv --labels is_*", "No column fits: give the column of the tags"),
     "a label column that is none": ("fit places.csv --labels price,rooms", "expected 0 or 1, true or false"),
     "unknown role": ("fit places.csv --labels tags --column price=nummer", "Did you mean 'number'?"),
     "unknown column": ("fit places.csv --labels tags --column prize=number", "expected one of the columns"),
     "no role": ("fit places.csv --labels tags --column price", "--column: expected NAME=ROLE"),
     "unknown text": ("fit places.csv --labels tags --text story", "expected one of the columns"),
     "unknown groups": ("fit places.csv --labels tags --groups owner", "expected one of the columns"),
-    "unknown method": ("fit places.csv --labels tags --method bcee", "Did you mean 'bce'?"),
+    "unknown method": ("fit places.csv --labels tags --method bcee", "error: --method: expected one of"),
+    "unknown method of several": ("run digits -m bce,bcee --out runs", "error: --methods: expected one of"),
+    "unknown recipe": ("methods describe bcee", "error: NAME: expected one of"),
+    "no such class": (
+        "fit places.csv --labels tags --method sklearn.svm.Linear",
+        "error: --method, sklearn.svm.Linear: expected a class in sklearn.svm",
+    ),
     "unknown setting": ("fit places.csv --labels tags --set classify.stage.epoch=3", "epochs"),
     "setting without value": ("fit places.csv --labels tags --set epochs", "--set: expected NAME=VALUE"),
     "unknown rule": ("fit places.csv --labels tags --thresholds best", "--thresholds: expected one of tuned"),
@@ -36,6 +42,11 @@ BAD = {
     "a folder of something else": (
         "fit places.csv --labels tags --out home",
         "expected a new or empty folder",
+    ),
+    "a model that is there": (
+        "fit no.csv --labels tags --out model",
+        "--out: expected a folder without a model, but got model, which holds one. Name another folder, or replace "
+        "it with --overwrite.",
     ),
     "roles without labels": (
         "fit rows.npz --column a=text",
@@ -113,6 +124,8 @@ def here(places: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("name", BAD)
 def test_it_is_refused_with_what_to_do(shell: Shell, here: Path, name: str) -> None:
     line, message = BAD[name]
+    if line.startswith("fit ") and "--out" not in line:
+        line += " --out other"  # in ``model`` is one
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
     code, _, errors = shell(*line.split())
     assert (code, errors.startswith("error: ")) == (2, True), errors

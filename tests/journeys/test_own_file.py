@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from tests.journeys.conftest import Shell, quick
 
+from manylabel import methods
+from manylabel.data import load
 from manylabel.data.example import TAGS, write_example
 from manylabel.estimator import MultiLabelClassifier
 from manylabel.metrics import measure_decisions
@@ -122,8 +124,10 @@ def test_an_evaluation_writes_a_page_and_the_numbers_of_the_estimator(
     assert {line["label"]: int(line["rows"]) for line in labels} == dict(
         zip(loaded.classes_, rows.Y.label_counts().int().tolist(), strict=True)
     )
+    assert [part["name"] for part in told["slices"][3:]] == ["seen label sets", "unseen label sets"]
     code, _, _ = shell("evaluate", model, places / "test.csv", "--out", out)
-    assert "labels of the training rows were not given" in (out / "report.html").read_text("utf-8")
+    again = json.loads((out / "metrics.json").read_text("utf-8"))
+    assert again["slices"] == told["slices"]  # the model knows the labels of its training rows
 
 
 def test_embeddings_are_those_of_the_estimator(
@@ -156,6 +160,14 @@ def test_files_of_other_formats_take_the_same_commands(shell: Shell, tmp_path: P
         "wind",
         "rock",
     }
+    assert "frequent labels" in (tmp_path / "report" / "report.html").read_text("utf-8")
+    rows = load(tmp_path / "rows.npz").train
+    methods.get("logistic_regression").fit(rows, rows, label_names=("sea", "wind", "rock")).save(
+        tmp_path / "s"
+    )
+    assert shell("evaluate", tmp_path / "s", tmp_path / "rows.npz", "--out", tmp_path / "report")[0] == 0
+    page = (tmp_path / "report" / "report.html").read_text("utf-8")
+    assert "the model of a study keeps nothing of the labels of its training rows" in page
 
 
 def test_labels_in_columns_groups_texts_and_validation_rows(shell: Shell, tmp_path: Path) -> None:
@@ -184,11 +196,31 @@ def test_labels_in_columns_groups_texts_and_validation_rows(shell: Shell, tmp_pa
     assert code == 0
     assert "groups      owner" in output
     assert "left out    name (as you said)" in output
-    given = ("--validation", tmp_path / "held.jsonl", "--thresholds", "shared")
-    code, output, _ = shell(*asked, *roles, "--out", tmp_path / "model", *given, *quick())
+    before = (tmp_path / "model" / "model.json").read_bytes()
+    given = ("--validation", tmp_path / "held.jsonl", "--thresholds", "shared", "--out", tmp_path / "model")
+    assert shell(*asked, *roles, *given, *quick())[0] == 2
+    assert (tmp_path / "model" / "model.json").read_bytes() == before
+    code, output, _ = shell(*asked, *roles, *given, "--overwrite", *quick())
+    assert (tmp_path / "model" / "model.json").read_bytes() != before
     assert (code, "on held-out rows (the validation rows)" in output) == (0, True)
     assert shell("evaluate", tmp_path / "model", tmp_path / "held.jsonl", "--out", tmp_path / "r")[0] == 0
     report = ("--train", tmp_path / "train.jsonl", "--out", tmp_path / "r")
     assert shell("evaluate", tmp_path / "model", tmp_path / "held.jsonl", *report)[0] == 0
     names = [part["name"] for part in json.loads((tmp_path / "r" / "metrics.json").read_text())["slices"]]
     assert "group o3" in names
+
+
+def test_methods_are_compared_on_a_table(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_example(tmp_path / "places.csv", rows=160)
+    asked = ("run", "places.csv", "--labels", "tags", "-m", "bce,logistic_regression", "--seeds", "1")
+    code, output, told = shell(*asked, "--set", "bce.classify.stage.epochs=4", "--jobs", "2", "--out", "r")
+    assert code == 0
+    assert "places: 120 training and 40 test rows (2 texts, 1 category, 3 numbers), 6 labels" in told
+    assert output.splitlines()[-1].startswith("On places, ")
+    page = (tmp_path / "r" / "report.html").read_text("utf-8")
+    assert "manylabel run places.csv --methods bce,logistic_regression --seeds 1" in page
+    assert "--labels tags" in page
+    assert "drawn label-stratified with seed 0" in page

@@ -250,7 +250,7 @@ def test_settings_of_a_loss_are_those_that_it_has():
 
 def test_an_unknown_method_lists_the_known_ones():
     with pytest.raises(
-        ManyLabelError, match=r"method: expected one of all, any, asl, .*mulsupcon, .*, but got 'mulsubcon'"
+        ManyLabelError, match=r"`method`: expected one of all, any, asl, .*mulsupcon, .*, but got 'mulsubcon'"
     ):
         methods.get("mulsubcon")
 

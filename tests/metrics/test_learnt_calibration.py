@@ -11,6 +11,7 @@ from manylabel.metrics import calibration_error
 from manylabel.metrics.calibration_maps import KINDS, fit_map, log_loss
 from manylabel.metrics.held_out import Column
 from manylabel.metrics.learnt_calibration import Calibration, LabelCalibration
+from manylabel.metrics.shrunk_maps import Prior, shrunk_line
 
 
 def draw(n=3000, distort=lambda x: 3 * x + 1, shares=(0.4, 0.2, 0.05), seed=0):
@@ -150,3 +151,71 @@ def test_what_does_not_fit_is_refused():
         Calibration.fit(S, Y, folds)(5 * S)
     with pytest.raises(ValueError, match="at least two folds"):
         Calibration.fit(S, Y, np.zeros(100, int))
+
+
+def distorted(n, slopes, shares, seed):
+    """Scores with log-odds that are the true ones times a slope of each label, plus one half; labels; the truth."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(logit(shares), 1.0, size=(n, len(shares)))
+    return expit(x * slopes + 0.5).astype(np.float32), rng.random(x.shape) < expit(x), expit(x)
+
+
+def test_a_prior_knows_how_much_lines_of_labels_differ():
+    shares = np.full(12, 0.3)
+    alike, Y, _ = distorted(4000, np.full(12, 2.0), shares, 0)
+    unlike, _, _ = distorted(4000, np.linspace(0.7, 4, 12), shares, 0)
+    of = {
+        name: Prior.of([column(S[:, c], Y[:, c]) for c in range(12)])
+        for name, S in {"alike": alike, "unlike": unlike}.items()
+    }
+    assert of["alike"].centre == pytest.approx([0.5, -0.25], abs=0.05)  # undoes 2 x + 1/2
+    assert of["alike"].precision[0] > 20 * of["unlike"].precision[0]
+    assert Prior.of([column(alike[:, c], Y[:, c]) for c in range(4)]) is None
+
+
+def test_a_shrunk_line_lies_between_its_own_and_that_of_all():
+    S, Y, _ = distorted(400, np.array([3.0]), np.array([0.3]), 1)
+    own = fit_map("platt", column(S[:, 0], Y[:, 0]))
+    centre = np.array([own.slope + 1, own.intercept + 1])
+    slopes = [
+        shrunk_line(column(S[:, 0], Y[:, 0]), Prior(centre, np.full(2, precision))).slope
+        for precision in (1e-6, 10.0, 100.0, 1e6)
+    ]
+    assert slopes[0] == pytest.approx(own.slope, abs=0.02)
+    assert slopes == sorted(slopes)
+    assert slopes[-1] == pytest.approx(own.slope + 1, abs=1e-3)
+
+
+def test_a_shrunk_line_of_a_label_without_a_positive_is_finite_and_never_falls():
+    nothing = column(np.linspace(0.01, 0.99, 60), np.zeros(60))
+    against = column(np.linspace(0.01, 0.99, 600), np.linspace(0, 1, 600) < 0.5)
+    prior = Prior(np.array([1.0, 0.0]), np.array([0.1, 0.1]))
+    for of in (nothing, against):
+        line = shrunk_line(of, prior)
+        p = line(np.array([0.0, 0.3, 1.0]))
+        assert line.slope >= 0
+        assert np.isfinite(p).all()
+        assert (np.diff(p) >= 0).all()
+    assert shrunk_line(nothing, prior)(np.array([0.5])) < 0.2
+
+
+def test_rare_labels_with_lines_of_one_kind_are_drawn_towards_it():
+    shares = np.r_[np.full(8, 0.3), np.full(8, 0.006)]
+    S, Y, _ = distorted(
+        1500, np.r_[np.full(8, 2.0), np.full(8, 2.0)] + 0.3 * np.resize([-1, 1], 16), shares, 3
+    )
+    calibration = Calibration.fit(S, Y, np.arange(1500) % 5)
+    kinds = [of.kind for of in calibration.report()]
+    assert kinds.count("shrunk") >= 8
+    assert (
+        len({(of.kind, of.pooled) for of, n in zip(calibration.report(), Y.sum(0), strict=True) if n < 20})
+        == 1
+    )
+    fresh, Y, truth = distorted(
+        4000, np.r_[np.full(8, 2.0), np.full(8, 2.0)] + 0.3 * np.resize([-1, 1], 16), shares, 4
+    )
+    P = calibration(fresh)
+    assert np.abs(P - truth).mean() < 0.35 * np.abs(fresh - truth).mean()
+    plain, arrays = calibration.state()
+    again = Calibration.from_state(json.loads(json.dumps(plain)), arrays)
+    np.testing.assert_array_equal(again(fresh), P)

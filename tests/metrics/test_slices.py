@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from manylabel.labels import as_labels
-from manylabel.metrics import Counts, mean_average_precision, slices
+from manylabel.metrics import Counts, TrainingLabels, mean_average_precision, slices
 
 
 def draw():
@@ -75,3 +75,26 @@ def test_what_does_not_fit_is_refused():
         slices(S, P, Y, Y_train, ["a", "b", "c"])
     with pytest.raises(ValueError, match="predictions that are 0 or 1"):
         slices(S, S, Y, Y_train)
+
+
+def test_what_is_kept_of_training_labels_slices_as_the_labels_do():
+    S, P, Y, Y_train = draw()
+    hidden = Y_train.astype(float)
+    hidden[::7, 2] = np.nan
+    for labels in (Y_train, as_labels(Y_train).sparse(), hidden):
+        kept = TrainingLabels.of(labels)
+        assert [of.to_dict() for of in slices(S, P, Y, kept)] == [
+            of.to_dict() for of in slices(S, P, Y, labels)
+        ]
+    known = {tuple(row) for row in hidden if not np.isnan(row).any()}
+    assert len(TrainingLabels.of(hidden).sets) == len(known)
+    assert TrainingLabels.of(hidden).counts.tolist() == np.nansum(hidden, axis=0).tolist()
+
+
+def test_kept_training_labels_grow_with_rows_and_labels():
+    _, _, Y, Y_train = draw()
+    wide = np.column_stack([Y, Y[:, :1]])
+    found = TrainingLabels.of(Y_train).joined(as_labels(wide))
+    both = TrainingLabels.of(np.vstack([np.pad(Y_train, ((0, 0), (0, 1))), wide]))
+    assert found.counts.tolist() == both.counts.tolist()
+    assert found.sets.tolist() == both.sets.tolist()

@@ -75,7 +75,7 @@ def _run(arguments: Sequence[str] | None) -> None:
             _check_encoding(words)
             code = app(words, prog_name="manylabel", standalone_mode=False)
         except ManyLabelError as error:
-            _stop(explained(error))
+            _stop(explained(error, words[0] if words else ""))
         except BrokenPipeError:
             sys.exit(PIPE_CLOSED)
         except OSError as error:

@@ -46,8 +46,16 @@ OPTIONS = {
     "identifier": "--id",
     "top": "--top",
     "out": "--out",
+    "overwrite": "--overwrite",
 }
 """Parameter -> option, in the order of a command line."""
+
+_OF_COMMANDS = {
+    "run": {"method": "--methods"},
+    "reproduce": {"method": "--methods"},
+    "methods": {"method": "NAME"},
+}
+"""Where the library's word for a parameter is another option, or an argument."""
 
 
 def command_line(command: str, parameters: Mapping[str, Any]) -> str:
@@ -70,6 +78,8 @@ def command_line(command: str, parameters: Mapping[str, Any]) -> str:
         elif parameter == "columns":
             roles = parameters.get(parameter, {})
             words += (word for name, role in roles.items() for word in (option, f"{name}={role}"))
+        elif parameters.get(parameter) is True:
+            words.append(option)
         elif parameter in parameters:
             words += (option, _text(parameter, parameters[parameter]))
     return shlex.join(words)
@@ -80,16 +90,16 @@ tune = partial(command_line, "tune")
 reproduce = partial(command_line, "reproduce")
 
 
-def in_options(text: str) -> str:
+def in_options(text: str, command: str = "") -> str:
     """A text with the option in place of each parameter in backquotes."""
-    return re.sub(r"`(\w+)`", lambda found: OPTIONS.get(found[1], found[0]), text)
+    options = OPTIONS | _OF_COMMANDS.get(command, {})
+    return re.sub(r"`(\w+)`", lambda found: options.get(found[1], found[0]), text)
 
 
-def explained(error: ManyLabelError) -> str:
-    """The message of an error, with options in place of parameters."""
-    return str(
-        ManyLabelError(in_options(error.who), in_options(error.expected), error.got, in_options(error.hint))
-    )
+def explained(error: ManyLabelError, command: str = "") -> str:
+    """The message of an error, with the options of a command in place of parameters."""
+    who, expected, hint = (in_options(text, command) for text in (error.who, error.expected, error.hint))
+    return str(ManyLabelError(who, expected, error.got, hint))
 
 
 def _assignments(settings: Mapping[str, Any], by_method: bool) -> Iterator[str]:

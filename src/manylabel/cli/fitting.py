@@ -86,6 +86,7 @@ def fit(
     separator: Separator = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that OUT holds.")] = False,
 ) -> None:
     """Train a model on a file with labels, and write it into a folder that can be handed on.
 
@@ -106,6 +107,7 @@ def fit(
         "thresholds": thresholds,
         "separator": separator,
         **reading,
+        "overwrite": overwrite or None,
     }
     run_fit(asked, out)
 
@@ -114,6 +116,7 @@ def run_fit(asked: Mapping[str, Any], out: Path) -> None:
     """Read, train, save, and say what was found."""
     from manylabel.methods import model_folder
 
+    _keep_model(out, asked["overwrite"])
     rows = read_rows(asked)
     show_rows(rows)
     model_folder.usable_place(out)
@@ -127,6 +130,15 @@ def run_fit(asked: Mapping[str, Any], out: Path) -> None:
     example = "NEW.csv" if rows.table is not None else "NEW_FILE"
     again = commandline.command_line("predict", {"data": [str(out), example], "out": "predictions.csv"})
     say(f"Predict for new rows with:\n  {again}")
+
+
+def _keep_model(out: Path, overwrite: bool | None) -> None:
+    """Refuse a folder with a model, unless it may be replaced."""
+    from manylabel.methods import model_folder
+
+    if not overwrite and model_folder.holds_model(out):
+        hint = "Name another folder, or replace it with `overwrite`."
+        raise ManyLabelError("`out`", "a folder without a model", f"{out}, which holds one", hint)
 
 
 def roles_of(column: list[str] | None, text: str | None, groups: str | None) -> dict[str, str]:
@@ -182,7 +194,13 @@ def _by_role(schema: Schema) -> Iterator[tuple[str, str]]:
     for column in schema.columns:
         name = f"{column.name} ({column.why})" if column.role == "skip" else column.name
         by_role.setdefault(column.role, []).append(name)
-    names = {"category": "categories", "skip": "left out", "group": "groups", "weight": "weights"}
+    names = {
+        "category": "categories",
+        "tags": "tags",
+        "skip": "left out",
+        "group": "groups",
+        "weight": "weights",
+    }
     for role, columns in by_role.items():
         more = f" and {len(columns) - _MOST_NAMES} more" if len(columns) > _MOST_NAMES else ""
         yield names.get(role, f"{role}s"), ", ".join(columns[:_MOST_NAMES]) + more

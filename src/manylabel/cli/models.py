@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from manylabel.data.own_rows import OwnRows
     from manylabel.data.rows import Features
     from manylabel.data.tables import Schema
+    from manylabel.estimator import MultiLabelClassifier
     from manylabel.methods import Predictor
     from manylabel.study.report.model_page import Evaluated
 
@@ -107,9 +108,7 @@ def embed(
     say(f"{count(rows, 'row')} of {width} numbers")
 
 
-@models_app.command(
-    epilog="Example:\n\n[cyan]manylabel evaluate model test.csv --train films.csv --out report[/]"
-)
+@models_app.command(epilog="Example:\n\n[cyan]manylabel evaluate model test.csv --out report[/]")
 def evaluate(
     model: ModelArgument,
     file: Annotated[
@@ -120,7 +119,8 @@ def evaluate(
         str | None,
         typer.Option(
             "--train",
-            help="The training file: rare and frequent labels, and unseen label sets, are told apart.",
+            help="The training file, for the model of a study: others know which labels are rare, and which label sets "
+            "were seen.",
         ),
     ] = None,
     delimiter: Delimiter = None,
@@ -133,8 +133,7 @@ def evaluate(
     from manylabel.study.report.model_page import report_folder, write_model_report
 
     report_folder(out)
-    loaded, schema = load_model(model)
-    found = _evaluated(loaded, schema, model, file, train, {"delimiter": delimiter, "encoding": encoding})
+    found = _evaluated(model, file, train, {"delimiter": delimiter, "encoding": encoding})
     asked = {"data": [str(model), file], "train": train, "delimiter": delimiter, "encoding": encoding}
     given = {name: value for name, value in asked.items() if value is not None} | {"out": str(out)}
     written = write_model_report(found, out, commandline.command_line("evaluate", given))
@@ -153,7 +152,11 @@ def load_model(folder: Path) -> tuple[Predictor, Schema | None]:
     from manylabel.estimator import MultiLabelClassifier
 
     loaded = MultiLabelClassifier.load(folder)
-    return loaded.predictor_, getattr(loaded, "schema_", None)
+    return loaded.predictor_, _schema(loaded)
+
+
+def _schema(loaded: MultiLabelClassifier) -> Schema | None:
+    return getattr(loaded, "schema_", None)
 
 
 def _check_place(out: Path, file: str) -> None:
@@ -191,20 +194,16 @@ def _told(blocks: Iterable[tuple[Features, list[str] | None]]) -> Iterator[tuple
             status.update(f"{done} rows done")
 
 
-def _evaluated(
-    model: Predictor,
-    schema: Schema | None,
-    folder: Path,
-    file: str,
-    train: str | None,
-    reading: dict[str, Any],
-) -> Evaluated:
+def _evaluated(folder: Path, file: str, train: str | None, reading: dict[str, Any]) -> Evaluated:
     from manylabel.data.own_rows import read_test_rows
+    from manylabel.estimator import MultiLabelClassifier
     from manylabel.study.report.model_page import Evaluated
 
+    loaded = MultiLabelClassifier.load(folder)
+    model, schema = loaded.predictor_, _schema(loaded)
     tables = reading if schema is not None else {}
     rows = read_test_rows(file, schema, model.label_names, **tables)
-    seen = None if train is None else read_test_rows(train, schema, model.label_names, **tables).Y
+    given = None if train is None else read_test_rows(train, schema, model.label_names, **tables).Y
     for sentence in rows.told:
         say(f"note: {sentence}")
     S = model.scores(rows.X)
@@ -219,7 +218,7 @@ def _evaluated(
         Y=rows.Y,
         decision=model.decision,
         note=model.note,
-        Y_train=seen,
+        Y_train=loaded.training_labels_ if given is None else given,
         groups=_group_names(rows),
         calibrated=model.calibration is not None,
     )

@@ -36,6 +36,7 @@ from manylabel.cli.output import (
     say_path,
     show_report,
 )
+from manylabel.cli.table_options import LabelColumns, label_names
 from manylabel.errors import ManyLabelError
 
 if TYPE_CHECKING:
@@ -53,15 +54,18 @@ studies_app = typer.Typer()
     "[cyan]manylabel run digits --methods bce,mulsupcon --seeds 3[/]\n\n"
     "[cyan]manylabel run yeast --methods bce,mulsupcon --protocol oracle --out runs/yeast[/]\n\n"
     "[cyan]manylabel run path/to/data.arff --methods bce --seeds 0,7[/]\n\n"
+    "[cyan]manylabel run films.csv --labels genres --methods best,bce[/]\n\n"
     "[cyan]manylabel run scene -m mulsupcon --set pretrain.temperature=0.2[/]"
 )
 def run(
     data: Annotated[
         str,
         typer.Argument(
-            help="A data set by name (see [cyan]manylabel data list[/]) or by path ([cyan]manylabel data formats[/])."
+            help="A data set by name (see [cyan]manylabel data list[/]) or by path ([cyan]manylabel data formats[/]); "
+            "a table by path, with [cyan]--labels[/]."
         ),
     ],
+    labels: LabelColumns = None,
     methods: Methods = COMPARED,
     seeds: Seeds = "3",
     out: Annotated[
@@ -85,6 +89,8 @@ def run(
 ) -> None:
     """Train methods over seeds on one data set, compare them on its test rows, and write a report.
 
+    Data without a published split, such as a table, keep a label-stratified quarter of their rows for testing.
+
     Ends with a table, the path of the report, and one sentence that says which method won and by how much.
     Ctrl-C is safe: the same command goes on where it stopped.
     """
@@ -105,6 +111,7 @@ def run(
         fraction=fraction,
         wrong_labels=wrong_labels,
         split=split,
+        labels=label_names(labels, data),
         track=() if track is None else option_values.names("--track", track),
     )
     run_plan(plan)

@@ -19,8 +19,8 @@ ColumnRoles = Annotated[
     list[str] | None,
     typer.Option(
         "--column",
-        help="What a column is, as NAME=ROLE: number, boolean, date, category, text, group, weight or skip; may be "
-        "given several times.",
+        help="What a column is, as NAME=ROLE: number, boolean, date, category, tags, text, group, weight or skip; may "
+        "be given several times.",
         show_default=False,
     ),
 ]
@@ -49,6 +49,14 @@ def label_option(labels: str | None, source: str) -> str | list[str]:
     if "," not in labels or labels in open_table(source).names:
         return labels
     return [name.strip() for name in labels.split(",") if name.strip()]
+
+
+def label_names(labels: str | None, source: str) -> tuple[str, ...]:
+    """Label columns and patterns one by one; none where none are given."""
+    if labels is None:
+        return ()
+    found = label_option(labels, source)
+    return (found,) if isinstance(found, str) else tuple(found)
 
 
 def column_roles(given: list[str] | None) -> dict[str, str]:

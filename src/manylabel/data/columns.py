@@ -1,4 +1,4 @@
-"""What a column of a table means: number, boolean, date, category, free text, group, weight, or nothing to learn from.
+"""What a column of a table means: number, boolean, date, category, tags, text, group, weight, or nothing to learn from.
 
 A column is decided over all of its rows, never over a sample, and says why; whoever knows better names another role.
 """
@@ -24,9 +24,10 @@ from manylabel.data.cells import (
 )
 from manylabel.data.column_storage import Codes, ColumnBuilder, Numbers, Storage, Stored, Strings
 from manylabel.data.formats.border import shown
+from manylabel.data.tag_cells import UNIT, cells_of, found_separator, sets_of_values, values_of
 from manylabel.errors import ManyLabelError, did_you_mean
 
-FEATURES = ("number", "boolean", "date", "category", "text")
+FEATURES = ("number", "boolean", "date", "category", "tags", "text")
 ROLES = (*FEATURES, "group", "weight", "skip")
 """What a column can be taken for; a skipped one is left out."""
 
@@ -43,12 +44,13 @@ class Column:
     Attributes
     ----------
     name : str
-    role : {"number", "boolean", "date", "category", "text", "group", "weight", "skip"}
+    role : {"number", "boolean", "date", "category", "tags", "text", "group", "weight", "skip"}
+        Tags are several values a cell, such as languages or people.
     why : str
         In a few words.
     form : str, default ""
         How numbers and dates are written: ``","`` for a decimal comma, a key of :data:`manylabel.data.cells.DATES`;
-        ``"x"`` for a boolean whose empty cells say no.
+        ``"x"`` for a boolean whose empty cells say no; what separates tags, ``"list"`` for lists.
     missing : float
         The share of rows without a cell.
     examples : tuple of str
@@ -82,7 +84,7 @@ class Column:
         return cls(**told | {"examples": tuple(told["examples"])})
 
     def taken(self, stored: Stored, where: str, place: Callable[[int], str]) -> Stored:
-        """Cells in the storage of the role: numbers for numbers, booleans and dates.
+        """Cells in the storage of the role: numbers for numbers, booleans and dates; tags all separated alike.
 
         Raises
         ------
@@ -92,7 +94,9 @@ class Column:
         if self.role in ("category", "group"):
             return stored if isinstance(stored, Codes) else _again(stored, "codes")
         if self.role == "text":
-            return stored if isinstance(stored, Strings) else _as_strings(stored)
+            return stored if isinstance(stored, Strings) else _as_strings(stored.cells())
+        if self.role == "tags":
+            return _as_strings(UNIT.join(values_of(cell or "", self.form)) for cell in stored.cells())
         if self.role in ("number", "weight") and isinstance(stored, Numbers):
             found = stored.values
         else:
@@ -175,11 +179,21 @@ def as_told(name: str, role: str, stored: Stored) -> Column:
         if not form:
             expected = f"dates written as {', '.join(DATES)}, one way in all rows"
             raise ManyLabelError(f"column {shown(name)}", expected, shown(next(iter(values), "")))
+    elif role == "tags":
+        form = _separator(stored)
     elif role == "number" and has_decimal_commas(values):
         form = ","
     elif role == "boolean" and {v.strip().lower() for v in values} - {""} == {"x"}:
         form = "x"
     return Column(name, role, "as you said", form, _missing_share(role, stored), _examples(stored))
+
+
+def _separator(stored: Stored) -> str:
+    """What stands between the tags of cells that somebody says to hold some."""
+    if isinstance(stored, Numbers):
+        return ""
+    found = sets_of_values(stored)
+    return found_separator(dict(cells_of(stored)))[0] if found is None else found[0]
 
 
 def _decide(name: str, stored: Stored) -> tuple[str, str, str]:
@@ -205,6 +219,9 @@ def _decide(name: str, stored: Stored) -> tuple[str, str, str]:
         return "date", f"dates as {form}{other}", form
     if has_decimal_commas(values):
         return "number", "numbers with a decimal comma", ","
+    tags = sets_of_values(stored)
+    if tags is not None:
+        return "tags", tags[1], tags[0]
     return (*_decide_texts(stored, int((~missing).sum())), "")
 
 
@@ -269,6 +286,6 @@ def _again(stored: Stored, storage: Storage) -> Stored:
     return builder.finish()
 
 
-def _as_strings(stored: Stored) -> Strings:
-    parts = [(cell or "").encode() for cell in stored.cells()]
+def _as_strings(cells: Iterable[str | None]) -> Strings:
+    parts = [(cell or "").encode() for cell in cells]
     return Strings(b"".join(parts), np.concatenate([[0], np.cumsum([*map(len, parts)])]).astype(np.int64))

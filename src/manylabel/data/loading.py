@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from manylabel.data.dataset import DataSet
@@ -12,7 +13,13 @@ DATA_VARIABLE = "MANYLABEL_DATA"
 DIGITS = "digits"
 
 
-def load(name_or_path: str | Path, data_dir: str | Path | None = None, *, undivided: bool = False) -> DataSet:
+def load(
+    name_or_path: str | Path,
+    data_dir: str | Path | None = None,
+    *,
+    labels: str | Sequence[str] | None = None,
+    undivided: bool = False,
+) -> DataSet:
     """Load a data set.
 
     Parameters
@@ -25,6 +32,9 @@ def load(name_or_path: str | Path, data_dir: str | Path | None = None, *, undivi
     data_dir : str or Path, optional
         Folder of local data sets, one folder each; a set found there is not downloaded. Default: the
         environment variable ``MANYLABEL_DATA``.
+    labels : str or sequence of str, optional
+        Label columns: the path is that of a table then, as :func:`manylabel.data.read_table` takes it. What its columns
+        mean is found out over all rows.
     undivided : bool, default False
         Whether the rows of a path without a published split stay together, in the order of their file, in place of
         the test part that is drawn from them: both parts are then all rows.
@@ -48,6 +58,8 @@ def load(name_or_path: str | Path, data_dir: str | Path | None = None, *, undivi
     torch.Size([3000, 1, 32, 32])
     """
     name, folder = str(name_or_path), _local_folder(data_dir)
+    if labels:
+        return _from_table(name, labels, undivided)
     if name == DIGITS:
         from manylabel.data.digits import compose_digits
 
@@ -104,6 +116,16 @@ def _from_path(path: Path, undivided: bool) -> DataSet:
                 str(path), "a file or folder", "a device, socket or pipe", "Copy it into a file."
             )
         return read_file(path, undivided)
+
+
+def _from_table(source: str, labels: str | Sequence[str], undivided: bool) -> DataSet:
+    from manylabel.data.build import About, Part, assemble
+    from manylabel.data.formats.parts import stem
+    from manylabel.data.tables import read_table
+
+    table = read_table(source, labels=labels)
+    about = About(stem(Path(source)), table.where, remarks=table.told, undivided=undivided)
+    return assemble(about, Part(table.X, table.Y, table.where), label_names=table.label_names)
 
 
 def _unknown(name: str, data_dir: str | Path | None) -> ManyLabelError:

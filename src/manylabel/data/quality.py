@@ -17,13 +17,15 @@ _DENSE_UP_TO = 128  # labels; a batch of so few is indexed faster as a dense blo
 
 
 def checked_labels(Y: Any, who: str) -> LabelMatrix:
-    """Labels, each 0, 1 or NaN for unknown, as a label matrix that is dense for few labels and sparse for many.
+    """Labels, each 0, 1 or NaN for unknown, or read already, as a label matrix: dense for few labels, sparse for many.
 
     Raises
     ------
     ManyLabelError
         Naming the first row and column that are neither, or where no entry is known.
     """
+    if isinstance(Y, LabelMatrix):
+        return _laid_out(Y)
     if getattr(Y, "ndim", 2) != 2 or Y.shape[1] == 0:
         raise ManyLabelError(who, "labels of shape (n_rows, n_labels)", f"shape {tuple(Y.shape)}")
     if Y.dtype.kind not in "biuf":
@@ -37,7 +39,11 @@ def checked_labels(Y: Any, who: str) -> LabelMatrix:
         got = f"{values[first]:g} in row {rows[first]}, column {columns[first]} (counted from 0)"
         hint = "Encode unknown labels as NaN, or drop their rows."
         raise ManyLabelError(who, "every label to be 0 or 1", got, hint)
-    labels = as_labels(Y if hidden.any() else Y.astype(np.uint8), binary=True, who=who)
+    return _laid_out(as_labels(Y if hidden.any() else Y.astype(np.uint8), binary=True, who=who))
+
+
+def _laid_out(labels: LabelMatrix) -> LabelMatrix:
+    """Dense for few labels, sparse for many."""
     if labels.n_labels > _DENSE_UP_TO:
         return labels.sparse()
     unknown = as_labels(labels.unknown.dense(torch.bool)) if labels.has_unknown else None

@@ -214,8 +214,8 @@ def read_table(
     labels : str or sequence of str, optional
         One column of tags; or several of 0 and 1, also by pattern (``"is_*"``).
     columns : dict of str -> str, optional
-        The role of columns that were taken for something else: number, boolean, date, category, text, group, weight,
-        or skip.
+        The role of columns that were taken for something else: number, boolean, date, category, tags, text, group,
+        weight, or skip.
     separator : str, optional
         Between tags; found out where it is not given.
     delimiter, encoding : str, optional
@@ -274,7 +274,7 @@ def _storages(
         if name in label_names or roles.get(name) in ("category", "group"):
             wanted[name] = "codes"
         elif roles.get(name) != "skip":
-            wanted[name] = "text" if roles.get(name) in ("text", "date", "boolean") else "any"
+            wanted[name] = "text" if roles.get(name) in ("text", "tags", "date", "boolean") else "any"
     return wanted
 
 

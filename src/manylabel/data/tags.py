@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ import numpy as np
 from manylabel.data.cells import FALSE, TRUE, UNKNOWN
 from manylabel.data.column_storage import Codes
 from manylabel.data.formats.border import shown
+from manylabel.data.tag_cells import found_separator, split_cell
 from manylabel.errors import ManyLabelError, did_you_mean
 from manylabel.labels import LabelMatrix, as_labels
 from manylabel.printable import count
@@ -22,9 +22,7 @@ from manylabel.printable import count
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-LIST = "list"
-SEPARATORS = {"|": "bar", ";": "semicolon", ",": "comma", "\t": "tab", "/": "slash", "\n": "line end"}
-_QUOTED = re.compile(r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s,'"][^,'"]*))\s*(?:,|$)""")
+_HEAD = re.compile(r"[^\W_]+[_.:-]")
 Place = Callable[[int], str]
 
 
@@ -92,7 +90,7 @@ def label_columns(labels: str | Sequence[str], names: Sequence[str], where: str)
         found = [name] if name in names else fnmatch.filter(names, name) if _is_pattern(name) else []
         if not found:
             told = ", ".join(list(names)[:12]) + (", ..." if len(names) > 12 else "")
-            hint = did_you_mean(name, names, "Give the column of the tags, or a pattern such as is_*.")
+            hint = _columns_instead(name, names)
             raise ManyLabelError(f"{where}, `labels`", f"one of the columns {told}", repr(name), hint)
         chosen.update(found)
     return tuple(name for name in names if name in chosen)
@@ -123,8 +121,8 @@ def read_labels(
         return found, read_known_labels(columns, found, where, place)
     (name, stored), told = next(iter(columns.items())), ""
     if separator is None:
-        separator, told = _found_separator(_used(stored))
-    tags = sorted({tag for value in _tagged(stored, separator) for tag in _split(value, separator)})
+        separator, told = found_separator(_used(stored))
+    tags = sorted({tag for value in _tagged(stored, separator) for tag in split_cell(value, separator)})
     if not tags:
         hint = "Name the column that holds them with `labels`."
         raise ManyLabelError(f"{where}, column {shown(name)}", "a tag in some row", "none", hint)
@@ -150,7 +148,7 @@ def _of_tags(stored: Codes, found: LabelColumns) -> TableLabels:
     tagged, strange = set(_tagged(stored, separator)), Counter[str]()
     lists: list[list[int]] = []
     for value in stored.values:
-        tags = _split(value, separator) if value in tagged else []
+        tags = split_cell(value, separator) if value in tagged else []
         strange.update(tag for tag in tags if tag not in number)
         lists.append(sorted({number[tag] for tag in tags if tag in number}))
     lists.append([])  # where there is no cell
@@ -223,51 +221,9 @@ def _tagged(stored: Codes, separator: str) -> list[str]:
     used = _used(stored)
     lonely = {value for value in used if value.strip() in UNKNOWN}
     if lonely and separator:
-        among = {tag for value in used if value not in lonely for tag in _split(value, separator)}
+        among = {tag for value in used if value not in lonely for tag in split_cell(value, separator)}
         lonely = {value for value in lonely if value.strip() not in among}
     return [value for value in used if value not in lonely]
-
-
-def _split(value: str, separator: str) -> list[str]:
-    """The tags of a cell, without the blanks around them; an empty one is none."""
-    parts = _listed(value) if separator == LIST else value.split(separator) if separator else [value]
-    return [part.strip() for part in parts if part.strip()]
-
-
-def _found_separator(used: dict[str, int]) -> tuple[str, str]:
-    """The separator of tags, and a sentence on it."""
-    values = [value for value in used if value.strip() not in UNKNOWN]
-    if values and all(v.strip()[:1] == "[" and v.strip()[-1:] == "]" for v in values):
-        return LIST, "The tags are written as lists."
-    n = sum(used.values())
-    for separator, name in SEPARATORS.items():
-        n_rows = sum(rows for value, rows in used.items() if separator in value.strip())
-        if n_rows:
-            return (
-                separator,
-                f"Tags were taken to be separated by the {name}, which {n_rows} of {n} rows hold.",
-            )
-    if _recur(values):
-        return " ", "Tags were taken to be separated by blanks: they recur from cell to cell."
-    return "", "Each cell was taken for one tag: no separator was found."
-
-
-def _recur(values: list[str]) -> bool:
-    """Whether words recur from cell to cell as tags do: there are at most half as many as distinct cells."""
-    words = {word for value in values for word in value.split()}
-    return len(values) >= 10 and 2 * len(words) <= len(values)
-
-
-def _listed(value: str) -> list[str]:
-    """The items of a list as JSON or Python writes it."""
-    try:
-        found = json.loads(value)
-    except (ValueError, RecursionError):
-        found = None
-    if isinstance(found, list):
-        return ["" if item is None else item if isinstance(item, str) else json.dumps(item) for item in found]
-    inner = value.strip()[1:-1]
-    return ["".join(groups) for groups in _QUOTED.findall(inner)]
 
 
 def _alike(tags: list[str]) -> list[str]:
@@ -279,6 +235,17 @@ def _alike(tags: list[str]) -> list[str]:
     return (
         [f"Tags that differ in capitals alone are different labels: {', '.join(pairs[:5])}."] if pairs else []
     )
+
+
+def _columns_instead(name: str, names: Sequence[str]) -> str:
+    """A hint that names columns, or a pattern, that the table has."""
+    if not _is_pattern(name):
+        return did_you_mean(name, names, "Give the column of the tags, or those of 0 and 1.")
+    heads = Counter(found[0] for found in map(_HEAD.match, names) if found)
+    fitting = [f"{head}*" for head, n in heads.most_common(3) if n > 1]
+    if fitting:
+        return f"No column fits; patterns that fit several: {', '.join(fitting)}."
+    return "No column fits: give the column of the tags, or the names of those of 0 and 1."
 
 
 def _is_pattern(name: str) -> bool:

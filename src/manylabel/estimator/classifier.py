@@ -18,7 +18,7 @@ from manylabel.estimator.explanation import Evidence, LabelExplanation
 from manylabel.estimator.growth import grown, neighbours_of
 from manylabel.labels import LabelMatrix
 from manylabel.methods.part import Part
-from manylabel.metrics import Threshold
+from manylabel.metrics import Threshold, TrainingLabels
 from manylabel.training import Listener
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -177,6 +177,14 @@ class MultiLabelClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         return self.targets_.classes
 
     @property
+    def training_labels_(self) -> TrainingLabels | None:
+        """What is kept of the labels of the fit: how frequent each is, and which label sets there were.
+
+        :func:`manylabel.metrics.slices` takes it. None for a model of a study.
+        """
+        return None if self._ready().estimator is None else self._evidence.labels
+
+    @property
     def _calibrates(self) -> bool:
         return bool(self.calibrate)
 
@@ -229,6 +237,24 @@ class MultiLabelClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         if self.targets_.kind == "multilabel":
             return np.asarray((predicted.astype(bool) == Y.dense().cpu().numpy().astype(bool)).all(axis=1))
         return np.asarray((self.targets_.matrix(predicted, None).dense() == Y.dense()).all(dim=1).numpy())
+
+    def to_onnx(self, path: str | Path, *, vectors: bool = False) -> None:
+        """Write an ONNX file that makes the same probabilities and decisions, without this library.
+
+        Parameters
+        ----------
+        path, vectors
+            As :meth:`manylabel.methods.Predictor.to_onnx` takes them, which says what the file holds.
+
+        Raises
+        ------
+        ManyLabelError
+            For a model that ONNX cannot hold, such as one of scikit-learn; if a package of the extra "export" is
+            missing.
+        NotFittedError
+            Before ``fit``.
+        """
+        self._ready().to_onnx(path, vectors=vectors)
 
     def explain_label(self, name: Any) -> LabelExplanation:
         """What is known of a label: ``print`` it.
@@ -293,9 +319,8 @@ class MultiLabelClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
             told = kept.meta["quality"].items()
             self.how_ = kept.meta["how"]
             self.quality_ = {name: float("nan") if value is None else value for name, value in told}
-            self._evidence = Evidence(
-                **{name: kept.tensors[name].numpy() for name in ("support", "f1", "nearest")}
-            )
+            arrays = {name: tensor.numpy() for name, tensor in kept.tensors.items()}
+            self._evidence = Evidence.of_arrays(arrays)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

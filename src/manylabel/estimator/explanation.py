@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -11,7 +12,7 @@ import torch
 from manylabel.data import Rows
 from manylabel.labels import LabelMatrix
 from manylabel.methods import HeldOut, Predictor
-from manylabel.metrics import LearntThresholds, Threshold
+from manylabel.metrics import LearntThresholds, Threshold, TrainingLabels
 from manylabel.printable import printable
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -75,33 +76,40 @@ class Evidence:
 
     Attributes
     ----------
-    support : (n_labels,) int64 array
+    labels : TrainingLabels
+        How many training rows carry each label, and which label sets they carry.
     f1 : (n_labels,) float64 array
         NaN where it is not known.
     nearest : (n_labels, 5) int64 array
         Filled up with -1.
     """
 
-    support: Array
+    labels: TrainingLabels
     f1: Array
     nearest: Array
 
     @classmethod
     def of(cls, model: Predictor, rows: Rows, source: Array, held_out: HeldOut | None) -> Evidence:
         """Of a model, its training rows, their numbers among the caller's, and held-out rows."""
-        support = _support(rows.Y)
-        f1 = np.full(len(support), np.nan) if held_out is None else _f1(model, held_out)
-        return cls(support, f1, _typical(model, rows, source))
+        labels = TrainingLabels.of(rows.Y)
+        f1 = np.full(rows.Y.n_labels, np.nan) if held_out is None else _f1(model, held_out)
+        return cls(labels, f1, _typical(model, rows, source))
 
     def joined(self, Y: LabelMatrix) -> Evidence:
         """With further rows of the labels that are there and of others."""
-        new = Y.n_labels - len(self.support)
-        support = np.concatenate([self.support, np.zeros(new, dtype=np.int64)]) + _support(Y)
+        new = Y.n_labels - len(self.f1)
         nearest = np.concatenate([self.nearest, np.full((new, NEAREST), -1, dtype=np.int64)])
-        return Evidence(support, np.concatenate([self.f1, np.full(new, np.nan)]), nearest)
+        return Evidence(self.labels.joined(Y), np.concatenate([self.f1, np.full(new, np.nan)]), nearest)
 
     def arrays(self) -> dict[str, Array]:
-        return {"support": self.support, "f1": self.f1, "nearest": self.nearest}
+        """What :meth:`of_arrays` makes the same of."""
+        own = {"support": self.labels.counts, "label_sets": self.labels.sets}
+        return {**own, "f1": self.f1, "nearest": self.nearest}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, Array]) -> Evidence:
+        labels = TrainingLabels(arrays["support"], arrays["label_sets"])
+        return cls(labels, arrays["f1"], arrays["nearest"])
 
     def explain(self, model: Predictor, label: int, how: str) -> LabelExplanation:
         """What is known of one label, by number."""
@@ -109,7 +117,7 @@ class Evidence:
         f1 = float(self.f1[label])
         return LabelExplanation(
             name=model.label_names[label],
-            support=int(self.support[label]),
+            support=int(self.labels.counts[label]),
             threshold=threshold,
             spread=spread,
             source=source,
@@ -117,10 +125,6 @@ class Evidence:
             nearest=tuple(row for row in self.nearest[label].tolist() if row >= 0),
             how=how,
         )
-
-
-def _support(Y: LabelMatrix) -> Array:
-    return Y.label_counts(torch.float64).cpu().numpy().astype(np.int64)
 
 
 def _threshold(model: Predictor, label: int) -> tuple[float | None, float | None, str]:

@@ -44,17 +44,17 @@ def _class(name: str, path: str) -> Any:
     module, _, last = path.rpartition(".")
     if lacks_extra(path):
         package = path.partition(".")[0]
-        raise missing_extra(f"method {name}", package, EXTRAS[package])
+        raise missing_extra(f"`method`, {name}", package, EXTRAS[package])
     hint = "Name a classifier such as sklearn.neighbors.KNeighborsClassifier."
     if not module or not all(part.isidentifier() for part in path.split(".")):
-        raise ManyLabelError(f"method {name}", "an import path of a class", repr(path), hint)
+        raise ManyLabelError(f"`method`, {name}", "an import path of a class", repr(path), hint)
     try:
         kind = getattr(importlib.import_module(module), last, None)
     except (Exception, SystemExit) as error:  # whatever the module may do when it is imported
         got = f"{path} ({first_line(error) if str(error) else type(error).__name__})"
-        raise ManyLabelError(f"method {name}", "an import path of a class", got, hint) from None
+        raise ManyLabelError(f"`method`, {name}", "an import path of a class", got, hint) from None
     if kind is None:
-        raise ManyLabelError(f"method {name}", f"a class in {module}", repr(last), hint)
+        raise ManyLabelError(f"`method`, {name}", f"a class in {module}", repr(last), hint)
     scores = hasattr(kind, "predict_proba") or hasattr(kind, "decision_function")
     if not isinstance(kind, type) or not scores or not all(hasattr(kind, m) for m in ("fit", "get_params")):
         expected = "a class with fit and predict_proba or decision_function"

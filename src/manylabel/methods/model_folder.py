@@ -175,6 +175,11 @@ def _serialised(tensors: Tensors) -> bytes:
     )  # none shares memory
 
 
+def holds_model(folder: str | Path) -> bool:
+    """Whether there is a model in a folder, which :func:`write` would replace."""
+    return (Path(folder) / RECORD).exists()
+
+
 def usable_place(folder: str | Path) -> Path:
     """A folder that a model can be written to; it is made where it is missing.
 

@@ -61,8 +61,8 @@ def write_onnx(
     Raises
     ------
     ManyLabelError
-        For a model that ONNX cannot hold, such as nearest neighbours of scikit-learn or one of more than 2 GB; where the package is
-        missing; or where onnxruntime computes something else from the file, which is not written then.
+        For a model that ONNX cannot hold, such as nearest neighbours of scikit-learn or one of more than 2 GB; where
+        the package is missing; or where onnxruntime computes something else from the file, which is not written then.
     """
     place = files.as_path(path, "ONNX, path")
     _require()

@@ -68,7 +68,7 @@ def _read(name: Any, above: tuple[str, ...]) -> Layers:
             "Or give the path of a recipe file (.toml), or the import path of a scikit-learn classifier."
         )
         hint = did_you_mean(name, names(), otherwise)
-        raise ManyLabelError("method", f"one of {', '.join(names())}", repr(name), hint)
+        raise ManyLabelError("`method`", f"one of {', '.join(names())}", repr(name), hint)
     _check_sections(name, table)
     own = table | {"name": short_name(name)}
     parent = own.pop("like", None)
@@ -78,7 +78,7 @@ def _read(name: Any, above: tuple[str, ...]) -> Layers:
 
 
 def _check_name(name: Any, above: tuple[str, ...]) -> None:
-    who = f"method {above[-1]}, like" if above else "method"
+    who = f"method {above[-1]}, like" if above else "`method`"
     if not isinstance(name, str):
         raise ManyLabelError(who, "the name of a recipe, as text", f"{name!r:.60}", "Such as 'mulsupcon'.")
     if not name.isprintable() or short_name(name) in ("", ".", ".."):
@@ -124,7 +124,7 @@ def _parsed(path: Path) -> dict[str, Any]:
         hint = "Look at it in an editor."
         if isinstance(error, RecursionError):
             got, hint = "one that is nested too deeply", "Write tables up to a few levels deep."
-        raise ManyLabelError(str(path), "a recipe in TOML", got, hint) from None
+        raise ManyLabelError(f"`method`, {path}", "a recipe in TOML", got, hint) from None
 
 
 def _of_import_path(path: str) -> dict[str, Any]:

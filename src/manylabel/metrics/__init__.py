@@ -31,7 +31,7 @@ from manylabel.metrics.retrieval import Retrieval, retrieval
 from manylabel.metrics.scores import WHOLE_UP_TO, StreamedScores, TopScores
 from manylabel.metrics.seen_sets import SeenSets
 from manylabel.metrics.sets import Counts, Tally
-from manylabel.metrics.slices import Slice, slices
+from manylabel.metrics.slices import Slice, TrainingLabels, slices
 from manylabel.metrics.thresholds import GRID, LAMP_GRID, Threshold, learn_thresholds
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "Tally",
     "Threshold",
     "TopScores",
+    "TrainingLabels",
     "average_precision",
     "brier_score",
     "calibration_error",

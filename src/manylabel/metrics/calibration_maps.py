@@ -11,8 +11,10 @@ from manylabel.metrics.held_out import Column
 from manylabel.metrics.log_odds import NEAREST, log_odds, probability
 from manylabel.metrics.scores import Array
 
-Kind: TypeAlias = Literal["identity", "temperature", "platt", "isotonic"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+FittedKind: TypeAlias = Literal["identity", "temperature", "platt", "isotonic"]
+Kind: TypeAlias = FittedKind | Literal["shrunk"]
+KINDS: tuple[FittedKind, ...] = get_args(FittedKind)
+"""Those that the rows of one column are enough for."""
 
 PENALTY = 100.0
 """Inverse weight of a ridge on the slope, which keeps it finite where scores split the classes."""
@@ -60,7 +62,7 @@ class IsotonicMap:
 CalibrationMap: TypeAlias = LogisticMap | IsotonicMap
 
 
-def fit_map(kind: Kind, column: Column) -> CalibrationMap:
+def fit_map(kind: FittedKind, column: Column) -> CalibrationMap:
     """Fit a map of one kind to a label that has positives and negatives."""
     if kind == "identity":
         return LogisticMap(1.0, 0.0)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
@@ -45,11 +46,46 @@ class Slice:
         return asdict(self) | {"values": {m: None if v != v else v for m, v in self.values.items()}}
 
 
+@dataclass(frozen=True, eq=False)
+class TrainingLabels:
+    """What slices need to know of the labels of training rows; a model keeps it in place of them.
+
+    Attributes
+    ----------
+    counts : (C,) int64 array
+        Rows known to carry each label.
+    sets : (k,) int64 array
+        A number for each distinct label set of the rows whose labels are all known, ascending.
+    """
+
+    counts: Array
+    sets: Array
+
+    @staticmethod
+    def of(Y: Labels) -> TrainingLabels:
+        """Of the labels themselves, (m, C).
+
+        Raises
+        ------
+        ManyLabelError
+            If labels are not 0/1.
+        """
+        labels = as_labels(Y, binary=True, who="TrainingLabels.of")
+        counts = labels.label_counts(torch.float64).cpu().numpy().astype(np.int64)
+        return TrainingLabels(counts, np.unique(_set_numbers(labels)[fully_known(labels)]))
+
+    def joined(self, Y: LabelMatrix) -> TrainingLabels:
+        """With further rows, of these labels and perhaps of others behind them."""
+        own = TrainingLabels.of(Y)
+        counts = np.pad(self.counts, (0, Y.n_labels - len(self.counts))) + own.counts
+        return TrainingLabels(counts, np.union1d(self.sets, own.sets))
+
+
 def slices(
     scores: Scores,
     predictions: Scores,
     Y: Labels,
-    Y_train: Labels,
+    Y_train: Labels | TrainingLabels,
     groups: Sequence[Any] | Array | None = None,
 ) -> list[Slice]:
     """Score the parts of a report.
@@ -59,7 +95,7 @@ def slices(
     scores : (n, C) array or tensor
     predictions : (n, C) bool or 0/1 array or tensor
     Y : (n, C) labels, dense or sparse
-    Y_train : (m, C) labels of the training rows
+    Y_train : (m, C) labels of the training rows, or what a model keeps of them
     groups : (n,) names or numbers, optional
         The group of each row, such as its source.
 
@@ -76,9 +112,9 @@ def slices(
         If shapes differ, scores hold NaN, or predictions or labels are not 0/1.
     """
     S, labels = as_scores(scores, "slices"), as_labels(Y, binary=True, who="slices")
-    train = as_labels(Y_train, binary=True, who="slices: `Y_train`")
-    if train.n_labels != labels.n_labels:
-        expected, got = f"`Y_train` of {labels.n_labels} labels", f"{train.n_labels} labels"
+    train = _training_labels(Y_train)
+    if len(train.counts) != labels.n_labels:
+        expected, got = f"`Y_train` of {labels.n_labels} labels", f"{len(train.counts)} labels"
         raise ManyLabelError("slices", expected, got, "Pass the labels in the same order.")
     found = as_array(predictions, "slices", "predictions")
     by_rows = _rows_by_novelty(labels, train)
@@ -90,18 +126,27 @@ def slices(
     return of_labels + [_row_slice(name, rows, found, labels) for name, rows in some.items()]
 
 
-def _rows_by_novelty(labels: LabelMatrix, train: LabelMatrix) -> dict[str, Array]:
+def _training_labels(Y_train: Labels | TrainingLabels) -> TrainingLabels:
+    if isinstance(Y_train, TrainingLabels):
+        return Y_train
+    return TrainingLabels.of(as_labels(Y_train, binary=True, who="slices: `Y_train`"))
+
+
+def _set_numbers(labels: LabelMatrix) -> Array:
+    """Equal for rows that carry equal sets, (n,) int64."""
+    return as_array(labels.row_hashes(), "slices")
+
+
+def _rows_by_novelty(labels: LabelMatrix, train: TrainingLabels) -> dict[str, Array]:
     """Rows whose label set some training row carries, and the others; (n,) bool each, no row with an unknown entry."""
-    train = train.take(fully_known(train))
-    _, ids = train.groups(labels.to(train.device))
     exact = np.isin(np.arange(len(labels)), fully_known(labels))
-    seen = (ids < len(train)).cpu().numpy()
+    seen = np.isin(_set_numbers(labels), train.sets)
     return {"seen label sets": exact & seen, "unseen label sets": exact & ~seen}
 
 
-def _label_slices(S: Array, predictions: Scores, labels: LabelMatrix, train: LabelMatrix) -> list[Slice]:
+def _label_slices(S: Array, predictions: Scores, labels: LabelMatrix, train: TrainingLabels) -> list[Slice]:
     counts, ap = Counts.of(predictions, labels), average_precision(S, labels)
-    order = np.argsort(train.label_counts().cpu().numpy(), kind="stable")
+    order = np.argsort(train.counts, kind="stable")
     parts = zip(THIRDS, np.array_split(order, 3), strict=True)
     return [_label_slice(name, part, counts, ap) for name, part in parts if len(part)]
 

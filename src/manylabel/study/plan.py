@@ -48,6 +48,8 @@ class Plan:
         Weigh the data sets in the time left.
     measures : bool, default False
         Whether slices of labels and rows, and retrieval by the embedding, are measured and recorded as well.
+    labels : tuple of str, default none
+        Label columns, where the data are a table; see :func:`manylabel.data.load`.
     track : tuple of str, default none
         Trackers that are told of epochs and final metrics, "csv", "tensorboard" or "mlflow".
     """
@@ -62,6 +64,7 @@ class Plan:
     rows: Mapping[str, int] = field(default_factory=dict)
     measures: bool = False
     track: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     @classmethod
     def grid(
@@ -195,6 +198,7 @@ class Plan:
             "threads": 1,
             "data_dir": None,
             "track": [],
+            "labels": [],
         }
         given = {
             "settings": settings,
@@ -205,6 +209,7 @@ class Plan:
             "threads": self.threads,
             "data_dir": None if self.data_dir is None else str(self.data_dir),
             "track": list(self.track),
+            "labels": list(self.labels),
         }
         changed = {name: value for name, value in given.items() if value != defaults[name]}
         return {**asked, **changed, "out": str(self.out)}

@@ -65,7 +65,7 @@ def run(plan: Plan, listener: Listener, executor: Executor | None = None) -> lis
 
 
 def _run_study(study: Plan, listener: Listener, executor: Executor) -> list[Failed]:
-    dataset = loaded(study.data, study.data_dir, study.split)
+    dataset = loaded(study.data, study.data_dir, study.split, study.labels)
     _sort(study, dataset)  # refuses before anything is written
     check_folder_names("`methods`", study.names)
     record, folder = _record(study, dataset), study.folder
@@ -77,7 +77,7 @@ def _run_study(study: Plan, listener: Listener, executor: Executor) -> list[Fail
         listener(Loaded(record.card, len(study.cells)))
         for cell, found in done:
             tell(Finished(cell.key, found, earlier=True))
-        source = Source(study.data, study.data_dir, dataset, study.split)
+        source = Source(study.data, study.data_dir, dataset, study.split, study.labels)
         failed = executor.run(to_do, source, tell)
         if fresh and len(failed) == len(study.cells):
             folder.leave_nothing_behind([job.folder for job in to_do])

@@ -39,12 +39,12 @@ class Variant:
         method, bracket, inside = text.strip().partition("[")
         pairs = [part.partition("=") for part in split(inside.removesuffix("]"))]
         if not method or (bracket and not (inside.endswith("]") and pairs)) or not all(v for *_, v in pairs):
-            raise ManyLabelError("method", "METHOD or METHOD[setting=value,...]", repr(text))
+            raise ManyLabelError("`method`", "METHOD or METHOD[setting=value,...]", repr(text))
         if len(inside) > MOST_CHARACTERS or set(inside) & set("/\\"):
             expected = (
                 f"brackets of at most {MOST_CHARACTERS} characters without a slash, as they name a folder"
             )
-            raise ManyLabelError("method", expected, repr(text), "Use `settings` instead.")
+            raise ManyLabelError("`method`", expected, repr(text), "Use `settings` instead.")
         return cls(method, {name.strip(): value_of(value) for name, _, value in pairs})
 
     @property

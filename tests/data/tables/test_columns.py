@@ -38,6 +38,30 @@ ROLES = {
     "row numbers": ([str(i) for i in range(N)], "skip"),
     "keys": ([f"tt{i:07d}" for i in range(N)], "skip"),
     "keys, one of them twice": (["tt0000001"] + [f"tt{i:07d}" for i in range(N - 1)], "skip"),
+    "tags": ([["sea", "sea, wind", "rock, sea", ""][i % 4] for i in range(N)], "tags"),
+    "tags, each set once": (["|".join("abcdefgh"[i % 8 : i % 8 + 1 + i // 8]) for i in range(N)], "tags"),
+    "people, most of them in one row": (
+        [f"Ann {i}; Bo Li; {'Cy Day; ' * (i % 2)}Di" for i in range(N)],
+        "tags",
+    ),
+    "tags and N/A": ([["sea", "sea; wind", "N/A"][i % 3] for i in range(N)], "tags"),
+    "lists": ([["a", "b"][: i % 3] for i in range(N)], "tags"),
+    "lists as text": ([str(["a", "b"][: 1 + i % 2]) for i in range(N)], "tags"),
+    "lists of numbers": ([[0.5 * i, 1.5] for i in range(N)], "text"),
+    "cities and their states": (
+        [["Mobile, AL", "Butte, MT", "Troy, AL"][i % 3] for i in range(N)],
+        "category",
+    ),
+    "N/A among words": (["N/A", "EU"] * (N // 2), "category"),
+    "titles with commas": ([f"Good, Bad {i}, Ugly" if i % 9 == 0 else f"Life {i}" for i in range(N)], "text"),
+    "sentences of phrases": (
+        [
+            ", ".join(["open all the year", "near the old bridge", "boats to hire"][: 1 + i % 3])
+            for i in range(N)
+        ],
+        "text",
+    ),
+    "paths": ([f"pictures/{'old/' * (i % 2)}{i}.png" for i in range(N)], "skip"),
     "constant": (["same"] * N, "skip"),
     "constant number": (["3.5"] * N, "skip"),
     "empty": ([""] * N, "skip"),
@@ -204,3 +228,40 @@ def test_equal_rows_have_equal_keys_and_one_digest():
     assert [bytes(part) for part in rows.take(np.array([0, 1])).content()] != [
         bytes(part) for part in rows.take(np.array([1, 0])).content()
     ]
+
+
+def test_tags_are_the_same_however_they_are_written():
+    sets = [["sea"], ["wind", "sea"], [], ["rock", "wind", "sea"]] * 10
+    by = {
+        "comma": [", ".join(tags) for tags in sets],
+        "bar": ["|".join(tags) for tags in sets],
+        "lists": sets,
+        "json": [json.dumps(tags) for tags in sets],
+    }
+    n = [0.5 * i for i in range(40)]
+    tables = [read_table({"t": cells, "n": n}) for cells in by.values()]
+    assert [table.schema.columns[0].form for table in tables] == [",", "|", "list", "list"]
+    assert len({tuple(table.X.row_keys()) for table in tables}) == 1
+    assert "several of 3 values, separated by the bar" in tables[1].schema.columns[0].why
+    assert tables[0].X.describe() == "1 column of tags, 1 number"
+
+
+def test_tags_can_be_corrected_and_are_kept_with_the_schema(write):
+    cells = {
+        "who": [f"Ann {i}, Bo {i}" for i in range(30)],
+        "k": ["x y", "y", "z"] * 10,
+        "n": [0.5, 1.5, 2] * 10,
+    }
+    assert {c.role for c in read_table(cells).schema.columns} == {"text", "category", "number"}
+    table = read_table(cells, columns={"who": "tags", "k": "tags", "n": "tags"})
+    assert [(c.role, c.form, c.why) for c in table.schema.columns] == [
+        ("tags", ",", "as you said"),
+        ("tags", "", "as you said"),
+        ("tags", "", "as you said"),
+    ]
+    assert next(table.X.values["who"].cells()).split("\x1f") == ["Ann 0", "Bo 0"]
+    schema = Schema.from_json(json.loads(json.dumps(table.schema.to_json())))
+    new = schema.apply(write("new.csv", 'k,who,n\nz,"Bo 3 ,Ann 1",\n,,2\n'))
+    assert [cell.split("\x1f") for cell in new.X.values["who"].cells()] == [["Bo 3", "Ann 1"], [""]]
+    back = read_table({"t": ["a, b", "b", "a"] * 9}, columns={"t": "category"})
+    assert back.X.columns["t"].role == "category"

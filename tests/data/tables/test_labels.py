@@ -95,6 +95,14 @@ def test_none_of_a_typed_source_is_unknown():
     assert table.labels.unknown.toarray()[:, 0].tolist() == [0, 1, 0, 0]
 
 
+def test_a_pattern_that_fits_nothing_is_answered_with_patterns_that_do():
+    table = {"has_sea": [1, 0], "has_wind": [0, 1], "x": [3, 4]}
+    with pytest.raises(ManyLabelError, match=r"'is_\*'. No column fits; patterns that fit several: has_\*\."):
+        read_table(table, labels="is_*")
+    with pytest.raises(ManyLabelError, match=r"'is_\*'. No column fits: give the column of the tags"):
+        read_table({"x": [1], "y": [2]}, labels="is_*")
+
+
 def test_one_column_a_label_by_names_and_by_pattern(write):
     text = "n,is_b,x,is_a\n1.5,1,7.5,TRUE\n2.5,0,8.5,false\n3.5,,9.5,yes\n4.5,1.0,7.5,No\n"
     for labels in (["is_a", "is_b"], "is_*", ["is_?"]):

@@ -82,7 +82,10 @@ def test_what_was_learnt_is_told_by_meta_and_state():
     again.load_state_dict(inputs.state_dict())
     assert torch.equal(again(again.dense(X)), inputs(inputs.dense(X)))
     sparse = inputs.matrix(X, True)
-    np.testing.assert_allclose(sparse.toarray(), inputs(inputs.dense(X)).numpy(), rtol=1e-6)
+    length = (len(inputs.roles) / inputs.shape[0]) ** 0.5  # of a row in the mean: one a column
+    np.testing.assert_allclose(sparse.toarray(), length * inputs(inputs.dense(X)).numpy(), rtol=1e-5)
+    for name in inputs.roles:
+        assert sparse[:, block(inputs, name)].power(2).sum() / N == pytest.approx(1, rel=1e-5)
     np.testing.assert_array_equal(sparse.toarray(), inputs.matrix(X, False))
 
 
@@ -124,3 +127,36 @@ def test_methods_train_on_tables(name):
     odd = np.arange(TRAIN) % 2 == 1
     above = scores[odd, sea][:, None] > scores[~odd, sea]  # pairs of a row with the label and one without
     assert above.mean() > 0.95
+
+
+def test_tags_are_multi_hot_with_the_number_of_others():
+    spoken = [["English"], ["English", "French"], ["French", f"rare{1}", "rare2"], []] * 10
+    spoken[2] = ["Latin"]
+    cells = {"spoken": [", ".join(values) for values in spoken], "n": [0.5 * i for i in range(40)]}
+    read = read_table(cells)
+    assert read.X.columns["spoken"].role == "tags"
+    inputs = fit_preprocessor(read.X)
+    assert inputs.encoders[0].values == ("English", "French", "rare1", "rare2")  # Latin stands in one row
+    rows = inputs.dense(read.X).numpy()[:, block(inputs, "spoken")]
+    assert rows[:4].tolist() == [
+        [1, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0],
+        [0, 0, 0, 0, pytest.approx(np.log(2)), 0],
+        [0, 0, 0, 0, 0, 1],
+    ]
+    new = read.schema.apply({"spoken": ["French,English,French, Thai, Urdu", None], "n": [1, 2]})
+    rows = inputs.dense(new.X).numpy()[:, block(inputs, "spoken")]
+    assert rows.tolist() == [[1, 1, 0, 0, pytest.approx(np.log(3)), 0], [0, 0, 0, 0, 0, 1]]
+    again = preprocessor_like(json.loads(json.dumps(inputs.meta())))
+    again.load_state_dict(inputs.state_dict())
+    assert torch.equal(again.dense(new.X), inputs.dense(new.X))
+
+
+def test_of_more_tags_than_there_is_room_for_the_frequent_have_a_feature(monkeypatch):
+    monkeypatch.setattr("manylabel.models.inputs.vectors.MOST_FEATURES", 3)
+    cells = [f"{'a|' * (i % 2)}{'b|' * (i % 3 < 2)}c{i % 9}|d" for i in range(90)]
+    read = read_table({"t": cells, "n": [0.5 * i for i in range(90)]})
+    inputs = fit_preprocessor(read.X)
+    assert inputs.encoders[0].values == ("a", "b", "d")
+    others = inputs.dense(read.X).numpy()[:, 3]
+    assert others == pytest.approx(np.log(2))  # c0 to c8

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Set
+from numbers import Number
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -49,6 +52,9 @@ def as_features(X: Any, who: str = "X") -> Features:
         found = kind.read(X, who)
         if found is not None:
             return found
+    if isinstance(X, NoneType | Number | Mapping | Set | Iterator | type):
+        got = "None" if X is None else f"{X!r:.60} of type {type(X).__name__}"
+        raise ManyLabelError(who, "rows as an array, a matrix, a frame or a list", got, SHAPES)
     return _dense(X, who)
 
 
@@ -68,7 +74,7 @@ def features_of_file(X: Any, who: str) -> Features:
 
     Parameters
     ----------
-    X : (n, n_features) numbers, dense or SciPy sparse; (n, ...) uint8 pictures; or list of n str
+    X : (n, n_features) numbers, dense or SciPy sparse; (n, ...) uint8 pictures; list of n str; or Features
         Pictures are (n, height, width), (n, height, width, channels) or (n, channels, height, width), where
         channels is 1 or 3.
     who : str
@@ -84,6 +90,8 @@ def features_of_file(X: Any, who: str) -> Features:
     Numbers become float32. A matrix in which that would blur a column (times in seconds since 1970, minutes apart)
     stays float64 as a whole: :mod:`manylabel.models.inputs` takes the mean out before it narrows.
     """
+    if isinstance(X, Features):
+        return X
     if isinstance(X, list):
         return Texts.of_file(X, who)
     if not X.shape or X.shape[0] == 0:

@@ -1,4 +1,4 @@
-"""Rows of a table: named columns of numbers, booleans, dates, categories and texts."""
+"""Rows of a table: named columns of numbers, booleans, dates, categories, tags and texts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TableRows(Features):
     @property
     def is_sparse(self) -> bool:  # type: ignore[override]
         """Whether they become vectors of mostly zeros, as categories and texts do."""
-        return any(column.role in ("category", "text") for column in self.columns.values())
+        return any(column.role in ("category", "tags", "text") for column in self.columns.values())
 
     @property
     def row_shape(self) -> tuple[int, ...]:
@@ -77,7 +77,5 @@ class TableRows(Features):
     def describe(self) -> str:
         roles = [column.role for column in self.columns.values()]
         counted = {role: roles.count(role) for role in dict.fromkeys(roles)}
-        plural = {"category": "categories"}
-        return ", ".join(
-            f"{n} {role if n == 1 else plural.get(role, role + 's')}" for role, n in counted.items()
-        )
+        names = {"category": ("category", "categories"), "tags": ("column of tags", "columns of tags")}
+        return ", ".join(f"{n} {names.get(role, (role, role + 's'))[n > 1]}" for role, n in counted.items())

@@ -26,8 +26,11 @@ class Texts(Features):
         Raises
         ------
         ManyLabelError
-            Naming the first row that is no text.
+            For one text alone, and naming the first row that is no text.
         """
+        if isinstance(X, str | bytes) or (isinstance(X, np.ndarray) and X.ndim == 0 and X.dtype.kind in "US"):
+            got = f"one text, {str(X)!r:.60}"
+            raise ManyLabelError(who, "a list of texts, one a row", got, "Put it in a list.")
         if isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind in "UO" and len(X):
             X = X.tolist()
         if not isinstance(X, list | tuple) or (len(X) and not isinstance(X[0], str)):

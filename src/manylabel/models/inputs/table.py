@@ -1,4 +1,4 @@
-"""Rows of a table as vectors: numbers standardised, dates in parts, categories one-hot, texts by TF-IDF."""
+"""Rows of a table as vectors: numbers standardised, dates in parts, categories and tags one-hot, texts by TF-IDF."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from manylabel.data.column_storage import Codes, Numbers, Stored, Strings
 from manylabel.data.rows import TableRows, as_features
+from manylabel.data.tag_cells import UNIT
 from manylabel.errors import ManyLabelError
 from manylabel.models.inputs import vectors
 from manylabel.models.inputs.tfidf import Words
@@ -39,7 +40,7 @@ class ColumnEncoder(nn.Module):
     @classmethod
     @abstractmethod
     def fit(cls, stored: Any, room: int) -> ColumnEncoder:
-        """Learn from training rows; ``room`` is the largest number of features that texts may take."""
+        """Learn from training rows; ``room`` is the largest number of words or tags with a feature."""
 
     @property
     @abstractmethod
@@ -182,6 +183,51 @@ class CategoryEncoder(ColumnEncoder):
         return {"values": self.values}
 
 
+class TagsEncoder(ColumnEncoder):
+    """Tags multi-hot: values of two training rows and more; then how many others, as log(1 + n), and whether none.
+
+    Parameters
+    ----------
+    values : sequence of str
+        Those with a feature of their own, the most frequent where there is no room for all.
+    """
+
+    role: ClassVar[str] = "tags"
+
+    def __init__(self, values: Any) -> None:
+        super().__init__()
+        self.values = tuple(values)
+
+    @classmethod
+    def fit(cls, stored: Strings, room: int) -> TagsEncoder:
+        counts = Counter(value for cell in stored for value in {*cell.split(UNIT)})
+        return cls(sorted(value for value, n in counts.most_common(room) if n > 1))
+
+    @property
+    def width(self) -> int:
+        return len(self.values) + 2
+
+    def rows(self, stored: Strings) -> sp.csr_matrix:
+        import scipy.sparse as sp
+
+        place = {value: i for i, value in enumerate(self.values)}
+        columns, entries, offsets = [], [], [0]
+        for cell in stored.cells():
+            values = {*cell.split(UNIT)} if cell else set()
+            known = sorted(place[value] for value in values if value in place)
+            columns += known
+            entries += [1.0] * len(known)
+            if len(known) < len(values) or not values:
+                columns.append(len(self.values) + (not values))
+                entries.append(float(np.log1p(len(values) - len(known))) if values else 1.0)
+            offsets.append(len(columns))
+        data = np.array(entries, np.float32)
+        return sp.csr_matrix((data, np.array(columns, np.int64), offsets), shape=(len(stored), self.width))
+
+    def meta(self) -> dict[str, Any]:
+        return {"values": self.values}
+
+
 class TextEncoder(ColumnEncoder):
     """A text by TF-IDF over the words of the training texts; a missing one has no word."""
 
@@ -217,7 +263,8 @@ class TextEncoder(ColumnEncoder):
 
 
 _ENCODERS: dict[str, type[ColumnEncoder]] = {
-    kind.role: kind for kind in (NumberEncoder, BooleanEncoder, DateEncoder, CategoryEncoder, TextEncoder)
+    kind.role: kind
+    for kind in (NumberEncoder, BooleanEncoder, DateEncoder, CategoryEncoder, TagsEncoder, TextEncoder)
 }
 
 
@@ -235,7 +282,9 @@ class TablePreprocessor(OfFeatures):
     -----
     Every column has the same say: its features are divided by one number so that they make up an equal share of the
     squared length of the training rows, whose mean is one a feature. A text of ten thousand words would drown numbers
-    otherwise. Missing cells, values and words that training rows never had are no error.
+    otherwise. For estimators of scikit-learn (:meth:`matrix`) that mean is one a column, as that of TF-IDF is one: a
+    penalty on the weights of thousands of words is none when rows are long. Missing cells, values and words that
+    training rows never had are no error.
     """
 
     name: ClassVar[str] = "table"
@@ -256,7 +305,9 @@ class TablePreprocessor(OfFeatures):
             If no column makes a feature.
         """
         roles = {name: column.role for name, column in X.columns.items()}
-        room = max(1, vectors.MOST_FEATURES // max(1, [*roles.values()].count("text")))
+        room = max(
+            1, vectors.MOST_FEATURES // max(1, sum(role in ("tags", "text") for role in roles.values()))
+        )
         encoders = [_ENCODERS[role].fit(X.values[name], room) for name, role in roles.items()]
         made = cls(roles, encoders)
         if not made.shape[0]:
@@ -265,7 +316,7 @@ class TablePreprocessor(OfFeatures):
         return made
 
     def _share(self, X: TableRows) -> None:
-        start, used = 0, sum(encoder.width > 0 for encoder in self._encoders)
+        start, used = 0, self._used
         for block in self._blocks(X):
             stop = start + block.shape[1]
             length = (
@@ -301,12 +352,18 @@ class TablePreprocessor(OfFeatures):
     def matrix(self, X: Any, sparse: bool) -> Any:
         import scipy.sparse as sp
 
-        shared = self.csr(X) @ sp.diags_array(1 / self.scale.cpu().numpy())
+        shorter = (self._used / self.shape[0]) ** 0.5
+        shared = self.csr(X) @ sp.diags_array(shorter / self.scale.cpu().numpy())
         return sp.csr_matrix(shared) if sparse else shared.toarray()
 
     def _blocks(self, X: TableRows) -> list[Any]:
         stored: list[Stored] = [X.values[name] for name in self.roles]
         return [encoder.rows(column) for encoder, column in zip(self._encoders, stored, strict=True)]
+
+    @property
+    def _used(self) -> int:
+        """How many columns make features."""
+        return sum(encoder.width > 0 for encoder in self._encoders)
 
     @property
     def _encoders(self) -> list[ColumnEncoder]:

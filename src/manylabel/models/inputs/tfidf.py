@@ -75,7 +75,10 @@ class Words(nn.Module):
     def rows(self, texts: Sequence[str]) -> sp.csr_matrix:
         """The vectors of texts, (n, n_words) float32."""
         import numpy as np
+        import scipy.sparse as sp
 
+        if not len(texts):
+            return sp.csr_matrix((0, len(self.vocabulary)), dtype=np.float32)
         if self._vectoriser is None:
             self._vectoriser = _vectoriser(vocabulary=self.vocabulary)
         self._vectoriser.idf_ = self.idf.cpu().numpy().astype(np.float64)

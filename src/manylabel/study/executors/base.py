@@ -73,11 +73,12 @@ class Source:
     data_dir: Path | None
     dataset: DataSet
     split: int | None = None
+    labels: tuple[str, ...] = ()
 
 
-def loaded(name: str, data_dir: Path | None, split: int | None) -> DataSet:
-    """A data set with its published test rows, or with those that a split draws."""
-    dataset = data.load(name, data_dir)
+def loaded(name: str, data_dir: Path | None, split: int | None, labels: tuple[str, ...] = ()) -> DataSet:
+    """A data set with its published test rows, or with those that a split draws; of a table with these labels."""
+    dataset = data.load(name, data_dir, labels=labels)
     return dataset if split is None else data.random_split(dataset, split)
 
 

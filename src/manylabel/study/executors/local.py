@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext
-from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -95,7 +95,8 @@ class _Worker:
 
     def __init__(self, context: SpawnContext, source: Source) -> None:
         self.context = context
-        self.source = source.data, source.data_dir, source.split, source.dataset.digest
+        where = source.data, source.data_dir, source.split, source.labels
+        self.source = where, source.dataset.digest
         self.job: Job | None = None
         self._start()
 
@@ -131,7 +132,7 @@ class _Worker:
         self.process.join()
 
 
-def _serve(connection: Connection, name: str, data_dir: Path | None, split: int | None, digest: str) -> None:
+def _serve(connection: Connection, where: tuple[Any, ...], digest: str) -> None:
     """Run the cells that arrive until the other end closes."""
     warnings.simplefilter("ignore")  # the parent has loaded the same data and shown its warnings
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -140,7 +141,7 @@ def _serve(connection: Connection, name: str, data_dir: Path | None, split: int 
         while True:
             job = connection.recv()
             try:
-                dataset = dataset or _loaded_again(name, data_dir, split, digest)
+                dataset = dataset or _loaded_again(where, digest)
             except (ManyLabelError, OSError) as error:
                 connection.send(Failed(job.cell.key, message(error), by_input=True))
                 continue
@@ -157,10 +158,10 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _loaded_again(name: str, data_dir: Path | None, split: int | None, digest: str) -> DataSet:
-    dataset = loaded(name, data_dir, split)
+def _loaded_again(where: tuple[Any, ...], digest: str) -> DataSet:
+    dataset = loaded(*where)
     if dataset.digest != digest:
-        raise ManyLabelError(name, "the data that the study began with", "other data", "Run again.")
+        raise ManyLabelError(where[0], "the data that the study began with", "other data", "Run again.")
     return dataset
 
 

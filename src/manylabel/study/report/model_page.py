@@ -22,6 +22,7 @@ from manylabel.metrics import (
     Quality,
     Slice,
     Threshold,
+    TrainingLabels,
     f1_curves,
     measure_decisions,
     reliability,
@@ -54,8 +55,8 @@ class Evaluated:
         What decided.
     note : str
         What a reader of the decisions should know.
-    Y_train : LabelMatrix (m, C), or None
-        Labels of the training rows, which slices are made by.
+    Y_train : LabelMatrix (m, C), TrainingLabels or None
+        Labels of the training rows, or what the model keeps of them, which slices are made by.
     groups : (n,) names, or None
     calibrated : bool
     """
@@ -70,7 +71,7 @@ class Evaluated:
     Y: LabelMatrix
     decision: Decision
     note: str = ""
-    Y_train: LabelMatrix | None = None
+    Y_train: LabelMatrix | TrainingLabels | None = None
     groups: Any = None
     calibrated: bool = False
 
@@ -189,7 +190,7 @@ def _thresholds(decision: Decision, n_labels: int) -> list[float | None]:
 
 
 def _slices(found: Evaluated) -> list[Slice]:
-    """None without the labels of the training rows."""
+    """None where nothing is known of the labels of the training rows."""
     if found.Y_train is None:
         return []
     return slices(found.scores, found.predictions, found.Y, found.Y_train, found.groups)

@@ -1,0 +1,131 @@
+"""Cells that hold several values: where one ends, and whether a column holds sets of values rather than texts."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from manylabel.data.cells import UNKNOWN, as_number
+from manylabel.data.column_storage import Codes, Strings
+
+LIST = "list"
+SEPARATORS = {"|": "bar", ";": "semicolon", ",": "comma", "\t": "tab", "/": "slash", "\n": "line end"}
+UNIT = "\x1f"
+"""Between the values of a cell once it is read, whatever stood there."""
+
+_QUOTED = re.compile(r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s,'"][^,'"]*))\s*(?:,|$)""")
+_FEWEST_CELLS = 20
+_SPLIT = 0.05  # of the cells hold a separator
+_RECURRING = 0.65  # of the values that cells hold stand in another row too: names of people do, titles do not
+_WORDS = 2.5  # in a value, in the mean: phrases are longer
+
+
+def split_cell(value: str, separator: str) -> list[str]:
+    """The values of a cell, without the blanks around them; an empty one is none."""
+    parts = _listed(value) if separator == LIST else value.split(separator) if separator else [value]
+    return [part.strip() for part in parts if part.strip()]
+
+
+def values_of(cell: str, separator: str) -> list[str]:
+    """The values of a cell among features; N/A and the like are one, whatever separates values."""
+    return [cell.strip()] if cell.strip() in UNKNOWN else split_cell(cell, separator)
+
+
+def found_separator(used: dict[str, int]) -> tuple[str, str]:
+    """The separator of cells known to hold tags, and a sentence on it; ``used`` is cell -> rows that have it."""
+    values = [value for value in used if value.strip() not in UNKNOWN]
+    if values and all(map(_is_listed, values)):
+        return LIST, "The tags are written as lists."
+    n = sum(used.values())
+    for separator, name in SEPARATORS.items():
+        n_rows = sum(rows for value, rows in used.items() if separator in value.strip())
+        if n_rows:
+            return (
+                separator,
+                f"Tags were taken to be separated by the {name}, which {n_rows} of {n} rows hold.",
+            )
+    if _recur(values):
+        return " ", "Tags were taken to be separated by blanks: they recur from cell to cell."
+    return "", "Each cell was taken for one tag: no separator was found."
+
+
+def sets_of_values(stored: Codes | Strings) -> tuple[str, str] | None:
+    """Separator and reason, where the cells of a column hold several values each that recur from row to row."""
+    if all(_is_listed(value) for value, _ in cells_of(stored)):
+        return _judged(stored, LIST)
+    candidates = (separator for separator in SEPARATORS if _may_separate(stored, separator))
+    return next(filter(None, (_judged(stored, separator) for separator in candidates)), None)
+
+
+def cells_of(stored: Codes | Strings) -> Iterator[tuple[str, int]]:
+    """Cells that say something, and how many rows have each."""
+    if isinstance(stored, Strings):
+        yield from ((cell, 1) for cell in stored if cell.strip() not in UNKNOWN)
+        return
+    for value, n in zip(stored.values, stored.counts().tolist(), strict=True):
+        if n and value.strip() and value.strip() not in UNKNOWN:
+            yield value, n
+
+
+def _may_separate(stored: Codes | Strings, separator: str) -> bool:
+    """Whether the number of signs allows for it: free texts are sorted out here, before anything is split."""
+    if isinstance(stored, Strings):
+        n = len(stored) - int(stored.missing().sum())
+        signs, blanks = stored.buffer.count(separator.encode()), stored.buffer.count(b" ")
+    else:
+        cells = [*cells_of(stored)]
+        n = sum(rows for _, rows in cells)
+        signs = sum(rows * value.count(separator) for value, rows in cells)
+        blanks = sum(rows * value.count(" ") for value, rows in cells)
+    return n >= _FEWEST_CELLS and signs >= _SPLIT * n and blanks <= _WORDS * (n + signs)
+
+
+def _judged(stored: Codes | Strings, separator: str) -> tuple[str, str] | None:
+    """Whether the parts of cells are values: short, recurring, and not of one number in every cell."""
+    rows_of, sizes = Counter[str](), Counter[int]()
+    for cell, rows in cells_of(stored):
+        values = {*split_cell(cell, separator)}
+        sizes[len(values)] += rows
+        for value in values:
+            rows_of[value] += rows
+    held, given = sum(rows_of.values()), sum(sizes.values())
+    recurring = sum(rows for rows in rows_of.values() if rows > 1)
+    several = given - sizes[0] - sizes[1]
+    if not held or recurring < _RECURRING * held or _are_numbers(rows_of):
+        return None
+    if separator == LIST:
+        return LIST, f"lists of {len(rows_of)} values"
+    words = sum(rows * len(value.split()) for value, rows in rows_of.items())
+    if several < _SPLIT * given or len(sizes) < 2 or words > _WORDS * held:
+        return None
+    why = f"{several} of {given} cells hold several of {len(rows_of)} values, separated by the {SEPARATORS[separator]}"
+    return separator, why
+
+
+def _are_numbers(values: Counter[str]) -> bool:
+    return all(as_number(value) is not None for value in values)
+
+
+def _is_listed(value: str) -> bool:
+    text = value.strip()
+    return text[:1] == "[" and text[-1:] == "]"
+
+
+def _recur(values: list[str]) -> bool:
+    """Whether words recur from cell to cell as tags do: there are at most half as many as distinct cells."""
+    words = {word for value in values for word in value.split()}
+    return len(values) >= 10 and 2 * len(words) <= len(values)
+
+
+def _listed(value: str) -> list[str]:
+    """The items of a list as JSON or Python writes it."""
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, list):
+        return ["" if item is None else item if isinstance(item, str) else json.dumps(item) for item in found]
+    inner = value.strip()[1:-1]
+    return ["".join(groups) for groups in _QUOTED.findall(inner)]
