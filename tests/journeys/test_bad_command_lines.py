@@ -21,7 +21,7 @@ BAD = {
     "unknown text": ("fit places.csv --labels tags --text story", "expected one of the columns"),
     "unknown groups": ("fit places.csv --labels tags --groups owner", "expected one of the columns"),
     "unknown method": ("fit places.csv --labels tags --method bcee", "Did you mean 'bce'?"),
-    "unknown setting": ("fit places.csv --labels tags --set classify.stage.epoch=3", "epochs"),
+    "unknown setting": ("fit places.csv --labels tags --method bce --set classify.stage.epoch=3", "epochs"),
     "setting without value": ("fit places.csv --labels tags --set epochs", "--set: expected NAME=VALUE"),
     "unknown rule": ("fit places.csv --labels tags --thresholds best", "--thresholds: expected one of tuned"),
     "impossible threshold": (
