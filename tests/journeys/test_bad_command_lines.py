@@ -27,7 +27,7 @@ BAD = {
         "fit places.csv --labels tags --method sklearn.svm.Linear",
         "error: --method, sklearn.svm.Linear: expected a class in sklearn.svm",
     ),
-    "unknown setting": ("fit places.csv --labels tags --set classify.stage.epoch=3", "epochs"),
+    "unknown setting": ("fit places.csv --labels tags --method bce --set classify.stage.epoch=3", "epochs"),
     "setting without value": ("fit places.csv --labels tags --set epochs", "--set: expected NAME=VALUE"),
     "unknown rule": ("fit places.csv --labels tags --thresholds best", "--thresholds: expected one of tuned"),
     "impossible threshold": (

@@ -14,7 +14,7 @@ import pytest
 from tests.journeys.conftest import Shell, quick
 
 ROOT = Path(__file__).parents[2]
-WORDS = ("fit", "places.csv", "--labels", "tags", "--method", "bce", *quick()[:2])
+WORDS = ("fit", "places.csv", "--labels", "tags", "--method", "bce", *quick()[2:4])
 
 
 def start(folder: Path, out: str) -> subprocess.Popen[str]:

@@ -1,7 +1,9 @@
 """End to end on every loss of the logits."""
 
 import pytest
+import torch
 from tests.training.small_run import SETTINGS, rows
+from torch import nn
 
 from manylabel import ManyLabelError, losses, methods, metrics
 from manylabel.methods import get
@@ -105,3 +107,24 @@ def test_only_vectors_are_scaled_in_another_way():
     with pytest.raises(ManyLabelError, match=r"inputs\.scaling: expected 'auto', but got 'rank_normal'"):
         recipe.resolve("images")
     assert get("bce", **{"vectors.inputs.scaling": "one"}).recipe.resolve("images").inputs.scaling == "auto"
+
+
+class Wide(nn.Module):
+    """Computes in float64, tells in float32."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(10, 8, dtype=torch.float64)
+
+    def forward(self, x):
+        return torch.relu(self.layer(x.double())).float()
+
+
+def test_an_encoder_of_another_type_than_the_classifier_is_trained_along():
+    encoder, new = Wide(), rows(200, 2)
+    made = get("bce", encoder=encoder, **{"classify.stage.epochs": 40, "classify.stage.lr": 0.01})
+    predictor = made.fit(rows(100, 0), rows(40, 1))
+    assert metrics.mean_average_precision(predictor.scores(new.X.values), new.Y) > 0.75  # chance is 0.33
+    trained = predictor.scorer.encoder.layer.weight
+    assert trained.dtype == torch.float64
+    assert not torch.equal(trained, encoder.layer.weight)

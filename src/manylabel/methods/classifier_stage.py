@@ -161,11 +161,7 @@ class Classification:
             check_batch_norm(self.network, divide(settings.stage, len(train), world).least // world)
             self.view, self.plain = inputs.view(settings.views), inputs.finished
         self.module: nn.Module = nn.ModuleDict({"network": self.network, "encoder": encoder})
-        self.groups = [Group(FlatParameters(classifier.parameters()))]
-        if encoder_groups is not None:
-            self.groups += encoder_groups
-        elif settings.encoder_rate > 0:
-            self.groups.append(Group(FlatParameters(encoder.parameters()), settings.encoder_rate))
+        self.groups = _groups(encoder, classifier, settings.encoder_rate, encoder_groups)
         self.n_rows = len(train)
 
     def loss(self, rows: Tensor) -> Tensor:
@@ -187,6 +183,19 @@ class Classification:
         logits = torch.cat([self.network(self.plain(x)) for x in validation.parts(1024)]).float()
         loss = float(self.criterion(logits, validation.Y))
         return {"loss": loss} | measure(torch.sigmoid(logits), validation.Y)
+
+
+def _groups(
+    encoder: nn.Module, classifier: nn.Module, rate: float, others: Sequence[Group] | None
+) -> list[Group]:
+    """What is trained: one group where one learning rate and type hold for all, which makes a step cheaper."""
+    every = [*classifier.parameters(), *encoder.parameters()]
+    if others is None and rate == 1 and len({p.dtype for p in every if p.requires_grad}) == 1:
+        return [Group(FlatParameters(every))]
+    of_classifier = Group(FlatParameters(classifier.parameters()))
+    if others is not None:
+        return [of_classifier, *others]
+    return [of_classifier, Group(FlatParameters(encoder.parameters()), rate)] if rate else [of_classifier]
 
 
 @torch.no_grad()

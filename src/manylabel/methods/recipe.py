@@ -184,7 +184,7 @@ class ScaledSettings(AnySettings):
     def check_kind(self, who: str, kind: str) -> None:
         scaling = self.inputs.scaling
         if scaling != "auto" and kind != Vectors.kind:
-            hint = f"Write {Vectors.kind}.inputs.scaling where it is meant for {Vectors.kind} alone."
+            hint = "Rows of this kind are scaled in their own way."
             raise ManyLabelError(f"{who}, inputs.scaling", "'auto'", repr(scaling), hint)
 
 
