@@ -53,6 +53,37 @@ def test_scores_are_the_weighted_mean_of_the_method_and_its_neighbours():
     np.testing.assert_array_equal(scorer.embed(X), alone.embed(X))
 
 
+@pytest.mark.parametrize("sure", [0.5, 0.7, 1.0])
+def test_neighbours_weigh_on_each_row_by_the_least_that_they_say_of_a_sure_label(sure):
+    X = rows(30, 2).X.values
+    scorer = fit(**{"neighbours.weight": "per_row", "neighbours.sure": sure, "classify.stage.lr": 0.1}).scorer
+    alone, votes = scorer.scorer.scores(X).astype(float), scorer.votes(X).astype(float)
+    shares = []
+    for p, v, found in zip(alone, votes, scorer.scores(X), strict=True):
+        share = min((v_j for p_j, v_j in zip(p, v, strict=True) if p_j >= sure), default=1.0)
+        shares.append(share)
+        np.testing.assert_allclose(found, (1 - share) * p + share * v, atol=1e-6)
+    assert (set(shares) == {1.0}) == (sure == 1.0)
+
+
+def test_a_label_that_no_neighbour_knows_has_no_say_in_the_weight_of_a_row():
+    train = rows(100, 0)
+    Y = train.Y.dense().float()
+    Y[:, 0] = torch.nan
+    Y[:2, 0] = torch.tensor([0.0, 1.0])
+    train, X = Rows(train.X.values, as_labels(Y)), rows(30, 2).X.values
+    scorer = fit(train, **{"neighbours.weight": "per_row", "neighbours.sure": 1e-6, "neighbours.k": 3}).scorer
+    votes, alone = scorer.votes(X), scorer.scorer.scores(X)
+    unknown = np.isnan(votes[:, 0])
+    assert unknown.any()
+    share = votes[unknown, 1:].min(axis=1, keepdims=True)
+    found = scorer.scores(X)[unknown]
+    np.testing.assert_allclose(found[:, 0], alone[unknown, 0], atol=1e-6)
+    np.testing.assert_allclose(
+        found[:, 1:], (1 - share) * alone[unknown, 1:] + share * votes[unknown, 1:], atol=1e-6
+    )
+
+
 def test_a_share_of_0_is_the_method_itself():
     X = rows(30, 2).X.values
     np.testing.assert_array_equal(fit(**{"neighbours.weight": 0.0}).scores(X), fit().scores(X))
@@ -159,6 +190,8 @@ def test_neighbours_of_vectors_may_be_near_in_the_representation():
     [
         {"neighbours.k": 0},
         {"neighbours.weight": 1.5},
+        {"neighbours.weight": "per_label"},
+        {"neighbours.sure": 0.0},
         {"neighbours.temperature": 0},
         {"neighbours.among": "pixels"},
     ],

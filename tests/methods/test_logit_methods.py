@@ -61,3 +61,47 @@ def test_an_unknown_setting_of_a_loss_is_refused():
         get("asl", **{"classify.loss.gamma": 2.0})
     with pytest.raises(ManyLabelError, match=r"BCE: expected settings among reduction, but got 'gamma'"):
         get("bce", **{"classify.loss.gamma": 2.0})
+
+
+RESIDUAL = {"vectors.encoder.name": "resmlp", "vectors.encoder.widths": [8, 16, 16]}
+
+
+@pytest.mark.parametrize("method", ["bce", "mulsupcon"])
+def test_the_residual_network_learns_and_is_kept(method, tmp_path):
+    settings = {k: v for k, v in SETTINGS.items() if method == "mulsupcon" or "pretrain" not in k}
+    made = get(method, **(settings | RESIDUAL | {"classify.stage.epochs": 40, "classify.stage.lr": 0.01}))
+    new, predictor = rows(200, 2), made.fit(rows(100, 0), rows(40, 1))
+    scores = predictor.scores(new.X.values)
+    assert metrics.mean_average_precision(scores, new.Y) > 0.75  # chance is 0.33
+    predictor.save(tmp_path / "model")
+    assert (methods.Predictor.load(tmp_path / "model").scores(new.X.values) == scores).all()
+
+
+def test_a_batch_norm_over_a_single_row_is_refused_before_training():
+    made = get("bce", **(SHORT | RESIDUAL | {"classify.stage.batch": 1}))
+    with pytest.raises(ManyLabelError, match="batch norm: expected at least 2 rows of a step"):
+        made.fit(rows(20, 0), rows(10, 1))
+
+
+@pytest.mark.parametrize("method", ["bce", "mulsupcon", "logistic_regression"])
+@pytest.mark.parametrize("scaling", ["one", "rank_normal"])
+def test_a_method_learns_from_rows_scaled_in_another_way_and_is_kept(method, scaling, tmp_path):
+    short = {k: v for k, v in SETTINGS.items() if method == "mulsupcon" or "pretrain" not in k}
+    settings = {} if method == "logistic_regression" else short
+    new = rows(100, 2)
+    usual, scaled = (
+        get(method, **(settings | own)).fit(rows(100, 0), rows(40, 1))
+        for own in ({}, {"inputs.scaling": scaling})
+    )
+    scores = scaled.scores(new.X.values)
+    assert not (scores == usual.scores(new.X.values)).all()
+    scaled.save(tmp_path / "model")
+    assert (methods.Predictor.load(tmp_path / "model").scores(new.X.values) == scores).all()
+
+
+def test_only_vectors_are_scaled_in_another_way():
+    recipe = get("bce", **{"inputs.scaling": "rank_normal"}).recipe
+    assert recipe.resolve("vectors").inputs.scaling == "rank_normal"
+    with pytest.raises(ManyLabelError, match=r"inputs\.scaling: expected 'auto', but got 'rank_normal'"):
+        recipe.resolve("images")
+    assert get("bce", **{"vectors.inputs.scaling": "one"}).recipe.resolve("images").inputs.scaling == "auto"

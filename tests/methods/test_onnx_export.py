@@ -90,6 +90,12 @@ CASES = {
     "joint": ("joint_mulsupcon", CLASSIFY, "vectors", (12,)),
     "an ensemble": ("bce", CLASSIFY | {"members": 3}, "vectors", (12,)),
     "neighbours among features": ("mulsupcon_knn", CLASSIFY | PRETRAIN, "vectors", (12,)),
+    "neighbours that weigh by row": (
+        "bce",
+        CLASSIFY | {"encoder.name": "resmlp", "neighbours.weight": "per_row", "neighbours.sure": 0.5},
+        "vectors",
+        (12,),
+    ),
     "neighbours of sparse rows": ("mulsupcon_knn", CLASSIFY | PRETRAIN, "sparse", (100,)),
     "rank-normal columns": ("bce", CLASSIFY | {"inputs.scaling": "rank_normal"}, "vectors", (12,)),
     "TF-IDF of sparse rows": ("bce", CLASSIFY | {"inputs.scaling": "tfidf"}, "sparse", (100,)),

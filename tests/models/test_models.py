@@ -14,6 +14,7 @@ from manylabel.models import (
     LabelQueue,
     MomentumEncoder,
     ProjectionHead,
+    ResidualMLP,
     ResNet50,
     SmallResNet,
 )
@@ -24,6 +25,25 @@ def n_parameters(module):
 
 
 class TestEncoders:
+    def test_the_residual_network_is_its_equation(self):
+        torch.manual_seed(0)
+        encoder = ResidualMLP(7, (5, 11, 3), dropout=0.5).eval()
+        for norm in [block[0] for block in encoder.blocks] + [encoder.last]:
+            norm.running_mean.normal_()
+            norm.running_var.uniform_(0.5, 2)
+        x = torch.randn(4, 7)
+
+        def normalised(h, norm):
+            return (h - norm.running_mean) / (norm.running_var + norm.eps).sqrt() * norm.weight + norm.bias
+
+        h = x @ encoder.first.weight.T + encoder.first.bias
+        for norm, inside, _, _, back in encoder.blocks:
+            hidden = (normalised(h, norm) @ inside.weight.T + inside.bias).clamp_min(0)
+            h = h + hidden @ back.weight.T + back.bias
+        torch.testing.assert_close(encoder(x), normalised(h, encoder.last).clamp_min(0))
+        assert encoder.out_features == encoder(x).shape[1] == 5
+        assert not torch.equal(encoder.train()(x), encoder(x))
+
     def test_the_vector_encoder_and_head_have_the_published_size(self):
         encoder = MLP(103)
         assert n_parameters(encoder) + n_parameters(ProjectionHead(encoder.out_features)) == 421_632

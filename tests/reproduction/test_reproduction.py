@@ -34,24 +34,25 @@ def test_a_scaled_training_has_a_share_of_the_epochs() -> None:
     settings = fitted("mulsupcon", 0.1, 1.0, 1500)
     recipe = methods.get("mulsupcon", **settings).recipe
     stages = [recipe.resolve("vectors").pretrain.stage, recipe.resolve("vectors").classify.stage]  # type: ignore[attr-defined]
-    assert [stage.epochs for stage in stages] == [6, 12]
+    assert [stage.epochs for stage in stages] == [2, 5]
     assert [stage.batch for stage in stages] == [64, 64]
-    assert stages[1].ema == pytest.approx(0.998**10)
+    assert stages[1].ema == pytest.approx(0.99**10)
 
 
 def test_a_share_of_the_rows_gets_a_batch_that_it_holds_and_the_steps_of_all_rows() -> None:
     old, new = (
         [settings.get(name) for name in BASE] for settings in (_recipe(), fitted("bce", 1.0, 0.02, 1500))
     )
-    assert old == [210, 64, 2]
-    assert new == [210 * 50 * 16 // 64, 16, 25]
+    assert old == [75, 64, None]
+    assert new == [round(75 * 50 * 16 / 64), 16, None]
     assert fitted("bce", 1.0, 0.5, 1500) == {
         name: value
         for kind in ("vectors", "images")
         for name, value in {
-            f"{kind}.classify.stage.epochs": 420 if kind == "vectors" else 70,
-            f"{kind}.classify.stage.monitor_every": 4,
+            f"{kind}.classify.stage.epochs": 150 if kind == "vectors" else 70,
+            f"{kind}.classify.stage.monitor_every": 4 if kind == "images" else None,
         }.items()
+        if value is not None
     }
     assert fitted("bce", 1.0, 1.0, 1500) == {}
 

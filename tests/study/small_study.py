@@ -20,6 +20,14 @@ TINY_PRETRAINING = {
     "pretrain.queue": 32,
     "pretrain.dim": 8,
 }
+TINY_STACK = {
+    **{f"learners.network.settings.{name}": value for name, value in (TINY | TINY_PRETRAINING).items()},
+    "folds": 2,
+    "learners.network.rivals": {},
+    "learners.trees.bound.most": 20,
+    "learners.boosted": None,
+}
+"""Settings of best with which small data are learnt in seconds."""
 
 
 def write_rows(path: Path, n_train: int = 120, n_test: int = 60, n_labels: int = 4, seed: int = 0) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.methods.small_vectors import SMALL
-from tests.study.small_study import TINY, TINY_PRETRAINING, Told, plan, write_rows
+from tests.study.small_study import TINY, TINY_PRETRAINING, TINY_STACK, Told, plan, write_rows
 
 from manylabel.methods import FAMILIES
 from manylabel.study import StudyFolder, run
@@ -26,6 +26,8 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     "rbcc": ("rbcc", STAGE | SMALL["rbcc"] | ERRORS),
     "cgmvae": ("cgmvae", STAGE | SMALL["cgmvae"]),
     "sklearn_baseline": ("extra_trees", {"parameters.n_estimators": 10}),
+    "neighbour_votes": ("neighbour_votes", {}),
+    "stacking": ("best", TINY_STACK),
 }
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from manylabel import ManyLabelError
 from manylabel.models import FlatParameters
-from manylabel.training import Group, Loop, Ranks, Stage, step_rows
+from manylabel.training import Group, Loop, Ranks, Stage, divide
 from manylabel.training.probe import ridge_scores
 from manylabel.training.schedules import Plateau, factor
 
@@ -48,11 +48,46 @@ def test_an_epoch_sees_every_row_once_in_a_new_order():
     assert first != second
 
 
-def test_the_incomplete_last_batch_is_dropped():
+def test_steps_share_all_rows_evenly():
     task = Line()
     loop, records = run(task, epochs=1, batch=6)
+    assert [len(rows) for rows in task.seen] == [5, 5, 5, 5]
+    assert sorted(chain.from_iterable(task.seen)) == list(range(20))
+    assert (loop.step, records[0]["step"]) == (4, 4)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+@pytest.mark.parametrize("n_rows", [3, 4, 7, 21, 64, 65, 129])
+@pytest.mark.parametrize("batch", [6, 12, 64])
+def test_every_row_that_ranks_can_share_is_in_one_step(n_rows, world, batch):
+    batch *= world
+    division = divide(Stage(epochs=1, batch=batch), n_rows, world)
+    sizes = [division.span(step).stop - division.span(step).start for step in range(division.steps)]
+    assert sum(sizes) == division.rows == n_rows // world * world
+    assert division.least == min(sizes)
+    assert max(sizes) <= batch
+    assert max(sizes) - min(sizes) <= world
+    assert division.steps == -(-division.rows // batch)
+
+
+def test_no_step_of_a_batch_of_two_has_a_single_row():
+    division = divide(Stage(epochs=1, batch=2), 5)
+    assert [division.span(step) for step in range(division.steps)] == [slice(0, 2), slice(2, 5)]
+    assert divide(Stage(epochs=1, batch=1), 5).steps == 5
+
+
+def test_the_incomplete_last_batch_is_dropped_where_the_stage_says_so():
+    task = Line()
+    loop, records = run(task, epochs=1, batch=6, drop_last=True)
     assert [len(rows) for rows in task.seen] == [6, 6, 6]
     assert (loop.step, records[0]["step"]) == (3, 3)
+
+
+def test_an_automatic_batch_grows_with_the_rows_and_is_none_too_large():
+    auto = Stage(epochs=1, batch="auto")
+    rows = (10, 449, 450, 1099, 1100)
+    assert [divide(auto, n, name="test").steps for n in rows] == [1, 29, 15, 35, 18]
+    assert divide(auto, 448, world=3).steps == 25  # of 18 rows
 
 
 @pytest.mark.parametrize("n_rows", [10, 20])
@@ -74,13 +109,41 @@ def test_the_best_epoch_is_kept_and_patience_ends_training():
 
 def test_the_average_is_monitored_and_kept():
     task, plain = Line(), Line()
-    _, records = run(task, epochs=5, batch=20, lr=0.5, ema=0.5, schedule="constant")
+    _, records = run(task, epochs=5, batch=20, lr=0.5, ema=0.5, ema_rising=False, schedule="constant")
     _, raw = run(plain, epochs=5, batch=20, lr=0.5, schedule="constant")
     average = 0.0
     for record, expected in zip(records, raw, strict=True):
         average += 0.5 * (expected["monitor"]["weight"] - average)
         assert record["monitor"]["weight"] == pytest.approx(average, rel=1e-6)
     assert task.module.weight.item() == pytest.approx(average, rel=1e-6)
+
+
+def test_a_rising_average_is_its_closed_form_and_forgets_the_initial_weights():
+    steps, task, plain = 40, Line(), Line()
+    nn.init.constant_(task.module.weight, 1e6)
+    nn.init.constant_(plain.module.weight, 1e6)
+    settings = {"batch": 20, "lr": 0.5, "schedule": "constant", "optimiser": "sgd", "epochs": steps}
+    _, records = run(task, ema=0.999, **settings)
+    _, raw = run(plain, monitor_every=1, **settings)
+    weights = [r["monitor"]["weight"] for r in raw]
+
+    def share(t):  # of what step t, from 0, brings: 9 / (10 + t), and of it what later steps leave
+        return 9 / (10 + t) * math.prod((1 + s) / (10 + s) for s in range(t + 1, steps))
+
+    left = math.prod((1 + s) / (10 + s) for s in range(steps))  # of the initial weights
+    assert left + sum(map(share, range(steps))) == pytest.approx(1)
+    assert left < 1e-9 < 0.96 < 0.999**steps
+    expected = left * 1e6 + sum(share(t) * w for t, w in enumerate(weights))
+    assert records[-1]["monitor"]["weight"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_validation_rows_are_looked_at_ten_times_unless_something_chooses_by_them():
+    def looks(**settings):
+        return sum(bool(r["monitor"]) for r in run(Line(), epochs=40, batch=20, **settings)[1])
+
+    assert looks() == 10
+    assert looks(monitor_every=20) == 2
+    assert looks(schedule="plateau") == looks(select="loss") == 40
 
 
 def test_the_gradient_is_clipped_to_its_norm():
@@ -122,11 +185,11 @@ def test_fewer_rows_than_a_batch_shrink_it_and_say_so():
 
 def test_ranks_share_what_rows_there_are():
     with pytest.warns(UserWarning, match="each step takes 6"):
-        assert step_rows(8, 7, world=2, name="train") == 6
+        assert divide(Stage(epochs=1, batch=8), 7, world=2, name="train").span(0) == slice(0, 6)
     with pytest.raises(ManyLabelError, match="at least 2 training rows, one for each rank, but got 1"):
-        step_rows(8, 1, world=2, name="train")
+        divide(Stage(epochs=1, batch=8), 1, world=2, name="train")
     with pytest.raises(ManyLabelError, match="a batch that 3 ranks can share evenly"):
-        step_rows(8, 70, world=3, name="train")
+        divide(Stage(epochs=1, batch=8), 70, world=3, name="train")
 
 
 def test_an_unknown_measurement_cannot_select():
@@ -140,6 +203,19 @@ def test_cosine_starts_warm_and_ends_at_its_floor():
     assert values[9] == values[10] == 1
     assert values[55] == pytest.approx(0.6)
     assert values[100] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("warmup", [0.1, 0.3])
+def test_one_cycle_is_that_of_torch(warmup):
+    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    there = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, 1.0, total_steps=50, pct_start=warmup, cycle_momentum=False, final_div_factor=4.0
+    )
+    for step in range(50):
+        ours = factor("one_cycle", step, 50, warmup=warmup, floor=0.01)
+        assert ours == pytest.approx(there.get_last_lr()[0], abs=1e-9)
+        optimiser.step()
+        there.step()
 
 
 def test_warm_restarts_double_their_period():
@@ -190,5 +266,5 @@ def test_progress_tells_where_the_run_stands():
     seen = []
     fit(progress=seen.append)
     assert seen[-1].stages == ("pretrain", "finetune")
-    assert (seen[-1].stage, seen[-1].step, seen[-1].steps) == ("finetune", 48, 48)
+    assert (seen[-1].stage, seen[-1].step, seen[-1].steps) == ("finetune", 56, 56)
     assert "macro_f1" in seen[-1].monitor

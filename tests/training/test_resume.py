@@ -56,14 +56,14 @@ def test_a_finished_run_is_not_trained_again(whole, tmp_path):
     seen = []
     again = fit(tmp_path, progress=seen.append)
     assert_same(weights(again), whole[0])
-    assert {(p.stage, p.step) for p in seen} == {("finetune", 48)}
+    assert {(p.stage, p.step) for p in seen} == {("finetune", 56)}
 
 
 def test_what_only_pictures_ask_does_not_matter_to_the_checkpoint_of_vectors(tmp_path):
     fit(tmp_path)
     seen = []
     fit(tmp_path, progress=seen.append, **{"images.classify.views.crop": 0.5})
-    assert {(p.stage, p.step) for p in seen} == {("finetune", 48)}
+    assert {(p.stage, p.step) for p in seen} == {("finetune", 56)}
     with pytest.raises(ManyLabelError, match="one of another"):
         fit(tmp_path, **{"vectors.classify.views.mask": 0.5})
 

@@ -195,7 +195,7 @@ def _no_empty_folders(*folders: Path) -> Iterator[None]:
         yield
     except ManyLabelError:
         for folder in folders:
-            for place in (*folder.glob("*"), folder):  # those of folds first
+            for place in (*sorted(folder.rglob("*"), reverse=True), folder):  # the inner ones first
                 with suppress(OSError):
                     place.rmdir()
         raise
@@ -259,3 +259,5 @@ def _show_quality(model: MultiLabelClassifier) -> None:
         print_table(values_table(model.quality_, f"on held-out rows ({model.how_})"))
     if model.predictor_.note:
         say(f"note: {model.predictor_.note}")
+    if model.predictor_.evidence is not None:
+        say(model.predictor_.evidence.sentence())

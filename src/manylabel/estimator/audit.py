@@ -12,13 +12,12 @@ import numpy as np
 
 from manylabel import files, methods
 from manylabel.data import Rows, Table
-from manylabel.data.splits import folds_of
 from manylabel.errors import ManyLabelError
 from manylabel.estimator.audit_evidence import (
     Marks,
     combined,
-    cross_fitted_scores,
     neighbour_shares,
+    out_of_fold,
     pair_evidence,
 )
 from manylabel.estimator.base import seed_of
@@ -238,7 +237,7 @@ def audit(
     settings : mapping, optional
         Dotted names of settings to values.
     folds : int, default 5
-        The method is trained as many times, each time without one fold.
+        The method is trained as many times, each time without one fold; one that cross-fits itself, once on as many.
     neighbours : int, default 10
         Nearest rows that are asked.
     groups : (n,) array, optional
@@ -265,9 +264,10 @@ def audit(
     rows, names, groups = _read(X, y, groups, class_names, unknown)
     _check_counts(rows, folds, neighbours)
     made, seed = methods.get(method, **dict(settings or {})), seed_of(random_state)
-    fold = folds_of(rows.Y, int(folds), seed, "audit", groups)
+    if made.cross_fits:
+        made = methods.get(method, **{"folds": int(folds)} | dict(settings or {}))
     fitting = Fitting(made, seed, names, device, progress=progress)
-    model = cross_fitted_scores(fitting, rows, groups, fold)
+    model, fold = out_of_fold(fitting, rows, groups, int(folds))
     shares = neighbour_shares(rows, int(neighbours))
     probability = combined(model, shares, pair_evidence(rows.Y, fold), rows.Y, fold)
     thresholds = learn_label_thresholds(probability, rows.Y, fold).values

@@ -10,6 +10,8 @@ import scipy.sparse as sp
 import torch
 
 from manylabel.data import Rows
+from manylabel.data.splits import folds_of
+from manylabel.errors import ManyLabelError
 from manylabel.estimator.fitting import Fitting
 from manylabel.labels import LabelMatrix
 from manylabel.metrics.held_out import fully_known
@@ -70,6 +72,27 @@ class Marks:
 def _dense(Y: LabelMatrix) -> Array:
     found: Array = Y.dense(torch.bool).cpu().numpy()
     return found
+
+
+def out_of_fold(fitting: Fitting, rows: Rows, groups: Array | None, n_folds: int) -> tuple[Array, Array]:
+    """Probabilities of every row by a model trained without its fold, (n, n_labels) float32, and the folds, (n,).
+
+    Those of a method that cross-fits itself are taken from its one training.
+
+    Raises
+    ------
+    ManyLabelError
+        If such a method has folds for fewer rows, as of very many labels.
+    """
+    if not fitting.method.cross_fits:
+        folds = folds_of(rows.Y, n_folds, fitting.seed, "audit", groups)
+        return cross_fitted_scores(fitting, rows, groups, folds), folds
+    held_out = fitting.train(rows, None, "model", ("model",), groups).held_out
+    n_scored = 0 if held_out is None else len(held_out.folds)
+    if held_out is None or n_scored < len(rows):
+        hint = 'Choose another method, such as "mulsupcon_knn".'
+        raise ManyLabelError("audit", f"held-out scores of {len(rows)} rows", f"{n_scored}", hint)
+    return held_out.scores, held_out.folds
 
 
 def cross_fitted_scores(fitting: Fitting, rows: Rows, groups: Array | None, folds: Array) -> Array:

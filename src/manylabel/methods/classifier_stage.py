@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from manylabel import losses, metrics
 from manylabel.errors import ManyLabelError
 from manylabel.labels import Labels
+from manylabel.methods.networks import check_batch_norm
 from manylabel.methods.recipe import ClassifySettings
 from manylabel.methods.rows import DeviceRows
 from manylabel.metrics.scores import blocks
 from manylabel.models import FlatParameters, Preprocessor
 from manylabel.models.inputs import View
-from manylabel.training import Group
+from manylabel.training import Group, Ranks, divide
 
 LogitLoss: TypeAlias = Callable[..., Tensor]
 """``loss(logits, Y, sample_weight=None) -> scalar``"""
@@ -156,6 +157,8 @@ class Classification:
         else:
             self.rows = Parts(train, validation)
             self.network = nn.Sequential(encoder, classifier)
+            world = Ranks.current().world
+            check_batch_norm(self.network, divide(settings.stage, len(train), world).least // world)
             self.view, self.plain = inputs.view(settings.views), inputs.finished
         self.module: nn.Module = nn.ModuleDict({"network": self.network, "encoder": encoder})
         self.groups = [Group(FlatParameters(classifier.parameters()))]

@@ -17,8 +17,9 @@ from manylabel.methods.rows import DeviceRows
 from manylabel.methods.scorer import NetworkScorer
 from manylabel.models import Preprocessor
 from manylabel.models.inputs import ViewSettings
-from manylabel.training import Ranks, Run, Stage, step_rows
+from manylabel.training import Ranks, Run, Stage, divide
 from manylabel.training.probe import ridge_scores
+from manylabel.training.sampling import Division
 
 
 class PretrainSettings(ContrastSettings):
@@ -115,8 +116,8 @@ class Pretraining:
         validation: DeviceRows,
         settings: PretrainSettings,
     ) -> None:
-        batch = contrasted(len(train), settings.stage.batch)
-        self.term = build_term(loss, inputs, encoder, train.Y, settings, batch)
+        rows = contrasted(settings.stage, len(train)).least
+        self.term = build_term(loss, inputs, encoder, train.Y, settings, rows)
         self.module: nn.Module = self.term
         self.groups = self.term.groups
         self.encoder, self.inputs, self.view = encoder, inputs, inputs.view(settings.views)
@@ -135,19 +136,19 @@ class Pretraining:
         return measure(ridge_scores(Z, self.train.Y, Z_new), self.validation.Y)
 
 
-def contrasted(n_rows: int, batch: int) -> int:
-    """Rows of a step of a contrastive loss.
+def contrasted(stage: Stage, n_rows: int) -> Division:
+    """The steps of an epoch of a contrastive loss.
 
     Raises
     ------
     ManyLabelError
-        For fewer than two: a row is contrasted with others.
+        For steps of fewer than two rows: a row is contrasted with others.
     """
-    rows = step_rows(batch, n_rows, Ranks.current().world)
-    if rows < 2:
+    division = divide(stage, n_rows, Ranks.current().world)
+    if division.least < 2:
         hint = "Give more training rows and a batch of at least 2, or take a method without a contrast, such as bce."
-        raise ManyLabelError("contrastive loss", "at least 2 rows in a step", str(rows), hint)
-    return rows
+        raise ManyLabelError("contrastive loss", "at least 2 rows in a step", str(division.least), hint)
+    return division
 
 
 class ContrastiveMethod(EncoderTrainer):
@@ -197,8 +198,8 @@ class ContrastiveMethod(EncoderTrainer):
         if settings.contrast is None:
             run.train(name, Classification(*parts), classify.stage)
             return classifier
-        batch, contrast = contrasted(len(train), classify.stage.batch), settings.contrast
-        term = build_term(settings.loss, inputs, encoder, train.Y, contrast, batch)
-        balance = Balance(contrast.weight, contrast.balance, classify.stage.epochs * (len(train) // batch))
+        division, contrast = contrasted(classify.stage, len(train)), settings.contrast
+        term = build_term(settings.loss, inputs, encoder, train.Y, contrast, division.least)
+        balance = Balance(contrast.weight, contrast.balance, classify.stage.epochs * division.steps)
         run.train(name, JointTraining(*parts, term, balance.to(inputs.mean.device)), classify.stage)
         return classifier

@@ -15,7 +15,7 @@ from manylabel.errors import ManyLabelError
 from manylabel.labels import DenseLabels, LabelMatrix
 from manylabel.losses.base import ContrastiveLoss, PrototypeLoss
 from manylabel.methods.classifier_stage import built_loss
-from manylabel.methods.networks import width
+from manylabel.methods.networks import check_batch_norm, width
 from manylabel.methods.recipe import Config
 from manylabel.methods.rows import label_dtype
 from manylabel.models import (
@@ -265,13 +265,7 @@ def build_term(
         )
     else:
         term = ContrastiveTerm(loss, inputs, encoder, Y.n_labels, settings)
-    _check_batch_norm(term, batch // Ranks.current().world)
+    rows = batch // Ranks.current().world
+    hint = "Give a larger batch or fewer ranks, or set the head to plain."
+    check_batch_norm(term.query, term.n_encoded * rows, hint)
     return term
-
-
-def _check_batch_norm(term: ContrastiveTerm, rows: int) -> None:
-    """Refuse a single row of each rank where features are divided by their spread over the rows, which is then 0."""
-    normalised = any(isinstance(module, nn.BatchNorm1d) for module in term.query.modules())
-    if normalised and term.n_encoded * rows < 2:
-        hint = "Give a larger batch or fewer ranks, or set the head to plain."
-        raise ManyLabelError("batch norm", "at least 2 rows of a step on each rank", str(rows), hint)

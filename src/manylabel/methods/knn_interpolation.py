@@ -51,7 +51,14 @@ class NeighbourScorer:
 
         p(x) = (1 - w) p_scorer(x) + w sum_i softmax_i(cos(x, x_i) / T) y_i
 
-    of a label, over those of them on which it is known, and where there are none, ``p_scorer`` stands alone.
+    of a label, over those of them on which it is known, and where there are none, ``p_scorer`` stands alone. With a
+    weight for each row ::
+
+        w(x) = min over the labels with p_scorer(x) >= sure of what the neighbours say, 1 where there is no such label
+
+    so that neighbours speak as loud as they agree with what the scorer is sure of; labels on which the neighbours know
+    nothing are left out of it. After Cheng et al., *Multi-label text classification with debiased neighbours*, arXiv
+    2408.03202, 2024.
     After X. Su, R. Wang and X. Dai, *Contrastive Learning-Enhanced Nearest Neighbor Mechanism for Multi-Label
     Text Classification*, ACL 2022, whose neighbours are found in the learnt representation. There, rows that trained
     the network lie closer to their labels than new ones do; among the features as they are, all are alike.
@@ -81,9 +88,9 @@ class NeighbourScorer:
 
     def scores(self, X: Features) -> np.ndarray[Any, Any]:
         """Probabilities, (n, n_labels) float32."""
-        w: Any = self.settings.weight
         alone = self.scorer.scores(X)
         votes, new = self.votes(X), self.n_labels - alone.shape[1]
+        w = self._weights(alone, votes)
         if new:  # labels that the scorer has never seen: the neighbours decide by themselves
             zeros = np.zeros((len(alone), new), dtype=np.float32)
             alone = np.concatenate([alone, zeros], axis=1)
@@ -92,6 +99,14 @@ class NeighbourScorer:
         if self.unknown is not None:
             mean = np.where(np.isnan(votes), alone, mean)
         return mean.astype(np.float32)
+
+    def _weights(self, alone: np.ndarray[Any, Any], votes: np.ndarray[Any, Any]) -> Any:
+        """How much the neighbours say, one number or (n, 1)."""
+        if self.settings.weight != "per_row":
+            return self.settings.weight
+        of_sure = votes[:, : alone.shape[1]]  # the scorer has never seen labels beyond
+        sure = (alone >= self.settings.sure) & ~np.isnan(of_sure)
+        return np.where(sure, of_sure, 1).min(axis=1, keepdims=True)
 
     def joined(self, X: Features, Y: LabelMatrix) -> Self:
         """The same with further rows among the neighbours, without training.

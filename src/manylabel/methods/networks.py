@@ -11,9 +11,9 @@ from torch import nn
 
 from manylabel.errors import ManyLabelError
 from manylabel.methods.recipe import EncoderSettings
-from manylabel.models import MLP, Preprocessor, ResNet50, SmallResNet
+from manylabel.models import MLP, Preprocessor, ResidualMLP, ResNet50, SmallResNet
 
-_DIMENSIONS = {"mlp": 1, "small_resnet": 3, "resnet50": 3}  # of the rows that a network takes
+_DIMENSIONS = {"mlp": 1, "resmlp": 1, "small_resnet": 3, "resnet50": 3}  # of the rows that a network takes
 _COPIES = 4  # of each weight in training: itself, its gradient and two moments
 
 
@@ -56,6 +56,27 @@ def fitting(who: str, build: Callable[[], nn.Module]) -> nn.Module:
     return build()
 
 
+def check_batch_norm(
+    network: nn.Module, rows: int, hint: str = "Give a larger batch or fewer ranks."
+) -> None:
+    """Refuse a single row of each rank where features are divided by their spread over the rows, which is then 0.
+
+    Parameters
+    ----------
+    network : nn.Module
+    rows : int
+        That the smallest step of each rank has.
+    hint : str
+
+    Raises
+    ------
+    ManyLabelError
+        If the network has a batch norm over rows, and the step a single one.
+    """
+    if rows < 2 and any(isinstance(module, nn.BatchNorm1d) for module in network.modules()):
+        raise ManyLabelError("batch norm", "at least 2 rows of a step on each rank", str(rows), hint)
+
+
 def _memory() -> float:
     """Bytes of this machine, infinite where that cannot be told."""
     try:
@@ -69,9 +90,10 @@ def _build(settings: EncoderSettings, size: int) -> nn.Module:
         return ResNet50(size)
     if settings.name == "small_resnet":
         return SmallResNet(size) if settings.widths is None else SmallResNet(size, settings.widths)
+    network = ResidualMLP if settings.name == "resmlp" else MLP
     if settings.widths is None:
-        return MLP(size, dropout=settings.dropout)
-    return MLP(size, settings.widths, settings.dropout)
+        return network(size, dropout=settings.dropout)
+    return network(size, settings.widths, settings.dropout)
 
 
 def check_network(who: str, network: object) -> None:
@@ -137,7 +159,7 @@ def width(encoder: nn.Module, inputs: Preprocessor) -> int:
     ManyLabelError
         If it does not turn (B, *shape) into (B, H).
     """
-    if isinstance(encoder, MLP | SmallResNet | ResNet50):
+    if isinstance(encoder, MLP | ResidualMLP | SmallResNet | ResNet50):
         return int(encoder.out_features)
     return check_encoder(encoder, inputs)
 

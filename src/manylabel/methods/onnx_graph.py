@@ -130,8 +130,11 @@ class NeighbourGraph(Graph):
         nearest, which = cosines.topk(self.k, dim=1)  # (n, k)
         shares = torch.softmax(nearest / self.settings.temperature, dim=1)
         votes = torch.zeros_like(cosines).scatter(1, which, shares) @ self.labels  # (n, n_labels)
-        w = self.settings.weight
-        P: Tensor = (1 - w) * self.alone(X) + w * votes
+        alone: Tensor = self.alone(X)
+        w: Any = self.settings.weight
+        if w == "per_row":
+            w = torch.where(alone >= self.settings.sure, votes, 1.0).amin(1, keepdim=True)
+        P: Tensor = (1 - w) * alone + w * votes
         return P
 
     def _near(self, X: Tensor) -> Tensor:
@@ -241,7 +244,10 @@ def of_scorer(scorer: Scorer) -> Graph:
     """
     make = _GRAPHS.get(type(scorer))
     if make is None:
-        hint = "Convert its estimator with skl2onnx, or export a method that trains a network, such as bce."
+        hint = (
+            "Convert its estimator with skl2onnx, or export a method that trains a network, such as bce or "
+        )
+        hint += "mulsupcon_knn."
         raise ManyLabelError("ONNX", "a model made of networks", f"a {type(scorer).__name__}", hint)
     return make(scorer)
 

@@ -345,7 +345,9 @@ class Predictor:
 
     def _facts(self) -> dict[str, Any]:
         """What the model is, beside its parts."""
-        return {"method": self.recipe.get("name"), "input": self.schema.model_dump(), "versions": versions()}
+        told = {} if self.evidence is None else {"learners": self.evidence.sentence()}
+        method = {"method": self.recipe.get("name"), **told}
+        return {**method, "input": self.schema.model_dump(), "versions": versions()}
 
     def vectors(self, X: Any) -> Array:
         """TF-IDF vectors of texts, (n, n_words) float32, for a file of :meth:`to_onnx`."""

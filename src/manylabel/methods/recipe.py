@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from manylabel.data.rows import Vectors
 from manylabel.data.rows.registry import KINDS
+from manylabel.errors import ManyLabelError
 from manylabel.models.inputs import Scaling, ViewSettings
 from manylabel.training import Stage
 
@@ -39,14 +40,17 @@ class EncoderSettings(Config):
 
     Attributes
     ----------
-    name : "mlp", "small_resnet" or "resnet50"
+    name : "mlp", "resmlp", "small_resnet" or "resnet50"
+        Of vectors ``mlp`` (:class:`~manylabel.models.MLP`) or ``resmlp`` (:class:`~manylabel.models.ResidualMLP`), the
+        others of pictures.
     widths : tuple of int, or None
-        Sizes of the layers (``mlp``) or maps of the stages (``small_resnet``); None takes the network's own default.
+        Sizes of the layers (``mlp``), between and inside of blocks (``resmlp``), or maps of the stages
+        (``small_resnet``); None takes the network's own default.
     dropout : float, default 0.2
-        Of the ``mlp``.
+        Of the networks of vectors.
     """
 
-    name: Literal["mlp", "small_resnet", "resnet50"] = "mlp"
+    name: Literal["mlp", "resmlp", "small_resnet", "resnet50"] = "mlp"
     widths: Widths | None = None
     dropout: float = Field(0.2, ge=0, lt=1)
 
@@ -82,14 +86,18 @@ class NeighbourSettings(Config):
         Rows that have a say.
     temperature : float, default 0.1
         They weigh ``softmax(cosine / temperature)``.
-    weight : float, default 0.5
-        Share of their say in the mean with what the method itself finds.
+    weight : float or "per_row", default 0.5
+        Share of their say in the mean with what the method itself finds; "per_row" has a share for each row, see
+        :class:`~manylabel.methods.knn_interpolation.NeighbourScorer`.
+    sure : float, default 0.7
+        Probability from which on the method is sure of a label, for a share of each row.
     """
 
     among: Literal["features", "representation"] | None = None
     k: int = Field(15, ge=1)
     temperature: float = Field(0.1, gt=0)
-    weight: float = Field(0.5, ge=0, le=1)
+    weight: Annotated[float, Field(ge=0, le=1)] | Literal["per_row"] = 0.5
+    sure: float = Field(0.7, gt=0, le=1)
 
 
 class Expected(Config):
@@ -153,21 +161,45 @@ class AnySettings(Config):
             Names ``who``, what was expected and the setting.
         """
 
+    def check_kind(self, who: str, kind: str) -> None:
+        """Refuse settings that are meant for rows of another kind; families that have such say which.
 
-class Settings(AnySettings):
+        Raises
+        ------
+        ManyLabelError
+            Names ``who``, what was expected and the setting.
+        """
+
+
+class ScaledSettings(AnySettings):
+    """Settings of a method that learns from features scaled in a way that can be chosen.
+
+    Attributes
+    ----------
+    inputs : InputSettings
+    """
+
+    inputs: InputSettings = InputSettings()
+
+    def check_kind(self, who: str, kind: str) -> None:
+        scaling = self.inputs.scaling
+        if scaling != "auto" and kind != Vectors.kind:
+            hint = f"Write {Vectors.kind}.inputs.scaling where it is meant for {Vectors.kind} alone."
+            raise ManyLabelError(f"{who}, inputs.scaling", "'auto'", repr(scaling), hint)
+
+
+class Settings(ScaledSettings):
     """All settings of an encoder with a classifier.
 
     Attributes
     ----------
     loss : str
         Of the classifier in the family "logit", of the contrast in the family "contrastive".
-    inputs : InputSettings
     encoder : EncoderSettings
     classify : ClassifySettings
     """
 
     loss: str
-    inputs: InputSettings = InputSettings()
     encoder: EncoderSettings = EncoderSettings()
     classify: ClassifySettings
 

@@ -223,9 +223,15 @@ def _refuse_unknown(
 
 
 def _sections(table: Mapping[str, Any], schema: type[AnySettings]) -> set[str]:
-    """The sections of a table: all that do not default to none, and those that it has."""
+    """The sections of a table: all that do not default to none, and those that it has; each learner is one."""
     fields = schema.model_fields.items()
-    return {name for name, of in fields if of.default is not None or table.get(name) is not None}
+    own = {name for name, of in fields if of.default is not None or table.get(name) is not None}
+    return own | {f"learners.{name}" for name in table.get("learners", {})}
+
+
+def _section(path: str) -> str:
+    parts = path.split(".")
+    return ".".join(parts[: 2 if parts[0] == "learners" else 1])
 
 
 def _change(
@@ -240,8 +246,8 @@ def _change(
         asked, path = _split(setting)
         if asked is not None and asked not in KINDS[kind]:
             continue
-        section = path.partition(".")[0]
-        inside = "." in path or isinstance(value, Mapping)
+        section = _section(path)
+        inside = path != section or isinstance(value, Mapping)
         others = [other for other, own in sections.items() if section in own]
         if asked is None and inside and section not in sections[kind] and others:
             hint = f"Write {others[0]}.{path} where it is meant for {others[0]} alone."
@@ -270,6 +276,7 @@ def _validated(
         raise _refusal(name, kind, error.errors()[0], overrides, sections) from None
     try:
         settings.check(f"method {name}, {kind}")
+        settings.check_kind(f"method {name}, {kind}", kind)
     except ManyLabelError as error:
         raise NotForThisKind(error.who, error.expected, error.got, error.hint) from None
     return settings

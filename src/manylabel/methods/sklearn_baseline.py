@@ -22,7 +22,7 @@ from manylabel.methods.estimator_building import build, first_line, lacks_extra
 from manylabel.methods.estimator_search import Examples, chosen
 from manylabel.methods.estimator_state import pack, unpack
 from manylabel.methods.part import Opened, Part, restored_inputs, tensors_of
-from manylabel.methods.recipe import AnySettings, InputSettings
+from manylabel.methods.recipe import ScaledSettings
 from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.models.inputs.vectors import Scaling
 from manylabel.training import Listener, Progress
@@ -35,7 +35,7 @@ _PACKAGES = {"sklearn": "scikit-learn", "lightgbm": "lightgbm"}  # whose estimat
 _ROWS = 1024
 
 
-class SklearnBaselineSettings(AnySettings):
+class SklearnBaselineSettings(ScaledSettings):
     """Which classifier, and how it is given many labels; pictures are taken as vectors of their pixels.
 
     Attributes
@@ -59,7 +59,6 @@ class SklearnBaselineSettings(AnySettings):
         What to do about a label with up to 20 rows (or all but so many) that the estimator cannot be fitted on, as
         those that split the rows again cannot, for calibration or early stopping: refuse it by name, or give it its
         share of the training rows as the score of every row, with a warning.
-    inputs : InputSettings
     """
 
     estimator: str
@@ -68,7 +67,6 @@ class SklearnBaselineSettings(AnySettings):
     search: dict[str, list[bool | int | float | str | None]] = Field(default_factory=dict, max_length=1)
     tfidf: bool = False
     rare: Literal["refuse", "constant"] = "refuse"
-    inputs: InputSettings = InputSettings()
 
 
 class SklearnBaselineScorer:

@@ -1,6 +1,6 @@
 """Encoders, heads, the momentum encoder and the label queue; any other ``nn.Module`` can take an encoder's place."""
 
-from manylabel.models.encoders import MLP, Dropout, ResNet50, SmallResNet
+from manylabel.models.encoders import MLP, Dropout, ResidualMLP, ResNet50, SmallResNet
 from manylabel.models.flat import FlatParameters
 from manylabel.models.heads import PlainHead, ProjectionHead
 from manylabel.models.inputs import Preprocessor, fit_preprocessor, preprocessor_like
@@ -17,6 +17,7 @@ __all__ = [
     "Preprocessor",
     "ProjectionHead",
     "ResNet50",
+    "ResidualMLP",
     "SmallResNet",
     "fit_preprocessor",
     "preprocessor_like",

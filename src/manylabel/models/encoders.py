@@ -73,6 +73,48 @@ class MLP(nn.Module):
         return x
 
 
+class ResidualMLP(nn.Module):
+    """A residual network for vectors: blocks of batch norm, Linear, ReLU, dropout and Linear beside a shortcut.
+
+    Parameters
+    ----------
+    n_features : int
+    widths : sequence of int, default (256, 512, 512)
+        Numbers between blocks, then inside of each block.
+    dropout : float, default 0.2
+
+    Notes
+    -----
+    (B, n_features) -> (B, widths[0]), after a last batch norm and ReLU. After the ResNet of Y. Gorishniy et al.,
+    *Revisiting Deep Learning Models for Tabular Data*, NeurIPS 2021. A training step takes at least two rows.
+    """
+
+    def __init__(
+        self, n_features: int, widths: Sequence[int] = (256, 512, 512), dropout: float = 0.2
+    ) -> None:
+        super().__init__()
+        size = widths[0]
+        self.first = nn.Linear(n_features, size)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.BatchNorm1d(size),
+                nn.Linear(size, inner),
+                nn.ReLU(),
+                Dropout(dropout),
+                nn.Linear(inner, size),
+            )
+            for inner in widths[1:]
+        )
+        self.last = nn.BatchNorm1d(size)
+        self.out_features = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)  # (B, widths[0])
+        for block in self.blocks:
+            x = x + block(x)
+        return torch.relu(self.last(x))
+
+
 class BasicBlock(nn.Module):
     """Two 3 x 3 convolutions and a shortcut."""
 

@@ -15,7 +15,7 @@ from manylabel.reproduction.sweep import sweep
 from manylabel.reproduction.win_tie_loss import win_tie_loss
 from manylabel.study.variants import Variant
 
-TABLES_2_3 = ("lamp", "mpvae", "asl", "rbcc", "cgmvae", "mulsupcon", "best", "bce")
+TABLES_2_3 = ("lamp", "mpvae", "asl", "rbcc", "cgmvae", "mulsupcon", "mulsupcon_knn", "best", "bce")
 CURVES = ("bce", "zlpr", "asl", "mulsupcon", "reg")
 SMALL_SETS = ("yeast", "scene", "cal500")
 WIN_TIE_LOSS_SETS = (
@@ -39,16 +39,24 @@ QUEUES = (0, 64, 256, 1024)
 ALPHAS = (-1.0, 0.0, 0.5, 1.0, 2.0)
 
 WITHOUT = {
-    "best": "best",
+    "mulsupcon_knn": "mulsupcon_knn",
     "without neighbours": "mulsupcon",
     "without contrast": "bce[neighbours.weight=0.4]",
     "without either": "bce",
-    "neighbours alone": "best[neighbours.weight=1]",
-    "without masking": "best[classify.views.mask=0,pretrain.views.mask=0]",
-    "without average of parameters": "best[classify.stage.ema=null]",
-    "without l2_per_row": "best[classify.stage.l2_per_row=0]",
-    "asymmetric loss": "best[classifier=asl,classify.loss.gamma_neg=2,classify.loss.gamma_pos=0,classify.loss.clip=0]",
-    "three members": "best[members=3]",
+    "neighbours alone": "mulsupcon_knn[neighbours.weight=1]",
+    "without masking": "mulsupcon_knn[classify.views.mask=0,pretrain.views.mask=0]",
+    "without average of parameters": "mulsupcon_knn[classify.stage.ema=null]",
+    "without l2_per_row": "mulsupcon_knn[classify.stage.l2_per_row=0]",
+    "asymmetric loss": "mulsupcon_knn"
+    "[classifier=asl,classify.loss.gamma_neg=2,classify.loss.gamma_pos=0,classify.loss.clip=0]",
+    "three members": "mulsupcon_knn[members=3]",
+}
+WITHOUT_LEARNER = {
+    "best": "best",
+    **{
+        f"without {name}": f"best[learners.{name}=null]"
+        for name in ("network", "linear", "neighbours", "trees", "boosted")
+    },
 }
 
 ONE_RECIPE = (
@@ -105,9 +113,22 @@ def table_8(asked: Asked) -> Reproduction:
 def ablation_best(asked: Asked) -> Reproduction:
     return Reproduction(
         name="ablation-best",
-        about="What each part of the recipe best is worth: the recipe without it, or with something else in its place.",
-        protocol=f"{ONE_RECIPE} Everything but the part named is that of the recipe best; without "
-        "contrast it is the recipe bce, which trains as long as the two stages of best.",
+        about="What each learner of the recipe best is worth: the recipe without it.",
+        protocol=f"{ONE_RECIPE} Everything but the learner named is that of the recipe best.",
+        sets=("yeast", "scene"),
+        seeds=range(3),
+        points=tuple(Point(method, line) for line, method in WITHOUT_LEARNER.items()),
+        show=ablation,
+    )
+
+
+def ablation_mulsupcon_knn(asked: Asked) -> Reproduction:
+    return Reproduction(
+        name="ablation-mulsupcon-knn",
+        about="What each part of the recipe mulsupcon_knn is worth: the recipe without it, or with something else in "
+        "its place.",
+        protocol=f"{ONE_RECIPE} Everything but the part named is that of the recipe mulsupcon_knn; without "
+        "contrast it is the recipe bce, which trains as long as the two stages.",
         sets=("yeast", "scene"),
         seeds=range(3),
         points=tuple(Point(method, line) for line, method in WITHOUT.items()),
@@ -151,11 +172,11 @@ def ablation_temperature(asked: Asked) -> Reproduction:
 def ablation_queue(asked: Asked) -> Reproduction:
     return Reproduction(
         name="ablation-queue",
-        about="The number of keys in the queue of the contrastive loss.",
+        about="The number of keys in the queue of the contrastive loss, beside those of a momentum encoder.",
         protocol=f"{ONE_RECIPE} Everything but the queue is that of the recipe.",
         sets=SMALL_SETS,
         seeds=range(3),
-        points=_grid(asked, ("mulsupcon",), "pretrain.queue", QUEUES),
+        points=_grid(asked, ("mulsupcon[pretrain.candidates=momentum]",), "pretrain.queue", QUEUES),
         show=sweep("macro_f1", "map"),
         axis=Axis("keys in the queue"),
     )
@@ -234,6 +255,7 @@ ITEMS = {
     "mulsupcon-table-5": Item(table_5, takes_methods=False),
     "mulsupcon-table-8": Item(table_8, takes_methods=False),
     "ablation-best": Item(ablation_best, takes_methods=False),
+    "ablation-mulsupcon-knn": Item(ablation_mulsupcon_knn, takes_methods=False),
     "ablation-reg": Item(ablation_reg, takes_methods=False, takes_at=True),
     "ablation-temperature": Item(ablation_temperature, takes_at=True),
     "ablation-queue": Item(ablation_queue, takes_at=True),

@@ -8,6 +8,7 @@ from typing import Any
 from manylabel import methods
 from manylabel.study.records import flattened
 from manylabel.study.variants import Variant
+from manylabel.training.sampling import rows_of_step
 
 IN_EPOCHS = ("epochs", "monitor_every", "patience")
 WITH_PERIOD = ("warm_restarts", "step")
@@ -35,9 +36,14 @@ def fitted(method: str, scale: float, fraction: float, n_rows: int) -> dict[str,
     old = flattened({kind: own.model_dump(mode="json") for kind, own in recipe.own_settings.items()})
     largest = 2 ** int(math.log2(max(1.0, ROWS_LEFT * fraction * n_rows)))
     new: dict[str, Any] = {}
-    for stage in (name.removesuffix("epochs") for name in old if name.endswith("stage.epochs")):
-        batch = old[f"{stage}batch"] if fraction == 1 else min(old[f"{stage}batch"], largest)
-        passes = scale * batch / (old[f"{stage}batch"] * fraction)
+    for stage in (
+        name.removesuffix("stage.epochs") + "stage." for name in old if name.endswith("stage.epochs")
+    ):
+        if f"{stage}batch" not in old:  # what a stack changes of a learner, whose recipe has the rest
+            continue
+        usual = rows_of_step(old[f"{stage}batch"], n_rows)
+        batch = old[f"{stage}batch"] if fraction == 1 else min(usual, largest)
+        passes = scale * (1 if fraction == 1 else batch / (usual * fraction))
         in_epochs = (*IN_EPOCHS, "period") if old[f"{stage}schedule"] in WITH_PERIOD else IN_EPOCHS
         lengths = {f"{stage}{name}": old[f"{stage}{name}"] for name in in_epochs}
         new |= {name: max(1, round(passes * length)) for name, length in lengths.items() if length}

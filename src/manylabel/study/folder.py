@@ -195,10 +195,9 @@ def _listed(prefix: str, arrays: Mapping[str, Any]) -> LabelMatrix:
 
 def is_begun(folder: Path) -> bool:
     """Whether a run has trained, has scored, or has left word of a bug."""
-    return any(
-        (folder / file).exists()
-        for file in ("checkpoint.safetensors", "history.jsonl", "scores.npz", "error.txt")
-    )
+    own = ("checkpoint.safetensors", "history.jsonl", "scores.npz", "error.txt")
+    folds = folder.glob("*/*/*checkpoint.safetensors")  # of a method that cross-fits itself
+    return any((folder / file).exists() for file in own) or any(folds)
 
 
 def _probe(folder: Path) -> None:

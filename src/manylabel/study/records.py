@@ -135,7 +135,8 @@ class RunRecord(Record):
     """``run.json``: one method with one seed.
 
     ``fraction`` is the share of the training rows that it saw, ``seconds`` the wall-clock time of training,
-    ``unsaved`` why the model could not be saved; "" where it was.
+    ``unsaved`` why the model could not be saved; "" where it was. ``learners`` says of a stack what each of its
+    learners is worth.
     """
 
     method: str
@@ -150,6 +151,7 @@ class RunRecord(Record):
     evaluations: dict[str, dict[str, Any]] = {}
     monitor: dict[str, dict[str, float]] = {}
     unsaved: str = ""
+    learners: str = ""
 
     def asks_for_the_same(self, other: RunRecord) -> bool:
         """Whether both stand for the same recipe, seed and data."""

@@ -95,6 +95,8 @@ def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> Ru
         seconds, sum(stage["seconds"] for stage in monitor.values())
     )  # a resumed run counts all its parts
     found = {"seconds": trained, "evaluations": evaluations, "monitor": monitor, "unsaved": unsaved}
+    if predictor.evidence is not None:
+        found["learners"] = predictor.evidence.sentence()
     finished = record.model_copy(update={"status": "done", **found})
     finished.write(folder / "run.json")
     return finished

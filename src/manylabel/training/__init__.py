@@ -1,9 +1,10 @@
 """One training loop for every method: stages as data, progress, checkpoints that resume bit for bit, ranks."""
 
 from manylabel.training.distributed import Ranks, joined
-from manylabel.training.loop import Loop, step_rows
+from manylabel.training.loop import Loop
 from manylabel.training.progress import Listener, Progress
 from manylabel.training.run import Run
+from manylabel.training.sampling import divide
 from manylabel.training.stage import Group, Stage, Task
 
-__all__ = ["Group", "Listener", "Loop", "Progress", "Ranks", "Run", "Stage", "Task", "joined", "step_rows"]
+__all__ = ["Group", "Listener", "Loop", "Progress", "Ranks", "Run", "Stage", "Task", "divide", "joined"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -17,6 +16,7 @@ from manylabel.training import checkpoint
 from manylabel.training.checkpoint import Tensors, prefixed, under
 from manylabel.training.distributed import Ranks
 from manylabel.training.progress import Progress
+from manylabel.training.sampling import divide
 from manylabel.training.schedules import Plateau, factor
 from manylabel.training.stage import Stage, Task
 
@@ -41,7 +41,7 @@ class Loop:
     """
 
     def __init__(self, name: str, task: Task, stage: Stage, seed: int, ranks: Ranks) -> None:
-        self.batch = step_rows(stage.batch, task.n_rows, ranks.world, name)
+        self.division = divide(stage, task.n_rows, ranks.world, name)
         self.name, self.task, self.stage, self.seed, self.ranks = name, task, stage, seed, ranks
         self._follow_first()
         self.vectors = [group.parameters.vector for group in task.groups]
@@ -50,7 +50,8 @@ class Loop:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=stage.precision == "float16")
         self.averages = [v.detach().clone() for v in self.vectors] if stage.ema else []
         self.plateau = Plateau()
-        self.steps_per_epoch = task.n_rows // self.batch
+        self.steps_per_epoch = self.division.steps
+        self.monitor_every = stage.monitor_every or stage.usual_monitor_every
         self.epoch, self.step_in_epoch = 0, 0
         self.best: Tensors = {}
         self.best_value, self.best_epoch = math.inf, -1
@@ -138,7 +139,7 @@ class Loop:
         return torch.randperm(self.task.n_rows, generator=generator)
 
     def _batch(self, order: Tensor, step: int) -> Tensor:
-        rows = order[step * self.batch : (step + 1) * self.batch]
+        rows = order[self.division.span(step)]
         return rows[self.ranks.rank :: self.ranks.world].to(self.device)
 
     def _train_step(self, rows: Tensor) -> None:
@@ -153,8 +154,13 @@ class Loop:
         self.scaler.step(self.optimiser)
         self.scaler.update()
         for average, vector in zip(self.averages, self.vectors, strict=False):
-            average.lerp_(vector.detach(), 1 - (self.stage.ema or 0.0))
+            average.lerp_(vector.detach(), 1 - self._decay())
         self.loss_sum += loss.detach()
+
+    def _decay(self) -> float:
+        """Of the average: at the start lower, so that the initial weights, which are random, are forgotten."""
+        ema = self.stage.ema or 0.0
+        return min(ema, (1 + self.step) / (10 + self.step)) if self.stage.ema_rising else ema
 
     def _set_rates(self) -> None:
         s = self.stage
@@ -198,7 +204,7 @@ class Loop:
         rate = float(self.optimiser.param_groups[0]["lr"])
         self.epoch, self.step_in_epoch = self.epoch + 1, 0
         last = self.epoch == self.stage.epochs
-        measured = self._monitor() if last or self.epoch % self.stage.monitor_every == 0 else {}
+        measured = self._monitor() if last or self.epoch % self.monitor_every == 0 else {}
         record = {"stage": self.name, "epoch": self.epoch, "step": self.step, "loss": loss, "lr": rate}
         return record | {"monitor": measured}
 
@@ -255,26 +261,3 @@ def _optimiser(task: Task, stage: Stage) -> torch.optim.Optimizer:
         return torch.optim.SGD(groups, lr=stage.lr, momentum=0.9)
     kind = torch.optim.AdamW if stage.optimiser == "adamw" else torch.optim.Adam
     return kind(groups, lr=stage.lr, fused=True)
-
-
-def step_rows(batch: int, n_rows: int, world: int = 1, name: str | None = None) -> int:
-    """Rows of a step: a batch, or fewer where there are fewer training rows, which is told if the stage is named.
-
-    Raises
-    ------
-    ManyLabelError
-        If there are fewer rows than ranks, or the ranks cannot share a batch evenly.
-    """
-    who = f"stage {name}"
-    if batch % world:
-        raise ManyLabelError(who, f"a batch that {world} ranks can share evenly", str(batch))
-    shrunk = min(batch, n_rows // world * world)
-    if shrunk == 0:
-        hint = "Give more training rows."
-        if n_rows == 0:
-            hint = "Some methods leave rows without labels out of training."
-        raise ManyLabelError(who, f"at least {world} training rows, one for each rank", str(n_rows), hint)
-    if shrunk < batch and name is not None:
-        told = f"{who}: {n_rows} training rows are fewer than a batch of {batch}; each step takes {shrunk}."
-        warnings.warn(told, stacklevel=2)
-    return shrunk

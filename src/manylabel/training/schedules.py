@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+_ONE_CYCLE_START = 1 / 25
+
 
 def factor(
     schedule: str,
@@ -19,12 +21,14 @@ def factor(
 
     Parameters
     ----------
-    schedule : "constant", "linear", "cosine", "warm_restarts", "step" or "plateau"
-        ``linear`` falls to ``floor`` at the last step; ``plateau`` is constant here; :class:`Plateau` lowers it.
+    schedule : "constant", "linear", "cosine", "one_cycle", "warm_restarts", "step" or "plateau"
+        ``linear`` falls to ``floor`` at the last step; ``one_cycle`` rises along a cosine from a 25th and falls along
+        another, that of L. Smith and N. Topin, *Super-Convergence*, 2019, without their cycle of the momentum;
+        ``plateau`` is constant here; :class:`Plateau` lowers it.
     step, steps : int
         Steps done and planned.
     warmup : float, default 0
-        Share of the steps over which the rate rises linearly from 0.
+        Share of the steps over which the rate rises, linearly from 0 but for ``one_cycle``.
     floor : float, default 0
         The lowest share; lines and cosines end there.
     period : int, default 0
@@ -33,6 +37,11 @@ def factor(
     decay : float, default 1
         What each drop of ``step`` multiplies the rate by.
     """
+    if schedule == "one_cycle":
+        peak, last = warmup * steps - 1, max(1, steps - 1)
+        if step < peak:
+            return 1 - _cosine(step / peak, 0.0) * (1 - _ONE_CYCLE_START)
+        return _cosine((step - peak) / max(1.0, last - peak), floor)
     rising = round(warmup * steps)
     if step < rising:
         return (step + 1) / rising

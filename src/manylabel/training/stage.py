@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
@@ -12,15 +12,20 @@ from manylabel.models.flat import FlatParameters
 
 
 class Stage(BaseModel):
-    """How one stage trains; an epoch is one pass over the training rows, an incomplete last batch dropped.
+    """How one stage trains; an epoch is one pass over the training rows.
 
-    Where there are fewer training rows than a batch, a step takes all of them, and a warning says so.
+    The steps of an epoch share all rows evenly, none taking more than a batch
+    (:func:`manylabel.training.sampling.divide`). Where there are fewer training rows than a batch, a step takes all of
+    them, and a warning says so, unless the batch is "auto".
 
     Attributes
     ----------
     epochs : int
-    batch : int, default 64
-        Rows of a step, over all ranks.
+    batch : int or "auto", default 64
+        Most rows of a step, over all ranks. "auto" is 16 below 450 training rows, 32 below 1 100, and 64 from there on.
+    drop_last : bool, default False
+        Steps of a whole batch each; rows that are left are not trained on in that epoch, as in the released codes of
+        many papers.
     optimiser : "adam", "adamw" or "sgd", default "adam"
         ``sgd`` has momentum 0.9; the weight decay of ``adam`` is an L2 penalty, that of ``adamw`` is decoupled.
     lr : float, default 4e-4
@@ -29,9 +34,9 @@ class Stage(BaseModel):
         A further weight decay of ``l2_per_row / n_rows``: where the loss is a mean over rows, the L2 penalty beside its
         sum over all training rows, as 1/C of scikit-learn's linear models, so that one value serves few rows and many.
         Decoupled in ``adamw``, and not used by the grid of a linear evaluation, which has weight decays of its own.
-    schedule : "cosine", "linear", "constant", "warm_restarts", "step" or "plateau", default "cosine"
+    schedule : "cosine", "one_cycle", "linear", "constant", "warm_restarts", "step" or "plateau", default "cosine"
     warmup : float, default 0
-        Share of the steps over which the rate rises from 0.
+        Share of the steps over which the rate rises from 0 (``one_cycle``: from a 25th; 0.3 is usual there).
     floor : float, default 0
         Lowest rate as a share of ``lr``.
     period : int, default 50
@@ -42,8 +47,12 @@ class Stage(BaseModel):
         Largest global norm of the gradient.
     ema : float or None, default None
         Decay of an exponential average of the parameters, which then is what is monitored and kept.
-    monitor_every : int, default 1
-        Epochs between two looks at the validation rows.
+    ema_rising : bool, default True
+        At step t, counted from 0, the decay is ``min(ema, (1 + t) / (10 + t))``, so that little of the random initial
+        weights is left however few the steps are; False takes ``ema`` from the first step on.
+    monitor_every : int or None, default None
+        Epochs between two looks at the validation rows. None looks after each epoch where something is chosen by what
+        is seen (``select``, ``patience``, the schedule ``plateau``), otherwise after every tenth of the stage.
     select : str or None, default None
         Keep the epoch that is best by this measurement on validation rows ("loss" or a metric); None keeps the last.
     patience : int or None, default None
@@ -55,22 +64,32 @@ class Stage(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     epochs: int = Field(ge=1)
-    batch: int = Field(64, ge=1)
+    batch: Annotated[int, Field(ge=1)] | Literal["auto"] = 64
+    drop_last: bool = False
     optimiser: Literal["adam", "adamw", "sgd"] = "adam"
     lr: float = Field(4e-4, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     l2_per_row: float = Field(0.0, ge=0)
-    schedule: Literal["cosine", "linear", "constant", "warm_restarts", "step", "plateau"] = "cosine"
+    schedule: Literal["cosine", "one_cycle", "linear", "constant", "warm_restarts", "step", "plateau"] = (
+        "cosine"
+    )
     warmup: float = Field(0.0, ge=0, le=1)
     floor: float = Field(0.0, ge=0, le=1)
     period: int = Field(50, ge=1)
     decay: float = Field(1.0, gt=0, le=1)
     clip: float | None = Field(None, gt=0)
     ema: float | None = Field(None, gt=0, lt=1)
-    monitor_every: int = Field(1, ge=1)
+    ema_rising: bool = True
+    monitor_every: int | None = Field(None, ge=1)
     select: str | None = None
     patience: int | None = Field(None, ge=1)
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
+
+    @property
+    def usual_monitor_every(self) -> int:
+        """Epochs between two looks where the settings give none."""
+        chooses = self.select is not None or self.patience is not None or self.schedule == "plateau"
+        return 1 if chooses else max(1, self.epochs // 10)
 
 
 @dataclass

@@ -192,7 +192,7 @@ def test_the_winner_is_a_recipe_that_a_run_takes(
 
 
 @pytest.mark.parametrize(
-    "method", ["bce", "mulsupcon", "best", "kmcl", "lamp", "mpvae", "rbcc", "cgmvae", "asl"]
+    "method", ["bce", "mulsupcon", "mulsupcon_knn", "kmcl", "lamp", "mpvae", "rbcc", "cgmvae", "asl"]
 )
 def test_every_family_has_a_space_that_holds_its_recipe(method: str) -> None:
     from manylabel.study.search.space import default_space, recipe_values
@@ -296,10 +296,10 @@ def test_methods_of_the_same_name_are_refused(rows: Path, tmp_path: Path) -> Non
 def test_a_space_holds_the_sections_that_a_recipe_has_for_the_data() -> None:
     from manylabel.study.search.space import default_space
 
-    of_best = default_space("best", {"vectors"}, {})
+    of_best = default_space("mulsupcon_knn", {"vectors"}, {})
     assert {"pretrain.temperature", "classify.encoder_rate", "neighbours.weight"} <= of_best.keys()
     assert "contrast.weight" not in of_best
-    on_pictures = default_space("best", {"images"}, {})
+    on_pictures = default_space("mulsupcon_knn", {"images"}, {})
     assert {"contrast.weight", "images.classify.views.crop", "neighbours.k"} <= on_pictures.keys()
     assert not {"pretrain.temperature", "classify.encoder_rate"} & on_pictures.keys()
     joined = default_space("mulsupcon", {"vectors"}, {"contrast.weight": 0.1})

@@ -24,7 +24,7 @@ from manylabel.training import Listener, Progress, checkpoint
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
-_FILE = "out-of-fold.safetensors"
+_FILE = "scores-checkpoint.safetensors"
 _LOOKED_AT = 64  # training rows that a network monitors where nothing selects by them
 
 
@@ -139,7 +139,7 @@ class CrossFit:
             if self.order.progress is None
             else _one_stage(self.order.progress, stage, self.stages),
         )
-        with _without_convergence():
+        with _judged_later():
             return method.scorer(*_parted(method, train, groups, order.seed), order)
 
 
@@ -191,10 +191,11 @@ def _one_stage(progress: Listener, stage: str, stages: tuple[str, ...]) -> Liste
 
 
 @contextmanager
-def _without_convergence() -> Iterator[None]:
-    """Without the warning of linear models that were stopped early: their held-out rows judge them."""
+def _judged_later() -> Iterator[None]:
+    """Without warnings of linear models that were stopped early and of few rows: held-out rows judge what is learnt."""
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", message=".*fewer than a batch", category=UserWarning)
         yield

@@ -126,10 +126,14 @@ def learn(entries: Entries) -> Stack:
 
     Notes
     -----
-    ``logit p = b + w_0 logit share_j + sum_m w_m z_m`` with ``w_m >= 0`` minimises the sum of the log-losses over all
-    entries ``+ 10/2 sum_m (w_m - 1/M)^2``. Where labels with fewer than 20 positives stand beside others, each of both
-    classes then has weights of its own: the same sum over its entries, pulled to the shared solution by
-    ``1/2 [(b - b')^2 + (w_0 - w_0')^2 + 10 sum_m (w_m - w_m')^2]``. Micro log-loss by itself would not see rare labels.
+    Of label j of row i, with pi_j its share of the training rows and z_im = logit p_im of learner m ::
+
+        logit p_i = b + w_0 logit pi_j + sum_m w_m z_im     w_m >= 0
+
+    minimises the sum of the log-losses over all out-of-fold entries ``+ 10/2 sum_m (w_m - 1/M)^2``. Where labels with
+    fewer than 20 positives stand beside others, each of both classes then has weights of its own: the same sum over its
+    entries, pulled to the shared solution by ``1/2 [(b - b')^2 + (w_0 - w_0')^2 + 10 sum_m (w_m - w_m')^2]``. Micro
+    log-loss by itself would not see rare labels.
     """
     n_learners = entries.Z.shape[1] - 2
     start = _equal(n_learners)

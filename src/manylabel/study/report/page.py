@@ -70,7 +70,7 @@ def write(
         raise ManyLabelError(str(out), "a study with finished runs", "none", hint)
     _refuse_not_recorded(results, str(out))
     title = printable(record.title)
-    table, sentence = results_table(results, title), verdict(results, title)
+    table, sentence = results_table(results, title), " ".join([verdict(results, title), *_learners(results)])
     page = _page(record, results, table, sentence, _pictures(folder, record, results, temperature), repeat)
     files.write(folder.report_file, page.encode())
     return Report(folder.report_file, table, sentence)
@@ -136,6 +136,11 @@ def _mean_share(labels: LabelMatrix) -> float:
     """Mean share of rows that carry a label, over labels that some row carries; NaN without any."""
     counts = labels.label_counts()
     return float(counts[counts > 0].double().mean()) / len(labels) if counts.any() else math.nan
+
+
+def _learners(results: Results[str]) -> list[str]:
+    """What each stack says of its learners, with its first seed."""
+    return [told for method in results.groups if (told := results.of(method)[0].learners)]
 
 
 def _embedding(folder: StudyFolder, run: RunRecord) -> Any:

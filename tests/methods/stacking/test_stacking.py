@@ -1,0 +1,289 @@
+"""Stacks of learners: nothing leaks between folds, a killed fit goes on, what cannot be used is left out by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from tests.methods.stacking.small_stack import CHEAP, LINEAR, fit, labels, vectors
+
+from manylabel import ManyLabelError, metrics
+from manylabel.data import Rows, read_table
+from manylabel.methods import Predictor, get
+from manylabel.methods.stacking import cross_fit
+
+TRAIN, NEW = vectors(160, 0), vectors(200, 1)
+TREE = "sklearn.tree.DecisionTreeClassifier"
+
+
+@pytest.fixture(scope="module")
+def model() -> Predictor:
+    return fit(TRAIN.take(slice(0, 130)), TRAIN.take(slice(130, None)))
+
+
+def test_out_of_fold_scores_of_all_rows_are_kept_in_their_order(model: Predictor) -> None:
+    held = model.held_out
+    assert held is not None
+    assert (held.scores.shape, held.how) == ((160, 4), "cross-fitting over 3 folds")
+    np.testing.assert_array_equal(held.Y.dense().numpy(), TRAIN.Y.dense().numpy())
+    np.testing.assert_array_equal(held.rows, np.arange(160))
+    assert sorted(np.bincount(held.folds)) == [53, 53, 54]
+    assert metrics.evaluate(held.scores, held.Y, protocol="fixed", metrics=["map"]).values["map"] > 0.6
+    assert Predictor.of_pieces(*model.pieces()).held_out is None
+
+
+def test_a_stack_is_ahead_of_the_share_of_labels_and_says_what_its_learners_are_worth(
+    model: Predictor,
+) -> None:
+    found = metrics.evaluate(model.scores(NEW.X), NEW.Y, protocol="fixed", metrics=["map", "micro_f1"]).values
+    assert found["map"] > 0.65
+    evidence = model.evidence
+    assert evidence is not None
+    assert list(evidence.learners) == ["network", "linear", "neighbours", "trees"]
+    kept = {name: one for name, one in evidence.learners.items() if not one.left_out}
+    assert sum(one.share for one in kept.values()) == pytest.approx(1, abs=1e-6)
+    assert kept["linear"].settings.keys() >= {"parameters.C"}
+    assert kept["linear"].without["log_loss"] > 0
+    sentence = evidence.sentence()
+    assert sentence.startswith("best: ")
+    assert "without linear out-of-fold mAP would fall by 0." in sentence
+
+
+def test_it_is_deterministic_and_saved_whole(model: Predictor, tmp_path: Any) -> None:
+    again = fit(TRAIN.take(slice(0, 130)), TRAIN.take(slice(130, None)))
+    np.testing.assert_array_equal(again.scores(NEW.X), model.scores(NEW.X))
+    model.save(tmp_path / "model")
+    loaded = Predictor.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.scores(NEW.X), model.scores(NEW.X))
+    np.testing.assert_array_equal(loaded.embed(NEW.X), model.embed(NEW.X))
+    np.testing.assert_array_equal(loaded.predict(NEW.X), model.predict(NEW.X))
+    assert loaded.evidence == model.evidence
+    other = fit(TRAIN, seed=4)
+    assert (other.scores(NEW.X) != model.scores(NEW.X)).any()
+
+
+def test_embeddings_are_those_of_the_networks_of_all_folds() -> None:
+    settings = CHEAP | {"learners.linear": None, "learners.trees": None, "learners.neighbours": None}
+    model = fit(TRAIN, settings=settings)
+    assert model.embed(NEW.X).shape == (200, 3 * 16)
+    assert fit(TRAIN, settings=LINEAR).embed(NEW.X).shape == (200, 10)  # without a network the features
+
+
+def test_a_learner_that_knows_its_rows_by_heart_gets_no_share() -> None:
+    noise = np.random.default_rng(0).normal(size=(160, 6)).astype(np.float32)
+    X = np.concatenate([np.asarray(TRAIN.X), noise], axis=1)
+    settings = LINEAR | {"learners.heart": {"method": TREE}, "learners.neighbours": None}
+    evidence = fit(Rows(noise, TRAIN.Y), settings=LINEAR | {"learners.heart": {"method": TREE}}).evidence
+    assert evidence is not None
+    heart = evidence.learners["heart"]
+    assert (
+        heart.without.get("map", 0.0) > -0.02
+    )  # right on every row that trained it, and on others by chance
+    evidence = fit(Rows(X, TRAIN.Y), settings=settings).evidence
+    assert evidence is not None
+    assert evidence.learners["linear"].share > 0.8
+
+
+def test_rows_of_one_group_stay_in_one_fold() -> None:
+    groups = np.repeat(np.arange(20), 8)
+    held = fit(TRAIN, settings=LINEAR, groups=groups).held_out
+    assert held is not None
+    assert all(len(set(held.folds[groups == group])) == 1 for group in range(20))
+    with pytest.raises(ManyLabelError, match=r"groups: expected one for each of 160 rows"):
+        fit(TRAIN, settings=LINEAR, groups=groups[:5])
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_killed_fit_goes_on_to_the_same_bits(model: Predictor, tmp_path: Any, monkeypatch: Any) -> None:
+    parts = TRAIN.take(slice(0, 130)), TRAIN.take(slice(130, None))
+
+    def kill(progress: Any) -> None:
+        if progress.stage == "network fold 3/3" and progress.step > 5:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit(*parts, folder=tmp_path, progress=kill)
+    done = sorted(path.parent.name for path in tmp_path.rglob("scores-checkpoint.safetensors"))
+    assert len(done) > 4
+    assert "fold-2" not in [path.parent.name for path in (tmp_path / "network").rglob("scores-*")]
+    trained = []
+    once = cross_fit.CrossFit.trained
+    monkeypatch.setattr(
+        cross_fit.CrossFit, "trained", lambda self, *a: trained.append(a[-1]) or once(self, *a)
+    )
+    again = fit(*parts, folder=tmp_path)
+    np.testing.assert_array_equal(again.scores(NEW.X), model.scores(NEW.X))
+    assert not any(
+        stage.startswith("trees fold") and not stage.startswith("trees fold 1") for stage in trained[:1]
+    )
+    assert "linear fold 1/3" not in trained
+    with pytest.raises(ManyLabelError, match="scores of this recipe and data set"):
+        fit(*parts, folder=tmp_path, seed=4)
+
+
+def test_progress_names_learner_and_fold() -> None:
+    seen = []
+    fit(TRAIN, progress=lambda progress: seen.append((progress.stage, progress.stages)))
+    stages = dict.fromkeys(stage for stage, _ in seen)
+    assert {"network fold 1/3", "linear fold 2/3", "linear all rows"} <= stages.keys()
+    assert all(stage in planned for stage, planned in seen)
+
+
+def test_a_learner_that_refuses_is_left_out_by_name() -> None:
+    soft = Rows(TRAIN.X, labels(TRAIN.Y.dense().numpy() * 0.7))
+    evidence = fit(soft).evidence
+    assert evidence is not None
+    assert "soft labels" in evidence.learners["trees"].left_out
+    assert "soft labels" in evidence.learners["linear"].left_out
+    assert evidence.learners["network"].share + evidence.learners["neighbours"].share == pytest.approx(1)
+    only = {"learners.network": None, "learners.neighbours": None}
+    with pytest.raises(ManyLabelError, match="soft labels"):  # the first of them all
+        fit(soft, settings=CHEAP | only)
+
+
+def test_unknown_entries_teach_nothing() -> None:
+    Y = TRAIN.Y.dense().numpy().astype(np.float32)
+    hidden = np.random.default_rng(2).random(Y.shape) < 0.2
+    one, other = (fit(Rows(TRAIN.X, labels(np.where(hidden, np.nan, Y))), settings=LINEAR) for _ in range(2))
+    np.testing.assert_array_equal(one.scores(NEW.X), other.scores(NEW.X))
+    evidence = fit(Rows(TRAIN.X, labels(np.where(hidden, np.nan, Y)))).evidence
+    assert evidence is not None
+    assert "all known" in evidence.learners["trees"].left_out
+    assert not evidence.learners["linear"].left_out
+    assert np.isfinite(one.scores(NEW.X)).all()
+
+
+def test_weights_reach_the_learners_that_take_them() -> None:
+    weights = np.where(np.arange(160) < 80, 1.0, 0.25).astype(np.float32)
+    plain, weighted = (fit(Rows(TRAIN.X, TRAIN.Y, w), settings=LINEAR) for w in (None, weights))
+    assert (plain.scores(NEW.X) != weighted.scores(NEW.X)).any()
+    of_entries = Rows(TRAIN.X, TRAIN.Y, np.full((160, 4), 0.5, np.float32))
+    evidence = fit(of_entries).evidence
+    assert evidence is not None
+    assert "weights of shape" in evidence.learners["trees"].left_out
+    assert not evidence.learners["network"].left_out
+
+
+@pytest.mark.parametrize("n_rows", [1, 3, 8])
+def test_tiny_data_are_learnt(n_rows: int) -> None:
+    Y = np.zeros((n_rows, 2))
+    Y[: n_rows // 2, 0] = 1  # the second label has no row
+    model = fit(Rows(np.asarray(TRAIN.X)[:n_rows], labels(Y)))
+    assert model.scores(NEW.X).shape == (200, 2)
+    assert np.isfinite(model.scores(NEW.X)).all()
+    assert (model.held_out is None) == (n_rows < 4)
+    assert ("nothing was held out" in model.note) == (n_rows < 4)
+
+
+def test_one_label_is_enough() -> None:
+    model = fit(Rows(TRAIN.X, labels(TRAIN.Y.dense().numpy()[:, :1])), settings=LINEAR)
+    assert model.scores(NEW.X).shape == (200, 1)
+
+
+def test_sparse_rows_take_other_settings_and_dense_rows_of_zeros_are_sparse() -> None:
+    rng = np.random.default_rng(0)
+    X = (rng.random((160, 60)) < 0.05) * rng.integers(1, 5, (160, 60)).astype(np.float32)
+    Y = labels((X[:, :20].reshape(160, 4, 5).sum(2) > 0).astype(int))
+    sparse, dense = (fit(Rows(form(X), Y), settings=LINEAR) for form in (sp.csr_matrix, np.asarray))
+    np.testing.assert_array_equal(sparse.scores(X), dense.scores(X))
+    evidence = sparse.evidence
+    assert evidence is not None
+    assert evidence.learners["linear"].settings["parameters.C"] >= 0.3
+    assert metrics.evaluate(sparse.scores(X), Y, protocol="fixed", metrics=["map"]).values["map"] > 0.8
+
+
+def test_texts_tables_and_pictures() -> None:
+    words = ["sea", "sand", "wood", "leaf", "road", "car"]
+    rng = np.random.default_rng(0)
+    picked = rng.integers(0, 6, (90, 3))
+    Y = labels(np.stack([(picked == j).any(1) for j in (0, 2, 4)], axis=1))
+    texts = [" ".join(words[i] for i in row) for row in picked]
+    model = fit(Rows(texts, Y), settings=LINEAR)
+    assert metrics.evaluate(model.scores(texts), Y, protocol="fixed", metrics=["map"]).values["map"] > 0.95
+    table = read_table({"first": [words[i] for i in picked[:, 0]], "size": picked.sum(1).tolist()})
+    found = fit(Rows(table.X, Y), Rows(table.X.take(slice(0, 9)), Y.take(slice(0, 9))), settings=LINEAR)
+    assert (found.scores(table.X).shape, len(found.held_out.folds)) == ((90, 3), 99)  # type: ignore[union-attr]
+    pictures = torch.randint(0, 256, (24, 1, 8, 8), dtype=torch.uint8, generator=torch.manual_seed(0))
+    quick = {"encoder": {"widths": [4, 4]}, "classify": {"stage": {"epochs": 1, "batch": 8}}}
+    settings = {"folds": 2, "learners.network.settings": quick, "learners.network.rivals": {}}
+    made = fit(Rows(pictures, Y.take(slice(0, 24))), settings=settings)
+    assert made.embed(pictures).shape[0] == 24
+    assert made.scores(pictures).shape == (24, 3)
+
+
+def test_the_budget_keeps_the_cheapest_learners() -> None:
+    evidence = fit(TRAIN, settings=CHEAP | {"budget": 1e-6}).evidence
+    assert evidence is not None
+    assert any("budget" in one.left_out for one in evidence.learners.values())
+    assert sum(not one.left_out for one in evidence.learners.values()) == 1
+
+
+def test_a_rival_is_taken_where_it_is_better() -> None:
+    worse = {"method": "logistic_regression", "settings": {"parameters": {"C": 1e-5}}}
+    rivals = {
+        "strong": {"settings": {"parameters": {"C": 0.3}}},
+        "broken": {"method": TREE, "settings": {"rare": "?"}},
+    }
+    settings = LINEAR | {
+        "learners.neighbours": None,
+        "learners.linear": worse | {"rivals": {"strong": rivals["strong"]}},
+    }
+    evidence = fit(TRAIN, settings=settings).evidence
+    assert evidence is not None
+    assert evidence.learners["linear"].settings == {"parameters.C": 0.3}
+    assert evidence.learners["linear"].rivals["strong"].keys() == {"map", "macro_f1", "micro_f1"}
+    settings["learners.linear"] = worse | {"rivals": {"broken": rivals["broken"]}}
+    with pytest.raises(ManyLabelError, match="rare"):  # settings that no recipe takes are told at once
+        get("best", **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"members": 3},
+            r"members: expected no such setting of a stack.*learners\.network\.settings\.members",
+        ),
+        ({"neighbours.k": 3}, "neighbours: expected no such setting of a stack"),
+        ({"learners": {}}, "learners: expected at least one"),
+        ({"learners.network.method": "best"}, "a family, one of"),
+        ({"learners.network.method": "mulsupconn"}, "mulsupcon"),
+        ({"learners.tres.bound.most": 3}, r"learners\.tres\.method: expected a value"),
+        ({"folds": 1}, "folds: expected greater than or equal to 2"),
+        ({"budget": 0}, "budget: expected greater than 0"),
+    ],
+)
+def test_what_no_stack_can_be_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ManyLabelError, match=message):
+        fit(TRAIN, settings=settings)
+
+
+def test_onnx_and_an_encoder_without_a_network_are_refused(model: Predictor, tmp_path: Any) -> None:
+    with pytest.raises(ManyLabelError, match="mulsupcon_knn"):
+        model.to_onnx(tmp_path / "model.onnx")
+    with pytest.raises(ManyLabelError, match="features as they are"):
+        get("best", encoder=torch.nn.Linear(10, 4), **LINEAR)
+
+
+def test_an_encoder_of_ones_own_is_that_of_the_networks(tmp_path: Any) -> None:
+    encoder = torch.nn.Linear(10, 6)
+    settings = CHEAP | {"learners.linear": None, "learners.trees": None, "learners.neighbours": None}
+    settings["learners.network.settings"] = {
+        "classify": {"stage": {"epochs": 2}},
+        "pretrain": {"stage": {"epochs": 1}},
+    }
+    made = get("best", encoder=encoder, **settings).fit(TRAIN, None)
+    made.save(tmp_path / "own")
+    loaded = Predictor.load(tmp_path / "own", encoder)
+    np.testing.assert_array_equal(loaded.scores(NEW.X), made.scores(NEW.X))
+
+
+def test_methods_that_do_not_cross_fit_want_validation_rows() -> None:
+    with pytest.raises(ManyLabelError, match="validation: expected Rows"):
+        get("logistic_regression").fit(TRAIN, None)
