@@ -165,7 +165,8 @@ def test_what_happens_is_printed_where_it_is_asked_for(capsys: pytest.CaptureFix
 
 
 def test_the_default_learns_a_small_set() -> None:
-    model = MultiLabelClassifier(random_state=0, validation=0.25).fit(X, Y)
+    quick = {"folds": 2, "learners.network.rivals": {}, "learners.trees.bound.most": 50}
+    model = MultiLabelClassifier(settings=quick, random_state=0, validation=0.25).fit(X, Y)
     assert model.predictor_.recipe["name"] == "best"
     assert metrics.Counts.of(model.predict(NEW), as_labels(TRUTH)).macro_f1() > 0.5
     assert model.transform(NEW).shape[0] == 300

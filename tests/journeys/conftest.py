@@ -21,9 +21,9 @@ Shell = Callable[..., tuple[int, str, str]]
 
 def quick(**changes: object) -> list[str]:
     """Options of a training of seconds."""
-    return [
-        word for name, value in (QUICK | changes).items() for word in ("--set", f"{name}={json.dumps(value)}")
-    ]
+    settings = (QUICK | changes).items()
+    words = [word for name, value in settings for word in ("--set", f"{name}={json.dumps(value)}")]
+    return ["--method", "mulsupcon_knn", *words]
 
 
 def exit_code(*words: str | Path) -> int:

@@ -61,7 +61,7 @@ class StackScorer:
         n_learnt = len(self.frequency.share)
         logits = [self.frequency.logits(p[:, :n_learnt], self.rests_on[name]) for name, p in found.items()]
         learnt = self.stack.probabilities(logits, self.frequency)
-        joined = [p[:, n_learnt:] for p in found.values() if p.shape[1] > n_learnt]
+        joined = [p[:, n_learnt:].clip(0, 1) for p in found.values() if p.shape[1] > n_learnt]
         return np.concatenate([learnt, *joined], axis=1)
 
     def embed(self, X: Features) -> Array:
