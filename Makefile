@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	touch $@
 
 demo: $(STAMP)
-	$(VENV)/bin/manylabel run digits --methods bce,mulsupcon --seeds 3 --out $(OUT)
+	$(VENV)/bin/manylabel run digits --seeds 2 --fraction 0.2 --out $(OUT)
 	mkdir -p $(OWN)
 	$(VENV)/bin/manylabel data example $(OWN)/places.csv
 	$(VENV)/bin/manylabel data example $(OWN)/test.csv --rows 200 --seed 1

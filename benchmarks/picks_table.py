@@ -68,7 +68,7 @@ def _not_finished(
     yield ""
     for line in lines:
         if line["status"] != "done" and line["set"] in sets and line["method"] in methods:
-            why = f"over {line['minutes']:g} minutes" if line["status"] == "limit" else line["error"]
+            why = f"over {line['minutes']:g} CPU minutes" if line["status"] == "limit" else line["error"]
             yield f"- {line['set']}, `{line['method']}`, seed {line['seed']}: {why}"
 
 

@@ -126,7 +126,7 @@ def test_variants_of_a_method_are_compared_on_a_share_of_the_rows(
     output, errors = capsys.readouterr()
     assert "tiny with 25 % of the training rows, 1 seed" in output.splitlines()[0]
     assert "done    bce[classify.stage.lr=0.01] seed 0" in errors
-    for name, ema in (("bce[classify.stage.lr=0.01]", None), ("bce[vectors.encoder.dropout=0.0]", 0.998)):
+    for name, ema in (("bce[classify.stage.lr=0.01]", None), ("bce[vectors.encoder.dropout=0.0]", 0.99)):
         recipe = json.loads((tmp_path / "out" / name / "seed-0" / "run.json").read_text())["recipe"]
         stage = recipe["classify"]["stage"]
         assert (stage["batch"], stage["epochs"], stage.get("ema")) == (8, 2, ema)
@@ -360,8 +360,12 @@ def test_methods_are_listed_and_described(capsys: pytest.CaptureFixture[str]) ->
         described = capsys.readouterr().out
         assert methods.get(name).recipe.about[:40] in described
         recipe = methods.get(name).recipe
-        baseline = recipe.family == "sklearn_baseline"
-        assert ("estimator" if baseline else "classify.stage.epochs") in described
+        told = {
+            "sklearn_baseline": "estimator",
+            "stacking": "learners.network.method",
+            "neighbour_votes": "temperature",
+        }
+        assert told.get(recipe.family, "classify.stage.epochs") in described
         for_vectors_only = "images" not in recipe.kinds
         assert ("not defined for images" in described) == for_vectors_only
 

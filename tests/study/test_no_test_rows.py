@@ -76,7 +76,7 @@ def test_shuffled_test_labels_change_no_prediction_and_no_threshold(family: str,
     assert one is not None
     assert other is not None
     assert _but_seconds(one) == _but_seconds(other)
-    for protocol in ("tuned", "fixed"):
+    for protocol in ("learnt", "tuned", "fixed"):
         assert one.evaluations[protocol]["thresholds"] == other.evaluations[protocol]["thresholds"]
         assert one.evaluations[protocol]["values"] != other.evaluations[protocol]["values"]
     assert one.evaluations["oracle"]["thresholds"] != other.evaluations["oracle"]["thresholds"]

@@ -228,6 +228,7 @@ def test_learning_curves_show_what_random_scores_reach_and_no_loss_of_another_fu
     picture = plots.learning_curves({"lamp": {0: [entry, entry | {"epoch": 2}]}}, 0.25)
     top, bottom = picture.figure.axes
     assert [list(line.get_ydata()) for line in top.lines] == [[0.5, 0.5], [0.25, 0.25]]
+    assert top.get_ylim()[0] < 0.25
     assert len(bottom.lines) == 1
     told = [text.get_text() for text in picture.figure.legends[0].get_texts()]
     assert told == ["training loss", "mAP of random scores: 0.250"]

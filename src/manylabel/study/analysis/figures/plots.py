@@ -66,9 +66,9 @@ def learning_curves(histories: Mapping[str, Mapping[int, History]], chance: floa
             bottom.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
             if len(epochs := {entry["epoch"] for run in runs for entry in run}) == 1:
                 bottom.set_xticks(list(epochs))
-        _share_heights([top for top, _ in pairs])
         for top, _ in pairs if chance == chance else ():
             top.axhline(chance, color=INK, linewidth=0.8, linestyle=":")
+        _share_heights([top for top, _ in pairs])
         dashed = any("loss" in e["monitor"] for runs in histories.values() for h in runs.values() for e in h)
         _legend_of_losses(figure, dashed, chance)
     caption = (
@@ -106,8 +106,7 @@ def label_scores(
         share = np.asarray(positives)[shown] / n_rows
         always = axes.plot(2 * share / (1 + share), range(len(shown)), "|", color=INK, markersize=9, zorder=4)
         axes.set_yticks(range(len(shown)), [f"{short(names[c])} ({positives[c]})" for c in shown])
-        axes.invert_yaxis()
-        axes.margins(y=0.01)
+        axes.set_ylim(len(shown) - 0.4, -0.6)  # the best on top
         axes.set_xlim(0, 1)
         axes.set_xlabel(f"F1 on test rows, {results.protocol} protocol")
         axes.grid(axis="both" if several else "x")
