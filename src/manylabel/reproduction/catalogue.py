@@ -294,8 +294,8 @@ def pays(asked: Asked) -> Reproduction:
         about="Every method with a contrastive term beside itself without it: by label frequency, share of the "
         "training rows, number of labels, retrieval, seen and unseen label sets, and wrong labels.",
         protocol="Without contrast everything else stays: network, views, schedule, rates, neighbours, and the time to "
-        f"train, as an epoch of pretraining becomes {PRETRAINING_COST:g} epochs of the classifier, which encodes each "
-        "row once where pretraining encodes two views of it. Of a stack, the network in it is replaced. A share of the "
+        f"train, as an epoch of pretraining becomes {PRETRAINING_COST:g} epochs of the classifier, to a tenth: "
+        "pretraining encodes two views of every row. Of a stack, the network in it is replaced. A share of the "
         "training rows is stratified by label and drawn by the seed, the same for both halves, with as many steps as "
         "all rows get; shares of fewer than 10 rows are left out. Wrong labels: a share of every label's rows loses "
         "it to rows drawn at random, validation rows among them; test labels stay right. Rare, medium and frequent "

@@ -7,7 +7,7 @@ from typing import Any
 
 from manylabel import methods
 from manylabel.errors import ManyLabelError
-from manylabel.methods.recipe import AnySettings
+from manylabel.methods.recipe import AnySettings, NeighbourSettings
 from manylabel.study.records import flattened
 from manylabel.study.variants import Variant
 
@@ -15,7 +15,11 @@ PLAIN = "bce"
 PRETRAINING_COST = 1.5
 """Of an epoch of contrastive pretraining, in epochs of the classifier: it encodes two views of every row and compares
 them. Measured from 1.3 (contrasted within the batch) to 2.2 (keys of a momentum encoder)."""
-MEMBER = "learners.network.method"  # what a stack trains as its network
+CLOSE = 0.1  # the epochs of the recipe of the classifier alone stay where they are so close to equal time
+MEMBER, SETTINGS = (
+    "learners.network.method",
+    "learners.network.settings.",
+)  # what a stack trains as its network
 NOT_COPIED = ("name", "family", "about", "source", "expected", "loss")
 
 
@@ -31,9 +35,9 @@ def without_contrast(method: str) -> str:
     -------
     str
         The classifier alone, with encoder, views, schedule, rates and neighbours of the recipe; epochs of pretraining
-        become ``PRETRAINING_COST`` times as many of the classifier, which is equal time. Of joint training the epochs
-        stay. Of a classifier on a frozen encoder, the network trained with its classifier for as many epochs. Of a
-        stack, the stack whose network is the classifier alone.
+        become ``PRETRAINING_COST`` times as many of the classifier, which is equal time to about a tenth. Of joint
+        training the epochs stay. Of a classifier on a frozen encoder, the network trained with its classifier for as
+        many epochs. Of a stack, the stack whose network is the classifier alone.
 
     Raises
     ------
@@ -43,15 +47,20 @@ def without_contrast(method: str) -> str:
     variant = Variant.parse(method)
     recipe = methods.get(variant.method, **variant.settings).recipe
     own = {kind: _decisive(settings) for kind, settings in recipe.own_settings.items()}
-    first = next(iter(own.values()))
-    if MEMBER in first:
-        return str(Variant(variant.method, {**variant.settings, MEMBER: PLAIN}))
-    if not _contrasts(first):
+    if all(MEMBER in settings for settings in own.values()):
+        changed = {kind: _in_stack(kind, settings[MEMBER]) for kind, settings in own.items()}
+        return str(Variant(variant.method, {**variant.settings, **_for_all_kinds(changed)}))
+    if not all(map(_contrasts, own.values())):
         hint = "Name one such as mulsupcon or best."
         raise ManyLabelError("`methods`", "methods with a contrastive term", method, hint)
-    plain = methods.get(PLAIN).recipe.own_settings
-    changed = {kind: _changed(own[kind], _decisive(plain[kind])) for kind in own}
+    changed = {kind: _changed(kind, settings) for kind, settings in own.items()}
     return str(Variant(PLAIN, _for_all_kinds(changed)))
+
+
+def _in_stack(kind: str, network: str) -> dict[str, Any]:
+    """Settings of a stack by which its network is the classifier alone."""
+    settings = _decisive(methods.get(network).recipe.resolve(kind))
+    return {MEMBER: PLAIN} | {f"{SETTINGS}{name}": value for name, value in _changed(kind, settings).items()}
 
 
 def _decisive(settings: AnySettings) -> dict[str, Any]:
@@ -64,17 +73,18 @@ def _contrasts(settings: Mapping[str, Any]) -> bool:
     return any(name.startswith(("pretrain.", "contrast.")) for name in settings)
 
 
-def _changed(with_contrast: Mapping[str, Any], plain: Mapping[str, Any]) -> dict[str, Any]:
-    """What differs from the plain classifier, beside the contrastive term."""
-    wanted = {
-        name: value
-        for name, value in with_contrast.items()
-        if name in plain or name.startswith("neighbours.")
-    }
+def _changed(kind: str, with_contrast: Mapping[str, Any]) -> dict[str, Any]:
+    """What differs from the plain classifier on a kind of rows, beside the contrastive term."""
+    plain = _decisive(methods.get(PLAIN).recipe.resolve(kind))
+    unsaid = {f"neighbours.{name}": value for name, value in NeighbourSettings().model_dump().items()}
+    wanted = {name: value for name, value in with_contrast.items() if name in plain or name in unsaid}
     pretraining = with_contrast.get("pretrain.stage.epochs", 0)
-    wanted["classify.stage.epochs"] += round(PRETRAINING_COST * pretraining)
+    epochs = wanted["classify.stage.epochs"] + round(PRETRAINING_COST * pretraining)
+    own = plain["classify.stage.epochs"]
+    wanted["classify.stage.epochs"] = own if abs(own - epochs) <= CLOSE * epochs else epochs
     wanted["classify.encoder_rate"] = with_contrast["classify.encoder_rate"] or 1.0
-    return {name: value for name, value in wanted.items() if plain.get(name) != value}
+    usual = {**unsaid, "neighbours.weight": None, **plain}  # the weight is always said: it brings the section
+    return {name: value for name, value in wanted.items() if usual.get(name) != value}
 
 
 def _for_all_kinds(changed: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
