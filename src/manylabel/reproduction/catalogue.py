@@ -183,9 +183,9 @@ def ablation_losses(asked: Asked) -> Reproduction:
         name="ablation-losses",
         about="The recipe mulsupcon with another contrastive loss, with label-aware negatives, or with a temperature "
         "for each anchor, on rows held out of the training part.",
-        protocol="The rows that are scored are a label-stratified quarter of the training rows, the others train; the "
-        "test rows are not looked at. Everything but the loss is that of the recipe; without contrast it is the recipe "
-        "bce, which trains as long as the two stages together.",
+        protocol="The rows that are scored are a label-stratified quarter of the training rows, the others train. What "
+        "is said of test rows here holds for that quarter; the test rows are not looked at. Everything but the loss is "
+        "that of the recipe; without contrast it is the recipe bce, which trains as long as the two stages together.",
         sets=SMALL_SETS,
         seeds=range(3),
         points=tuple(Point(method, line) for line, method in OTHER_LOSSES.items()),
