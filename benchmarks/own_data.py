@@ -108,28 +108,32 @@ def measured(folder: Path, method: str, seed: int, settings: list[str]) -> Line:
 
 
 def read_results(path: Path) -> list[Line]:
-    """Every run that was made so far."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """Every run that was made so far, once."""
+    lines = map(json.loads, path.read_text().splitlines()) if path.exists() else ()
+    return [*{key_of(line): line for line in lines}.values()]
 
 
 def key_of(line: Line) -> tuple[Any, ...]:
     return tuple(tuple(line[k]) if k == "settings" else line[k] for k in KEY)
 
 
+def is_made(run: Line, results: Path) -> bool:
+    return key_of(run) in map(key_of, read_results(results))
+
+
 def run(asked: argparse.Namespace) -> None:
     """Make the runs that are not there yet, a line of results each."""
-    done = {key_of(line) for line in read_results(asked.results)}
     wanted = [
         {"set": name, "method": method, "seed": seed, "settings": asked.set}
         for name in asked.sets.split(",")
         for method in asked.methods.split(",")
         for seed in range(asked.seeds)
     ]
-    for name in dict.fromkeys(of["set"] for of in wanted if key_of(of) not in done):
+    for name in dict.fromkeys(of["set"] for of in wanted if not is_made(of, asked.results)):
         with tempfile.TemporaryDirectory() as place:
             write_set(name, asked.data, Path(place))
             for of in wanted:
-                if of["set"] == name and key_of(of) not in done:
+                if of["set"] == name and not is_made(of, asked.results):  # by another process meanwhile
                     line = of | measured(Path(place), of["method"], of["seed"], of["settings"])
                     print(json.dumps(line), flush=True)
                     with asked.results.open("a") as file:
