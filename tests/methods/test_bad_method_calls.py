@@ -149,7 +149,9 @@ CALLS = {
     "widths of 400 TB": lambda: fit(settings=SHORT | {"vectors.encoder.widths": [10**7, 10**7]}),
     "widths beyond any machine": lambda: fit(settings=SHORT | {"vectors.encoder.widths": [2**62, 2**62]}),
     "a network of 400 TB": lambda: fit("mpvae", settings={"network.widths": [10**7, 10**7]}),
-    "a queue of 400 TB": lambda: fit("mulsupcon", settings=SETTINGS | {"pretrain.queue": 10**14}),
+    "a queue of 400 TB": lambda: fit(
+        "mulsupcon", settings=SETTINGS | {"pretrain.candidates": "momentum", "pretrain.queue": 10**14}
+    ),
     "a classifier of 400 TB": lambda: fit(
         "rbcc", settings={"network.hidden": 10**7, "errors.stage.epochs": 1, "errors.stage.batch": 8}
     ),

@@ -15,12 +15,15 @@ from manylabel.study import StudyFolder, run
 
 STAGE = {"classify.stage.epochs": 3, "classify.stage.batch": 16}
 ERRORS = {"errors.stage.epochs": 2, "errors.stage.batch": 16}
+LEARNS = {
+    "classify.stage.lr": 0.02
+}  # or no threshold of the oracle protocol would tell labels from shuffled ones
 JOINED = {"contrast.weight": 0.1, "classify.encoder_rate": 1.0, "neighbours.k": 5}
 ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     "logit": ("bce", TINY | {"classify.stage.select": "macro_f1", "classify.stage.monitor_every": 1}),
-    "contrastive": ("mulsupcon", TINY | TINY_PRETRAINING),
+    "contrastive": ("mulsupcon", TINY | TINY_PRETRAINING | LEARNS),
     "contrastive, joined": ("mulsupcon", TINY | TINY_PRETRAINING | JOINED),
-    "kmcl": ("kmcl", TINY),
+    "kmcl": ("kmcl", TINY | LEARNS),
     "lamp": ("lamp", STAGE | SMALL["lamp"]),
     "mpvae": ("mpvae", STAGE | SMALL["mpvae"]),
     "rbcc": ("rbcc", STAGE | SMALL["rbcc"] | ERRORS),

@@ -208,7 +208,7 @@ def test_an_unreadable_checkpoint_fails_its_run_alone(tiny_data: Path, tmp_path:
 
 def test_another_recipe_needs_another_folder(study: StudyFolder, tiny_data: Path) -> None:
     settings = {"bce": TINY | {"classify.stage.lr": 0.5}}
-    with pytest.raises(ManyLabelError, match=r"bce seed 0 there with classify\.stage\.lr = 0\.0004"):
+    with pytest.raises(ManyLabelError, match=r"bce seed 0 there with classify\.stage\.lr = 0\.003"):
         run(plan(tiny_data, study.path, methods=("bce",), settings=settings), Told())
 
 

@@ -30,7 +30,9 @@ RUNS = {
     "base": PLAIN | PRETRAIN,
     "msc": PLAIN | PRETRAIN | {"pretrain.candidates": "momentum", "pretrain.queue": 40},
     "joint_reg": PLAIN | {"contrast.head": "plain", "contrast.dim": 8},
-    "all": PLAIN | PRETRAIN | {"contrast.head": "plain", "contrast.dim": 8, "contrast.queue": 40},
+    "all": PLAIN
+    | PRETRAIN
+    | {"pretrain.candidates": "momentum", "contrast.head": "plain", "contrast.dim": 8, "contrast.queue": 40},
 }
 
 if __name__ == "__main__":

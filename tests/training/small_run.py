@@ -34,6 +34,8 @@ def rows(n, seed):
 
 def fit(folder=None, method="mulsupcon", progress=None, seed=3, **overrides):
     settings = {k: v for k, v in SETTINGS.items() if method != "bce" or "pretrain" not in k}
+    if method == "mulsupcon":  # with a key network and a queue, which a checkpoint has to hold too
+        settings["pretrain.candidates"] = "momentum"
     made = get(method, **(settings | overrides))
     return made.fit(rows(100, 0), rows(40, 1), seed=seed, folder=folder, progress=progress)
 
