@@ -54,7 +54,7 @@ def score(scorer) -> float:
         ("mulsupcon", SETTINGS | CLASSIFY | {"pretrain.loss": {"unknown": "leave_out"}}),
         ("reg", SETTINGS | CLASSIFY),
         ("joint_mulsupcon", SHORT | CLASSIFY),
-        ("mulsupcon", SETTINGS | GRID | {"classify.stage.epochs": 40}),
+        ("mulsupcon", SETTINGS | GRID | {"pretrain.stage.epochs": 20, "classify.stage.epochs": 40}),
         ("logistic_regression", {}),
         ("extra_trees", {"parameters.n_estimators": 20, "labels": "one_vs_rest"}),
     ],

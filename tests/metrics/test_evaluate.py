@@ -165,7 +165,7 @@ def test_the_public_face():
     others = {"brier_score", "calibration_error", "learn_thresholds", "evaluate", "evaluate_protocols"}
     decisions = {"Decision", "ExpectedF1", "LearntThresholds", "SeenSets", "decision_from", "learn_decision"}
     pictured = {"F1Curve", "Reliability", "Slice", "f1_curves", "reliability", "slices"}
-    decided = {"Calibration", "Quality", "measure_decisions"}
+    decided = {"Calibration", "Quality", "measure_decisions", "Retrieval", "TrainingLabels", "retrieval"}
     documented = classes | of_ranks | at_k | weighted | others | decisions | pictured | decided
     assert set(metrics.__all__) == constants | documented
     assert all(getattr(metrics, name).__doc__ for name in documented)

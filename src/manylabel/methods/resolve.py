@@ -226,7 +226,8 @@ def _sections(table: Mapping[str, Any], schema: type[AnySettings]) -> set[str]:
     """The sections of a table: all that do not default to none, and those that it has; each learner is one."""
     fields = schema.model_fields.items()
     own = {name for name, of in fields if of.default is not None or table.get(name) is not None}
-    return own | {f"learners.{name}" for name in table.get("learners", {})}
+    learners = table.get("learners")  # whatever a file says: the schema judges it later
+    return own | {f"learners.{name}" for name in (learners if isinstance(learners, Mapping) else ())}
 
 
 def _section(path: str) -> str:

@@ -155,11 +155,17 @@ def test_unknown_entries_teach_nothing() -> None:
     hidden = np.random.default_rng(2).random(Y.shape) < 0.2
     one, other = (fit(Rows(TRAIN.X, labels(np.where(hidden, np.nan, Y))), settings=LINEAR) for _ in range(2))
     np.testing.assert_array_equal(one.scores(NEW.X), other.scores(NEW.X))
-    evidence = fit(Rows(TRAIN.X, labels(np.where(hidden, np.nan, Y)))).evidence
-    assert evidence is not None
-    assert "all known" in evidence.learners["trees"].left_out
-    assert not evidence.learners["linear"].left_out
     assert np.isfinite(one.scores(NEW.X)).all()
+
+
+def test_what_needs_all_entries_is_left_out_where_some_are_unknown() -> None:
+    Y = TRAIN.Y.dense().numpy().astype(np.float32)
+    some = Rows(TRAIN.X, labels(np.where(np.random.default_rng(2).random(Y.shape) < 0.2, np.nan, Y)))
+    for labels_of_trees, is_refused in (("together", True), ("auto", False)):
+        evidence = fit(some, settings=CHEAP | {"learners.trees.settings.labels": labels_of_trees}).evidence
+        assert evidence is not None
+        assert ("all known" in evidence.learners["trees"].left_out) == is_refused
+        assert not evidence.learners["linear"].left_out
 
 
 def test_weights_reach_the_learners_that_take_them() -> None:
@@ -267,9 +273,18 @@ def test_what_no_stack_can_be_is_refused(settings: dict[str, Any], message: str)
         fit(TRAIN, settings=settings)
 
 
-def test_onnx_and_an_encoder_without_a_network_are_refused(model: Predictor, tmp_path: Any) -> None:
-    with pytest.raises(ManyLabelError, match="mulsupcon_knn"):
-        model.to_onnx(tmp_path / "model.onnx")
+def test_a_stack_becomes_an_onnx_file_that_decides_the_same(model: Predictor, tmp_path: Any) -> None:
+    import onnxruntime
+
+    model.to_onnx(tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
+    X = np.asarray(NEW.X.values, dtype=np.float32)
+    probabilities, decided = session.run(["probabilities", "labels"], {"X": X})
+    np.testing.assert_allclose(probabilities, model.predict_proba(NEW.X), atol=1e-5)
+    np.testing.assert_array_equal(decided, model.predict(NEW.X))
+
+
+def test_an_encoder_without_a_network_is_refused() -> None:
     with pytest.raises(ManyLabelError, match="features as they are"):
         get("best", encoder=torch.nn.Linear(10, 4), **LINEAR)
 
