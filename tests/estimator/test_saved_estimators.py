@@ -173,7 +173,19 @@ def test_an_estimator_becomes_an_onnx_file_that_decides_the_same(tmp_path: Path)
     probabilities, labels = session.run(["probabilities", "labels"], {"X": X})
     np.testing.assert_allclose(probabilities, model.predict_proba(X), atol=1e-5)
     np.testing.assert_array_equal(labels, model.predict(X))
+    nearest = MultiLabelClassifier("sklearn.neighbors.KNeighborsClassifier", random_state=0).fit(X, Y)
+    with pytest.raises(ManyLabelError, match=r"ONNX.*KNeighborsClassifier"):
+        nearest.to_onnx(tmp_path / "n.onnx")
+    assert not (tmp_path / "n.onnx").exists()
+
+
+def test_trees_become_an_onnx_file_that_decides_the_same(tmp_path: Path) -> None:
+    import onnxruntime
+
+    X, Y = small(60)
     trees = MultiLabelClassifier("extra_trees", random_state=0).fit(X, Y)
-    with pytest.raises(ManyLabelError, match=r"extra_trees|scikit-learn|ONNX"):
-        trees.to_onnx(tmp_path / "t.onnx")
-    assert not (tmp_path / "t.onnx").exists()
+    trees.to_onnx(tmp_path / "t.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "t.onnx"))
+    probabilities, labels = session.run(["probabilities", "labels"], {"X": X})
+    np.testing.assert_allclose(probabilities, trees.predict_proba(X), atol=1e-5)
+    np.testing.assert_array_equal(labels, trees.predict(X))

@@ -221,7 +221,7 @@ def test_methods_are_compared_on_a_table(
     assert "places: 120 training and 40 test rows (2 texts, 1 category, 3 numbers), 6 labels" in told
     last = output.splitlines()[-1]
     assert last.startswith("A baseline is ahead: logistic_regression on ")  # four epochs are no match
-    assert "On places, logistic_regression wo" in last
+    assert "On places, logistic_regression won on mAP" in last
     page = (tmp_path / "r" / "report.html").read_text("utf-8")
     assert "manylabel run places.csv --methods bce,logistic_regression --seeds 1" in page
     assert "--labels tags" in page

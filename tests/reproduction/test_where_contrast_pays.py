@@ -77,6 +77,30 @@ def test_what_the_other_half_names_is_scaled_like_a_recipe() -> None:
     assert changed.resolve("vectors").classify.stage.epochs == 260  # type: ignore[attr-defined]
 
 
+def test_a_stage_whose_epochs_a_variant_names_is_scaled_as_a_whole() -> None:
+    half = without_contrast("mulsupcon")
+    parsed = Variant.parse(half)
+    settings = fitted(half, 0.1, 1.0, 1000, scales_variants=True)
+    assert not settings.keys() & parsed.settings.keys()
+    ours, scaled = (
+        methods.get(parsed.method, **parsed.settings, **changed).recipe.resolve("vectors").classify.stage  # type: ignore[attr-defined]
+        for changed in ({}, settings)
+    )
+    ema = pytest.approx(ours.ema ** (1 / 0.1))
+    assert scaled == ours.model_copy(update={"epochs": round(0.1 * ours.epochs), "ema": ema})
+
+
+def test_the_other_half_of_a_stack_trains_the_classifier_alone_and_names_a_folder() -> None:
+    half = without_contrast("best")
+    assert str(Variant.parse(half)) == half
+    learner = {kind: recipe_of(half, kind).learners["network"] for kind in ("vectors", "images", "text")}  # type: ignore[attr-defined]
+    assert {network.method for network in learner.values()} == {"bce"}
+    of_rows, of_texts = (learner[kind].settings for kind in ("vectors", "text"))
+    epochs = recipe_of(without_contrast("mulsupcon")).classify.stage.epochs  # type: ignore[attr-defined]
+    assert of_rows == of_texts == {"classify": {"stage": {"epochs": epochs}}}
+    assert learner["images"].settings["neighbours"]["among"] == "representation"
+
+
 def points() -> list[Point]:
     parts = [(1.0, 0.0), (0.1, 0.0), (1.0, 0.3)]
     return [

@@ -36,7 +36,7 @@ def test_commas_in_brackets_do_not_part() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[a=1]", "bce[", "bce[]", "bce[a]", "bce[a=1", "bce[a=x/y]", "bce[a=%s]" % ("9" * 200)]
+    "text", ["[a=1]", "bce[", "bce[]", "bce[a]", "bce[a=1", "bce[a=x/y]", "bce[a=%s]" % ("9" * 220)]
 )
 def test_what_is_no_variant_is_refused(text: str) -> None:
     with pytest.raises(ManyLabelError, match="`method`: expected"):

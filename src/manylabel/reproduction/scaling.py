@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from manylabel import methods
@@ -55,4 +56,25 @@ def fitted(
         if old[f"{stage}ema"]:
             new[f"{stage}ema"] = old[f"{stage}ema"] ** (1 / scale)
     named = () if scales_variants else tuple(variant.settings)
-    return {name: value for name, value in new.items() if value != old[name] and not name.endswith(named)}
+    changed = {name: value for name, value in new.items() if value != old[name] and not name.endswith(named)}
+    return _given_once(changed, variant.settings, old)
+
+
+def _given_once(
+    changed: Mapping[str, Any], named: Mapping[str, Any], old: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Whole stages in place of settings that a variant names, as a plan takes none that is given twice."""
+    found: dict[str, Any] = {}
+    whole = {_stage(name) for name in changed if name in named}
+    for name, value in changed.items():
+        stage = _stage(name)
+        if stage not in whole:
+            found[name] = value
+        elif stage not in found:
+            own = {other: changed.get(other, kept) for other, kept in old.items() if _stage(other) == stage}
+            found[stage] = {other.rpartition(".")[2]: kept for other, kept in own.items()}
+    return found
+
+
+def _stage(name: str) -> str:
+    return name.rpartition(".")[0]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from manylabel import methods
+from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError
 from manylabel.methods.recipe import AnySettings, NeighbourSettings
 from manylabel.study.records import flattened
@@ -88,10 +89,15 @@ def _changed(kind: str, with_contrast: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _for_all_kinds(changed: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Settings under one name where all kinds of rows have the same, else with the kind before it."""
+    """Settings under one name where all kinds of rows have the same, else with the kind before it.
+
+    What texts and tables share with vectors, whose settings hold for them, too, is said once.
+    """
     named: dict[str, Any] = {}
     for kind, settings in changed.items():
+        base = changed.get(KINDS[kind][0], {}) if kind != KINDS[kind][0] else {}
         for name, value in settings.items():
             is_shared = all(name in other and other[name] == value for other in changed.values())
-            named[name if is_shared else f"{kind}.{name}"] = value
+            if is_shared or name not in base or base[name] != value:
+                named[name if is_shared else f"{kind}.{name}"] = value
     return named

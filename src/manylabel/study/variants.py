@@ -10,7 +10,7 @@ from typing import Any
 from manylabel.errors import ManyLabelError
 from manylabel.methods import short_name
 
-MOST_CHARACTERS = 200  # a variant names a folder, and file systems allow 255 bytes
+MOST_CHARACTERS = 220  # a variant names a folder, and file systems allow 255 bytes
 
 
 @dataclass(frozen=True)
