@@ -47,7 +47,7 @@ def write_onnx(
     ----------
     path : str or Path
     scorer : Scorer
-        Made of networks: classifiers on encoders, label networks, ensembles of them, and neighbours beside them.
+        Networks, ensembles of them, neighbours beside them, linear models, trees, or a stack of such.
     threshold : Threshold
         Of the scores.
     label_names : sequence of n_labels str
