@@ -1,7 +1,7 @@
 """What unknown label entries cost, and what candidates that may be hidden positives do in a contrastive loss.
 
 Run with ``python -m benchmarks.unknown_labels --data FOLDER``, the folder of the data sets. Entries of the label matrix
-of the training part are hidden at random, validation rows included. Without ``--study`` the recipe ``best`` is trained
+of the training part are hidden at random, validation rows included. Without ``--study`` ``mulsupcon_knn`` is trained
 on all entries, on the known ones, and on hidden ones read as 0, and scored on test rows, of which all is known. With
 ``--study`` the recipes ``mulsupcon`` and ``reg`` are trained with ``unknown="keep"`` and ``unknown="leave_out"``, and
 scored on a fifth of the training rows, held out with all of their labels; no test row is looked at.
@@ -91,7 +91,7 @@ def goal(name: str, folder: str, seeds: Iterable[int], epochs: int) -> dict[str,
             ("unknown", some),
             ("read as 0", [read_as_absent(part) for part in some]),
         ):
-            found[made].append(trained("best", Parts(*rows, dataset.test), seed, settings(epochs)))
+            found[made].append(trained("mulsupcon_knn", Parts(*rows, dataset.test), seed, settings(epochs)))
     return found
 
 

@@ -150,7 +150,7 @@ def ablation_mulsupcon_knn(asked: Asked) -> Reproduction:
         about="What each part of the recipe mulsupcon_knn is worth: the recipe without it, or with something else in "
         "its place.",
         protocol=f"{ONE_RECIPE} Everything but the part named is that of the recipe mulsupcon_knn; without "
-        "contrast it is the recipe bce, which trains as long as the two stages.",
+        "contrast it is the recipe bce, which trains about as long as the two stages.",
         sets=("yeast", "scene"),
         seeds=range(3),
         points=tuple(Point(method, line) for line, method in WITHOUT.items()),
@@ -185,7 +185,7 @@ def ablation_losses(asked: Asked) -> Reproduction:
         "for each anchor, on rows held out of the training part.",
         protocol="The rows that are scored are a label-stratified quarter of the training rows, the others train. What "
         "is said of test rows here holds for that quarter; the test rows are not looked at. Everything but the loss is "
-        "that of the recipe; without contrast it is the recipe bce, which trains as long as the two stages together.",
+        "that of the recipe; without contrast it is the recipe bce, which trains about as long as the two stages.",
         sets=SMALL_SETS,
         seeds=range(3),
         points=tuple(Point(method, line) for line, method in OTHER_LOSSES.items()),
