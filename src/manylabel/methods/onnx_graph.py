@@ -313,7 +313,9 @@ def of_scorer(scorer: Scorer) -> Graph:
     make = _GRAPHS.get(type(scorer))
     if make is None:
         hint = "Export a method such as bce or best."
-        raise ManyLabelError("ONNX", "a model of networks, linear models or trees", f"a {type(scorer).__name__}", hint)
+        raise ManyLabelError(
+            "ONNX", "a model of networks, linear models or trees", f"a {type(scorer).__name__}", hint
+        )
     return make(scorer)
 
 

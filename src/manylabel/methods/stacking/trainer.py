@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from manylabel import files
 from manylabel.data import Rows
 from manylabel.data.rows import SparseVectors, Vectors
 from manylabel.data.rows.precision import is_wide
@@ -225,9 +226,7 @@ class _Training:
         for name, one in candidates.items():
             try:
                 for fold in range(1, contest.n_folds):
-                    fit = contest.fit(one.form.method, name, one.form.label, fold)
-                    one.fits.append(fit)
-                    one.seconds += fit.seconds
+                    one.add(contest.fit(one.form.method, name, one.form.label, fold))
             except ManyLabelError as error:
                 self._leave_out(name, one.form.recipe, error)
                 continue
@@ -281,6 +280,9 @@ class _Training:
         return issubclass(recipe_of(recipe, SINGLE, {})[1].method, NetworkTrainer)
 
     def _leave_out(self, name: str, recipe: str, error: ManyLabelError) -> None:
+        """Go on without a learner; what is wrong with the folder is no fault of it."""
+        if isinstance(error, files.Unusable):
+            raise error
         self.refusals.append(error)
         self.evidence[name] = LearnerEvidence(method=recipe, left_out=str(error))
 
