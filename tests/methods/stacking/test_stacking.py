@@ -312,6 +312,17 @@ def test_a_rival_is_taken_where_it_is_better() -> None:
         ({"learners.network.method": "best"}, "a family, one of"),
         ({"learners.network.method": "mulsupconn"}, "mulsupcon"),
         ({"learners.tres.bound.most": 3}, r"learners\.tres\.method: expected a value"),
+        (
+            {"learners.linear.sparse.foo": 1},
+            r"learners\.linear\.sparse\.foo: expected a setting of a learner",
+        ),
+        ({"learners.linear.grid.setting": "nope"}, "method logistic_regression: expected a setting"),
+        (
+            {"learners.linear.rivals.scaling.settings.foo": 1},
+            "method logistic_regression: expected a setting",
+        ),
+        ({"learners.../x.method": "bce"}, "learners"),
+        ({"learners": {"../x": {"method": "bce"}}}, r"names of letters, digits, _ and -, but got '../x'"),
         ({"folds": 1}, "folds: expected greater than or equal to 2"),
         ({"budget": 0}, "budget: expected greater than 0"),
     ],
@@ -348,6 +359,13 @@ def test_an_encoder_of_ones_own_is_that_of_the_networks(tmp_path: Any) -> None:
     made.save(tmp_path / "own")
     loaded = Predictor.load(tmp_path / "own", encoder)
     np.testing.assert_array_equal(loaded.scores(NEW.X), made.scores(NEW.X))
+
+
+def test_networks_of_several_members_take_any_seed_of_a_stack() -> None:
+    settings = CHEAP | {"learners.network.settings": CHEAP["learners.network.settings"] | {"members": 2}}
+    evidence = fit(TRAIN, settings=settings, seed=2**31 - 1).evidence
+    assert evidence is not None
+    assert "seed" not in evidence.learners["network"].left_out
 
 
 def test_methods_that_do_not_cross_fit_want_validation_rows() -> None:

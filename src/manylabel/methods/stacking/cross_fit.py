@@ -17,7 +17,7 @@ from manylabel import files
 from manylabel.data import Rows
 from manylabel.data.splits import held_out_rows
 from manylabel.errors import ManyLabelError
-from manylabel.methods.base import Order
+from manylabel.methods.base import MOST_SEED, Order
 from manylabel.methods.held_out import FEWEST_ROWS
 from manylabel.methods.method import Method
 from manylabel.methods.part import Scorer
@@ -134,9 +134,12 @@ class CrossFit:
         """Train a method on some of the rows, from a seed of this number."""
         train = self.rows.take(rows)
         groups = None if self.groups is None else self.groups[rows]
+        seed = 1000 * int(self.order.seed) + number
+        if method.recipe.members > 1:  # each of which makes a seed of its own out of it
+            seed %= MOST_SEED // 1000
         order = replace(
             self.order,
-            seed=1000 * int(self.order.seed) + number,
+            seed=seed,
             folder=place,
             progress=None
             if self.order.progress is None

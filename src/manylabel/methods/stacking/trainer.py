@@ -91,10 +91,15 @@ def _as_sparse(rows: Rows) -> Rows:
 def _checked(learner: str) -> Any:
     """The family of a learner, whose recipe and settings are known; ``learner`` is its JSON."""
     found = Learner.model_validate_json(learner)
-    forms = [(found.method, found.settings)]
-    rivals = [rival for rival in found.rivals.values() if rival is not None]
-    forms += [(rival.method, rival.settings) for rival in rivals if rival.method is not None]
-    families = [recipe_of(method, SINGLE, dict(dotted(settings)))[1] for method, settings in forms]
+    own = dict(dotted(found.settings))
+    forms = [(found.method, own)]
+    if found.grid is not None:
+        forms += [(found.method, own | {found.grid.setting: value}) for value in found.grid.values]
+    for rival in found.rivals.values():
+        if rival is not None:
+            kept = own if rival.method is None else {}
+            forms.append((rival.method or found.method, kept | dict(dotted(rival.settings))))
+    families = [recipe_of(method, SINGLE, settings)[1] for method, settings in forms]
     return families[0]
 
 
