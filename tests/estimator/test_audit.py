@@ -205,6 +205,17 @@ def test_groups_stay_in_one_fold_and_a_seed_is_a_result():
     assert np.abs(one.probability - audit(X, Y, **CHEAP).probability).max() > 1e-4
 
 
+def test_rows_of_a_table_without_a_group_are_each_one():
+    X, Y = true_rows(60)
+    columns = {f"x{j}": X[:, j].tolist() for j in range(8)} | {
+        "of": ["a", "a", "b", "b"] + [None] * 56,
+        "tags": ["|".join(f"t{j}" for j in np.flatnonzero(row)) for row in Y],
+    }
+    table = read_table(columns, labels="tags", columns={"of": "group"})
+    assert (table.groups == -1).sum() == 56
+    assert audit(table, **CHEAP).probability.shape == (60, 4)  # three groups would be too few for 5 folds
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

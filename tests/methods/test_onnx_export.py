@@ -273,6 +273,15 @@ def test_neighbours_too_many_for_a_file_are_refused(
         write_onnx(tmp_path / "m.onnx", scorer, Threshold("shared", 0.5), list("abcde"))
 
 
+def test_neighbours_of_which_many_are_as_near_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    X, Y = made(120, 0)
+    few = np.eye(X.shape[1], dtype=np.float32)[np.arange(120) % 3]
+    scorer = methods.get("neighbour_votes").fit(*[Rows(few, as_labels(Y))] * 2).scorer
+    with pytest.raises(ManyLabelError, match=r"probabilities that differ by .*as near as one another"):
+        write_onnx(tmp_path / "m.onnx", scorer, Threshold("shared", 0.5), list("abcde"))
+    assert not (tmp_path / "m.onnx").exists()
+
+
 def test_calibrated_probabilities_are_part_of_the_file(tmp_path: Path) -> None:
     """Maps of all kinds, scores beyond their knots and at 0 and 1."""
     import onnxruntime

@@ -45,7 +45,7 @@ Validation = Annotated[
     typer.Option(
         "--validation",
         help="Rows that epochs and decisions are chosen on: a file like FILE, or a share of its rows (0.2).",
-        show_default="a part of the rows",
+        show_default="a part of the rows, or each fold in turn",
     ),
 ]
 

@@ -20,7 +20,7 @@ from manylabel.estimator.audit_evidence import (
     out_of_fold,
     pair_evidence,
 )
-from manylabel.estimator.base import seed_of
+from manylabel.estimator.base import seed_of, table_groups
 from manylabel.estimator.classifier import MultiLabelClassifier
 from manylabel.estimator.fitting import Fitting
 from manylabel.estimator.targets import read_targets
@@ -282,7 +282,7 @@ def _read(
         return X, tuple(map(str, names)), read_groups(groups, len(X))
     weights = X.weights if isinstance(X, Table) else None
     if isinstance(X, Table):
-        y, groups = X if y is None else y, X.groups if groups is None else groups
+        y, groups = X if y is None else y, table_groups(X.groups) if groups is None else groups
     if y is None:
         raise ManyLabelError(
             "audit", "labels", "none", "Pass them as `y`, or a table or Rows that have some."

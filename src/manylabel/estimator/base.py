@@ -81,7 +81,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         features = read_features(self, X, reset=True)
         if isinstance(X, Table):
             y = X if y is None else y
-            groups = _table_groups(X.groups) if groups is None else groups
+            groups = table_groups(X.groups) if groups is None else groups
             sample_weight = X.weights if sample_weight is None else sample_weight
         if y is None:
             raise ManyLabelError(self.name, "labels", f"none: it {_REQUIRES_Y}")
@@ -300,7 +300,7 @@ def seed_of(random_state: Any) -> int:
         ) from error
 
 
-def _table_groups(groups: Array | None) -> Array | None:
+def table_groups(groups: Array | None) -> Array | None:
     """The groups of a table, a row without one alone."""
     if groups is None:
         return None

@@ -130,7 +130,8 @@ def learn(
     half = Threshold("shared", 0.5 if given is None else given)
     wanted = given is None or calibrate
     if held_out is None:
-        why = f"fewer than {FEWEST_ROWS} rows: nothing was held out, 0.5 stands in"
+        few = f"fewer than {FEWEST_ROWS} rows" if len(Y_train) < FEWEST_ROWS else "one group alone"
+        why = f"{few}: nothing was held out, 0.5 stands in"
         return Learnt(half, note=why if wanted else "")
     note = cannot_tell(held_out.Y)
     if not note and len(np.unique(held_out.folds)) < 2:

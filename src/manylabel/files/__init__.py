@@ -6,7 +6,7 @@ a digest beside it, and :class:`Lock` keeps two processes from working in one fo
 
 from manylabel.files.digests import DIGESTS, Damaged, read_checked, write_checked
 from manylabel.files.locking import Lock
-from manylabel.files.paths import as_path, usable_folder
+from manylabel.files.paths import Unusable, as_path, usable_folder
 from manylabel.files.processes import host, is_alive
 from manylabel.files.writing import is_own, remove_leftovers, write, writing
 
@@ -14,6 +14,7 @@ __all__ = [
     "DIGESTS",
     "Damaged",
     "Lock",
+    "Unusable",
     "as_path",
     "host",
     "is_alive",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from manylabel.errors import ManyLabelError
+from manylabel.files.paths import Unusable
 from manylabel.files.processes import host, is_alive
 from manylabel.files.writing import not_written, remove_leftovers
 
@@ -141,11 +141,11 @@ def _is_there(place: int, path: Path) -> bool:
         return False
 
 
-def _taken(path: Path, who: str, holder: dict[str, Any]) -> ManyLabelError:
+def _taken(path: Path, who: str, holder: dict[str, Any]) -> Unusable:
     whom = "another process"
     if holder:
         whom = f"process {holder.get('process')} on {holder.get('host')} since {holder.get('since')}"
     hint = "Wait until it has ended, or choose another folder."
     if holder.get("host") not in (None, host()):
         hint += f" If it is gone, delete {path}."
-    return ManyLabelError(who, "a folder that no other process works in", f"one in use by {whom}", hint)
+    return Unusable(who, "a folder that no other process works in", f"one in use by {whom}", hint)

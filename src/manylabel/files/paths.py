@@ -10,6 +10,10 @@ from typing import Any
 from manylabel.errors import ManyLabelError
 
 
+class Unusable(ManyLabelError):
+    """A file or folder that cannot be written to, is in use, is damaged, or holds what another call left."""
+
+
 def as_path(value: Any, who: str) -> Path:
     """A path from text or any path object.
 
@@ -43,7 +47,7 @@ def usable_folder(value: Any, who: str) -> Path:
             pass
     except OSError as error:
         hint = "Name a folder in which you may write."
-        raise ManyLabelError(who, "a folder that can be written to", _reason(error, folder), hint) from error
+        raise Unusable(who, "a folder that can be written to", _reason(error, folder), hint) from error
     return folder
 
 

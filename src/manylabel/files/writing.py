@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from manylabel.errors import ManyLabelError
+from manylabel.files.paths import Unusable
 from manylabel.files.processes import host, is_alive
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<host>[A-Za-z0-9.-]+)_(?P<process>\d+)\.partial")
@@ -80,12 +80,12 @@ def writing(path: str | Path) -> Iterator[BinaryIO]:
         _in_flight.discard(str(temporary))
 
 
-def not_written(path: Path, error: OSError) -> ManyLabelError:
+def not_written(path: Path, error: OSError) -> Unusable:
     """The error for a place that cannot be written."""
     hint = "Make room or free the place, then run the same command again: what was finished is kept."
     if isinstance(error, FileNotFoundError):
         hint = "Make the folder first."
-    return ManyLabelError(str(path), "a file that can be written", error.strerror or str(error), hint)
+    return Unusable(str(path), "a file that can be written", error.strerror or str(error), hint)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -14,7 +14,7 @@ from manylabel.methods.part import Part
 from manylabel.metrics import Calibration, Decision, LearntThresholds, Threshold
 
 METRIC = "macro_f1"
-NOTHING_HELD_OUT = Threshold("shared", 0.5), "too few rows: nothing was held out, 0.5 stands in"
+NOTHING_HELD_OUT = Threshold("shared", 0.5), "too few rows or groups: nothing was held out, 0.5 stands in"
 """Decision and note where no row was held out."""
 
 

@@ -157,4 +157,5 @@ def _try_out(content: bytes, module: nn.Module, rows: Tensor) -> None:
     farthest = float(np.abs(P - module(rows)[0].numpy()).max())
     if not farthest <= _FARTHEST:
         got = f"probabilities that differ by {farthest:.3g}"
-        raise ManyLabelError("ONNX", "the probabilities that torch computes", got, "Nothing was written.")
+        hint = "Nothing was written. Neighbours as near as one another come in any order: leave them out."
+        raise ManyLabelError("ONNX", "the probabilities that torch computes", got, hint)

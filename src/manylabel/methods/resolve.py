@@ -255,6 +255,8 @@ def _change(
             who = f"method {name}, {kind}"
             raise NotForThisKind(who, f"a setting that it has for {kind}", repr(setting), hint)
         *parents, last = path.split(".")
+        if parents[:1] == ["learners"] and parents[2:3] != ["sparse"]:  # it holds on sparse rows as well
+            removed(table, ".".join([*section.split("."), "sparse", *path.split(".")[2:]]))
         node = table
         for parent in parents:
             if not isinstance(node.get(parent), dict):

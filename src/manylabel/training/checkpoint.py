@@ -91,9 +91,9 @@ def _digest(tensors: Tensors, text: str) -> str:
     return found.hexdigest()
 
 
-def _unreadable(path: Path, got: str) -> ManyLabelError:
+def _unreadable(path: Path, got: str) -> files.Unusable:
     hint = "Delete the file to start this run anew, or restore it from a copy."
-    return ManyLabelError(str(path), "a checkpoint written by manylabel", got, hint)
+    return files.Unusable(str(path), "a checkpoint written by manylabel", got, hint)
 
 
 def prefixed(prefix: str, tensors: Tensors) -> Tensors:

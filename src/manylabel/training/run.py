@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from manylabel import files
-from manylabel.errors import ManyLabelError
 from manylabel.training import checkpoint
 from manylabel.training.distributed import Ranks
 from manylabel.training.loop import Loop
@@ -101,7 +100,7 @@ class Run:
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             got = f"one of another version ({type(error).__name__}: {str(error)[:100]})"
             hint = "Delete the file to start this run anew."
-            raise ManyLabelError(
+            raise files.Unusable(
                 str(self.checkpoint_path), "a checkpoint of this version", got, hint
             ) from error
 
@@ -137,7 +136,7 @@ class Run:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             got = error.strerror or str(error)
-            raise ManyLabelError(str(self.folder), "a folder that can be written", got) from None
+            raise files.Unusable(str(self.folder), "a folder that can be written", got) from None
         lock = files.Lock(self.folder, str(self.folder))
         weakref.finalize(self, lock.release)  # where an error ends the run
         return lock
@@ -149,7 +148,7 @@ class Run:
         tensors, meta = checkpoint.load(path)
         if meta.get("fingerprint") != self.fingerprint:
             hint = "Choose another output folder, or delete this one."
-            raise ManyLabelError(
+            raise files.Unusable(
                 str(path), "a checkpoint of this recipe and data set", "one of another", hint
             )
         self.history = meta["history"]

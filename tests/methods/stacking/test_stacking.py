@@ -95,6 +95,9 @@ def test_rows_of_one_group_stay_in_one_fold() -> None:
     held = fit(TRAIN, settings=LINEAR, groups=groups).held_out
     assert held is not None
     assert all(len(set(held.folds[groups == group])) == 1 for group in range(20))
+    alone = fit(TRAIN, settings=LINEAR, groups=np.zeros(160, dtype=int))
+    assert alone.held_out is None
+    assert "too few rows or groups" in alone.note
     with pytest.raises(ManyLabelError, match=r"groups: expected one for each of 160 rows"):
         fit(TRAIN, settings=LINEAR, groups=groups[:5])
 
@@ -128,6 +131,22 @@ def test_a_killed_fit_goes_on_to_the_same_bits(model: Predictor, tmp_path: Any, 
     assert "linear fold 1/3" not in trained
     with pytest.raises(ManyLabelError, match="scores of this recipe and data set"):
         fit(*parts, folder=tmp_path, seed=4)
+
+
+def test_a_folder_of_another_training_or_damage_ends_the_fit_and_leaves_no_learner_out(tmp_path: Any) -> None:
+    def kill(progress: Any) -> None:
+        if progress.stage == "linear fold 2/3":
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit(TRAIN, settings=LINEAR, folder=tmp_path, progress=kill)
+    other = Rows(np.asarray(TRAIN.X.values) + 1, TRAIN.Y)
+    with pytest.raises(ManyLabelError, match="scores of this recipe and data set"):
+        fit(other, settings=LINEAR, folder=tmp_path)
+    kept = next(tmp_path.rglob("scores-checkpoint.safetensors"))
+    kept.write_bytes(kept.read_bytes()[:-1])
+    with pytest.raises(ManyLabelError, match="checkpoint written by manylabel"):
+        fit(TRAIN, settings=LINEAR, folder=tmp_path)
 
 
 def test_progress_names_learner_and_fold() -> None:
@@ -207,6 +226,35 @@ def test_sparse_rows_take_other_settings_and_dense_rows_of_zeros_are_sparse() ->
     assert metrics.evaluate(sparse.scores(X), Y, protocol="fixed", metrics=["map"]).values["map"] > 0.8
 
 
+def test_sparse_rows_with_negative_numbers_have_a_linear_learner_in_the_form_that_takes_them() -> None:
+    rng = np.random.default_rng(0)
+    X = (rng.random((160, 60)) < 0.05) * rng.normal(size=(160, 60)).astype(np.float32)
+    Y = labels((X[:, :20].reshape(160, 4, 5).sum(2) > 0).astype(int))
+    evidence = fit(Rows(sp.csr_matrix(X), Y), settings=LINEAR).evidence
+    assert evidence is not None
+    linear = evidence.learners["linear"]
+    assert linear.left_out == ""
+    assert linear.settings["inputs.scaling"] == "auto"
+    assert linear.rivals == {}
+
+
+def test_settings_of_a_learner_hold_on_sparse_rows_as_well() -> None:
+    X = sp.csr_matrix((np.random.default_rng(0).random((160, 60)) < 0.05).astype(np.float32))
+    Y = labels((X.toarray()[:, :20].reshape(160, 4, 5).sum(2) > 0).astype(int))
+    asked: dict[str, Any] = {"learners.linear.grid.values": [0.7], "learners.linear.rivals": {}}
+    evidence = fit(Rows(X, Y), settings=LINEAR | asked).evidence
+    assert evidence is not None
+    assert evidence.learners["linear"].settings == {"parameters.C": 0.7}
+    assert evidence.learners["linear"].rivals == {}
+    evidence = fit(Rows(X, Y), settings=LINEAR | {"learners.linear.grid": None}).evidence
+    assert evidence is not None
+    assert "parameters.C" not in evidence.learners["linear"].settings
+    of_sparse = {"learners.linear.sparse.grid.values": [0.9], "learners.linear.rivals": {}}
+    evidence = fit(Rows(X, Y), settings=LINEAR | of_sparse).evidence
+    assert evidence is not None
+    assert evidence.learners["linear"].settings == {"parameters.C": 0.9}
+
+
 def test_texts_tables_and_pictures() -> None:
     words = ["sea", "sand", "wood", "leaf", "road", "car"]
     rng = np.random.default_rng(0)
@@ -264,6 +312,17 @@ def test_a_rival_is_taken_where_it_is_better() -> None:
         ({"learners.network.method": "best"}, "a family, one of"),
         ({"learners.network.method": "mulsupconn"}, "mulsupcon"),
         ({"learners.tres.bound.most": 3}, r"learners\.tres\.method: expected a value"),
+        (
+            {"learners.linear.sparse.foo": 1},
+            r"learners\.linear\.sparse\.foo: expected a setting of a learner",
+        ),
+        ({"learners.linear.grid.setting": "nope"}, "method logistic_regression: expected a setting"),
+        (
+            {"learners.linear.rivals.scaling.settings.foo": 1},
+            "method logistic_regression: expected a setting",
+        ),
+        ({"learners.../x.method": "bce"}, "learners"),
+        ({"learners": {"../x": {"method": "bce"}}}, r"names of letters, digits, _ and -, but got '../x'"),
         ({"folds": 1}, "folds: expected greater than or equal to 2"),
         ({"budget": 0}, "budget: expected greater than 0"),
     ],
@@ -300,6 +359,13 @@ def test_an_encoder_of_ones_own_is_that_of_the_networks(tmp_path: Any) -> None:
     made.save(tmp_path / "own")
     loaded = Predictor.load(tmp_path / "own", encoder)
     np.testing.assert_array_equal(loaded.scores(NEW.X), made.scores(NEW.X))
+
+
+def test_networks_of_several_members_take_any_seed_of_a_stack() -> None:
+    settings = CHEAP | {"learners.network.settings": CHEAP["learners.network.settings"] | {"members": 2}}
+    evidence = fit(TRAIN, settings=settings, seed=2**31 - 1).evidence
+    assert evidence is not None
+    assert "seed" not in evidence.learners["network"].left_out
 
 
 def test_methods_that_do_not_cross_fit_want_validation_rows() -> None:

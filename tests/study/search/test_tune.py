@@ -268,6 +268,7 @@ def test_recipes_of_any_value_are_read_back() -> None:
         (["--metric", "f1"], "--metric: expected some of map, .*, but got 'f1'"),
         (["--method", "bcee"], "'bcee'"),
         (["--method", "nowhere/best.toml"], "a recipe in TOML, but got No such file"),
+        (["--method", "best"], "^error: manylabel tune: expected a method with a search space, but got best"),
         (["--storage", "nothing"], "--storage: expected a database that can be used"),
         (["--space", "nowhere.toml"], "a search space in TOML"),
     ],

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
 
+from manylabel import files
 from manylabel.errors import ManyLabelError
 from manylabel.methods.families import single
 from manylabel.methods.method import Method
+from manylabel.methods.resolve import merged
 from manylabel.methods.stacking.cross_fit import CrossFit, Fit
 from manylabel.methods.stacking.evidence import Judge, less
 from manylabel.methods.stacking.settings import Learner, Rival, dotted
@@ -61,6 +62,11 @@ class Candidate:
     chosen: dict[str, Any] = field(default_factory=dict)
     rivals: dict[str, dict[str, float]] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def add(self, fit: Fit) -> None:
+        """Keep a training of a further fold, without its scorer where all rows train another."""
+        self.fits.append(fit if self.learner.final == "folds" else replace(fit, scorer=None))
+        self.seconds += fit.seconds
 
 
 def forms_of(name: str, learner: Learner, size: tuple[int, int], encoder: nn.Module | None) -> Iterator[Form]:
@@ -131,20 +137,44 @@ class Chooser:
         ManyLabelError
             If the learner refuses the data; a rival that does is passed over.
         """
-        candidate, loss = self._of_grid()
+        candidate, loss, rivals = self._started()
         won: dict[str, Any] = {}
-        for name, rival in self.learner.rivals.items():
-            if rival is not None:
-                with suppress(ManyLabelError):
-                    loss = self._challenged(candidate, loss, name, rival, won)
+        for name, rival in rivals.items():
+            try:
+                loss = self._challenged(candidate, loss, name, rival, won)
+            except files.Unusable:
+                raise
+            except ManyLabelError:
+                continue
         return candidate
 
-    def _of_grid(self) -> tuple[Candidate, float]:
+    def _started(self) -> tuple[Candidate, float, dict[str, Rival]]:
+        """The best of the grid, its loss, and the rivals that are left.
+
+        Where the rows are none for the settings of the learner, those of a rival stand in, if it is the same method.
+        """
+        rivals = {name: rival for name, rival in self.learner.rivals.items() if rival is not None}
+        refusals = []
+        for name, rival in {"": Rival(), **rivals}.items():
+            if rival.method is not None:
+                continue
+            try:
+                found = self._of_grid(f"{self.name}-{name}" if name else self.name, rival.settings)
+            except files.Unusable:
+                raise
+            except ManyLabelError as error:
+                refusals.append(error)
+                continue
+            return *found, {other: rivals[other] for other in rivals if other != name}
+        raise refusals[0]
+
+    def _of_grid(self, label: str, changes: dict[str, Any]) -> tuple[Candidate, float]:
         """The last form of the grid before one that is worse, and its loss."""
         size = (len(self.contest.rows), self.contest.rows.Y.n_labels)
-        forms = forms_of(self.name, self.learner, size, self.encoder)
+        changed = self.learner.model_copy(update={"settings": merged(self.learner.settings, changes)})
+        forms = forms_of(label, changed, size, self.encoder)
         form = next(forms)
-        candidate = Candidate(self.name, self.learner, form, [self._fit(form)])
+        candidate = Candidate(self.name, self.learner, form, [self._fit(form)], dict(dotted(changes)))
         loss, candidate.seconds = self._loss(candidate.fits[0]), candidate.fits[0].seconds
         for form in forms:
             fit = self._fit(form)

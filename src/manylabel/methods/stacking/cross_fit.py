@@ -13,10 +13,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from manylabel import files
 from manylabel.data import Rows
 from manylabel.data.splits import held_out_rows
 from manylabel.errors import ManyLabelError
-from manylabel.methods.base import Order
+from manylabel.methods.base import MOST_SEED, Order
 from manylabel.methods.held_out import FEWEST_ROWS
 from manylabel.methods.method import Method
 from manylabel.methods.part import Scorer
@@ -99,7 +100,9 @@ class CrossFit:
         Raises
         ------
         ManyLabelError
-            If the method refuses the rows, or the folder holds another training.
+            If the method refuses the rows.
+        files.Unusable
+            If the folder holds another training, or cannot be used.
         """
         place = None if self.order.folder is None else Path(self.order.folder) / label / f"fold-{fold}"
         told = f"{self.fingerprint} {fold} {_told(method, self.rows.X.kind)}"
@@ -111,7 +114,7 @@ class CrossFit:
         scores = scorer.scores(self.rows.X.take(self.own(fold)))
         seconds = time.perf_counter() - began
         if place is not None:
-            place.mkdir(parents=True, exist_ok=True)
+            files.usable_folder(place, f"method {method.name}, folder")
             meta = {"fingerprint": told, "seconds": seconds}
             checkpoint.save(place / _FILE, {"scores": torch.from_numpy(scores)}, meta)
         return Fit(scores, seconds, scorer)
@@ -131,9 +134,12 @@ class CrossFit:
         """Train a method on some of the rows, from a seed of this number."""
         train = self.rows.take(rows)
         groups = None if self.groups is None else self.groups[rows]
+        seed = 1000 * int(self.order.seed) + number
+        if method.recipe.members > 1:  # each of which makes a seed of its own out of it
+            seed %= MOST_SEED // 1000
         order = replace(
             self.order,
-            seed=1000 * int(self.order.seed) + number,
+            seed=seed,
             folder=place,
             progress=None
             if self.order.progress is None
@@ -152,7 +158,7 @@ def _read(path: Path, told: str) -> Fit:
     tensors, meta = checkpoint.load(path)
     if meta.get("fingerprint") != told:
         hint = "Choose another output folder, or delete this one."
-        raise ManyLabelError(str(path), "scores of this recipe and data set", "those of another", hint)
+        raise files.Unusable(str(path), "scores of this recipe and data set", "those of another", hint)
     return Fit(tensors["scores"].numpy(), float(meta["seconds"]), None)
 
 

@@ -37,7 +37,7 @@ class LearnerEvidence(Config):
         What out-of-fold metrics of the stack are without it, less what they are with it; each F1 at its best threshold
         there. ``log_loss`` is lower-is-better.
     rivals : dict of rival to dict of metric to float
-        On the first fold: what the learner has in its first form, less what it has in that other one.
+        On the first fold: what the learner has in the best form before, less what it has in that other one.
     seconds : float
         Of its trainings, choices included.
     left_out : str
@@ -72,7 +72,7 @@ class StackEvidence(Config):
     def sentence(self) -> str:
         """What a person should know, in one line."""
         if not self.folds:
-            return f"{self.name}: too few rows to tell what each learner is worth, all count alike."
+            return f"{self.name}: too few rows or groups to tell what each learner is worth, all count alike."
         kept = {name: found for name, found in self.learners.items() if not found.left_out}
         ordered = sorted(kept.items(), key=lambda pair: -pair[1].share)
         told = [", ".join(f"{name} {found.share:.2f}" for name, found in ordered)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from manylabel.errors import ManyLabelError
 from manylabel.methods.recipe import AnySettings, Config
@@ -132,10 +133,25 @@ class StackingSettings(AnySettings):
     def check(self, who: str) -> None:
         if not self.chosen(False):
             raise ManyLabelError(f"{who}, learners", "at least one", "none")
+        for name, learner in self.chosen(False).items():
+            _check_names(f"{who}, learners", (name, *learner.rivals))
+            try:
+                learner.on(True)
+            except ValidationError as error:
+                first = error.errors()[0]
+                place = ".".join(("learners", name, "sparse", *map(str, first["loc"])))
+                raise ManyLabelError(f"{who}, {place}", "a setting of a learner", first["msg"]) from None
         for name, least in (("members", 1), ("neighbours", None)):
             if getattr(self, name) != least:
                 hint = f"Set it for a learner, such as learners.network.settings.{name}."
                 raise ManyLabelError(f"{who}, {name}", "no such setting of a stack", "one", hint)
+
+
+def _check_names(who: str, names: tuple[str, ...]) -> None:
+    """Refuse names that are none for a folder, which each learner and rival has."""
+    for name in names:
+        if not re.fullmatch(r"[\w-]+", name):
+            raise ManyLabelError(who, "names of letters, digits, _ and -", repr(name))
 
 
 def dotted(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from manylabel import files
 from manylabel.data import Rows
 from manylabel.data.rows import SparseVectors, Vectors
 from manylabel.data.rows.precision import is_wide
@@ -90,10 +91,15 @@ def _as_sparse(rows: Rows) -> Rows:
 def _checked(learner: str) -> Any:
     """The family of a learner, whose recipe and settings are known; ``learner`` is its JSON."""
     found = Learner.model_validate_json(learner)
-    forms = [(found.method, found.settings)]
-    rivals = [rival for rival in found.rivals.values() if rival is not None]
-    forms += [(rival.method, rival.settings) for rival in rivals if rival.method is not None]
-    families = [recipe_of(method, SINGLE, dict(dotted(settings)))[1] for method, settings in forms]
+    own = dict(dotted(found.settings))
+    forms = [(found.method, own)]
+    if found.grid is not None:
+        forms += [(found.method, own | {found.grid.setting: value}) for value in found.grid.values]
+    for rival in found.rivals.values():
+        if rival is not None:
+            kept = own if rival.method is None else {}
+            forms.append((rival.method or found.method, kept | dict(dotted(rival.settings))))
+    families = [recipe_of(method, SINGLE, settings)[1] for method, settings in forms]
     return families[0]
 
 
@@ -225,9 +231,7 @@ class _Training:
         for name, one in candidates.items():
             try:
                 for fold in range(1, contest.n_folds):
-                    fit = contest.fit(one.form.method, name, one.form.label, fold)
-                    one.fits.append(fit)
-                    one.seconds += fit.seconds
+                    one.add(contest.fit(one.form.method, name, one.form.label, fold))
             except ManyLabelError as error:
                 self._leave_out(name, one.form.recipe, error)
                 continue
@@ -281,6 +285,9 @@ class _Training:
         return issubclass(recipe_of(recipe, SINGLE, {})[1].method, NetworkTrainer)
 
     def _leave_out(self, name: str, recipe: str, error: ManyLabelError) -> None:
+        """Go on without a learner; what is wrong with the folder is no fault of it."""
+        if isinstance(error, files.Unusable):
+            raise error
         self.refusals.append(error)
         self.evidence[name] = LearnerEvidence(method=recipe, left_out=str(error))
 

@@ -63,18 +63,19 @@ def open_study(search: Search) -> optuna.Study:
     ManyLabelError
         See :func:`run`.
     """
+    name = search.name  # refuses what has no search space, before a database is made
     module, storage = _optuna(), _storage(search)
     try:
         names = module.get_all_study_names(storage)
     except Exception as error:  # whatever damage makes of a database
         raise _no_storage(search, error) from None
-    if names and search.storage is None and search.name not in names:
+    if names and search.storage is None and name not in names:
         hint = "Give another `out`: data, recipe, space and objective are part of a search."
-        raise ManyLabelError(f"`out` {search.out}", f"trials of {search.name}", ", ".join(names), hint)
+        raise ManyLabelError(f"`out` {search.out}", f"trials of {name}", ", ".join(names), hint)
     try:
         study: optuna.Study = module.create_study(
             storage=storage,
-            study_name=search.name,
+            study_name=name,
             sampler=_sampler(),
             direction="maximize",
             load_if_exists=True,
