@@ -149,7 +149,9 @@ scored once. Mean and standard deviation over seeds; minutes of one processor th
 of the same names; the films are those of `bokeh_sampledata` (CC0): genres from title, year, runtime, language, country,
 people and a rating that is empty in every row, a fifth held out.
 
-Made with `python -m benchmarks.own_data --data FOLDER --results runs.jsonl --page own-data.md`.
+```sh
+python -m benchmarks.own_data --data FOLDER --results runs.jsonl --page own-data.md
+```
 """
 
 
