@@ -105,6 +105,7 @@ CASES = {
     "neighbours of sparse rows": ("mulsupcon_knn", CLASSIFY | PRETRAIN, "sparse", (100,)),
     "rank-normal columns": ("bce", CLASSIFY | {"inputs.scaling": "rank_normal"}, "vectors", (12,)),
     "TF-IDF of sparse rows": ("bce", CLASSIFY | {"inputs.scaling": "tfidf"}, "sparse", (100,)),
+    "singular vectors": ("bce", CLASSIFY | {"inputs.scaling": "lsa"}, "sparse", (100,)),
     "float64 rows": ("bce", CLASSIFY, "wide", (12,)),
     "linear models": ("logistic_regression", {}, "vectors", (12,)),
     "linear models of sparse rows": ("logistic_regression", {}, "sparse", (100,)),
@@ -174,6 +175,19 @@ def test_texts_are_exported_from_their_vectors_on(tmp_path: Path) -> None:
     threshold = halfway(scorer, validation[0])
     with pytest.raises(ManyLabelError, match=r"expected rows of numbers, but got texts. Pass `vectors=True`"):
         write_onnx(tmp_path / "model.onnx", scorer, threshold, list("abcde"))
+    write_onnx(tmp_path / "model.onnx", scorer, threshold, list("abcde"), vectors=True)
+    assert_the_same(tmp_path / "model.onnx", scorer, X, tfidf_vectors(scorer, X), threshold)
+
+
+def test_a_stack_of_texts_is_exported_where_all_its_parts_see_the_same_words(tmp_path: Path) -> None:
+    train, validation, (X, _) = text(150, 0), text(60, 1), text(80, 2)
+    short = {name.replace("vectors.", "text."): value for name, value in STACK.items()}
+    by_folds = fitted("best", short, train, validation)
+    threshold = halfway(by_folds, validation[0])
+    with pytest.raises(ManyLabelError, match="all parts see the same words, but got folds of them"):
+        write_onnx(tmp_path / "model.onnx", by_folds, threshold, list("abcde"), vectors=True)
+    scorer = fitted("best", short | {"learners.network.final": "refit"}, train, validation)
+    threshold = halfway(scorer, validation[0])
     write_onnx(tmp_path / "model.onnx", scorer, threshold, list("abcde"), vectors=True)
     assert_the_same(tmp_path / "model.onnx", scorer, X, tfidf_vectors(scorer, X), threshold)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.sparse as sp
@@ -27,6 +27,7 @@ from manylabel.metrics.learnt_calibration import Calibration
 from manylabel.metrics.log_odds import NEAREST
 from manylabel.models import Preprocessor
 from manylabel.models.inputs.images import ImagePreprocessor
+from manylabel.models.inputs.lsa import LsaPreprocessor
 from manylabel.models.inputs.tfidf import TextPreprocessor
 from manylabel.models.inputs.vectors import VectorPreprocessor
 
@@ -47,14 +48,21 @@ class Graph(nn.Module, ABC):
 
     def raw(self, X: Tensor) -> Tensor:
         """Rows as they come, (n, *form) -> as ``Preprocessor.dense`` makes them, (n, *shape)."""
-        columns = getattr(self.inputs, "columns", None)
-        if columns is not None:
-            return X.index_select(1, columns)
-        return X / 255 if isinstance(self.inputs, ImagePreprocessor) else X
+        return _dense_rows(self.inputs, X)
 
     @abstractmethod
     def represent(self, X: Tensor) -> Tensor:
         """Representations, (n, H)."""
+
+
+def _dense_rows(inputs: Preprocessor, X: Tensor) -> Tensor:
+    """Rows as they come as a preprocessor makes them dense."""
+    if isinstance(inputs, LsaPreprocessor):
+        return inputs.projected(_dense_rows(inputs.inner, X))
+    columns = getattr(inputs, "columns", None)
+    if columns is not None:
+        return X.index_select(1, columns)
+    return X / 255 if isinstance(inputs, ImagePreprocessor) else X
 
 
 class NetworkGraph(Graph):
@@ -92,6 +100,7 @@ class EnsembleGraph(Graph):
     def __init__(self, scorer: EnsembleScorer) -> None:
         super().__init__()
         self.members = nn.ModuleList(of_scorer(member) for member in scorer.members)
+        _check_same_words(self.members)
         self.inputs = self.members[0].inputs  # type: ignore[assignment]
 
     def represent(self, X: Tensor) -> Tensor:
@@ -145,7 +154,7 @@ class NeighbourGraph(Graph):
         """What rows are compared in; sparse ones as they are, as in training."""
         if self.near_inputs is None:
             return self.alone.represent(X)
-        return self.near_inputs.as_matrix(self.alone.raw(X), self.sparse)
+        return self.near_inputs.as_matrix(_dense_rows(self.near_inputs, X), self.sparse)
 
 
 class EstimatorGraph(Graph):
@@ -189,6 +198,7 @@ class StackGraph(Graph):
                 "ONNX", "a model that was trained on all its labels", "labels that joined", hint
             )
         self.learners = nn.ModuleList(of_scorer(learner) for learner in scorer.learners.values())
+        _check_same_words(self.learners)
         self.inputs = self.learners[0].inputs  # type: ignore[assignment]
         self.represents = list(scorer.learners).index(scorer.represents)
         self.rests_on = list(scorer.rests_on.values())
@@ -359,6 +369,7 @@ def example(inputs: Preprocessor, vectors: bool) -> Tensor:
     ManyLabelError
         For texts, unless they enter as vectors.
     """
+    inputs = _of_features(inputs)
     if isinstance(inputs, TextPreprocessor) and not vectors:
         hint = "Pass `vectors=True`: the model then takes TF-IDF vectors, as predictor.vectors(texts) makes them."
         raise ManyLabelError("ONNX", "rows of numbers", "texts", hint)
@@ -376,13 +387,30 @@ def tfidf_vectors(scorer: Scorer, X: Any) -> np.ndarray[Any, Any]:
     ManyLabelError
         For a model of other rows.
     """
-    inputs = of_scorer(scorer).inputs
+    inputs = _of_features(of_scorer(scorer).inputs)
     if not isinstance(inputs, TextPreprocessor):
         raise ManyLabelError(
             "vectors", "a model of texts", f"one of {inputs.form}", "Pass its rows as they are."
         )
     found: np.ndarray[Any, Any] = inputs.dense(X).numpy()
     return found
+
+
+def _of_features(inputs: Preprocessor) -> Preprocessor:
+    """What makes the features of rows: of singular vectors their own preprocessor, else this one."""
+    return inputs.inner if isinstance(inputs, LsaPreprocessor) else inputs
+
+
+def _check_same_words(parts: nn.ModuleList) -> None:
+    """Refuse parts of a model that see different TF-IDF vectors of a text, as those of different folds do."""
+    words, *others = (_of_features(cast(Graph, part).inputs) for part in parts)
+    if not isinstance(words, TextPreprocessor):
+        return
+    own = words.state_dict()["words.idf"]
+    for other in others:
+        if other.meta() != words.meta() or not torch.equal(other.state_dict()["words.idf"], own):
+            hint = 'Train it with `learners.network.final` as "refit" (and `members` as 1).'
+            raise ManyLabelError("ONNX", "texts of which all parts see the same words", "folds of them", hint)
 
 
 def _dense(matrix: Any) -> Tensor:

@@ -8,8 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from manylabel.data.rows import Vectors
 from manylabel.data.rows.registry import KINDS
-from manylabel.errors import ManyLabelError
-from manylabel.models.inputs import Scaling, ViewSettings
+from manylabel.models.inputs import Scaling, ViewSettings, check_scaling
 from manylabel.training import Stage
 
 
@@ -28,8 +27,9 @@ class InputSettings(Config):
 
     Attributes
     ----------
-    scaling : "auto", "columns", "one", "none", "rank_normal" or "tfidf", default "auto"
-        Of vectors; what each does is told by :func:`manylabel.models.fit_preprocessor`. Other rows take "auto" alone.
+    scaling : "auto", "columns", "one", "none", "rank_normal", "tfidf" or "lsa", default "auto"
+        Of vectors; what each does is told by :func:`manylabel.models.fit_preprocessor`. Texts and tables take "auto"
+        and "lsa", pictures "auto" alone.
     """
 
     scaling: Scaling = "auto"
@@ -182,10 +182,7 @@ class ScaledSettings(AnySettings):
     inputs: InputSettings = InputSettings()
 
     def check_kind(self, who: str, kind: str) -> None:
-        scaling = self.inputs.scaling
-        if scaling != "auto" and kind != Vectors.kind:
-            hint = "Rows of this kind are scaled in their own way."
-            raise ManyLabelError(f"{who}, inputs.scaling", "'auto'", repr(scaling), hint)
+        check_scaling(f"{who}, inputs.scaling", kind, self.inputs.scaling)
 
 
 class Settings(ScaledSettings):

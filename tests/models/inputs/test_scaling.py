@@ -21,6 +21,11 @@ def counts(n=40, seed=0):
     return sp.csr_matrix(rng.poisson(0.7, size=(n, 9)).astype(np.float32))
 
 
+def sentences(n, seed=0):
+    words = np.random.default_rng(seed).zipf(1.5, size=(n, 12)).clip(max=30)
+    return [" ".join(f"word{w}" for w in row) for row in words]
+
+
 def scaled(inputs, X):
     return inputs(inputs.dense(X))
 
@@ -125,7 +130,56 @@ def test_what_was_learnt_is_told_by_meta_and_state(scaling, wide, monkeypatch):
     assert torch.equal(scaled(again, counts(7, 1)), scaled(inputs, counts(7, 1)))
 
 
-@pytest.mark.parametrize("scaling", SCALINGS[1:])
+@pytest.mark.parametrize("scaling", SCALINGS)
 def test_rows_of_other_kinds_take_their_own_scaling_alone(scaling):
-    with pytest.raises(ManyLabelError, match=f"`scaling` of text: expected 'auto', but got '{scaling}'"):
+    with pytest.raises(
+        ManyLabelError, match=f"`scaling` of text: expected 'auto' or 'lsa', but got '{scaling}'"
+    ):
         fit_preprocessor(["a red sea", "a blue sea"], scaling)
+
+
+def test_pictures_have_no_singular_vectors():
+    pictures = torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8)
+    with pytest.raises(ManyLabelError, match="`scaling` of images: expected 'auto', but got 'lsa'"):
+        fit_preprocessor(pictures, "lsa")
+
+
+def test_lsa_of_texts_is_their_tfidf_along_its_singular_vectors(monkeypatch):
+    monkeypatch.setattr("manylabel.models.inputs.lsa.MOST_COMPONENTS", 5)
+    texts = sentences(60)
+    inputs = fit_preprocessor(texts, "lsa")
+    F = fit_preprocessor(texts).matrix(texts, True).toarray()
+    V = np.linalg.svd(F)[2][:5].T
+    projected = F @ V
+    unit = projected / np.linalg.norm(projected, axis=1, keepdims=True)
+    out = scaled(inputs, texts).numpy()
+    assert np.abs(out @ out.T / 5 - unit @ unit.T).mean() < 0.05  # signs are free, the last vectors near
+    np.testing.assert_allclose(np.square(out).mean(1), 1, rtol=1e-5)
+    assert inputs.form == "texts"
+
+
+def test_lsa_with_as_many_components_as_features_keeps_cosines():
+    X = counts()
+    tfidf = TfidfTransformer(sublinear_tf=True).fit_transform(X).toarray()
+    out = scaled(fit_preprocessor(X, "lsa"), X).numpy()
+    np.testing.assert_allclose(out @ out.T / 9, tfidf @ tfidf.T, atol=1e-5)
+
+
+def test_lsa_takes_negative_numbers_as_they_are_and_rows_of_nothing():
+    X = sp.csr_matrix(np.array([[1, -2, 0], [0, 1, 3], [0, 0, 0], [-1, 0, 1]], np.float32))
+    out = scaled(fit_preprocessor(X, "lsa"), X)
+    unit = torch.nn.functional.normalize(torch.from_numpy(X.toarray()))
+    torch.testing.assert_close(out @ out.T / 3, unit @ unit.T)
+    assert not out[2].any()
+
+
+@pytest.mark.parametrize("kind", ["text", "counts", "negative"])
+def test_singular_vectors_are_told_by_meta_and_state(kind):
+    X = sentences(30) if kind == "text" else counts() - (kind == "negative") * sp.eye(40, 9, format="csr")
+    new = sentences(5, 1) if kind == "text" else counts(7, 1)
+    inputs = fit_preprocessor(X, "lsa")
+    again = preprocessor_like(json.loads(json.dumps(inputs.meta())))
+    again.load_state_dict(inputs.state_dict())
+    assert torch.equal(scaled(again, new), scaled(inputs, new))
+    assert torch.equal(scaled(fit_preprocessor(X, "lsa"), new), scaled(inputs, new))  # the same draws
+    np.testing.assert_array_equal(again.matrix(new, True), scaled(inputs, new))

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 
 from pydantic import Field, ValidationError
 
+from manylabel.data.rows import Features, SparseVectors
 from manylabel.errors import ManyLabelError
 from manylabel.methods.recipe import AnySettings, Config
 from manylabel.methods.resolve import merged
+
+Layout: TypeAlias = Literal["dense", "sparse", "wide"]
+"""Of rows: sparse vectors, those of more than 2 000 features, or any others."""
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+WIDE = 2000
+"""Features up to which sparse rows are not wide."""
+_OVERLAYS: dict[Layout, tuple[str, ...]] = {"dense": (), "sparse": ("sparse",), "wide": ("sparse", "wide")}
+
+
+def layout_of(X: Features) -> Layout:
+    """How rows are laid out."""
+    if not isinstance(X, SparseVectors):
+        return "dense"
+    return "wide" if X.shape[1] > WIDE else "sparse"
 
 
 class Grid(Config):
@@ -70,8 +85,8 @@ class Learner(Config):
     settings : dict
         What replaces settings of the recipe, in tables.
     grid : Grid or None, default None
-    rivals : dict of name to Rival or None
-        Tried in their order, after the grid; None leaves one out.
+    rivals : dict of name to Rival, False or None
+        Tried in their order, after the grid; False and None leave one out.
     bound : Bound or None, default None
     most_labels : int or None, default None
         With more labels it is left out.
@@ -81,23 +96,27 @@ class Learner(Config):
         What scores new rows: one model of all rows, or the mean of the models of the folds.
     sparse : dict
         What replaces these settings, in tables, where rows are vectors of mostly zeros.
+    wide : dict
+        What replaces them then where sparse rows have more than 2 000 features.
     """
 
     method: str
     settings: dict[str, Any] = Field(default_factory=dict)
     grid: Grid | None = None
-    rivals: dict[str, Rival | None] = Field(default_factory=dict)
+    rivals: dict[str, Rival | Literal[False] | None] = Field(default_factory=dict)
     bound: Bound | None = None
     most_labels: int | None = Field(None, ge=1)
     rests_on: float | None = Field(None, gt=0)
     final: Literal["refit", "folds"] = "refit"
     sparse: dict[str, Any] = Field(default_factory=dict)
+    wide: dict[str, Any] = Field(default_factory=dict)
 
-    def on(self, sparse: bool) -> Learner:
-        """The learner on sparse rows, or on others."""
-        if not sparse or not self.sparse:
-            return self
-        return Learner.model_validate(merged(self.model_dump(), self.sparse))
+    def on(self, layout: Layout) -> Learner:
+        """The learner on rows of a layout."""
+        found = self.model_dump()
+        for changes in _OVERLAYS[layout]:
+            found = merged(found, getattr(self, changes))
+        return Learner.model_validate(found)
 
 
 class StackingSettings(AnySettings):
@@ -118,9 +137,9 @@ class StackingSettings(AnySettings):
     folds: int | None = Field(None, ge=2)
     budget: float | None = Field(None, gt=0)
 
-    def chosen(self, sparse: bool) -> dict[str, Learner]:
-        """The learners that are not left out, on sparse rows or on others."""
-        return {name: learner.on(sparse) for name, learner in self.learners.items() if learner is not None}
+    def chosen(self, layout: Layout) -> dict[str, Learner]:
+        """The learners that are not left out, on rows of a layout."""
+        return {name: learner.on(layout) for name, learner in self.learners.items() if learner is not None}
 
     def n_folds(self, n_rows: int) -> int:
         """Folds of so many rows."""
@@ -131,16 +150,18 @@ class StackingSettings(AnySettings):
         return 60 * (self.budget or 60 * max(1.0, n_rows / 10_000))
 
     def check(self, who: str) -> None:
-        if not self.chosen(False):
+        learners = self.chosen("dense")
+        if not learners:
             raise ManyLabelError(f"{who}, learners", "at least one", "none")
-        for name, learner in self.chosen(False).items():
+        for name, learner in learners.items():
             _check_names(f"{who}, learners", (name, *learner.rivals))
-            try:
-                learner.on(True)
-            except ValidationError as error:
-                first = error.errors()[0]
-                place = ".".join(("learners", name, "sparse", *map(str, first["loc"])))
-                raise ManyLabelError(f"{who}, {place}", "a setting of a learner", first["msg"]) from None
+            for layout in ("sparse", "wide"):
+                try:
+                    learner.on(layout)
+                except ValidationError as error:
+                    first = error.errors()[0]
+                    place = ".".join(("learners", name, layout, *map(str, first["loc"])))
+                    raise ManyLabelError(f"{who}, {place}", "a setting of a learner", first["msg"]) from None
         for name, least in (("members", 1), ("neighbours", None)):
             if getattr(self, name) != least:
                 hint = f"Set it for a learner, such as learners.network.settings.{name}."

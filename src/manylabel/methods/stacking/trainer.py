@@ -28,7 +28,7 @@ from manylabel.methods.stacking.common_scale import Frequency
 from manylabel.methods.stacking.cross_fit import CrossFit
 from manylabel.methods.stacking.evidence import Judge, LearnerEvidence, StackEvidence
 from manylabel.methods.stacking.scorer import StackScorer
-from manylabel.methods.stacking.settings import Learner, StackingSettings, dotted
+from manylabel.methods.stacking.settings import LAYOUTS, Learner, StackingSettings, dotted, layout_of
 from manylabel.methods.stacking.weights import Stack, learn
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -59,7 +59,7 @@ class StackingMethod(CrossFitter):
         super().__init__(settings)
         check_network(f"method {self.name}", encoder)
         self.encoder = encoder
-        forms = [learner for sparse in (False, True) for learner in settings.chosen(sparse).values()]
+        forms = [learner for layout in LAYOUTS for learner in settings.chosen(layout).values()]
         families = [_checked(learner.model_dump_json()) for learner in forms]
         if encoder is not None and not any(map(takes_encoder, families)):
             raise ManyLabelError(f"method {self.name}", "features as they are", "an encoder")
@@ -96,7 +96,7 @@ def _checked(learner: str) -> Any:
     if found.grid is not None:
         forms += [(found.method, own | {found.grid.setting: value}) for value in found.grid.values]
     for rival in found.rivals.values():
-        if rival is not None:
+        if rival:
             kept = own if rival.method is None else {}
             forms.append((rival.method or found.method, kept | dict(dotted(rival.settings))))
     families = [recipe_of(method, SINGLE, settings)[1] for method, settings in forms]
@@ -126,7 +126,7 @@ class _Training:
 
     def __post_init__(self) -> None:
         self.settings = self.method.settings
-        self.learners = self.settings.chosen(isinstance(self.rows.X, SparseVectors))
+        self.learners = self.settings.chosen(layout_of(self.rows.X))
         self.frequency = Frequency.of(self.rows.Y)
 
     def without_folds(self) -> StackScorer:

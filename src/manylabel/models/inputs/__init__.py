@@ -3,8 +3,14 @@
 from manylabel.models.inputs.augment import View, ViewSettings
 from manylabel.models.inputs.base import Preprocessor
 from manylabel.models.inputs.images import ImagePreprocessor
+from manylabel.models.inputs.lsa import LsaPreprocessor
 from manylabel.models.inputs.rank_normal import RankNormalPreprocessor
-from manylabel.models.inputs.registry import fit_preprocessor, preprocessor_like, preprocessor_type
+from manylabel.models.inputs.registry import (
+    check_scaling,
+    fit_preprocessor,
+    preprocessor_like,
+    preprocessor_type,
+)
 from manylabel.models.inputs.table import TablePreprocessor
 from manylabel.models.inputs.tfidf import TextPreprocessor
 from manylabel.models.inputs.tfidf_columns import TfidfColumnPreprocessor
@@ -12,6 +18,7 @@ from manylabel.models.inputs.vectors import Scaling, VectorPreprocessor
 
 __all__ = [
     "ImagePreprocessor",
+    "LsaPreprocessor",
     "Preprocessor",
     "RankNormalPreprocessor",
     "Scaling",
@@ -21,6 +28,7 @@ __all__ = [
     "VectorPreprocessor",
     "View",
     "ViewSettings",
+    "check_scaling",
     "fit_preprocessor",
     "preprocessor_like",
     "preprocessor_type",

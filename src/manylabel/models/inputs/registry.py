@@ -8,12 +8,15 @@ from manylabel.data.rows import Features, Images, SparseVectors, TableRows, Text
 from manylabel.errors import ManyLabelError
 from manylabel.models.inputs.base import Preprocessor
 from manylabel.models.inputs.images import ImagePreprocessor
+from manylabel.models.inputs.lsa import LsaPreprocessor
 from manylabel.models.inputs.rank_normal import RankNormalPreprocessor
 from manylabel.models.inputs.table import TablePreprocessor
 from manylabel.models.inputs.tfidf import TextPreprocessor
 from manylabel.models.inputs.tfidf_columns import TfidfColumnPreprocessor
 from manylabel.models.inputs.vectors import Scaling, VectorPreprocessor
 
+MOST_OF_TABLE = 2000
+"""Features of a table up to which "lsa" leaves them as they are."""
 _OF_FEATURES: dict[type[Features], type[Preprocessor]] = {
     Vectors: VectorPreprocessor,
     SparseVectors: VectorPreprocessor,
@@ -25,7 +28,8 @@ _OF_SCALING: dict[Scaling, type[VectorPreprocessor]] = {
     "rank_normal": RankNormalPreprocessor,
     "tfidf": TfidfColumnPreprocessor,
 }
-_BY_NAME = {kind.name: kind for kind in (*_OF_FEATURES.values(), *_OF_SCALING.values())}
+_EVERY: tuple[type[Preprocessor], ...] = (*_OF_FEATURES.values(), *_OF_SCALING.values(), LsaPreprocessor)
+_BY_NAME = {kind.name: kind for kind in _EVERY}
 
 
 def preprocessor_type(X: Features) -> type[Preprocessor]:
@@ -44,7 +48,9 @@ def fit_preprocessor(X: Any, scaling: Scaling = "auto") -> Preprocessor:
         Of vectors, dense or sparse: "columns" takes mean and standard deviation out of each column; "one" divides by
         the root mean square of all entries; "none" leaves them as they are; "rank_normal" makes each column normal
         (:class:`RankNormalPreprocessor`); "tfidf" takes them for counts (:class:`TfidfColumnPreprocessor`). "auto" is
-        "columns", or "one" for sparse vectors of more than 10 000 features. Of other rows "auto" alone.
+        "columns", or "one" for sparse vectors of more than 10 000 features. "lsa" makes a few hundred numbers of
+        vectors, texts and rows of tables of more than 2 000 features (:class:`LsaPreprocessor`). Texts and tables take
+        "auto" and "lsa", pictures "auto" alone.
 
     Raises
     ------
@@ -57,10 +63,32 @@ def fit_preprocessor(X: Any, scaling: Scaling = "auto") -> Preprocessor:
     kind = preprocessor_type(rows)
     if scaling == "auto":
         return kind.fit(rows)
-    if not isinstance(rows, Vectors | SparseVectors):
-        hint = "Rows of this kind are scaled in their own way."
-        raise ManyLabelError(f"`scaling` of {rows.kind}", "'auto'", repr(scaling), hint)
+    check_scaling(f"`scaling` of {rows.kind}", rows.kind, scaling)
+    if scaling == "lsa":
+        return LsaPreprocessor.fit(rows) if not isinstance(rows, TableRows) else _of_table(rows)
+    assert isinstance(rows, Vectors | SparseVectors)
     return _OF_SCALING.get(scaling, VectorPreprocessor).fit(rows, scaling)
+
+
+def _of_table(rows: TableRows) -> Preprocessor:
+    """Singular vectors of the features of a table, or these themselves where they are few."""
+    made = TablePreprocessor.fit(rows)
+    return made if made.shape[0] <= MOST_OF_TABLE else LsaPreprocessor.of(made, rows)
+
+
+def check_scaling(who: str, kind: str, scaling: Scaling) -> None:
+    """Refuse a scaling that rows of a kind cannot have.
+
+    Raises
+    ------
+    ManyLabelError
+        Names those that they can.
+    """
+    if scaling == "auto" or kind == Vectors.kind or (scaling == "lsa" and kind != Images.kind):
+        return
+    expected = "'auto'" if kind == Images.kind else "'auto' or 'lsa'"
+    hint = "Rows of this kind are scaled in their own way."
+    raise ManyLabelError(who, expected, repr(scaling), hint)
 
 
 def preprocessor_like(meta: dict[str, Any]) -> Preprocessor:

@@ -352,9 +352,16 @@ class TablePreprocessor(OfFeatures):
     def matrix(self, X: Any, sparse: bool) -> Any:
         import scipy.sparse as sp
 
-        shorter = (self._used / self.shape[0]) ** 0.5
-        shared = self.csr(X) @ sp.diags_array(shorter / self.scale.cpu().numpy())
+        shared = self.csr(X) @ sp.diags_array(self._shares.cpu().numpy())
         return sp.csr_matrix(shared) if sparse else shared.toarray()
+
+    def as_matrix(self, x: Tensor, sparse: bool) -> Tensor:
+        return (x * self._shares).flatten(1)
+
+    @property
+    def _shares(self) -> Tensor:
+        """Factors of the features by which the mean square of a row is one a column, (n_features,)."""
+        return self.scale.reciprocal().mul((self._used / self.shape[0]) ** 0.5)
 
     def _blocks(self, X: TableRows) -> list[Any]:
         stored: list[Stored] = [X.values[name] for name in self.roles]

@@ -16,14 +16,27 @@ from manylabel.models.inputs.base import Preprocessor
 
 MOST_FEATURES = 10_000  # of texts, and of sparse rows that have more
 
-Scaling: TypeAlias = Literal["auto", "columns", "one", "none", "rank_normal", "tfidf"]
+Scaling: TypeAlias = Literal["auto", "columns", "one", "none", "rank_normal", "tfidf", "lsa"]
 """How features are scaled; "auto" is the usual way of their kind. See :func:`manylabel.models.fit_preprocessor`."""
 
 
-class OfFeatures(Preprocessor, ABC):
+class OfVectors(Preprocessor, ABC):
     """What all preprocessors share whose encoder eats vectors: rows are standardised once, then masked."""
 
     n_dims: ClassVar[int] = 1
+
+    def prepared(self, x: Tensor) -> Tensor:
+        return self(x)  # type: ignore[no-any-return]
+
+    def finished(self, x: Tensor) -> Tensor:
+        return x
+
+    def augmentation(self, settings: ViewSettings) -> View | None:
+        return (lambda x: mask(x, settings.mask)) if settings.mask else None
+
+
+class OfFeatures(OfVectors, ABC):
+    """Vectors of which each number is a feature of the rows, so that sparse rows may stay sparse."""
 
     def unscaled(self, X: Any) -> Self:
         """The same columns of the training rows ``X``, their values as they are; what float32 blurs is told."""
@@ -43,15 +56,6 @@ class OfFeatures(Preprocessor, ABC):
         """
         squares = float(np.square(rows.data, dtype=np.float64).sum())
         self.scale.fill_((squares / (rows.shape[0] * rows.shape[1])) ** 0.5 or 1.0)
-
-    def prepared(self, x: Tensor) -> Tensor:
-        return self(x)  # type: ignore[no-any-return]
-
-    def finished(self, x: Tensor) -> Tensor:
-        return x
-
-    def augmentation(self, settings: ViewSettings) -> View | None:
-        return (lambda x: mask(x, settings.mask)) if settings.mask else None
 
 
 class VectorPreprocessor(OfFeatures):
