@@ -24,7 +24,7 @@ from manylabel.labels import as_labels
 
 SHARE = 0.05
 EPOCHS = {"scene": 60, "yeast": 60, "reuters21578": 10}
-METHODS = ("sklearn.tree.DecisionTreeClassifier", "logistic_regression", "extra_trees", "bce")
+METHODS = ("sklearn.tree.DecisionTreeClassifier", "logistic_regression", "extra_trees", "bce", "best")
 
 
 def areas(rows: Rows, method: str, settings: dict[str, Any], seed: int) -> tuple[float, float, float]:
