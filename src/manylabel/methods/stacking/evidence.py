@@ -101,18 +101,22 @@ class Judge:
     Y : LabelMatrix (n, n_labels)
     frequency : Frequency
     seed : int
+    weights : (n,) or (n, n_labels) array or None, default None
+        What rows or entries count in the log-loss; metrics do not look at them.
     """
 
     Y: LabelMatrix
     frequency: Frequency
     seed: int
+    weights: Array | None = None
 
     def entries(self, logits: Sequence[Array], rows: Array | None = None) -> Entries:
         """The known entries of all rows, or of those at some positions."""
         Y = self.Y if rows is None else self.Y.take(rows)
         truth = Y.dense().cpu().numpy()
         known = ~Y.unknown.dense().cpu().numpy().astype(bool) if Y.n_unknown else None
-        return Entries.of(logits, truth, known, self.frequency, self.seed)
+        weights = self.weights if self.weights is None or rows is None else self.weights[rows]
+        return Entries.of(logits, truth, known, self.frequency, self.seed, weights)
 
     def alone(self, logits: Array, rows: Array) -> float:
         """Log-loss of a stack of one learner on rows of which ``logits`` are."""

@@ -87,6 +87,11 @@ def _as_sparse(rows: Rows) -> Rows:
     return Rows(SparseVectors(rows.X.csr(dtype)), rows.Y, rows.weights)
 
 
+def _of_mean_1(rows: Rows) -> Array | None:
+    """The weights of rows, (n,) or (n, n_labels) float64, on the scale that ridge and few positives are meant for."""
+    return None if rows.weights is None else np.asarray(rows.weights / rows.weights.mean(), dtype=np.float64)
+
+
 @cache
 def _checked(learner: str) -> Any:
     """The family of a learner, whose recipe and settings are known; ``learner`` is its JSON."""
@@ -127,7 +132,8 @@ class _Training:
     def __post_init__(self) -> None:
         self.settings = self.method.settings
         self.learners = self.settings.chosen(isinstance(self.rows.X, SparseVectors))
-        self.frequency = Frequency.of(self.rows.Y)
+        self.weights = _of_mean_1(self.rows)
+        self.frequency = Frequency.of(self.rows.Y, self.weights)
 
     def without_folds(self) -> StackScorer:
         """All learners that take the rows, in their first form and with equal weights."""
@@ -151,7 +157,9 @@ class _Training:
     def stacked(self, folds: Array) -> tuple[StackScorer, HeldOut]:
         """The stack, and the out-of-fold scores of its training rows."""
         contest = self._contest(folds)
-        judge = Judge(self.rows.Y.take(np.flatnonzero(contest.kept)), self.frequency, int(self.order.seed))
+        kept = np.flatnonzero(contest.kept)
+        weights = None if self.weights is None else self.weights[kept]
+        judge = Judge(self.rows.Y.take(kept), self.frequency, int(self.order.seed), weights)
         candidates = self._first_fold(contest, judge)
         candidates = self._within_budget(self._with_a_share(candidates, contest, judge), contest)
         candidates = self._other_folds(candidates, contest)
@@ -163,9 +171,8 @@ class _Training:
             self.evidence[name] = _told(candidates[name], share=share, without=without.get(name, {}))
         fitted = {name: self._final(candidates[name], contest) for name in logits}
         scores = stack.probabilities(list(logits.values()), self.frequency)
-        kept = np.flatnonzero(contest.kept)
         how = f"cross-fitting over {contest.n_folds} folds"
-        held_out = HeldOut(scores, judge.Y, folds[kept], how, kept)
+        held_out = HeldOut(scores, judge.Y, folds[kept], how, kept, weights)
         return self._scorer(fitted, stack, contest.n_folds), held_out
 
     def _contest(self, folds: Array) -> CrossFit:
