@@ -212,7 +212,8 @@ class _Training:
         kept = {name: one for name, one in candidates.items() if shares[name] >= LEAST_FIRST}
         for name in candidates.keys() - kept.keys():
             why = f"its share of a stack on the first fold is {shares[name]:.3f}"
-            self.evidence[name] = _told(candidates[name], left_out=why)
+            brief = f"share {shares[name]:.3f} on the first fold"
+            self.evidence[name] = _told(candidates[name], left_out=why, brief=brief)
         return kept
 
     def _within_budget(self, candidates: dict[str, Candidate], contest: CrossFit) -> dict[str, Candidate]:
@@ -227,7 +228,7 @@ class _Training:
             if kept and room < 0:
                 minutes = self.settings.seconds(len(self.rows)) / 60
                 why = f"its other folds would not end within the budget of {minutes:g} minutes"
-                self.evidence[one.name] = _told(one, left_out=why)
+                self.evidence[one.name] = _told(one, left_out=why, brief=f"budget of {minutes:g} minutes")
             else:
                 kept.add(one.name)
         return {name: one for name, one in candidates.items() if name in kept}
@@ -264,7 +265,7 @@ class _Training:
         kept = {name: Z for name, Z in logits.items() if shares[name] >= LEAST_KEPT}
         for name in logits.keys() - kept.keys():
             why = f"its share of the stack is {shares[name]:.3f}"
-            self.evidence[name] = _told(candidates[name], left_out=why)
+            self.evidence[name] = _told(candidates[name], left_out=why, brief=f"share {shares[name]:.3f}")
         places = [m for m, name in enumerate(logits) if name in kept]
         return (stack if len(kept) == len(logits) else learn(entries.learners(places))), kept
 
@@ -296,7 +297,7 @@ class _Training:
         if isinstance(error, files.Unusable):
             raise error
         self.refusals.append(error)
-        self.evidence[name] = LearnerEvidence(method=recipe, left_out=str(error))
+        self.evidence[name] = LearnerEvidence.refused(recipe, error)
 
     def _refuse_none(self, left: dict[str, Any]) -> None:
         """Raise the first refusal where no learner is left."""
