@@ -81,6 +81,8 @@ class Learner(Config):
         What scores new rows: one model of all rows, or the mean of the models of the folds.
     sparse : dict
         What replaces these settings, in tables, where rows are vectors of mostly zeros.
+    use : bool, default True
+        False leaves it out, in a file that has no word for none.
     """
 
     method: str
@@ -92,6 +94,7 @@ class Learner(Config):
     rests_on: float | None = Field(None, gt=0)
     final: Literal["refit", "folds"] = "refit"
     sparse: dict[str, Any] = Field(default_factory=dict)
+    use: bool = True
 
     def on(self, sparse: bool) -> Learner:
         """The learner on sparse rows, or on others."""
@@ -120,7 +123,8 @@ class StackingSettings(AnySettings):
 
     def chosen(self, sparse: bool) -> dict[str, Learner]:
         """The learners that are not left out, on sparse rows or on others."""
-        return {name: learner.on(sparse) for name, learner in self.learners.items() if learner is not None}
+        given = {name: learner for name, learner in self.learners.items() if learner is not None}
+        return {name: learner.on(sparse) for name, learner in given.items() if learner.use}
 
     def n_folds(self, n_rows: int) -> int:
         """Folds of so many rows."""
