@@ -13,7 +13,7 @@ from manylabel.study.records import flattened
 from manylabel.study.variants import Variant
 from manylabel.training.sampling import rows_of_step
 
-IN_EPOCHS = ("epochs", "monitor_every", "patience")
+IN_EPOCHS = ("epochs", "monitor_every", "patience", "stop_after")
 WITH_PERIOD = ("warm_restarts", "step")
 ROWS_LEFT = 0.75  # of a share, at least so many are not validation rows
 
