@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from tests.methods.small_vectors import SMALL, STAGE
 from tests.training.small_run import SETTINGS, rows
@@ -154,6 +155,25 @@ def test_an_estimator_is_given_the_weights_of_the_rows_on_which_its_label_is_kno
     np.testing.assert_allclose(found[:, 1], alone.predict_proba(inputs.matrix(new.X, False))[:, 1], atol=1e-5)
 
 
+@pytest.mark.parametrize("method", ["logistic_regression", "extra_trees"])
+def test_estimators_of_one_label_take_its_column_of_weights(method):
+    part, validation, new = rows(100, 0), rows(40, 1), rows(30, 2)
+    W = np.random.default_rng(0).integers(0, 3, (100, 4)).astype(np.float32)
+    W[0] = 0  # a row that counts nowhere
+    own = get(method).fit(weighted(part, W), validation).scores(new.X.values)
+    counted = W.any(axis=1)
+    inputs = fit_preprocessor(part.take(counted).X)
+    for label in range(4):
+        X = inputs.matrix(part.X, False)[W[:, label] > 0]
+        y = part.Y.dense().numpy()[W[:, label] > 0, label].astype(int)
+        estimator = clone(get(method).trainers["vectors"]._estimator({}, 0))
+        alone = estimator.fit(X, y, sample_weight=W[W[:, label] > 0, label])
+        p = alone.predict_proba(inputs.matrix(new.X, False))[:, 1]
+        np.testing.assert_allclose(own[:, label], p, atol=1e-5)
+    alike = get(method).fit(weighted(part, np.ones((100, 4))), validation).scores(new.X.values)
+    assert np.abs(alike - own).max() > 1e-3
+
+
 @pytest.mark.parametrize("method", SMALL)
 def test_label_networks_refuse_weights(method):
     with pytest.raises(
@@ -166,7 +186,8 @@ def test_label_networks_refuse_weights(method):
     ("method", "weights", "told"),
     [
         ("sklearn.neighbors.KNeighborsClassifier", np.ones(60), "count alike for KNeighborsClassifier"),
-        ("logistic_regression", np.ones((60, 4)), r"weights of shape \(n,\), but got \(60, 4\)"),
+        ("sklearn.neighbors.KNeighborsClassifier", np.ones((60, 4)), "count alike for KNeighborsClassifier"),
+        ("classifier_chain", np.ones((60, 4)), r"weights of shape \(n,\), but got weights of entries"),
         ("bce", np.zeros(60), "a training row with a weight above 0"),
     ],
 )

@@ -16,12 +16,15 @@ from tests.reproduction.small_findings import findings, reproduction, write_run
 from manylabel import data, methods
 from manylabel.cli import commandline
 from manylabel.errors import ManyLabelError
+from manylabel.methods.stacking.settings import dotted
 from manylabel.reproduction import Request, catalogue, published, runtime, write
 from manylabel.reproduction.experiment import Point
 from manylabel.reproduction.scaling import fitted
+from manylabel.reproduction.without_contrast import without_contrast
 from manylabel.study import StudyFolder, runner
 from manylabel.study.executors.base import Failed
 from manylabel.study.progress import Display
+from manylabel.study.variants import Variant
 
 BASE = (
     "vectors.classify.stage.epochs",
@@ -37,6 +40,40 @@ def test_a_scaled_training_has_a_share_of_the_epochs() -> None:
     assert [stage.epochs for stage in stages] == [1, 5]
     assert [stage.batch for stage in stages] == [64, 64]
     assert stages[1].ema == pytest.approx(0.99**10)
+
+
+def test_epochs_of_the_learners_of_a_stack_are_scaled() -> None:
+    settings = fitted("best", 0.2, 1.0, 1500)
+    usual = methods.get("mulsupcon").recipe.resolve("vectors")
+    stack = methods.get("best", **settings).recipe
+    network = stack.resolve("vectors").learners["network"]  # type: ignore[attr-defined]
+    learner = methods.get(network.method, **dict(dotted(network.settings))).recipe.resolve("vectors")
+    for stage in ("pretrain", "classify"):
+        ours, theirs = (getattr(own, stage).stage for own in (learner, usual))
+        assert ours.epochs == max(1, round(0.2 * theirs.epochs)) < theirs.epochs
+        assert ours.batch == theirs.batch
+    assert network.settings["inputs"] == {"scaling": "rank_normal"}  # nothing else is changed
+    rival = network.rivals["without_contrast"]
+    plain = methods.get("bce").recipe.resolve("vectors").classify.stage  # type: ignore[attr-defined]
+    assert rival.settings["classify"]["stage"]["epochs"] == round(0.2 * plain.epochs)
+    epochs = {name: value for name, value in settings.items() if name.endswith("pretrain.stage.epochs")}
+    assert {name.partition(".")[0] for name in epochs} >= {"vectors", "text"}
+    assert fitted("best", 1.0, 1.0, 1500) == {}
+    assert fitted("best", 1.0, 0.1, 1500) == {}  # folds of a share are trained on like folds of all rows
+
+
+def test_settings_of_learners_that_a_variant_names_are_not_scaled() -> None:
+    name = "learners.network.settings.pretrain.stage.epochs"
+    settings = fitted(f"best[{name}=7]", 0.2, 1.0, 1500)
+    assert not [each for each in settings if each.endswith(name)]
+    assert [each for each in settings if each.endswith("network.settings.classify.stage.epochs")]
+    half = without_contrast("best")
+    ours = fitted(half, 0.1, 1.0, 1000, scales_variants=True)
+    parsed = Variant.parse(half)
+    stack = methods.get(parsed.method, **{**parsed.settings, **ours}).recipe.resolve("vectors")
+    before = methods.get(parsed.method, **parsed.settings).recipe.resolve("vectors")
+    epochs = [own.learners["network"].settings["classify"]["stage"]["epochs"] for own in (stack, before)]  # type: ignore[attr-defined]
+    assert epochs[0] == round(0.1 * epochs[1])
 
 
 def test_a_share_of_the_rows_gets_a_batch_that_it_holds_and_the_steps_of_all_rows() -> None:

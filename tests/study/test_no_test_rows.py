@@ -21,6 +21,7 @@ LEARNS = {
 JOINED = {"contrast.weight": 0.1, "classify.encoder_rate": 1.0, "neighbours.k": 5}
 ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     "logit": ("bce", TINY | {"classify.stage.select": "macro_f1", "classify.stage.monitor_every": 1}),
+    "logit, stopped early": ("bce", TINY | {"classify.stage.early_stop": {"patience": 1}}),
     "contrastive": ("mulsupcon", TINY | TINY_PRETRAINING | LEARNS),
     "contrastive, joined": ("mulsupcon", TINY | TINY_PRETRAINING | JOINED),
     "kmcl": ("kmcl", TINY | LEARNS),

@@ -221,6 +221,7 @@ def _evaluated(folder: Path, file: str, train: str | None, reading: dict[str, An
         Y_train=loaded.training_labels_ if given is None else given,
         groups=_group_names(rows),
         calibrated=model.calibration is not None,
+        evidence=model.evidence,
     )
 
 

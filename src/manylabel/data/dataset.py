@@ -25,7 +25,8 @@ class Rows:
     Y : LabelMatrix (n, n_labels)
     weights : (n,) or (n, n_labels) float32 array, or None
         How much each row, or each label entry of it, counts in training; none negative, 0 for what does not count.
-        None where all count alike. Thresholds, calibration and metrics do not look at them.
+        None where all count alike. Calibration and metrics do not look at them, thresholds where a method cross-fits
+        itself.
 
     Raises
     ------

@@ -142,7 +142,10 @@ def learn(
     calibration = Calibration.fit(*parts) if calibrate else None
     if given is not None:
         return Learnt(half, calibration)
-    return Learnt(metrics.learn_decision(RULES[str(thresholds)], *parts, Y_train=Y_train), calibration)
+    rule = RULES[str(thresholds)]
+    return Learnt(
+        metrics.learn_decision(rule, *parts, Y_train=Y_train, weights=held_out.weights), calibration
+    )
 
 
 def measured(

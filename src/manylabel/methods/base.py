@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -16,16 +17,18 @@ from torch import nn
 
 from manylabel import files
 from manylabel.data import Rows
+from manylabel.data.splits import held_out_rows
 from manylabel.errors import ManyLabelError
+from manylabel.methods.early_stop import SEARCH, best_epoch, told_in_turn
 from manylabel.methods.fingerprint import fingerprint
-from manylabel.methods.held_out import HeldOut
+from manylabel.methods.held_out import FEWEST_ROWS, HeldOut
 from manylabel.methods.networks import build_encoder, check_encoder, check_network, copied
 from manylabel.methods.part import Scorer
 from manylabel.methods.recipe import AnySettings, Settings
 from manylabel.methods.rows import DeviceRows
 from manylabel.methods.scorer import NetworkScorer
 from manylabel.models import Preprocessor, fit_preprocessor
-from manylabel.training import Listener, Run
+from manylabel.training import EarlyStop, Listener, Run
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -166,10 +169,40 @@ class NetworkTrainer(Trainer):
     encoder: nn.Module | None = None
 
     def trained(self, train: Rows, validation: Rows, order: Order) -> Scorer:
+        stage = self.settings.classify.stage
+        if stage.early_stop is None or len(train) < FEWEST_ROWS:
+            return self._run_through(train, validation, order)[0]
+        place = None if order.folder is None else Path(order.folder) / SEARCH
+        search, refit = told_in_turn(order.progress, self.stages)
+        apart = replace(order, folder=place, progress=search)
+        trainer = self._with_end(stop_after=self._found_epochs(train, apart, stage.early_stop))
+        return trainer._run_through(train, validation, replace(order, progress=refit))[0]
+
+    def _found_epochs(self, train: Rows, order: Order, stop: EarlyStop) -> int:
+        """How many epochs of the last stage are best for training rows that are held out."""
+        held = held_out_rows(train.Y, stop.share, int(order.seed), f"method {self.name}, early_stop")
+        trainer = self._with_end(select=stop.select, patience=stop.patience)
+        with seeded(order.seed, f"method {self.name}"):  # what is drawn here is drawn anew on all rows
+            run = trainer._run_through(train.take(~held), train.take(held), order)[1]
+        return best_epoch(run.history, self.stages[-1], stop.select)
+
+    def _with_end(self, **end: Any) -> Self:
+        """The same training, whose last stage ends in another way."""
+        classify = self.settings.classify
+        ends = dict.fromkeys(("early_stop", "select", "patience", "stop_after"))
+        stage = classify.stage.model_copy(update=ends | end)
+        other = copy(self)
+        other.settings = self.settings.model_copy(
+            update={"classify": classify.model_copy(update={"stage": stage})}
+        )
+        return other
+
+    def _run_through(self, train: Rows, validation: Rows, order: Order) -> tuple[Scorer, Run]:
+        """Train all stages on rows as they are."""
         run = self._run(train, validation, order)
         inputs = self.inputs(train).to(as_device(order.device, f"method {self.name}"))
         rows = self.resident(train, inputs), DeviceRows.of(validation, inputs)
-        return self.train(Ready(inputs, *rows), run)
+        return self.train(Ready(inputs, *rows), run), run
 
     @abstractmethod
     def train(self, ready: Ready, run: Run) -> Scorer:

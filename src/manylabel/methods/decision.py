@@ -18,13 +18,18 @@ NOTHING_HELD_OUT = Threshold("shared", 0.5), "too few rows or groups: nothing wa
 """Decision and note where no row was held out."""
 
 
-def tuned(scores: np.ndarray[Any, Any] | metrics.StreamedScores, Y: LabelMatrix) -> tuple[Decision, str]:
+def tuned(
+    scores: np.ndarray[Any, Any] | metrics.StreamedScores,
+    Y: LabelMatrix,
+    weights: np.ndarray[Any, Any] | None = None,
+) -> tuple[Decision, str]:
     """The threshold of the "tuned" protocol for macro-F1, learnt on validation rows; 0.5 where they cannot tell.
 
     Parameters
     ----------
     scores : (n, n_labels) array, or made by the block, in [0, 1]
     Y : LabelMatrix (n, n_labels)
+    weights : (n,) or (n, n_labels) array, optional
 
     Returns
     -------
@@ -35,7 +40,7 @@ def tuned(scores: np.ndarray[Any, Any] | metrics.StreamedScores, Y: LabelMatrix)
     note = cannot_tell(Y)
     if note:
         return Threshold("shared", 0.5), note
-    return metrics.learn_thresholds(scores, Y, (METRIC,))[METRIC], ""
+    return metrics.learn_thresholds(scores, Y, (METRIC,), weights=weights)[METRIC], ""
 
 
 def cannot_tell(Y: LabelMatrix) -> str:

@@ -31,8 +31,8 @@ class Examples(NamedTuple):
     X : (n, n_features) array or CSR matrix
     Y : LabelMatrix (n, n_labels)
         Of 0 and 1.
-    weights : (n,) array or None
-        Of the rows, all above 0.
+    weights : (n,) or (n, n_labels) array or None
+        Of the rows, all above 0, or of the known entries.
     """
 
     X: Any

@@ -29,6 +29,8 @@ class HeldOut:
         Where they come from.
     rows : (m,) int64 array or None, default None
         Their numbers among the training rows, the validation rows last; None where they are no training rows.
+    weights : (m,) or (m, n_labels) array or None, default None
+        What rows or entries count where thresholds are learnt; None where all count alike.
     """
 
     scores: Array
@@ -36,12 +38,14 @@ class HeldOut:
     folds: Array
     how: str
     rows: Array | None = None
+    weights: Array | None = None
 
     def take(self, rows: Array) -> HeldOut:
         """Some of the rows, their folds numbered anew."""
         folds = np.unique(self.folds[rows], return_inverse=True)[1]
         numbers = None if self.rows is None else self.rows[rows]
-        return HeldOut(self.scores[rows], self.Y.take(rows), folds, self.how, numbers)
+        weights = None if self.weights is None else self.weights[rows]
+        return HeldOut(self.scores[rows], self.Y.take(rows), folds, self.how, numbers, weights)
 
 
 def most_rows(rows: Array, n_labels: int) -> Array:

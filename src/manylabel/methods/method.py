@@ -17,6 +17,7 @@ from manylabel.methods.part import Scorer
 from manylabel.methods.predictor import Predictor, checked_names
 from manylabel.methods.resolve import Recipe
 from manylabel.methods.scorer import scores_of
+from manylabel.metrics import Decision
 from manylabel.training import Listener
 
 
@@ -62,7 +63,8 @@ class Method:
             The validation rows choose epochs and the threshold and are never trained on. Weights of training rows weigh
             the losses; of contrastive ones the anchors, of (n, n_labels) weights by their means over known labels.
             Nothing else looks at them: not the threshold, metrics, neighbours, nor what is monitored.
-            A method that cross-fits itself takes both parts as training rows; there may be no validation rows, None.
+            A method that cross-fits itself takes both parts as training rows, and their weights weigh its threshold;
+            there may be no validation rows, None. Fewer rows than a batch give a warning: each step takes all.
         seed : int, default 0
             Initial weights, order of rows, views. The caller's random state is left as it was.
         folder : str or Path, optional
@@ -84,25 +86,19 @@ class Method:
             If the method is not defined for rows of this kind, or its settings cannot be used there; if the parts lack
             rows or do not fit each other, the network or the seed cannot be used, training diverges, or the folder
             cannot be written to or holds the checkpoint of another training.
-
-        Warns
-        -----
-        UserWarning
-            If there are fewer training rows than a batch: each step then takes all of them.
         """
         trainer, order = next(iter(self.trainers.values())), Order(seed, folder, progress, device)
         names: tuple[str, ...] = ()
         if isinstance(train, Rows):  # anything else any of them refuses
             trainer, names = self._trainer(train), checked_names(label_names, train.Y.n_labels)
-        held_out: HeldOut | None = None
         if isinstance(trainer, CrossFitter):
             scorer, held_out = trainer.fit_folds(train, validation, groups, order)
-            decision, note = NOTHING_HELD_OUT if held_out is None else tuned(held_out.scores, held_out.Y)
+            decision, note = _decided(held_out)
         else:
             scorer = _fitted(trainer, train, validation, order)  # type: ignore[arg-type]  # it refuses None
             assert validation is not None
             scores = scores_of(scorer.scores, validation.X, validation.Y.n_labels)
-            decision, note = tuned(scores, validation.Y)
+            (decision, note), held_out = tuned(scores, validation.Y), None
         schema = Schema(kind=train.X.kind, form=train.X.form)
         recipe = trainer.settings.model_dump(mode="json", exclude={"expected"}, exclude_none=True)
         return Predictor(scorer, names, decision, schema, recipe, note=note, held_out=held_out)
@@ -114,6 +110,13 @@ class Method:
     def _trainer(self, train: Rows) -> Trainer:
         self.recipe.resolve(train.X.kind)
         return self.trainers[train.X.kind]
+
+
+def _decided(held_out: HeldOut | None) -> tuple[Decision, str]:
+    """The threshold that held-out rows of a cross-fitting teach, and a note where they teach none."""
+    if held_out is None:
+        return NOTHING_HELD_OUT
+    return tuned(held_out.scores, held_out.Y, held_out.weights)
 
 
 def _fitted(trainer: Trainer, train: Rows, validation: Rows, order: Order) -> Scorer:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from manylabel.methods.stacking.evidence import HEADINGS, MEANS, StackEvidence
 from manylabel.metrics import Decision, ExpectedF1, LearntThresholds, Threshold
 from manylabel.printable import printable
 
@@ -35,6 +36,7 @@ def model_card(
     facts: Mapping[str, Any],
     data: Mapping[str, Any],
     metrics: Mapping[str, Mapping[str, float | None]],
+    evidence: StackEvidence | None = None,
 ) -> str:
     """The text of a card; nothing in it that comes from outside is taken for markup.
 
@@ -50,6 +52,8 @@ def model_card(
     data : mapping
         Of the training rows, such as ``name``, ``digest`` and ``rows``.
     metrics : mapping of protocol of thresholds to mapping of metric to value
+    evidence : StackEvidence, optional
+        What held-out rows say of the learners of a stack.
     """
     from huggingface_hub import ModelCardData
 
@@ -60,6 +64,7 @@ def model_card(
         f"# {safe(title)}",
         USE.format(place=printable(place).replace("`", ""), n_labels=len(label_names)),
         "## Model\n\n" + table(("", ""), flattened(facts)),
+        *([] if evidence is None else [f"## Learners\n\n{_learners(evidence)}"]),
         "## Data\n\n" + (table(("", ""), flattened(data)) if data else "Not told."),
         "## Metrics\n\n" + (_measured(metrics) if metrics else "Not told."),
         "## Decisions\n\n" + _decisions(label_names, *decides),
@@ -87,6 +92,10 @@ def flattened(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield from flattened(value, f"{prefix}{name} ")
         else:
             yield f"{prefix}{name}", str(value)
+
+
+def _learners(evidence: StackEvidence) -> str:
+    return f"{table(HEADINGS, (map(safe, row) for row in evidence.rows()))}\n\n{safe(MEANS)}"
 
 
 def _measured(metrics: Mapping[str, Mapping[str, float | None]]) -> str:

@@ -277,6 +277,7 @@ class Predictor:
             self._facts(),
             told,
             metrics or {},
+            self.evidence,
         )
         self.save(folder)
         files.write(Path(folder) / hub.CARD, card.encode())

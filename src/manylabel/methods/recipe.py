@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from manylabel.data.rows import Vectors
 from manylabel.data.rows.registry import KINDS
 from manylabel.models.inputs import Scaling, ViewSettings, check_scaling
-from manylabel.training import Stage
+from manylabel.training import LastStage
 
 
 class Config(BaseModel):
@@ -60,7 +60,7 @@ class ClassifySettings(Config):
 
     Attributes
     ----------
-    stage : Stage
+    stage : LastStage
     views : ViewSettings
     encoder_rate : float, default 1
         Learning rate of the encoder as a multiple of the classifier's; 0 freezes the encoder (a linear probe).
@@ -68,7 +68,7 @@ class ClassifySettings(Config):
         Settings of the classifier's loss, such as ``gamma_neg`` of ASL; the others stay at their defaults.
     """
 
-    stage: Stage
+    stage: LastStage
     views: ViewSettings = ViewSettings()
     encoder_rate: float = Field(1.0, ge=0)
     loss: dict[str, bool | float | str] = {}
@@ -218,11 +218,11 @@ class VectorTraining(Config):
 
     Attributes
     ----------
-    stage : Stage
+    stage : LastStage
     views : VectorViewSettings
     """
 
-    stage: Stage
+    stage: LastStage
     views: VectorViewSettings = VectorViewSettings()
 
 

@@ -16,7 +16,7 @@ from torch import nn
 from manylabel.data import Rows
 from manylabel.data.rows import Features, SparseVectors
 from manylabel.errors import ManyLabelError
-from manylabel.labels import LabelMatrix
+from manylabel.labels import LabelMatrix, as_labels
 from manylabel.methods.base import Order, Trainer
 from manylabel.methods.estimator_building import build, first_line, lacks_extra
 from manylabel.methods.estimator_search import Examples, chosen
@@ -231,10 +231,10 @@ class SklearnBaselineMethod(Trainer):
     def trained(self, train: Rows, validation: Rows, order: Order) -> SklearnBaselineScorer:
         seed = int(order.seed) % 2**32
         estimator = self._estimator({}, seed)
-        if (weights := _weights(self.name, estimator, train)) is not None:
-            train, weights = train.take(weights > 0), weights[weights > 0]
+        train = _weighted(self.name, estimator, train)
         inputs = fit_preprocessor(train.X, self._scaling(train.X))
-        examples = Examples(inputs.matrix(train.X, train.X.is_sparse), _binary(self.name, train), weights)
+        Y = _binary(self.name, train)
+        examples = Examples(inputs.matrix(train.X, train.X.is_sparse), Y, train.weights)
         for parameter, values in self.settings.search.items():
             tried = {value: self._estimator({parameter: value}, seed) for value in values}
             estimator = tried[chosen(self._trial, tried, examples, seed)]
@@ -300,15 +300,18 @@ class Fitting:
         return self.constant, estimators, together
 
     def _all_known(self) -> bool:
-        """Whether one estimator may take all labels, as far as these are known."""
-        if self.hidden is None:
+        """Whether one estimator may take all labels, as far as these are known and their entries count alike."""
+        of_entries = self.weights is not None and self.weights.ndim == 2
+        if self.hidden is None and not of_entries:
             return True
         if self.settings.labels in ("together", "chain"):
-            hint = (
-                'Set labels to "one_vs_rest": each label is then learnt from the rows on which it is known.'
-            )
-            got = f"{int(self.hidden.row_counts(torch.int64).sum())} unknown entries"
-            raise ManyLabelError(f"method {self.name}", "labels that are all known", got, hint)
+            expected, got = "weights of shape (n,)", "weights of entries"
+            hint = 'Set labels to "one_vs_rest": each label is then learnt by itself'
+            if self.hidden is not None and not of_entries:
+                expected = "labels that are all known"
+                got = f"{int(self.hidden.row_counts(torch.int64).sum())} unknown entries"
+                hint += " from the rows on which it is known"
+            raise ManyLabelError(f"method {self.name}", expected, got, f"{hint}.")
         return False
 
     def _fit_each(self) -> list[Any]:
@@ -345,11 +348,13 @@ class Fitting:
 
     def _of_label(self, label: int) -> tuple[Any, Array, Array | None]:
         """The rows on which a label is known, which of them carry it, and their weights."""
-        target = self._targets([label])[:, 0]
+        target, weights = self._targets([label])[:, 0], self.weights
+        if weights is not None and weights.ndim == 2:
+            weights = weights[:, label]
         if self.hidden is None:
-            return self.X, target, self.weights
+            return self.X, target, weights
         known = self.hidden.take(torch.tensor([label])).columns_first(torch.int64).numpy()[:, 0] == 0
-        return self.X[known], target[known], None if self.weights is None else self.weights[known]
+        return self.X[known], target[known], None if weights is None else weights[known]
 
     def _leave_out(self, labels: list[int], error: Exception) -> None:
         """Give labels their share as a score, where that is allowed; else say what the estimator said."""
@@ -403,21 +408,22 @@ def _binary(name: str, train: Rows) -> LabelMatrix:
     return train.Y
 
 
-def _weights(name: str, estimator: Any, train: Rows) -> Array | None:
-    """The weights of the rows, where the estimator takes them."""
+def _weighted(name: str, estimator: Any, train: Rows) -> Rows:
+    """The rows that count, where the estimator takes weights; entries that count nothing are unknown."""
     if train.weights is None:
-        return None
+        return train
     from sklearn.utils.validation import has_fit_parameter
 
     kind = type(estimator).__name__
-    if train.weights.ndim == 2:
-        hint = "Pass one weight for each row, or use bce, which weighs each label of a row."
-        raise ManyLabelError(f"method {name}", "weights of shape (n,)", str(train.weights.shape), hint)
     if not has_fit_parameter(estimator, "sample_weight"):
         hint = "Leave the weights out, or take an estimator whose fit has sample_weight."
         raise ManyLabelError(f"method {name}", f"rows that all count alike for {kind}", "weights", hint)
-    weights: Array = train.weights
-    return weights
+    train = train.take(train.weights.reshape(len(train), -1).any(axis=1))
+    if train.weights.ndim == 1 or train.weights.all():
+        return train
+    nothing = as_labels(train.weights == 0).sparse()
+    Y = train.Y.sparse().to("cpu").without(nothing).with_unknown(nothing.union(train.Y.unknown.sparse()))
+    return Rows(train.X, Y, train.weights)
 
 
 def _fitted(estimator: Any, X: Any, target: Array, weights: Array | None) -> Any:

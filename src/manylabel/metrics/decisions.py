@@ -48,6 +48,7 @@ def learn_decision(
     folds: Any,
     *,
     Y_train: Labels | None = None,
+    weights: Any = None,
 ) -> Decision:
     """Learn a rule on held-out rows.
 
@@ -64,15 +65,17 @@ def learn_decision(
         The fold of each row.
     Y_train : (m, C) labels, default Y
         Where "seen_sets" has its sets from.
+    weights : (n,) or (n, C) numbers of at least 0, optional
+        How often each row, or each of its entries, counts for a rule with a threshold.
 
     Raises
     ------
     ManyLabelError
-        If the rule is unknown, scores leave [0, 1] or hold NaN, or labels or folds do not fit them.
+        If the rule is unknown, scores leave [0, 1] or hold NaN, or labels, folds or weights do not fit them.
     """
     who = "learn_decision"
     check_choice(name, get_args(DecisionName), who, f"a rule of {', '.join(get_args(DecisionName))}")
-    held_out = HeldOut.of(scores, Y, folds, who)
+    held_out = HeldOut.of(scores, Y, folds, who, weights)
     if name == "fixed":
         return Threshold("shared", 0.5)
     if name == "top_k":

@@ -60,4 +60,5 @@ def _between(above: Array) -> Array:
 def _rising_shares(positives: Array, entries: Array) -> Array:
     from sklearn.isotonic import isotonic_regression
 
-    return np.asarray(isotonic_regression(positives / np.maximum(entries, 1), sample_weight=entries + 1e-9))
+    shares = np.divide(positives, entries, out=np.zeros(len(entries)), where=entries > 0)
+    return np.asarray(isotonic_regression(shares, sample_weight=entries.clip(0) + 1e-9))

@@ -30,8 +30,8 @@ class F1Curve:
     @staticmethod
     def of(column: Column) -> F1Curve:
         """The curve of one label, in O(m log m) for m rows."""
-        starts, predicted, hits = cumulative(column.scores, column.true)
-        f1 = 2 * hits / (predicted + column.true.sum())
+        starts, predicted, hits = cumulative(column)
+        f1 = 2 * hits / (predicted + column.positives)
         return F1Curve(cuts(starts), f1)
 
     @property
@@ -62,13 +62,14 @@ def f1_curves(scores: Scores, Y: Labels) -> list[F1Curve]:
     return [F1Curve.of(column) for column in columns]
 
 
-def cumulative(scores: Array, true: Array) -> tuple[Array, Array, Array]:
-    """Distinct scores upwards (T,), how many rows reach each, and how many positives do."""
-    order = np.argsort(scores)
-    ascending = scores[order]
+def cumulative(column: Column) -> tuple[Array, Array, Array]:
+    """Distinct scores upwards (T,), how many rows reach each, and how many positives do; of rows with weights, sums."""
+    order = np.argsort(column.scores)
+    ascending, true = column.scores[order], column.true[order]
     first = np.flatnonzero(np.r_[True, ascending[1:] > ascending[:-1]])  # where each distinct score begins
-    hits_below = np.r_[0, np.cumsum(true[order])]
-    return ascending[first], len(scores) - first, hits_below[-1] - hits_below[first]
+    counts = np.ones(len(order), np.int64) if column.weights is None else column.weights[order]
+    reached, hits = (np.cumsum(part[::-1])[::-1][first] for part in (counts, counts * true))
+    return ascending[first], reached, hits
 
 
 def cuts(distinct: Array) -> Array:
@@ -90,8 +91,8 @@ def best_shared(columns: list[Column]) -> float:
     """
     scores, changes = [], []
     for column in (column for column in columns if column.true.any()):
-        distinct, predicted, hits = cumulative(column.scores, column.true)
-        f1 = 2 * hits / (predicted + column.true.sum())
+        distinct, predicted, hits = cumulative(column)
+        f1 = 2 * hits / (predicted + column.positives)
         scores.append(distinct)
         changes.append(f1 - np.r_[f1[1:], 0.0])
     if not scores:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelLists, LabelMatrix, Labels, as_labels
+from manylabel.metrics.inputs import read_weights
 from manylabel.metrics.scores import Array, Scores, as_scores, check_probabilities
 
 
@@ -22,11 +24,21 @@ class Column(NamedTuple):
     scores : (m,) floating array
     true : (m,) bool array
     folds : (m,) int array
+    weights : (m,) float64 array or None, default None
+        All above 0; None where all rows count alike.
     """
 
     scores: Array
     true: Array
     folds: Array
+    weights: Array | None = None
+
+    @staticmethod
+    def concat(columns: Sequence[Column]) -> Column:
+        """The rows of several labels as those of one."""
+        scores, true, folds = (np.concatenate([column[i] for column in columns]) for i in range(3))
+        weights = [column.weights for column in columns if column.weights is not None]
+        return Column(scores, true, folds, np.concatenate(weights) if weights else None)
 
     def without(self, fold: int) -> Column:
         """The rows of all other folds."""
@@ -38,7 +50,13 @@ class Column(NamedTuple):
 
     def take(self, rows: Array) -> Column:
         """Some of the rows, by mask or position."""
-        return Column(self.scores[rows], self.true[rows], self.folds[rows])
+        weights = None if self.weights is None else self.weights[rows]
+        return Column(self.scores[rows], self.true[rows], self.folds[rows], weights)
+
+    @property
+    def positives(self) -> float:
+        """What the rows that carry the label count."""
+        return float(self.true.sum() if self.weights is None else self.weights[self.true].sum())
 
     @property
     def one_sided(self) -> bool:
@@ -58,15 +76,18 @@ class HeldOut:
     folds : (n,) int array
         0 ... n_folds - 1.
     n_folds : int
+    weights : (n,) or (n, C) float64 array or None, default None
+        What each row, or each entry of it, counts; None where all count alike.
     """
 
     scores: Array
     labels: LabelLists
     folds: Array
     n_folds: int
+    weights: Array | None = None
 
     @staticmethod
-    def of(scores: Scores, Y: Labels, folds: Any, who: str) -> HeldOut:
+    def of(scores: Scores, Y: Labels, folds: Any, who: str, weights: Any = None) -> HeldOut:
         """Check what is given.
 
         Parameters
@@ -78,15 +99,17 @@ class HeldOut:
             The fold of each row; at least two differ.
         who : str
             Named in the error message.
+        weights : (n,) or (n, C) numbers of at least 0, optional
 
         Raises
         ------
         ManyLabelError
-            If scores leave [0, 1] or hold NaN, shapes differ, or labels or folds are of another kind.
+            If scores leave [0, 1] or hold NaN, shapes differ, or labels, folds or weights are of another kind.
         """
         whole = HeldOut.undivided(scores, Y, who)
         numbers, n_folds = _fold_numbers(folds, len(whole.folds), who)
-        return replace(whole, folds=numbers, n_folds=n_folds)
+        weighed = read_weights(weights, whole.labels.shape, who)
+        return replace(whole, folds=numbers, n_folds=n_folds, weights=weighed)
 
     @staticmethod
     def undivided(scores: Scores, Y: Labels, who: str) -> HeldOut:
@@ -111,13 +134,17 @@ class HeldOut:
         return _rows_of_labels(self.labels.unknown.sparse())
 
     def column(self, label: int) -> Column:
-        """One label on the rows on which it is known."""
+        """One label on the rows on which it is known, and counts."""
         true = np.zeros(len(self.folds), dtype=bool)
         true[self._carriers[label]] = True
-        column = Column(self.scores[:, label], true, self.folds)
-        if not self.labels.has_unknown:
-            return column
-        return column.take(np.delete(np.arange(len(true)), self._unknown[label]))
+        weights = self.weights
+        if weights is not None and weights.ndim == 2:
+            weights = weights[:, label]
+        column = Column(self.scores[:, label], true, self.folds, weights)
+        counts = np.ones(len(true), dtype=bool) if weights is None else np.asarray(weights > 0)
+        if self.labels.has_unknown:
+            counts[self._unknown[label]] = False
+        return column if counts.all() else column.take(counts)
 
 
 def _rows_of_labels(lists: LabelLists) -> list[Array]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from manylabel.arrays import as_array
+from manylabel.arrays import as_array, as_weights
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels, as_labels
 from manylabel.metrics.scores import Array, Made, Scores, StreamedScores, TopScores, as_scores, blocks
@@ -76,6 +76,13 @@ class Block(NamedTuple):
     def n_known(self) -> Array:
         """How many entries of each row, or label, are known, (b,) int64."""
         return np.full(len(self.true), self.true.shape[1]) if self.known is None else self.known.sum(1)
+
+
+def read_weights(weights: Any, shape: tuple[int, int], who: str) -> Array | None:
+    """What each row, or each entry of it, counts, (n,) or (n, C) float64; None where all count alike."""
+    if weights is None:
+        return None
+    return as_array(as_weights(weights, shape, who, "weights"), who, "weights").astype(np.float64)
 
 
 def row_blocks(S: Made, T: LabelMatrix) -> Iterator[Block]:

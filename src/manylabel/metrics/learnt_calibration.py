@@ -171,7 +171,7 @@ class _Pooled(NamedTuple):
 
     @staticmethod
     def of(columns: list[Column], n_folds: int) -> _Pooled:
-        column = Column(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
+        column = Column.concat(columns)
         maps = {kind: _without_each_fold(kind, column, n_folds) for kind in KINDS}
         kind = min(KINDS, key=lambda kind: _held_out_loss(maps[kind], column))
         return _Pooled(kind, _fitted(kind, column), maps[kind])

@@ -99,6 +99,7 @@ def learn_label_thresholds(
     extent: Extent = "per_label",
     *,
     shrinkage: float = SHRINKAGE,
+    weights: Any = None,
 ) -> LearntThresholds:
     """Learn the thresholds with the highest macro-F1 on held-out rows, among all that can be told apart.
 
@@ -112,11 +113,13 @@ def learn_label_thresholds(
     extent : "per_label" or "shared", default "per_label"
     shrinkage : float, default 2
         Positives at which a label's own threshold weighs as much as the shared one.
+    weights : (n,) or (n, C) numbers of at least 0, optional
+        How often each row, or each of its entries, counts.
 
     Raises
     ------
     ManyLabelError
-        If scores leave [0, 1] or hold NaN, or labels or folds do not fit them.
+        If scores leave [0, 1] or hold NaN, or labels, folds or weights do not fit them.
 
     Notes
     -----
@@ -132,7 +135,7 @@ def learn_label_thresholds(
     who = "learn_label_thresholds"
     check_choice(extent, get_args(Extent), who, 'extent to be "shared" or "per_label"')
     check_number(shrinkage, who, "`shrinkage`", least=0)
-    return thresholds_of(HeldOut.of(scores, Y, folds, who), extent, shrinkage)
+    return thresholds_of(HeldOut.of(scores, Y, folds, who, weights), extent, shrinkage)
 
 
 def thresholds_of(held_out: HeldOut, extent: Extent, shrinkage: float = SHRINKAGE) -> LearntThresholds:
@@ -166,8 +169,8 @@ class _Best(NamedTuple):
 def _best(columns: list[Column], shrinkage: float) -> _Best:
     shared = best_shared(columns)
     own = [shared if column.one_sided else F1Curve.of(column).best for column in columns]
-    support = np.array([0 if column.one_sided else column.true.sum() for column in columns])
-    return _Best(shared, np.array(own), support / np.maximum(support + shrinkage, 1))
+    support = np.array([0 if column.one_sided else column.positives for column in columns])
+    return _Best(shared, np.array(own), support / np.where(support > 0, support + shrinkage, 1))
 
 
 def _source(weight: float) -> Source:

@@ -7,7 +7,7 @@ counted nowhere; a label or a row of which nothing is known is left out of every
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from numbers import Real
 from typing import Any
@@ -105,7 +105,10 @@ class Counts:
     Attributes
     ----------
     labels : Tally of the C labels
+        Sums of weights where entries have some.
     rows : Tally of the n rows
+    weights : (n,) float64 array or None, default None
+        What each row counts in means over rows; None where all count alike.
 
     Examples
     --------
@@ -115,6 +118,7 @@ class Counts:
 
     labels: Tally
     rows: Tally
+    weights: Array | None = None
 
     @staticmethod
     def of(predictions: Scores, Y: Labels) -> Counts:
@@ -160,9 +164,9 @@ class Counts:
         who = "Counts.sweep"
         if isinstance(scores, TopScores):
             T = labels_of(scores.shape, Y, who)
-            return _sweep_of_top(scores, T, _grid_of(thresholds, scores.values.dtype, who))
+            return _sweep_of_top(scores, T, as_grid_of(thresholds, scores.values.dtype, who))
         S, T = scores_and_labels(scores, Y, who)
-        return count_sweep(S, T, _grid_of(thresholds, S.dtype, who))
+        return count_sweep(S, T, as_grid_of(thresholds, S.dtype, who))
 
     def macro_f1(self, zero_division: float = 0.0) -> Array:
         """Mean over labels of ``2 tp / (2 tp + fp + fn)``.
@@ -186,7 +190,7 @@ class Counts:
         zero_division : float, default NaN
             What a row counts without label and without prediction: NaN to leave it out, 0 or 1.
         """
-        return _mean(self.rows.asked().f1(), zero_division)
+        return _mean(self.rows.asked().f1(), zero_division, self._weights_of_asked)
 
     def hamming_accuracy(self) -> Array:
         """Share of all n x C entries, or of those known, predicted right."""
@@ -194,7 +198,11 @@ class Counts:
 
     def subset_accuracy(self) -> Array:
         """Share of rows predicted right in every label."""
-        return np.asarray((self.rows.asked().wrong == 0).mean(0))
+        return _mean((self.rows.asked().wrong == 0).astype(np.float64), 0, self._weights_of_asked)
+
+    @property
+    def _weights_of_asked(self) -> Array | None:
+        return None if self.weights is None else self.weights[self.rows.known.reshape(len(self.weights)) > 0]
 
     def overall_precision(self) -> Array:
         """OP: ``sum tp / sum (tp + fp)``; 0 if nothing is predicted."""
@@ -259,21 +267,40 @@ def joined(parts: Iterable[Counts]) -> Counts:
 
 
 def count_sweep(
-    S: Made, T: LabelMatrix, grid: Array, ready: Callable[[Array], Array] | None = None
+    S: Made,
+    T: LabelMatrix,
+    grid: Array,
+    ready: Callable[[Array], Array] | None = None,
+    weights: Array | None = None,
 ) -> Counts:
     """Counts of the label sets ``score >= t`` for each threshold of a grid, (T,) ascending.
 
-    ``ready`` makes of each block of scores what is compared.
+    ``ready`` makes of each block of scores what is compared; ``weights``, (n,) or (n, C), are what entries count. In
+    means over rows a row counts the mean of its entries.
     """
     labels = np.arange(S.shape[1])[None]
 
     def parts() -> Iterator[Counts]:
-        for _, s, t, known in row_blocks(S, T):
+        for rows, s, t, known in row_blocks(S, T):
             reached = np.searchsorted(grid, s if ready is None else ready(s), side="right")
             totals = (t.sum(0), t.sum(1)), _n_known(known, t.shape)
-            yield _sweep_block(labels, reached, t, known, *totals, len(grid))
+            counts = _sweep_block(labels, reached, t, known, *totals, len(grid))
+            if weights is not None:
+                of_entries = weights[rows] if weights.ndim == 2 else weights[rows, None]
+                counts = replace(counts, labels=_weighted(labels, reached, t, known, of_entries, len(grid)))
+            yield counts
 
-    return joined(parts())
+    found = joined(parts())
+    return found if weights is None else replace(found, weights=weights.reshape(len(weights), -1).mean(1))
+
+
+def _weighted(labels: Array, reached: Array, true: Array, known: Array | None, w: Array, n: int) -> Tally:
+    """What :func:`_sweep_block` counts of labels, each known entry by its weight, (b, C) or (b, 1)."""
+    C = labels.shape[1]
+    w = np.broadcast_to(w, true.shape) * (1 if known is None else known)  # (b, C)
+    cells, of_true = labels * (n + 1) + reached, w * true
+    hits, predicted = (_tails(cells, C, n + 1, part) for part in (of_true, w))
+    return Tally(hits, predicted, of_true.sum(0)[:, None], w.sum(0)[:, None])
 
 
 def _sweep_of_top(top: TopScores, T: LabelMatrix, grid: Array) -> Counts:
@@ -318,10 +345,11 @@ def _sweep_block(
         return Tally(hits, predicted, n_true[:, None], n_known[:, None])
 
     owners = labels, np.arange(len(reached))[:, None]
-    return Counts(*(tally(*each) for each in zip(owners, n_true, n_known, strict=True)))
+    of_labels, of_rows = (tally(*each) for each in zip(owners, n_true, n_known, strict=True))
+    return Counts(of_labels, of_rows)
 
 
-def _grid_of(thresholds: Any, dtype: Any, who: str) -> Array:
+def as_grid_of(thresholds: Any, dtype: Any, who: str) -> Array:
     """Thresholds in the precision of the scores."""
     grid: Array = as_grid(thresholds, who, probabilities=False).astype(dtype)
     if not (np.diff(grid) > 0).all():
@@ -330,9 +358,10 @@ def _grid_of(thresholds: Any, dtype: Any, who: str) -> Array:
     return grid
 
 
-def _tails(cells: Array, m: int, n_bins: int) -> Array:
+def _tails(cells: Array, m: int, n_bins: int, weights: Array | None = None) -> Array:
     """How many entries of m owners reach each threshold, from cell numbers ``owner * n_bins + reached``."""
-    histogram = np.bincount(cells.ravel(), minlength=m * n_bins).reshape(m, n_bins)
+    of_entries = None if weights is None else weights.ravel()
+    histogram = np.bincount(cells.ravel(), of_entries, minlength=m * n_bins).reshape(m, n_bins)
     return np.asarray(histogram[:, :0:-1].cumsum(1)[:, ::-1])  # (m, n_bins - 1)
 
 
@@ -345,14 +374,15 @@ def _fill(values: Array, zero_division: float) -> Array:
     return np.where(np.isnan(values), zero_division, values)
 
 
-def _mean(values: Array, zero_division: float) -> Array:
-    """Mean over the first axis; 0/0 counts ``zero_division``, or is left out if that is NaN."""
+def _mean(values: Array, zero_division: float, weights: Array | None = None) -> Array:
+    """Mean over the first axis, weighted or not; 0/0 counts ``zero_division``, or is left out if that is NaN."""
     if not isinstance(zero_division, Real) or (
         zero_division not in (0, 1) and zero_division == zero_division
     ):
         raise ManyLabelError("zero_division", "0, 1 or NaN", f"{zero_division!r:.60}")
     filled = _fill(values, zero_division)
-    return _ratio(np.nansum(filled, axis=0), (~np.isnan(filled)).sum(0))
+    w = 1 if weights is None else weights.reshape(-1, *[1] * (values.ndim - 1))
+    return _ratio(np.nansum(w * filled, axis=0), (w * ~np.isnan(filled)).sum(0))
 
 
 def _harmonic(a: Array, b: Array) -> Array:

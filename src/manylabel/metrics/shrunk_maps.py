@@ -45,7 +45,7 @@ class Prior(NamedTuple):
         rich = [of for of, rows in zip(columns, support, strict=True) if rows >= FEWEST_ROWS]
         if len(rich) < FEWEST_LABELS:
             return None
-        line = fit_map("platt", Column(*(np.concatenate(parts) for parts in zip(*columns, strict=True))))
+        line = fit_map("platt", Column.concat(columns))
         assert isinstance(line, LogisticMap)
         centre = np.array([line.slope, line.intercept])
         weak = Prior(centre, np.full(2, _WEAK))

@@ -13,9 +13,16 @@ from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
 from manylabel.metrics.at_k import top_k
 from manylabel.metrics.expected_curve import FINE_GRID, shrunk_thresholds
-from manylabel.metrics.inputs import as_grid, check_choice, check_metrics, row_blocks, scores_and_labels
+from manylabel.metrics.inputs import (
+    as_grid,
+    check_choice,
+    check_metrics,
+    read_weights,
+    row_blocks,
+    scores_and_labels,
+)
 from manylabel.metrics.scores import Array, Made, Scores, as_scores, blocks, check_probabilities
-from manylabel.metrics.sets import Counts, count_sets, count_sweep, joined
+from manylabel.metrics.sets import Counts, as_grid_of, count_sets, count_sweep, joined
 
 Form: TypeAlias = Literal["shared", "per_label", "top_k"]
 Rule: TypeAlias = Literal["shared", "per_label", "top_k", "per_metric"]
@@ -104,6 +111,7 @@ def learn_thresholds(
     *,
     rule: Rule = "shared",
     grid: Sequence[float] | None = None,
+    weights: Any = None,
 ) -> dict[str, Threshold]:
     """The threshold of each metric that is best on the given rows.
 
@@ -121,10 +129,8 @@ def learn_thresholds(
         (:func:`manylabel.metrics.expected_curve.shrunk_thresholds`), for all others one for all labels.
     grid : ascending thresholds in [0, 1], default 0.1 ... 0.9; of "per_metric" 109 from 0.005 to 0.99
         Not used by "top_k". ``LAMP_GRID`` has LaMP's 27 values.
-
-    Returns
-    -------
-    dict of str to Threshold
+    weights : (n,) or (n, C) numbers of at least 0, optional
+        How often each row, or each of its entries, counts; in means over rows a row counts the mean of its entries.
 
     Notes
     -----
@@ -146,11 +152,20 @@ def learn_thresholds(
     thresholds = as_grid(given, f"{who}, grid")
     S, T = scores_and_labels(scores, Y, who)
     check_probabilities(S, who)
+    w = read_weights(weights, S.shape, who)
     if rule == "top_k":
         sizes = np.arange(max(_most_labels(T), 1), 0, -1)
-        counts = count_sweep(S, T, 1.0 - sizes, lambda s: -places(s))  # among the k highest: place <= k - 1
+        counts = count_sweep(
+            S, T, 1.0 - sizes, lambda s: -places(s), w
+        )  # among the k highest: place <= k - 1
         return {m: Threshold(rule, int(_best(counts, m, sizes))) for m in metrics}
-    counts = Counts.sweep(S, T, thresholds)
+    return _on_grid(
+        count_sweep(S, T, as_grid_of(thresholds, S.dtype, who), weights=w), metrics, rule, thresholds
+    )
+
+
+def _on_grid(counts: Counts, metrics: Sequence[str], rule: Rule, thresholds: Array) -> dict[str, Threshold]:
+    """The best thresholds of a grid, from the counts at each."""
     if rule == "per_label":
         return dict.fromkeys(metrics, Threshold(rule, _best_per_label(counts, thresholds)))
     learnt = {m: Threshold("shared", float(_best(counts, m, thresholds))) for m in metrics}

@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from manylabel import data, files
 from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
+from manylabel.methods.stacking.evidence import StackEvidence
 from manylabel.study.parameters import Render
 
 _AGAIN = "Restore it from a copy, or delete its folder and run again with the same `out`."
@@ -138,7 +139,7 @@ class RunRecord(Record):
     ``fraction`` is the share of the training rows that it saw, ``wrong_labels`` that of their labels on wrong rows,
     ``seconds`` the wall-clock time of training, ``measures`` what was measured beside the metrics of the protocols,
     ``unsaved`` why the model could not be saved; "" where it was. ``learners`` says of a stack what each of its
-    learners is worth.
+    learners is worth, ``evidence`` in numbers.
     """
 
     method: str
@@ -156,6 +157,7 @@ class RunRecord(Record):
     measures: dict[str, float | None] = {}
     unsaved: str = ""
     learners: str = ""
+    evidence: StackEvidence | None = None
 
     def asks_for_the_same(self, other: RunRecord) -> bool:
         """Whether both stand for the same recipe, seed and data."""

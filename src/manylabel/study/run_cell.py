@@ -101,9 +101,14 @@ def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> Ru
     trained = max(
         seconds, sum(stage["seconds"] for stage in monitor.values())
     )  # a resumed run counts all its parts
-    found = {"seconds": trained, "evaluations": evaluations, "monitor": monitor, "unsaved": unsaved}
+    found: dict[str, Any] = {
+        "seconds": trained,
+        "evaluations": evaluations,
+        "monitor": monitor,
+        "unsaved": unsaved,
+    }
     if predictor.evidence is not None:
-        found["learners"] = predictor.evidence.sentence()
+        found |= {"learners": predictor.evidence.sentence(), "evidence": predictor.evidence}
     finished = record.model_copy(update={"status": "done", "measures": measured, **found})
     finished.write(folder / "run.json")
     return finished

@@ -5,6 +5,19 @@ from manylabel.training.loop import Loop
 from manylabel.training.progress import Listener, Progress
 from manylabel.training.run import Run
 from manylabel.training.sampling import divide
-from manylabel.training.stage import Group, Stage, Task
+from manylabel.training.stage import EarlyStop, Group, LastStage, Stage, Task
 
-__all__ = ["Group", "Listener", "Loop", "Progress", "Ranks", "Run", "Stage", "Task", "divide", "joined"]
+__all__ = [
+    "EarlyStop",
+    "Group",
+    "LastStage",
+    "Listener",
+    "Loop",
+    "Progress",
+    "Ranks",
+    "Run",
+    "Stage",
+    "Task",
+    "divide",
+    "joined",
+]

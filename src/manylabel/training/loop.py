@@ -67,21 +67,20 @@ class Loop:
 
     @property
     def steps(self) -> int:
-        """Steps planned."""
+        """Steps that the schedule is made for."""
         return self.stage.epochs * self.steps_per_epoch
 
     @property
     def done(self) -> bool:
         patience = self.stage.patience
         tired = patience is not None and self.best_epoch >= 0 and self.epoch - 1 - self.best_epoch >= patience
-        return self.epoch >= self.stage.epochs or tired
+        return self.epoch >= self.stage.last_epoch or tired
 
     def progress(self, stages: tuple[str, ...]) -> Progress:
         loss = float(self.loss_sum) / self.step_in_epoch if self.step_in_epoch else self.last_loss
-        epoch = min(self.epoch + 1, self.stage.epochs)
-        return Progress(
-            self.name, stages, epoch, self.stage.epochs, self.step, self.steps, loss, self.monitored
-        )
+        last = self.stage.last_epoch
+        epoch, steps = min(self.epoch + 1, last), last * self.steps_per_epoch
+        return Progress(self.name, stages, epoch, last, self.step, steps, loss, self.monitored)
 
     def run(self) -> Iterator[dict[str, Any] | None]:
         """Train; yields after each step, the record of the epoch after its last one and None otherwise."""
@@ -203,7 +202,7 @@ class Loop:
         self._follow_first()
         rate = float(self.optimiser.param_groups[0]["lr"])
         self.epoch, self.step_in_epoch = self.epoch + 1, 0
-        last = self.epoch == self.stage.epochs
+        last = self.epoch == self.stage.last_epoch
         measured = self._monitor() if last or self.epoch % self.monitor_every == 0 else {}
         record = {"stage": self.name, "epoch": self.epoch, "step": self.step, "loss": loss, "lr": rate}
         return record | {"monitor": measured}

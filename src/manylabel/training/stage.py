@@ -57,6 +57,8 @@ class Stage(BaseModel):
         Keep the epoch that is best by this measurement on validation rows ("loss" or a metric); None keeps the last.
     patience : int or None, default None
         Stop after so many epochs without a better ``select``.
+    stop_after : int or None, default None
+        Stop after so many epochs of a schedule that is made for ``epochs``.
     precision : "float32", "bfloat16" or "float16", default "float32"
         Of the network under autocast; losses are computed in float32.
     """
@@ -83,13 +85,53 @@ class Stage(BaseModel):
     monitor_every: int | None = Field(None, ge=1)
     select: str | None = None
     patience: int | None = Field(None, ge=1)
+    stop_after: int | None = Field(None, ge=1)
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
+
+    @property
+    def last_epoch(self) -> int:
+        """Epochs trained where nothing is chosen by what is seen."""
+        return self.epochs if self.stop_after is None else min(self.epochs, self.stop_after)
 
     @property
     def usual_monitor_every(self) -> int:
         """Epochs between two looks where the settings give none."""
         chooses = self.select is not None or self.patience is not None or self.schedule == "plateau"
         return 1 if chooses else max(1, self.epochs // 10)
+
+
+class EarlyStop(BaseModel):
+    """How many epochs are enough, asked of rows that are held out of the training rows for it.
+
+    Attributes
+    ----------
+    patience : int
+        Epochs without a better ``select`` after which nothing better is waited for.
+    share : float, default 0.1
+        Of the training rows, held out label-stratified.
+    select : str, default "loss"
+        Measurement on the rows held out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    patience: int = Field(ge=1)
+    share: float = Field(0.1, gt=0, le=0.5)
+    select: str = "loss"
+
+
+class LastStage(Stage):
+    """A stage that may find out by itself how long it trains.
+
+    Attributes
+    ----------
+    early_stop : EarlyStop or None, default None
+        Train once without the rows that are held out, and then anew on all rows, for as many epochs as were best there,
+        at the rates that these epochs had. Of fewer than 20 rows none are held out. It stands in for ``select``,
+        ``patience`` and ``stop_after``.
+    """
+
+    early_stop: EarlyStop | None = None
 
 
 @dataclass

@@ -82,6 +82,32 @@ def test_unknown_entries_are_no_entries_whatever_they_hold():
     assert (whole.coefficients != learn(Entries.of(logits, truth, None, frequency, 0)).coefficients).any()
 
 
+def test_entries_count_by_their_weights():
+    truth, frequency, logits = made()
+    times = np.random.default_rng(1).integers(0, 3, truth.shape)
+    weighted = Entries.of(logits, truth, None, frequency, 0, times)
+    plain = Entries.of(logits, truth, None, frequency, 0)
+    twice = plain.take(np.repeat(np.arange(truth.size), times.ravel()))
+    np.testing.assert_allclose(learn(weighted).coefficients, learn(twice).coefficients, atol=2e-3)
+    assert learn(weighted).loss(weighted) == pytest.approx(learn(twice).loss(twice), rel=1e-4)
+    of_rows = Entries.of(logits, truth, None, frequency, 0, times[:, 0])
+    of_entries = Entries.of(
+        logits, truth, None, frequency, 0, np.repeat(times[:, :1], truth.shape[1], axis=1)
+    )
+    np.testing.assert_array_equal(of_rows.w, of_entries.w)
+    assert np.abs(learn(weighted).coefficients - learn(plain).coefficients).max() > 0.02
+
+
+@pytest.mark.parametrize("of_entries", [False, True])
+def test_shares_of_labels_count_rows_by_their_weights(of_entries):
+    Y = np.array([[1, 0], [0, np.nan], [1, 1]])
+    w = np.array([[2.0, 0.5], [1.0, 3.0], [1.0, 1.0]]) if of_entries else np.array([2.0, 1.0, 1.0])
+    found = Frequency.of(labels(Y), w)
+    of_label = w if of_entries else np.repeat(w[:, None], 2, axis=1)
+    np.testing.assert_allclose(found.positives, np.nansum(Y * of_label, axis=0))
+    np.testing.assert_allclose(found.known, (of_label * ~np.isnan(Y)).sum(0))
+
+
 def test_many_rows_are_drawn_by_the_seed(monkeypatch):
     monkeypatch.setattr(weights, "MOST_ENTRIES", 100)
     truth, frequency, logits = made()

@@ -192,10 +192,35 @@ def test_weights_reach_the_learners_that_take_them() -> None:
     plain, weighted = (fit(Rows(TRAIN.X, TRAIN.Y, w), settings=LINEAR) for w in (None, weights))
     assert (plain.scores(NEW.X) != weighted.scores(NEW.X)).any()
     of_entries = Rows(TRAIN.X, TRAIN.Y, np.full((160, 4), 0.5, np.float32))
-    evidence = fit(of_entries).evidence
-    assert evidence is not None
-    assert "weights of shape" in evidence.learners["trees"].left_out
-    assert not evidence.learners["network"].left_out
+    for labels_of_trees, is_refused in (("together", True), ("auto", False)):
+        evidence = fit(
+            of_entries, settings=CHEAP | {"learners.trees.settings.labels": labels_of_trees}
+        ).evidence
+        assert evidence is not None
+        assert ("weights of shape" in evidence.learners["trees"].left_out) == is_refused
+        assert not evidence.learners["network"].left_out
+        assert not evidence.learners["linear"].left_out
+
+
+def test_weights_of_entries_are_not_those_of_rows() -> None:
+    W = np.ones((160, 4), np.float32)
+    W[::2, 1] = 0.1
+    plain, own = (fit(Rows(TRAIN.X, TRAIN.Y, w), settings=LINEAR).scores(NEW.X) for w in (None, W))
+    change = np.abs(plain - own).max(axis=0)
+    assert change[1] == change.max() > 0.01
+
+
+def test_entries_that_count_nothing_decide_nothing() -> None:
+    """Labels of rows of weight 0 may be anything: they reach neither learners, weights of the stack nor thresholds."""
+    W = np.where(np.arange(160) % 4 == 0, 0.0, 0.5)
+    Y = TRAIN.Y.dense().numpy()
+    turned = np.where(W[:, None] > 0, Y, 1 - Y)
+    linear = LINEAR | {"learners.neighbours": None}  # which does not look at weights
+    folds = np.arange(160) % 3  # the same whatever the labels are
+    one, other = (fit(Rows(TRAIN.X, labels(y), W), settings=linear, groups=folds) for y in (Y, turned))
+    np.testing.assert_allclose(one.scores(NEW.X), other.scores(NEW.X), atol=1e-6)
+    assert one.decision == other.decision
+    np.testing.assert_allclose(one.held_out.scores, other.held_out.scores, atol=1e-6)
 
 
 @pytest.mark.parametrize("n_rows", [1, 3, 8])

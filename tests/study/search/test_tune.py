@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.study.small_study import TINY, plan, write_rows
+from tests.study.small_study import TINY, TINY_STACK, plan, write_rows
 from tests.study.test_no_test_rows import changed, with_few_rows, with_shuffled_labels
 from tests.test_cli import call
 
@@ -192,7 +192,7 @@ def test_the_winner_is_a_recipe_that_a_run_takes(
 
 
 @pytest.mark.parametrize(
-    "method", ["bce", "mulsupcon", "mulsupcon_knn", "kmcl", "lamp", "mpvae", "rbcc", "cgmvae", "asl"]
+    "method", ["bce", "mulsupcon", "mulsupcon_knn", "kmcl", "lamp", "mpvae", "rbcc", "cgmvae", "asl", "best"]
 )
 def test_every_family_has_a_space_that_holds_its_recipe(method: str) -> None:
     from manylabel.study.search.space import default_space, recipe_values
@@ -203,6 +203,26 @@ def test_every_family_has_a_space_that_holds_its_recipe(method: str) -> None:
     assert len(space) >= 3
     assert not any(name.startswith("images.") for name in space)
     assert recipe_values(space, recipe, {"vectors"}) is not None
+
+
+def test_a_stack_is_searched_by_its_own_space(rows: Path, tmp_path: Path) -> None:
+    from manylabel.study.search.space import default_space, recipe_values
+
+    found = methods.get("best").recipe.settings
+    recipe = {kind: own.model_dump(mode="json") for kind, own in found.items()}
+    space = default_space("best", {"vectors"}, {})
+    values = recipe_values(space, recipe, {"vectors"})
+    assert values is not None
+    leaf = methods.get("extra_trees").recipe.resolve("vectors").parameters["min_samples_leaf"]  # type: ignore[attr-defined]
+    assert values["learners.trees.settings.parameters.min_samples_leaf"] == leaf
+    of_pictures = default_space("best", {"images"}, {})
+    assert len(of_pictures) == 3
+    assert all(name.startswith("images.learners.network.") for name in of_pictures)
+    assert recipe_values(of_pictures, recipe, {"images"}) is not None
+    asked = search(rows, tmp_path / "out", method="best", settings=TINY_STACK, space=None, trials=2)
+    (first, _), (other, _) = trials(asked)
+    assert first == {name: value for name, value in values.items() if name in first}
+    assert {name for name in first if first[name] != other[name]} & {name for name in first if "use" in name}
 
 
 def test_a_scikit_learn_baseline_is_searched_too(rows: Path, tmp_path: Path) -> None:
@@ -268,7 +288,7 @@ def test_recipes_of_any_value_are_read_back() -> None:
         (["--metric", "f1"], "--metric: expected some of map, .*, but got 'f1'"),
         (["--method", "bcee"], "'bcee'"),
         (["--method", "nowhere/best.toml"], "a recipe in TOML, but got No such file"),
-        (["--method", "best"], "^error: manylabel tune: expected a method with a search space, but got best"),
+        (["--method", "linear_svm"], "^error: manylabel tune: expected a method with a search space"),
         (["--storage", "nothing"], "--storage: expected a database that can be used"),
         (["--space", "nowhere.toml"], "a search space in TOML"),
     ],

@@ -153,7 +153,7 @@ class Chooser:
 
         Where the rows are none for the settings of the learner, those of a rival stand in, if it is the same method.
         """
-        rivals = {name: rival for name, rival in self.learner.rivals.items() if rival}
+        rivals = {name: rival for name, rival in self.learner.rivals.items() if rival and rival.use}
         refusals = []
         for name, rival in {"": Rival(), **rivals}.items():
             if rival.method is not None:

@@ -25,15 +25,18 @@ class Frequency:
     Attributes
     ----------
     positives, known : (n_labels,) float64 arrays
-        Of soft labels, positives are sums.
+        Of soft labels, positives are sums; of rows with weights both are.
     """
 
     positives: Array
     known: Array
 
     @classmethod
-    def of(cls, Y: LabelMatrix) -> Self:
-        """Of the labels of training rows."""
+    def of(cls, Y: LabelMatrix, weights: Array | None = None) -> Self:
+        """Of the labels of training rows, which may have weights, (n,) or (n, n_labels)."""
+        if weights is not None:
+            everywhere = np.broadcast_to(weights.sum(0), Y.n_labels)
+            return cls(_sums(Y, weights), everywhere - _sums(Y.unknown, weights))
         counts = Y.label_counts(torch.float64).cpu().numpy()
         unknown = Y.unknown.label_counts(torch.float64).cpu().numpy() if Y.n_unknown else 0.0
         return cls(counts, np.full(Y.n_labels, float(len(Y))) - unknown)
@@ -53,3 +56,10 @@ class Frequency:
         drawn = p if rests_on is None else (rests_on * p + self.share) / (rests_on + 1)
         clipped = np.clip(drawn, NEAREST, 1 - NEAREST, dtype=np.float64)
         return np.asarray(logit(clipped), dtype=np.float32)
+
+
+def _sums(Y: LabelMatrix, weights: Array) -> Array:
+    """Labels times weights, summed over rows, (n_labels,) float64."""
+    if weights.ndim == 2:
+        return np.asarray((Y.dense(torch.float64).cpu().numpy() * weights).sum(0))
+    return np.asarray(Y.to("cpu").label_sums(torch.from_numpy(weights)[:, None])[:, 0])

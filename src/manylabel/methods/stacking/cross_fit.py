@@ -182,7 +182,10 @@ def _chooses(settings: Any) -> bool:
         return False
     own = settings.get("select"), settings.get("patience"), settings.get("grid")
     plateau = settings.get("schedule") == "plateau"
-    return plateau or any(value is not None for value in own) or any(map(_chooses, settings.values()))
+    inner = [
+        value for name, value in settings.items() if name != "early_stop"
+    ]  # which holds out rows of its own
+    return plateau or any(value is not None for value in own) or any(map(_chooses, inner))
 
 
 def _one_stage(progress: Listener, stage: str, stages: tuple[str, ...]) -> Listener:

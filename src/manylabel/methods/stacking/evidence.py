@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from textwrap import shorten
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from pydantic import Field
 
 from manylabel import metrics
+from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
 from manylabel.methods.recipe import Config
 from manylabel.methods.stacking.common_scale import Frequency
@@ -18,6 +20,23 @@ from manylabel.methods.stacking.weights import Entries, Stack, learn
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
 MEASURED = ("map", "macro_f1", "micro_f1")
+WITHOUT = {"map": "mAP", "macro_f1": "macro-F1", "micro_f1": "micro-F1", "log_loss": "log-loss"}
+"""Metrics of which a table says what they change by without a learner, and their names there."""
+HEADINGS = (
+    "learner",
+    "form",
+    "share",
+    *(f"{name} without" for name in WITHOUT.values()),
+    "seconds",
+    "left out",
+)
+MEANS = (
+    "Share: part of the spread of the combined logit. Without: by how much the out-of-fold metric changes where the "
+    "learner is taken out and the weights are learnt again, so that what is below 0 was its gain; log-loss is lower-is-"
+    "better. Seconds: of all its trainings, choices included."
+)
+"""What the columns of a table say."""
+_BRIEF = 90  # characters of a reason in a sentence
 CONTRAST = "without_contrast"
 """The rival whose difference answers what contrast adds."""
 
@@ -42,6 +61,8 @@ class LearnerEvidence(Config):
         Of its trainings, choices included.
     left_out : str
         Why it was left out; "" where it was not.
+    brief : str
+        The same in a few words.
     """
 
     method: str
@@ -51,6 +72,18 @@ class LearnerEvidence(Config):
     rivals: dict[str, dict[str, float]] = Field(default_factory=dict)
     seconds: float = 0.0
     left_out: str = ""
+    brief: str = ""
+
+    @classmethod
+    def refused(cls, method: str, error: ManyLabelError) -> Self:
+        """Of a learner that cannot be trained on the rows."""
+        brief = shorten(f"expected {error.expected}, but got {error.got}", _BRIEF, placeholder=" ...")
+        return cls(method=method, left_out=str(error), brief=brief)
+
+    @property
+    def form(self) -> str:
+        """Its recipe and what was chosen for it, in words."""
+        return ", ".join([self.method, *(f"{name} = {value}" for name, value in self.settings.items())])
 
 
 class StackEvidence(Config):
@@ -74,17 +107,33 @@ class StackEvidence(Config):
         if not self.folds:
             return f"{self.name}: too few rows or groups to tell what each learner is worth, all count alike."
         kept = {name: found for name, found in self.learners.items() if not found.left_out}
-        ordered = sorted(kept.items(), key=lambda pair: -pair[1].share)
-        told = [", ".join(f"{name} {found.share:.2f}" for name, found in ordered)]
+        told = [", ".join(f"{name} {kept[name].share:.2f}" for name in self.by_share if name in kept)]
         told += [_loss_without(name, found) for name, found in kept.items() if "map" in found.without]
         told += [
             f"on the first fold contrast gave {found.rivals[CONTRAST]['map']:+.3f} mAP"
             for found in self.learners.values()
             if "map" in found.rivals.get(CONTRAST, {})
         ]
-        left_out = [name for name, found in self.learners.items() if found.left_out]
+        left_out = [f"{name} ({found.brief})" for name, found in self.learners.items() if found.left_out]
         told += [f"left out: {', '.join(left_out)}"] if left_out else []
         return f"{self.name}: {'; '.join(told)}."
+
+    @property
+    def by_share(self) -> dict[str, LearnerEvidence]:
+        """The learners, the highest share first, those that were left out last."""
+        order = sorted(self.learners.items(), key=lambda pair: (bool(pair[1].left_out), -pair[1].share))
+        return dict(order)
+
+    def rows(self) -> Iterator[tuple[str, ...]]:
+        """A line for each learner under :data:`HEADINGS`, in texts."""
+        for name, found in self.by_share.items():
+            share = "" if found.left_out else f"{found.share:.2f}"
+            changes = [_signed(found.without[m]) if m in found.without else "" for m in WITHOUT]
+            yield name, found.form, share, *changes, f"{found.seconds:.1f}", found.left_out
+
+
+def _signed(change: float) -> str:
+    return f"{round(change, 3) + 0.0:+.3f}"  # never -0.000
 
 
 def _loss_without(name: str, found: LearnerEvidence) -> str:
@@ -101,18 +150,22 @@ class Judge:
     Y : LabelMatrix (n, n_labels)
     frequency : Frequency
     seed : int
+    weights : (n,) or (n, n_labels) array or None, default None
+        What rows or entries count in the log-loss; metrics do not look at them.
     """
 
     Y: LabelMatrix
     frequency: Frequency
     seed: int
+    weights: Array | None = None
 
     def entries(self, logits: Sequence[Array], rows: Array | None = None) -> Entries:
         """The known entries of all rows, or of those at some positions."""
         Y = self.Y if rows is None else self.Y.take(rows)
         truth = Y.dense().cpu().numpy()
         known = ~Y.unknown.dense().cpu().numpy().astype(bool) if Y.n_unknown else None
-        return Entries.of(logits, truth, known, self.frequency, self.seed)
+        weights = self.weights if self.weights is None or rows is None else self.weights[rows]
+        return Entries.of(logits, truth, known, self.frequency, self.seed, weights)
 
     def alone(self, logits: Array, rows: Array) -> float:
         """Log-loss of a stack of one learner on rows of which ``logits`` are."""

@@ -50,10 +50,13 @@ class Rival(Config):
     method : str or None, default None
         Another recipe; None changes settings of what has been best so far.
     settings : dict
+    use : bool, default True
+        False leaves it out, in a file that has no word for none.
     """
 
     method: str | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
+    use: bool = True
 
 
 class Bound(Config):
@@ -85,8 +88,8 @@ class Learner(Config):
     settings : dict
         What replaces settings of the recipe, in tables.
     grid : Grid or None, default None
-    rivals : dict of name to Rival, False or None
-        Tried in their order, after the grid; False and None leave one out.
+    rivals : dict of name to Rival or None
+        Tried in their order, after the grid; None leaves one out.
     bound : Bound or None, default None
     most_labels : int or None, default None
         With more labels it is left out.
@@ -98,18 +101,21 @@ class Learner(Config):
         What replaces these settings, in tables, where rows are vectors of mostly zeros.
     wide : dict
         What replaces them then where sparse rows have more than 2 000 features.
+    use : bool, default True
+        False leaves it out, in a file that has no word for none.
     """
 
     method: str
     settings: dict[str, Any] = Field(default_factory=dict)
     grid: Grid | None = None
-    rivals: dict[str, Rival | Literal[False] | None] = Field(default_factory=dict)
+    rivals: dict[str, Rival | None] = Field(default_factory=dict)
     bound: Bound | None = None
     most_labels: int | None = Field(None, ge=1)
     rests_on: float | None = Field(None, gt=0)
     final: Literal["refit", "folds"] = "refit"
     sparse: dict[str, Any] = Field(default_factory=dict)
     wide: dict[str, Any] = Field(default_factory=dict)
+    use: bool = True
 
     def on(self, layout: Layout) -> Learner:
         """The learner on rows of a layout."""
@@ -139,7 +145,8 @@ class StackingSettings(AnySettings):
 
     def chosen(self, layout: Layout) -> dict[str, Learner]:
         """The learners that are not left out, on rows of a layout."""
-        return {name: learner.on(layout) for name, learner in self.learners.items() if learner is not None}
+        given = {name: learner for name, learner in self.learners.items() if learner is not None}
+        return {name: learner.on(layout) for name, learner in given.items() if learner.use}
 
     def n_folds(self, n_rows: int) -> int:
         """Folds of so many rows."""

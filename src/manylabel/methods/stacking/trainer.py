@@ -87,6 +87,11 @@ def _as_sparse(rows: Rows) -> Rows:
     return Rows(SparseVectors(rows.X.csr(dtype)), rows.Y, rows.weights)
 
 
+def _of_mean_1(rows: Rows) -> Array | None:
+    """The weights of rows, (n,) or (n, n_labels) float64, on the scale that ridge and few positives are meant for."""
+    return None if rows.weights is None else np.asarray(rows.weights / rows.weights.mean(), dtype=np.float64)
+
+
 @cache
 def _checked(learner: str) -> Any:
     """The family of a learner, whose recipe and settings are known; ``learner`` is its JSON."""
@@ -96,7 +101,7 @@ def _checked(learner: str) -> Any:
     if found.grid is not None:
         forms += [(found.method, own | {found.grid.setting: value}) for value in found.grid.values]
     for rival in found.rivals.values():
-        if rival:
+        if rival and rival.use:
             kept = own if rival.method is None else {}
             forms.append((rival.method or found.method, kept | dict(dotted(rival.settings))))
     families = [recipe_of(method, SINGLE, settings)[1] for method, settings in forms]
@@ -127,7 +132,8 @@ class _Training:
     def __post_init__(self) -> None:
         self.settings = self.method.settings
         self.learners = self.settings.chosen(layout_of(self.rows.X))
-        self.frequency = Frequency.of(self.rows.Y)
+        self.weights = _of_mean_1(self.rows)
+        self.frequency = Frequency.of(self.rows.Y, self.weights)
 
     def without_folds(self) -> StackScorer:
         """All learners that take the rows, in their first form and with equal weights."""
@@ -151,7 +157,9 @@ class _Training:
     def stacked(self, folds: Array) -> tuple[StackScorer, HeldOut]:
         """The stack, and the out-of-fold scores of its training rows."""
         contest = self._contest(folds)
-        judge = Judge(self.rows.Y.take(np.flatnonzero(contest.kept)), self.frequency, int(self.order.seed))
+        kept = np.flatnonzero(contest.kept)
+        weights = None if self.weights is None else self.weights[kept]
+        judge = Judge(self.rows.Y.take(kept), self.frequency, int(self.order.seed), weights)
         candidates = self._first_fold(contest, judge)
         candidates = self._within_budget(self._with_a_share(candidates, contest, judge), contest)
         candidates = self._other_folds(candidates, contest)
@@ -163,9 +171,8 @@ class _Training:
             self.evidence[name] = _told(candidates[name], share=share, without=without.get(name, {}))
         fitted = {name: self._final(candidates[name], contest) for name in logits}
         scores = stack.probabilities(list(logits.values()), self.frequency)
-        kept = np.flatnonzero(contest.kept)
         how = f"cross-fitting over {contest.n_folds} folds"
-        held_out = HeldOut(scores, judge.Y, folds[kept], how, kept)
+        held_out = HeldOut(scores, judge.Y, folds[kept], how, kept, weights)
         return self._scorer(fitted, stack, contest.n_folds), held_out
 
     def _contest(self, folds: Array) -> CrossFit:
@@ -205,7 +212,8 @@ class _Training:
         kept = {name: one for name, one in candidates.items() if shares[name] >= LEAST_FIRST}
         for name in candidates.keys() - kept.keys():
             why = f"its share of a stack on the first fold is {shares[name]:.3f}"
-            self.evidence[name] = _told(candidates[name], left_out=why)
+            brief = f"share {shares[name]:.3f} on the first fold"
+            self.evidence[name] = _told(candidates[name], left_out=why, brief=brief)
         return kept
 
     def _within_budget(self, candidates: dict[str, Candidate], contest: CrossFit) -> dict[str, Candidate]:
@@ -220,7 +228,7 @@ class _Training:
             if kept and room < 0:
                 minutes = self.settings.seconds(len(self.rows)) / 60
                 why = f"its other folds would not end within the budget of {minutes:g} minutes"
-                self.evidence[one.name] = _told(one, left_out=why)
+                self.evidence[one.name] = _told(one, left_out=why, brief=f"budget of {minutes:g} minutes")
             else:
                 kept.add(one.name)
         return {name: one for name, one in candidates.items() if name in kept}
@@ -257,7 +265,7 @@ class _Training:
         kept = {name: Z for name, Z in logits.items() if shares[name] >= LEAST_KEPT}
         for name in logits.keys() - kept.keys():
             why = f"its share of the stack is {shares[name]:.3f}"
-            self.evidence[name] = _told(candidates[name], left_out=why)
+            self.evidence[name] = _told(candidates[name], left_out=why, brief=f"share {shares[name]:.3f}")
         places = [m for m, name in enumerate(logits) if name in kept]
         return (stack if len(kept) == len(logits) else learn(entries.learners(places))), kept
 
@@ -289,7 +297,7 @@ class _Training:
         if isinstance(error, files.Unusable):
             raise error
         self.refusals.append(error)
-        self.evidence[name] = LearnerEvidence(method=recipe, left_out=str(error))
+        self.evidence[name] = LearnerEvidence.refused(recipe, error)
 
     def _refuse_none(self, left: dict[str, Any]) -> None:
         """Raise the first refusal where no learner is left."""

@@ -33,15 +33,24 @@ class Entries:
         What the entries are, in [0, 1].
     few : (E,) bool array
         Whether they are of a label with fewer than :data:`FEW` positives.
+    w : (E,) float64 array or None, default None
+        What they count; None where all count alike.
     """
 
     Z: Array
     y: Array
     few: Array
+    w: Array | None = None
 
     @classmethod
     def of(
-        cls, logits: Sequence[Array], truth: Array, known: Array | None, frequency: Frequency, seed: int
+        cls,
+        logits: Sequence[Array],
+        truth: Array,
+        known: Array | None,
+        frequency: Frequency,
+        seed: int,
+        weights: Array | None = None,
     ) -> Entries:
         """The entries of all rows, or of as many drawn rows as have :data:`MOST_ENTRIES`.
 
@@ -54,6 +63,7 @@ class Entries:
         frequency : Frequency
         seed : int
             Draws the rows.
+        weights : (n,) or (n, n_labels) array, optional
         """
         n, n_labels = truth.shape
         rows: Any = slice(None)
@@ -66,15 +76,20 @@ class Entries:
         columns = [np.ones(y.shape), base, *(Z[rows] for Z in logits)]
         mask = np.ones(y.shape, dtype=bool) if known is None else known[rows]
         Z = np.stack([column[mask] for column in columns], axis=1).astype(np.float64)
-        return cls(Z, y[mask].astype(np.float64), few[mask])
+        w = None
+        if weights is not None:
+            w = np.broadcast_to(weights[rows].reshape(len(y), -1), y.shape)[mask].astype(np.float64)
+        return cls(Z, y[mask].astype(np.float64), few[mask], w)
 
     def take(self, which: Array) -> Entries:
         """Some of the entries."""
-        return Entries(self.Z[which], self.y[which], self.few[which])
+        return Entries(
+            self.Z[which], self.y[which], self.few[which], None if self.w is None else self.w[which]
+        )
 
     def learners(self, kept: Sequence[int]) -> Entries:
         """The entries with some of the learners."""
-        return Entries(self.Z[:, [0, 1, *(2 + m for m in kept)]], self.y, self.few)
+        return Entries(self.Z[:, [0, 1, *(2 + m for m in kept)]], self.y, self.few, self.w)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,9 +128,11 @@ class Stack:
         return np.asarray(expit(z), dtype=np.float32)
 
     def loss(self, entries: Entries) -> float:
-        """Mean log-loss of entries."""
+        """Mean log-loss of entries, by their weights."""
         z = (entries.Z * self.coefficients[entries.few.astype(np.int64)]).sum(axis=1)
-        return float(np.mean(np.logaddexp(0, z) - entries.y * z)) if len(z) else 0.0
+        if not len(z) or (entries.w is not None and not entries.w.any()):
+            return 0.0
+        return float(np.average(np.logaddexp(0, z) - entries.y * z, weights=entries.w))
 
     def shares(self, entries: Entries) -> Array:
         """What each learner contributes: its weight times the spread of its logits, as parts of 1; (M,)."""
@@ -135,7 +152,8 @@ def learn(entries: Entries) -> Stack:
 
         logit p_i = b + w_0 logit pi_j + sum_m w_m z_im     w_m >= 0
 
-    minimises the sum of the log-losses over all out-of-fold entries ``+ 10/2 sum_m (w_m - 1/M)^2``. Where labels with
+    minimises the sum of the log-losses over all out-of-fold entries, times their weights where they have some, ``+ 10/2
+    sum_m (w_m - 1/M)^2``. Where labels with
     fewer than 20 positives stand beside others, each of both classes then has weights of its own: the same sum over its
     entries, pulled to the shared solution by ``1/2 [(b - b')^2 + (w_0 - w_0')^2 + 10 sum_m (w_m - w_m')^2]``. Micro
     log-loss by itself would not see rare labels.
@@ -159,12 +177,12 @@ def _minimised(entries: Entries, start: Array, pull: Array) -> Array:
     """The minimum of the sum of log-losses and of the pull of coefficients to where they start."""
     from scipy.optimize import minimize
 
-    n = max(len(entries.y), 1)
+    n, w = max(len(entries.y), 1), 1.0 if entries.w is None else entries.w
 
     def objective(c: Array) -> tuple[float, Array]:
         z = entries.Z @ c
-        loss = np.sum(np.logaddexp(0, z) - entries.y * z) + 0.5 * pull @ (c - start) ** 2
-        slope = entries.Z.T @ (expit(z) - entries.y) + pull * (c - start)
+        loss = np.sum(w * (np.logaddexp(0, z) - entries.y * z)) + 0.5 * pull @ (c - start) ** 2
+        slope = entries.Z.T @ (w * (expit(z) - entries.y)) + pull * (c - start)
         return loss / n, slope / n
 
     bounds = [(None, None)] * 2 + [(0.0, None)] * (len(start) - 2)

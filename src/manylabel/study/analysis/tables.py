@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from manylabel.methods.stacking.evidence import HEADINGS
 from manylabel.metrics import DISPLAY_NAMES
 from manylabel.printable import clock, count, printable
 from manylabel.study.analysis.results import Results
@@ -14,6 +15,7 @@ from manylabel.study.analysis.statistics import Difference, Summary, lead
 
 if TYPE_CHECKING:
     from manylabel.methods.recipe import Expected
+    from manylabel.methods.stacking.evidence import StackEvidence
 
 MEANING = {
     "learnt": "each metric's threshold was learnt on held-out training rows, among 109, and applied to the test rows "
@@ -91,6 +93,12 @@ def comparison_table(results: Results[str]) -> Table | None:
         ("methods", "metric", "mean difference", "95 % interval", "seeds won / tied / lost"),
         tuple(rows),
     )
+
+
+def evidence_table(evidence: StackEvidence) -> Table:
+    """What held-out rows say of the learners of a stack."""
+    rows = tuple(tuple(map(Cell, row)) for row in evidence.rows())
+    return Table(evidence.name, HEADINGS, rows, names=2)
 
 
 def heading(metric: str, protocol: str) -> str:

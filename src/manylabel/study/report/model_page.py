@@ -15,6 +15,7 @@ from manylabel import files
 from manylabel.errors import ManyLabelError
 from manylabel.files.spreadsheet import csv_text
 from manylabel.labels import LabelMatrix
+from manylabel.methods.stacking.evidence import MEANS, StackEvidence
 from manylabel.metrics import (
     DISPLAY_NAMES,
     Decision,
@@ -31,7 +32,7 @@ from manylabel.metrics import (
 from manylabel.study.analysis.figures.decision_plots import f1_over_threshold, reliability_diagram
 from manylabel.study.analysis.figures.drawing import Picture, require_matplotlib
 from manylabel.study.analysis.figures.label_quality import f1_by_frequency
-from manylabel.study.analysis.tables import Cell, Table
+from manylabel.study.analysis.tables import Cell, Table, evidence_table
 from manylabel.study.report.html import render_page
 
 Array = np.ndarray[Any, Any]
@@ -59,6 +60,8 @@ class Evaluated:
         Labels of the training rows, or what the model keeps of them, which slices are made by.
     groups : (n,) names, or None
     calibrated : bool
+    evidence : StackEvidence or None
+        What held-out rows said of the learners of a stack.
     """
 
     model: str
@@ -74,6 +77,7 @@ class Evaluated:
     Y_train: LabelMatrix | TrainingLabels | None = None
     groups: Any = None
     calibrated: bool = False
+    evidence: StackEvidence | None = None
 
 
 PAGE, METRICS, LABELS = "report.html", "metrics.json", "labels.csv"
@@ -115,6 +119,8 @@ def write_model_report(found: Evaluated, out: str | Path, repeat: str) -> ModelR
         protocol=protocol_of(found.decision),
         overall=overall,
         labels=labels,
+        learners=None if found.evidence is None else evidence_table(found.evidence),
+        means=MEANS,
         parts=_slice_tables(parts),
         pictures=_pictures(found, quality),
         repeat=repeat,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ from manylabel import files
 from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
+from manylabel.methods.stacking.evidence import MEANS
 from manylabel.printable import printable
 from manylabel.study.analysis.figures import embedding_plots, plots
 from manylabel.study.analysis.figures.drawing import Picture, colours, require_matplotlib
 from manylabel.study.analysis.figures.heat_map import class_heat_map, mean_heat_map
 from manylabel.study.analysis.results import Results, read_study
-from manylabel.study.analysis.tables import MEANING, Table, comparison_table, results_table
+from manylabel.study.analysis.tables import MEANING, Table, comparison_table, evidence_table, results_table
 from manylabel.study.analysis.verdict import verdict
 from manylabel.study.folder import StudyFolder
 from manylabel.study.parameters import Render, plan_call
@@ -143,6 +144,12 @@ def _learners(results: Results[str]) -> list[str]:
     return [told for method in results.groups if (told := results.of(method)[0].learners)]
 
 
+def _learner_tables(results: Results[str]) -> list[Table]:
+    """What the stacks say of their learners, with the first seed each."""
+    first = [(method, results.of(method)[0].evidence) for method in results.groups]
+    return [replace(evidence_table(found), title=method) for method, found in first if found is not None]
+
+
 def _embedding(folder: StudyFolder, run: RunRecord) -> Any:
     return folder.scores(run.method, run.seed)["test_embedding"]
 
@@ -166,6 +173,8 @@ def _page(
         table=table,
         differences=comparison_table(results),
         verdict=sentence,
+        learners=_learner_tables(results),
+        means=MEANS,
         pictures=pictures,
         has_heat_map=any(picture.title == embedding_plots.HEAT_MAP for picture in pictures),
         has_maps=any(picture.title == embedding_plots.MAPS for picture in pictures),

@@ -41,7 +41,7 @@ class Choice(BaseModel):
     high: int | float | None = None
     log: bool = False
     step: int | float | None = None
-    choices: tuple[bool | int | float | str | list[int], ...] | None = None
+    choices: tuple[bool | int | float | str | list[int] | list[float], ...] | None = None
 
     @model_validator(mode="after")
     def _either(self) -> Self:
@@ -142,12 +142,23 @@ def recipe_values(space: Space, recipe: Mapping[str, Any], kinds: set[str]) -> d
     for name, choice in space.items():
         section = name.partition(".")[0]
         having = [kind for kind in sorted(kinds) if recipe.get(kind, {}).get(section) is not None]
-        found = [flat.get(place) for place in ([f"{kind}.{name}" for kind in having] or [name])]
+        found = [_value(flat, recipe, place) for place in ([f"{kind}.{name}" for kind in having] or [name])]
         value = choice.encoded(found[0])
         if value is None or any(other != found[0] for other in found):
             return None
         values[name] = value
     return values
+
+
+def _value(flat: Mapping[str, Any], recipe: Mapping[str, Any], place: str) -> Any:
+    """The value of a setting of a kind; of a learner of a stack, that of its own recipe where the stack names none."""
+    kind, inside, rest = place.partition(".learners.")
+    name, own, setting = rest.partition(".settings.")
+    learner = recipe[kind]["learners"].get(name) if inside else None
+    if place in flat or not own or learner is None:
+        return flat.get(place)
+    settings = methods.get(learner["method"], **flattened(learner["settings"])).recipe.resolve(kind)
+    return flattened(settings.model_dump(mode="json")).get(setting)
 
 
 def decoded(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
