@@ -1,9 +1,9 @@
 """Pictures on disk: what the first epoch takes beside the later ones, which find them decoded, and in how much memory.
 
-Run with ``python -m benchmarks.picture_cache --pictures 100000``: JPEG files of 500 x 375 pixels with a CSV file of tags
-are generated, then brought to 224 x 224. The first epoch loads the data set, which decodes it, and reads every picture in
-shuffled batches of 64; the later ones read. Then the data set is loaded again, as a second run does. Memory is what the
-process cannot give back (anonymous pages, at their highest); pages of the mapped file are the system's to drop.
+Run with ``python -m benchmarks.picture_cache --pictures 100000``: JPEG files of 500 x 375 pixels with a CSV file of
+tags are generated, then brought to 224 x 224. The first epoch loads the data set, which decodes it, and reads every
+picture in shuffled batches of 64; the later ones read. Then the data set is loaded again, as a second run does. Memory
+is what the process cannot give back (anonymous pages, at their highest); the system may drop pages of the mapped file.
 """
 
 from __future__ import annotations

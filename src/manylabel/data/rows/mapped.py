@@ -54,7 +54,8 @@ class MappedImages(Images):
         if number != number_of_last or last - first != len(wanted) - 1 or (np.diff(wanted) != 1).any():
             return self.batch(slice(start, stop))
         shift = int(self._starts[number])
-        return self.parts[number][first - shift : last - shift + 1]
+        view: Tensor = self.parts[number][first - shift : last - shift + 1]
+        return view
 
     def __len__(self) -> int:
         return len(self.rows)
