@@ -46,19 +46,12 @@ class PicturePart:
         return str(self.where) if self.lines is None else f"{self.where}, line {self.lines[i]}"
 
 
-def assemble_pictures(
-    about: About,
-    root: Path,
-    parts: Sequence[PicturePart],
-    label_names: Sequence[str],
-    validation: np.ndarray[Any, Any] | None = None,
-) -> DataSet:
-    """Decode the pictures of all parts, and build the data set.
+@dataclass(frozen=True)
+class PictureListing:
+    """What the files of a data set say of its pictures, none of which was opened.
 
-    Parameters
+    Attributes
     ----------
-    about : About
-        Takes at least the settings of :class:`~manylabel.data.formats.options.PictureOptions`.
     root : Path
         The folder of the data set.
     parts : one or two PicturePart
@@ -66,6 +59,25 @@ def assemble_pictures(
     label_names : sequence of str
     validation : (n,) bool array, optional
         Which of the training rows are published validation rows.
+    told : tuple of str
+        What to tell of how the files were read.
+    """
+
+    root: Path
+    parts: Sequence[PicturePart]
+    label_names: Sequence[str]
+    validation: np.ndarray[Any, Any] | None = None
+    told: tuple[str, ...] = ()
+
+
+def assemble_pictures(about: About, listing: PictureListing) -> DataSet:
+    """Decode the pictures of all parts, and build the data set.
+
+    Parameters
+    ----------
+    about : About
+        Takes at least the settings of :class:`~manylabel.data.formats.options.PictureOptions`.
+    listing : PictureListing
 
     Raises
     ------
@@ -78,7 +90,10 @@ def assemble_pictures(
     """
     own = {name: value for name, value in about.options.items() if name in PictureOptions.model_fields}
     options = PictureOptions.of(dataclasses.replace(about, options=own))
-    found = [read_pixels(part.files, [_name(file, root) for file in part.files], options) for part in parts]
+    parts = listing.parts
+    found = [
+        read_pixels(part.files, [_name(file, listing.root) for file in part.files], options) for part in parts
+    ]
     if options.unreadable == "refuse":
         for part, pixels in zip(parts, found, strict=True):
             if not pixels.readable.all():
@@ -86,11 +101,11 @@ def assemble_pictures(
     grey = all(pixels.grey for pixels in found)
     rows = [_part(part, pixels, grey) for part, pixels in zip(parts, found, strict=True)]
     kept = None
-    if validation is not None:
-        kept = np.flatnonzero(validation[found[0].readable])
-    remarks = (*about.remarks, *_told(found, options))
+    if listing.validation is not None:
+        kept = np.flatnonzero(listing.validation[found[0].readable])
+    remarks = (*about.remarks, *listing.told, *_told(found, options))
     about = dataclasses.replace(about, remarks=remarks)
-    return assemble(about, *rows, label_names=label_names, validation_rows=kept)
+    return assemble(about, *rows, label_names=listing.label_names, validation_rows=kept)
 
 
 def _name(file: Path, root: Path) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from manylabel.data.build import About
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.parts import remark_if_alone, train_and_test
 from manylabel.data.formats.picture_list import label_matrix, read_list
-from manylabel.data.formats.picture_parts import PicturePart, assemble_pictures
+from manylabel.data.formats.picture_parts import PictureListing, PicturePart, assemble_pictures
 
 
 def read_pictures(path: Path, about: About) -> DataSet:
@@ -35,5 +34,5 @@ def read_pictures(path: Path, about: About) -> DataSet:
     parts = [
         PicturePart(found.files, Y, found.path, found.lines) for found, Y in zip(lists, matrices, strict=True)
     ]
-    remarks = (*about.remarks, *remark_if_alone(train_path, test_path), *told)
-    return assemble_pictures(dataclasses.replace(about, remarks=remarks), path.parent, parts, names)
+    told = (*remark_if_alone(train_path, test_path), *told)
+    return assemble_pictures(about, PictureListing(path.parent, parts, names, told=told))

@@ -18,6 +18,7 @@ from manylabel.data.formats.options import PictureOptions
 from manylabel.data.formats.parts import ending, only_table, stem
 from manylabel.data.formats.picture_list import ENDINGS, lists_pictures
 from manylabel.data.formats.pictures import read_pictures
+from manylabel.data.formats.published import PUBLISHED
 from manylabel.data.formats.scipy_matrices import is_scipy_matrix, matrix_of_features, read_scipy
 from manylabel.data.formats.svmlight import looks_like_svmlight, read_svmlight
 from manylabel.data.formats.tagged_texts import looks_tagged, read_tagged_texts
@@ -89,6 +90,7 @@ def _named(name: str) -> Callable[[Path], Path | None]:
 
 
 FORMATS: tuple[Format, ...] = (
+    *PUBLISHED,
     Format(
         name="npz",
         title="NumPy arrays",
