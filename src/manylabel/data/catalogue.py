@@ -21,6 +21,10 @@ from manylabel.data.formats.mulan import read_mulan
 from manylabel.errors import ManyLabelError
 
 
+class OnlyByHand(ManyLabelError):
+    """A data set of the catalogue whose files only a person can get, and that is not there."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A data set of the catalogue.
@@ -28,9 +32,9 @@ class Entry:
     Attributes
     ----------
     name, about, source, licence, reference, split : str
-    rows : (training rows, test rows)
-        The second is 0 where no split is published.
-    labels : int
+    rows : (training rows, test rows), optional
+        As published, validation rows among the training rows; the second is 0 where no split is published.
+    labels : int, optional
     format : str, default "arff"
         Of :data:`manylabel.data.formats.registry.FORMATS`.
     features : int, optional
@@ -49,16 +53,18 @@ class Entry:
         Published validation rows, as positions in the training file.
     read : mapping
         Settings of the reader.
+    published : str
+        The name under which tables of papers have it, where it is another one.
     """
 
     name: str
     about: str
-    rows: tuple[int, int]
-    labels: int
     source: str
     licence: str
     reference: str
     split: str
+    rows: tuple[int, int] | None = None
+    labels: int | None = None
     format: str = "arff"
     features: int | None = None
     base: str = ""
@@ -68,6 +74,7 @@ class Entry:
     digest: str = ""
     validation_rows: tuple[int, ...] | None = None
     read: Mapping[str, Any] = field(default_factory=dict)
+    published: str = ""
 
     @property
     def bytes(self) -> int:
@@ -119,7 +126,7 @@ def download(entry: Entry, folder: Path) -> Path:
     target = folder / entry.name
     if not entry.files and not target.is_dir():
         hint = f"Its files cannot be downloaded by a program:\n{entry.told(folder)}"
-        raise ManyLabelError(f"data set {entry.name}", f"a copy in {target}", "none", hint)
+        raise OnlyByHand(f"data set {entry.name}", f"a copy in {target}", "none", hint)
     for file in entry.files:
         fetch(f"data set {entry.name}", file.url or entry.base + file.name, file, target)
     return target
@@ -191,12 +198,12 @@ def _entry(name: str, table: dict[str, Any]) -> Entry:
     if not files and not table.get("steps"):
         raise ValueError("neither files nor steps of a person")
     rows = table.pop("validation_rows", None)
-    n_train, n_test = table.pop("rows")
+    n_train, n_test = table.pop("rows", (None, None))
     steps = tuple(table.pop("steps", ()))
     return Entry(
         name=name,
         files=files,
-        rows=(n_train, n_test),
+        rows=None if n_train is None else (n_train, n_test),
         validation_rows=rows and tuple(rows),
         steps=steps,
         **table,
