@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import json
 import socket
 import threading
 from dataclasses import replace
@@ -15,9 +16,11 @@ import pytest
 from manylabel import data
 from manylabel.data import catalogue as catalogue_module
 from manylabel.data.build import About
-from manylabel.data.catalogue import cache_folder, catalogue, download, load_entry, parse_catalogue
+from manylabel.data.cache import cache_folder
+from manylabel.data.catalogue import OnlyByHand, catalogue, download, load_entry, parse_catalogue
 from manylabel.data.formats.folder import read_folder
 from manylabel.data.formats.mulan import read_mulan
+from manylabel.data.formats.registry import FORMATS
 from manylabel.errors import ManyLabelError
 
 pytest.importorskip("pooch")
@@ -150,16 +153,91 @@ def test_name_is_taken_from_the_local_folder_before_the_network(tmp_path, entry,
 
 
 def test_shipped_entries_point_at_pinned_files():
-    assert set(catalogue()) == {"scene", "yeast"}
-    for entry in catalogue().values():
+    for name in ("scene", "yeast"):
+        entry = catalogue()[name]
         assert entry.base.startswith(
             "https://raw.githubusercontent.com/tsoumakas/mulan/43f6389095ad71984264db4387a8074b22bc7d4a/"
         )
         assert sorted(file.name for file in entry.files) == sorted(
             f"{entry.name}{end}" for end in (".xml", "-train.arff", "-test.arff")
         )
-        assert all(len(file.sha256) == 64 for file in entry.files)
     assert len(catalogue()["yeast"].validation_rows) == 300
+    for entry in catalogue().values():
+        assert all(len(file.sha256) == 64 for file in entry.files)
+        assert all(f"/{file.name}" in file.url or entry.base.endswith("/") for file in entry.files)
+
+
+@pytest.mark.parametrize("name", sorted(catalogue()))
+def test_every_shipped_entry_can_be_read_and_says_where_it_is_from(name):
+    entry = catalogue()[name]
+    assert entry.format in [format.name for format in FORMATS]
+    assert entry.files or entry.steps
+    assert not (entry.files and entry.steps)
+    assert "http" in entry.source
+    assert entry.licence
+    assert entry.split
+    options = next(format.options for format in FORMATS if format.name == entry.format)
+    if entry.read:
+        options.of(About(name, options=entry.read))
+
+
+def test_sizes_and_digests_are_those_of_the_cards(shared_data):
+    """Every file of the catalogue is one whose digest is on record beside the real data."""
+    pins = json.loads((shared_data / "pins.json").read_text())["files"]
+    known = {pin["sha256"]: pin["bytes"] for pin in pins.values()}
+    known |= {pin["labels_sha256"]: 0 for pin in pins.values()}
+    for card in shared_data.glob("*/card.json"):
+        files = json.loads(card.read_text())["original_files"]
+        known |= {file["sha256"]: file["bytes"] for file in files if "sha256" in file}
+    for entry in catalogue().values():
+        for file in entry.files:
+            assert known[file.sha256] == file.bytes
+
+
+def test_a_set_that_only_a_person_can_get_tells_the_steps(tmp_path, monkeypatch):
+    monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(
+        OnlyByHand, match=r"(?s)data set coco2014: expected a copy in .*cache/coco2014, but got none"
+    ) as error:
+        data.load("coco2014")
+    lines = error.value.hint.splitlines()
+    assert [line[:2] for line in lines[1:]] == ["1.", "2.", "3."]
+    assert "http://images.cocodataset.org/annotations/annotations_trainval2014.zip" in lines[1]
+    assert lines[3] == f"3. Put it all into {tmp_path / 'cache' / 'coco2014'}."
+    with pytest.raises(OnlyByHand, match=r"1\. Agree to: no commercial use"):
+        download(catalogue()["bgc"], tmp_path)
+    (tmp_path / "bgc").mkdir()
+    (tmp_path / "bgc" / "notes.md").write_text("")
+    with pytest.raises(
+        ManyLabelError, match=r"expected the files of bgc \(.*, but got others\. What belongs there:"
+    ):
+        data.load("bgc", tmp_path)
+
+
+def test_a_set_that_a_person_got_is_read_by_its_name(tmp_path):
+    for part, rows in (("train", "a\t0\tx\nb\t0,1\tx\n"), ("dev", "c\t1\tx\n"), ("test", "d\t1\tx\n")):
+        (tmp_path / "goemotions").mkdir(exist_ok=True)
+        (tmp_path / "goemotions" / f"{part}.tsv").write_text(rows)
+    (tmp_path / "goemotions" / "labels.txt").write_text("joy\nfear\n")
+    found = data.load("goemotions", tmp_path)
+    assert found.licence == "CC BY 4.0 (data), Apache-2.0 (repository)"
+    assert found.source.endswith(f"local copy {tmp_path / 'goemotions'}")
+    assert found.split.startswith("the published train, dev and test files (Demszky")
+    (tmp_path / "goemotions" / "card.json").write_text('{"license": "mine", "origin": "my sample"}')
+    assert data.load("goemotions", tmp_path).licence == "mine"
+
+
+def test_an_entry_may_name_settings_of_its_reader(tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    folder = tmp_path / "mirflickr25k_38" / "annotations"
+    folder.mkdir(parents=True)
+    for i in range(1, 9):
+        image.new("RGB", (9, 9)).save(folder.parent / f"im{i}.jpg")
+    for name in ("plant_life", "sky", "sky_r1"):
+        (folder / f"{name}.txt").write_text("1\n3\n6\n8\n")
+    assert data.load("mirflickr25k_38", tmp_path).label_names == ("plant_life", "sky", "sky_r1")
+    other = {"relevant": False, "side": 8}
+    assert data.load("mirflickr25k_38", tmp_path, options=other).label_names == ("plant_life", "sky")
 
 
 @pytest.mark.parametrize("name", ["yeast", "scene"])
@@ -226,6 +304,7 @@ def test_entry_is_parsed():
         (ENTRY + "colour = 3", "entry 'toy'.*colour"),
         (ENTRY.replace("[1, 2]", "5"), "entry 'toy'"),
         (ENTRY.replace("bytes = 1", "size = 1"), "entry 'toy'"),
+        (ENTRY[: ENTRY.index("files")], "neither files nor steps of a person"),
         ("a = " + "[" * 10000, "catalogue: expected TOML"),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.docs.pages import blocks
 
+from manylabel.data.catalogue import catalogue
 from manylabel.data.formats.registry import FORMATS
 
 PAGES = Path(__file__).parents[2] / "docs" / "formats"
@@ -29,3 +30,16 @@ def test_the_table_of_formats_names_every_ending(format):
     )
     endings = [ending for ending in format.endings if format.name not in ("scipy", "pictures")]
     assert all(f"`{ending}`" in row for ending in endings)
+
+
+def test_the_page_of_data_sets_is_that_of_the_catalogue():
+    page = (PAGES.parent / "data-sets.md").read_text()
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    assert set(rows) == set(catalogue())
+    for entry in catalogue().values():
+        row = rows[entry.name]
+        assert entry.about in row
+        assert ("downloaded" in row) == bool(entry.files)
+        assert ("after agreeing" in row) == bool(entry.agreement)
+        assert f"| {entry.labels or ''} |" in row
+        assert not entry.rows or f"| {entry.rows[0]}" in row

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from manylabel import data
+from manylabel.data.catalogue import catalogue
 from manylabel.data.example import TAGS, write_example
 from manylabel.errors import ManyLabelError
 
@@ -16,20 +17,22 @@ LABELS_ONLY = ("voc2007_labels", "mlrsnet_labels", "chestxray14_labels")
 
 
 def test_names_list_what_can_be_loaded(tmp_path, small):
-    assert data.names() == ("digits", "scene", "yeast")
+    known = data.names()
+    assert known == ("digits", *sorted(catalogue()))
+    assert {"scene", "yeast", "coco2014"} <= {*known}
     for name in ("mine", "labels_alone", "empty"):
         (tmp_path / name).mkdir()
     np.savez(tmp_path / "mine" / "data.npz", X=small[0], y=small[1])
     np.savez(tmp_path / "labels_alone" / "data.npz", y_train=small[1])
     (tmp_path / "labels_alone" / "card.json").write_text('{"kind": "labels only"}')
-    assert data.names(tmp_path) == ("digits", "mine", "scene", "yeast")
+    assert data.names(tmp_path) == ("digits", *sorted({*catalogue(), "mine"}))
     assert data.load("mine", tmp_path).name == "mine"
 
 
 def test_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(
         ManyLabelError,
-        match=r"one of digits, scene, yeast, or a path, but got 'yeats'. Did you mean 'yeast'\?",
+        match=r"one of digits, aapd, .*, scene, .*, yeast, or a path, but got 'yeats'. Did you mean 'yeast'\?",
     ):
         data.load("yeats")
     with pytest.raises(ManyLabelError, match="or give the path"):
@@ -39,7 +42,9 @@ def test_unknown_name_is_refused_with_the_nearest():
 def test_path_that_cannot_be_read_is_refused(tmp_path, write):
     with pytest.raises(ManyLabelError, match=r"an existing file or folder, but got nothing there"):
         data.load(tmp_path / "nothing.npz")
-    with pytest.raises(ManyLabelError, match=r"ends in \.npz, \.arff, .*, or a folder, but got \.csv"):
+    with pytest.raises(
+        ManyLabelError, match=r"ends in \.json, \.npz, \.arff, .*, or a folder, but got \.csv"
+    ):
         data.load(write("table.csv", "1,2"))
     with pytest.raises(ManyLabelError, match="`data_dir`: expected an existing folder"):
         data.load("yeast", tmp_path / "nothing")

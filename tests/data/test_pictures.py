@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from manylabel import data
-from manylabel.data.formats import pictures
+from manylabel.data.formats import picture_pixels
 from manylabel.errors import ManyLabelError
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
@@ -159,7 +159,9 @@ def png_of(width, height):
 def test_a_bomb_is_refused_by_its_size(album, size):
     path = album(tagged())
     path.with_name("p3.png").write_bytes(png_of(*size))
-    with pytest.raises(ManyLabelError, match=f"of at most {pictures.MOST_PIXELS} pixels, but got 'p3.png'"):
+    with pytest.raises(
+        ManyLabelError, match=f"of at most {picture_pixels.MOST_PIXELS} pixels, but got 'p3.png'"
+    ):
         data.load(path)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from manylabel.cli import commandline
+from manylabel.cli.data_facts import facts_in_words, read_options, show_data_set
 from manylabel.cli.options import DataDir
 from manylabel.cli.output import print_rows, say, say_path
 from manylabel.cli.table_options import (
@@ -23,6 +23,7 @@ from manylabel.cli.table_options import (
 from manylabel.printable import count
 
 if TYPE_CHECKING:
+    from manylabel.data.catalogue import Entry
     from manylabel.data.table_description import LabelFacts
     from manylabel.data.tables import Table
 
@@ -47,11 +48,17 @@ def data_list(data_dir: DataDir = None) -> None:
             rows.append((name, size, f"{side} x {side}", str(digits.N_DIGITS), about))
         elif name in entries:
             entry = entries[name]
-            size = f"{entry.rows[0]} / {entry.rows[1]}"
-            rows.append((name, size, str(entry.features), str(entry.labels), entry.about))
+            rows.append((name, *_size_of(entry), entry.about))
         else:
             rows.append((name, "", "", "", f"in {data_dir}"))
     print_rows(("name", "train / test rows", "features", "labels", "what it is"), rows)
+
+
+def _size_of(entry: Entry) -> tuple[str, str, str]:
+    """Rows of both parts, features and labels, as far as they are known."""
+    n_train, n_test = entry.rows or (0, 0)
+    rows = f"{n_train} / {n_test}" if n_test else str(n_train) if n_train else ""
+    return rows, str(entry.features or ""), str(entry.labels or "")
 
 
 @data_app.command("formats")
@@ -72,7 +79,8 @@ def data_get(
 ) -> None:
     """Fetch a data set of the catalogue and verify it; into --data-dir, or else into the cache."""
     from manylabel import data
-    from manylabel.data.catalogue import cache_folder, catalogue, download
+    from manylabel.data.cache import cache_folder
+    from manylabel.data.catalogue import catalogue, download
 
     entry = catalogue().get(name)
     if entry is not None and not (data_dir and (data_dir / name).is_dir()):
@@ -118,13 +126,17 @@ def data_describe(
         Path | None,
         typer.Option("--out", help="A folder for pictures of label frequencies and co-occurrence."),
     ] = None,
+    read: Annotated[
+        list[str] | None,
+        typer.Option("--read", help="A setting of the reader, such as [cyan]side=224[/]. Repeatable."),
+    ] = None,
 ) -> None:
-    """A data set or table in numbers: rows, labels, how frequent they are, what columns were taken for."""
+    """A data set or table in numbers, beside those of a paper; rows, labels, what columns were taken for."""
     from manylabel import data
     from manylabel.data.formats.table_registry import is_table
 
     if labels is None and not is_table(Path(name)):
-        print_rows(("fact", "value"), list(_facts(data.describe(data.load(name, data_dir)))))
+        show_data_set(name, data_dir, read_options(read))
         return
     table = data.read_table(
         name,
@@ -143,7 +155,7 @@ def _show_table(table: Table, other: Table | None, out: Path | None) -> None:
     columns = table.schema.columns
     rows = [(c.name, c.role, f"{c.missing:.0%}", c.why, "; ".join(c.examples)[:60]) for c in columns]
     print_rows(("column", "taken for", "missing", "because", "such as"), rows)
-    print_rows(("fact", "value"), list(_facts(describe_table(table, other))))
+    print_rows(("fact", "value"), list(facts_in_words(describe_table(table, other))))
     facts = label_facts(table)
     most = max(1, int(facts.counts.max()))
     shown = facts.shown[:_MOST_BARS].tolist()
@@ -168,19 +180,3 @@ def _draw(facts: LabelFacts, out: Path) -> None:
     for name, draw in (("label_frequencies.png", draw_frequencies), ("labels_together.png", draw_together)):
         draw(facts).save(folder / name)
         say_path("picture", folder / name)
-
-
-def _facts(described: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Name and value of each fact, in words."""
-    for name, value in described.items():
-        fact = name.replace("_", " ")
-        if name in ("most_frequent", "least_frequent"):
-            yield from (
-                (f"{fact} label", f"{label}: {count(n, 'training row')}") for label, n in value.items()
-            )
-        elif isinstance(value, Mapping):
-            yield from ((f"{fact}: {part.replace('_', ' ')}", str(number)) for part, number in value.items())
-        elif isinstance(value, list):
-            yield from ((fact.removesuffix("s"), text) for text in value)
-        else:
-            yield fact, "n/a" if value is None else str(value)

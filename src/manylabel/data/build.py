@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -50,6 +50,8 @@ class About:
     remarks : tuple of str
     undivided : bool, default False
         Whether rows without a published split stay together, in the order of their file: both parts are then all rows.
+    options : mapping, default none
+        Settings of the reader, see :mod:`manylabel.data.formats.options`.
     """
 
     name: str
@@ -58,6 +60,7 @@ class About:
     split: str = "the given training and test files"
     remarks: tuple[str, ...] = ()
     undivided: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def assemble(

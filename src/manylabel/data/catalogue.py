@@ -1,11 +1,11 @@
-"""Data sets with a public address: found in a local folder, or downloaded once, verified and kept."""
+"""Data sets with a public address: found in a local folder, or downloaded, verified and kept, or told how to get."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -13,29 +13,16 @@ from typing import Any
 
 from manylabel.data.build import About
 from manylabel.data.dataset import DataSet
+from manylabel.data.downloads import RemoteFile, fetch
 from manylabel.data.formats.arrays import read_npz
 from manylabel.data.formats.border import border, shown
+from manylabel.data.formats.folder import about_of, has_card
 from manylabel.data.formats.mulan import read_mulan
-from manylabel.errors import ManyLabelError, missing_extra
-
-CACHE_VARIABLE = "MANYLABEL_CACHE"
+from manylabel.errors import ManyLabelError
 
 
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file to download.
-
-    Attributes
-    ----------
-    name : str
-        Appended to the entry's ``base`` address.
-    bytes : int
-    sha256 : str
-    """
-
-    name: str
-    bytes: int
-    sha256: str
+class OnlyByHand(ManyLabelError):
+    """A data set of the catalogue whose files only a person can get, and that is not there."""
 
 
 @dataclass(frozen=True)
@@ -45,36 +32,60 @@ class Entry:
     Attributes
     ----------
     name, about, source, licence, reference, split : str
-    rows : (training rows, test rows)
-    features, labels : int
+    rows : (training rows, test rows), optional
+        As published, validation rows among the training rows; the second is 0 where no split is published.
+    labels : int, optional
+    format : str, default "arff"
+        Of :data:`manylabel.data.formats.registry.FORMATS`.
+    features : int, optional
+        Of vectors.
     base : str
         Address of the folder of the files.
     files : tuple of RemoteFile
-        Mulan's ``NAME.xml``, ``NAME-train.arff`` and ``NAME-test.arff``.
+        What is downloaded; none where only a person can get the files.
+    steps : tuple of str
+        What a person does to get them.
+    agreement : str
+        What has to be agreed to before; empty where nothing has.
     digest : str
-        Of the data set, see :class:`~manylabel.data.dataset.DataSet`.
+        Of the data set, see :class:`~manylabel.data.dataset.DataSet`; empty where it is not known.
     validation_rows : tuple of int, or None
         Published validation rows, as positions in the training file.
+    read : mapping
+        Settings of the reader.
+    published : str
+        The name under which tables of papers have it, where it is another one.
     """
 
     name: str
     about: str
-    rows: tuple[int, int]
-    features: int
-    labels: int
     source: str
     licence: str
     reference: str
     split: str
-    digest: str
-    base: str
-    files: tuple[RemoteFile, ...]
+    rows: tuple[int, int] | None = None
+    labels: int | None = None
+    format: str = "arff"
+    features: int | None = None
+    base: str = ""
+    files: tuple[RemoteFile, ...] = ()
+    steps: tuple[str, ...] = ()
+    agreement: str = ""
+    digest: str = ""
     validation_rows: tuple[int, ...] | None = None
+    read: Mapping[str, Any] = field(default_factory=dict)
+    published: str = ""
 
     @property
     def bytes(self) -> int:
-        """Size of the download."""
+        """Size of the download, as far as it is known."""
         return sum(file.bytes for file in self.files)
+
+    def told(self, folder: Path) -> str:
+        """What a person does to have the files in ``folder``, in lines."""
+        agreed = [f"Agree to: {self.agreement}."] if self.agreement else []
+        steps = [*agreed, *self.steps, f"Put it all into {folder / self.name}."]
+        return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1))
 
 
 def parse_catalogue(text: str) -> dict[str, Entry]:
@@ -103,34 +114,41 @@ def catalogue() -> dict[str, Entry]:
     )
 
 
-def cache_folder() -> Path:
-    """Where downloads are kept: ``MANYLABEL_CACHE``, or the platform's folder for caches."""
-    named = os.environ.get(CACHE_VARIABLE)
-    return Path(named) if named else Path(_pooch().os_cache("manylabel"))
-
-
 def download(entry: Entry, folder: Path) -> Path:
     """Fetch what is missing of an entry into ``folder / NAME``, verify all of its files, return that folder.
 
     Raises
     ------
     ManyLabelError
-        If an address cannot be reached, a file is not what it should be, or the folder cannot be written.
+        If only a person can get the files, which the message says how; an address cannot be reached, a file is not
+        what it should be, or the folder cannot be written.
     """
     target = folder / entry.name
+    if not entry.files and not target.is_dir():
+        hint = f"Its files cannot be downloaded by a program:\n{entry.told(folder)}"
+        raise OnlyByHand(f"data set {entry.name}", f"a copy in {target}", "none", hint)
     for file in entry.files:
-        _fetch(entry, file, target)
+        fetch(f"data set {entry.name}", file.url or entry.base + file.name, file, target)
     return target
 
 
-def load_entry(entry: Entry, folder: Path) -> DataSet:
+def load_entry(entry: Entry, folder: Path, options: Mapping[str, Any] | None = None) -> DataSet:
     """Read a data set of the catalogue, downloading what is missing into ``folder / NAME``."""
     files = download(entry, folder)
-    return read_copy(entry, files, f"downloaded to {files}")
+    return read_copy(entry, files, f"downloaded to {files}" if entry.files else f"copy {files}", options)
 
 
-def read_copy(entry: Entry, folder: Path, how: str) -> DataSet:
-    """Read a copy of a data set of the catalogue, as arrays or as Mulan's files, and verify its content.
+def read_copy(entry: Entry, folder: Path, how: str, options: Mapping[str, Any] | None = None) -> DataSet:
+    """Read a copy of a data set of the catalogue, as arrays or as its owners publish it, and verify its content.
+
+    Parameters
+    ----------
+    entry : Entry
+    folder : Path
+    how : str
+        How the copy was found, for its source.
+    options : mapping, optional
+        Settings of the reader, above those of the entry.
 
     Raises
     ------
@@ -138,55 +156,55 @@ def read_copy(entry: Entry, folder: Path, how: str) -> DataSet:
         If the files cannot be read, or hold other rows than the published ones.
     """
     about = About(entry.name, f"{entry.source}, {how}", entry.licence, f"{entry.split} ({entry.reference})")
+    if not entry.digest and has_card(folder):
+        about = dataclasses.replace(
+            about_of(folder), name=entry.name
+        )  # a copy made by somebody tells of itself
+    about = dataclasses.replace(about, options={**entry.read, **about.options, **(options or {})})
     with border(folder, f"a copy of {entry.name} that can be read"):
-        if (folder / "data.npz").exists():
-            dataset = read_npz(folder / "data.npz", about)
-        else:
-            dataset = read_mulan(folder, about, entry.validation_rows)
-    if dataset.digest != entry.digest:
+        dataset = _read(entry, folder, about)
+    if entry.digest and dataset.digest != entry.digest:
         expected = f"the published {entry.name} (digest {entry.digest[:12]}...)"
         hint = f"Give a changed copy another name; without {folder} the published files are downloaded."
         raise ManyLabelError(str(folder), expected, f"other content ({dataset.digest[:12]}...)", hint)
     return dataset
 
 
+def _read(entry: Entry, folder: Path, about: About) -> DataSet:
+    """The data set in a folder: the format of the entry, or another one that a copy was written in."""
+    from manylabel.data.formats.registry import FORMATS, format_of_folder
+
+    if (folder / "data.npz").exists():
+        return read_npz(folder / "data.npz", about)
+    own = next(format for format in FORMATS if format.name == entry.format)
+    content = own.find(folder)
+    if content is None:
+        found = format_of_folder(folder)
+        if found is None:
+            hint = f"What belongs there:\n{entry.told(folder.parent)}" if entry.steps else ""
+            raise ManyLabelError(str(folder), f"the files of {entry.name} ({own.about})", "others", hint)
+        own, content = found
+        about = dataclasses.replace(about, options={})
+    if own.name == "arff" and entry.validation_rows is not None:
+        return read_mulan(content, about, entry.validation_rows)
+    return own.load(content, about)
+
+
 def _entry(name: str, table: dict[str, Any]) -> Entry:
-    files = tuple(RemoteFile(**file) for file in table.pop("files"))
+    base = table.get("base", "")
+    files = tuple(RemoteFile(**file) for file in table.pop("files", ()))
+    if any(not (file.url or base) for file in files):
+        raise ValueError("files without a base address")
+    if not files and not table.get("steps"):
+        raise ValueError("neither files nor steps of a person")
     rows = table.pop("validation_rows", None)
-    sizes = tuple(table.pop("rows"))
-    return Entry(name=name, files=files, rows=sizes, validation_rows=rows and tuple(rows), **table)
-
-
-def _pooch() -> Any:
-    try:
-        import pooch
-    except ImportError:
-        raise missing_extra("download", "pooch", "data") from None
-    pooch.get_logger().setLevel("WARNING")
-    return pooch
-
-
-def _fetch(entry: Entry, file: RemoteFile, target: Path) -> None:
-    pooch = _pooch()
-    from requests import RequestException  # comes with pooch
-
-    url, who = entry.base + file.name, f"data set {entry.name}"
-    hint = "Check the connection, or name a folder that holds a copy with `data_dir` or MANYLABEL_DATA."
-    try:
-        pooch.retrieve(url, f"sha256:{file.sha256}", fname=file.name, path=target)
-    except RequestException as error:
-        raise ManyLabelError(who, f"to download {url}", _reason(error), hint) from None
-    except OSError as error:
-        hint = f"Name another folder with {CACHE_VARIABLE}."
-        got = error.strerror or str(error)
-        raise ManyLabelError(who, f"a folder {target} to write to", got, hint) from None
-    except ValueError:  # pooch found another digest
-        expected = f"{url} to have sha256 {file.sha256}"
-        hint = f"The file has changed or was cut off. {hint}"
-        raise ManyLabelError(who, expected, "another content", hint) from None
-
-
-def _reason(error: Any) -> str:
-    if error.response is not None:
-        return f"HTTP status {error.response.status_code}"
-    return f"no answer ({type(error).__name__})"
+    n_train, n_test = table.pop("rows", (None, None))
+    steps = tuple(table.pop("steps", ()))
+    return Entry(
+        name=name,
+        files=files,
+        rows=None if n_train is None else (n_train, n_test),
+        validation_rows=rows and tuple(rows),
+        steps=steps,
+        **table,
+    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError, did_you_mean
@@ -19,6 +20,7 @@ def load(
     *,
     labels: str | Sequence[str] | None = None,
     undivided: bool = False,
+    options: Mapping[str, Any] | None = None,
 ) -> DataSet:
     """Load a data set.
 
@@ -38,6 +40,9 @@ def load(
     undivided : bool, default False
         Whether the rows of a path without a published split stay together, in the order of their file, in place of
         the test part that is drawn from them: both parts are then all rows.
+    options : mapping, optional
+        Settings of the reader of a path or local folder, such as ``{"side": 224}`` for pictures; a folder may also name
+        them in its ``card.json`` under ``read``. Which there are stands on the page of the format.
 
     Returns
     -------
@@ -57,26 +62,33 @@ def load(
     >>> scenes.train.X.shape
     torch.Size([3000, 1, 32, 32])
     """
+    from manylabel.data.formats.options import refuse_options
+
     name, folder = str(name_or_path), _local_folder(data_dir)
     if labels:
+        refuse_options(options or {}, name)
         return _from_table(name, labels, undivided)
     if name == DIGITS:
+        refuse_options(options or {}, name)
         from manylabel.data.digits import compose_digits
 
         return compose_digits()
     if isinstance(name_or_path, os.PathLike) or Path(name).name != name:
-        return _from_path(Path(name), undivided)
-    from manylabel.data.catalogue import cache_folder, catalogue, load_entry, read_copy
+        return _from_path(Path(name), undivided, options)
+    from manylabel.data.cache import cache_folder
+    from manylabel.data.catalogue import catalogue, load_entry, read_copy
     from manylabel.data.formats.folder import read_folder
 
     entry = catalogue().get(name)
     if name and folder and (folder / name).is_dir():
         copy = folder / name
-        return read_copy(entry, copy, f"local copy {copy}") if entry else read_folder(copy)
+        if entry:
+            return read_copy(entry, copy, f"local copy {copy}", options)
+        return read_folder(copy, options=options)
     if entry:
-        return load_entry(entry, cache_folder())
+        return load_entry(entry, cache_folder(), options)
     if name and Path(name).exists():
-        return _from_path(Path(name), undivided)
+        return _from_path(Path(name), undivided, options)
     raise _unknown(name, data_dir)
 
 
@@ -101,7 +113,7 @@ def _local_folder(data_dir: str | Path | None) -> Path | None:
     return Path(given)
 
 
-def _from_path(path: Path, undivided: bool) -> DataSet:
+def _from_path(path: Path, undivided: bool, options: Mapping[str, Any] | None) -> DataSet:
     from manylabel.data.formats.border import border
     from manylabel.data.formats.folder import read_folder
     from manylabel.data.formats.registry import read_file
@@ -110,12 +122,12 @@ def _from_path(path: Path, undivided: bool) -> DataSet:
         if not path.exists():
             raise ManyLabelError(str(path), "an existing file or folder", "nothing there")
         if path.is_dir():
-            return read_folder(path, undivided)
+            return read_folder(path, undivided, options)
         if not path.is_file():
             raise ManyLabelError(
                 str(path), "a file or folder", "a device, socket or pipe", "Copy it into a file."
             )
-        return read_file(path, undivided)
+        return read_file(path, undivided, options)
 
 
 def _from_table(source: str, labels: str | Sequence[str], undivided: bool) -> DataSet:

@@ -13,7 +13,8 @@ Figures: TypeAlias = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
 def figures(table: str) -> Figures:
-    """The figures of "tables 2 and 3", "table 5" or "table 8" of Zhang and Wu (AAAI 2024), or of "automl 2025"."""
+    """The figures of "table 1" (statistics of data sets), "tables 2 and 3", "table 5" or "table 8" of Zhang and Wu
+    (AAAI 2024), or of "automl 2025"."""
     found: Figures = _document()["tables"][table]
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,17 @@ def is_data_folder(path: Path) -> bool:
         return False
 
 
-def read_folder(path: Path, undivided: bool = False) -> DataSet:
+def read_folder(path: Path, undivided: bool = False, options: Mapping[str, Any] | None = None) -> DataSet:
     """Read the data set of a folder.
 
     Parameters
     ----------
     path : Path
         A folder with files of one format of :mod:`manylabel.data.formats.registry`.
-        ``card.json``, where there is one, tells of its origin.
+        ``card.json``, where there is one, tells of its origin, and under ``read`` settings of the reader.
     undivided : bool, default False
-        See :class:`manylabel.data.build.About`.
+    options : mapping, optional
+        See :class:`manylabel.data.build.About`; they stand above those of the card.
 
     Raises
     ------
@@ -43,11 +45,12 @@ def read_folder(path: Path, undivided: bool = False) -> DataSet:
         If there is nothing to read, or the files are not as they should be.
     """
     with border(path, "a folder that can be read"):
-        about = dataclasses.replace(_about(path), undivided=undivided)
+        about = about_of(path)
+        about = dataclasses.replace(about, undivided=undivided, options={**about.options, **(options or {})})
         found = format_of_folder(path)
         if found:
             format, content = found
-            return format.read(content, about)
+            return format.load(content, about)
         got = ", ".join(sorted(child.name for child in path.iterdir())[:5]) or "an empty folder"
         hint = hint_for_folder(path)
     expected = f"files of one format ({', '.join(format.title for format in FORMATS)})"
@@ -67,8 +70,24 @@ def _card(path: Path) -> dict[str, Any]:
     return card
 
 
-def _about(path: Path) -> About:
+def has_card(path: Path) -> bool:
+    """Whether a `card.json` tells of a folder."""
+    return (path / "card.json").exists()
+
+
+def about_of(path: Path) -> About:
+    """What the `card.json` of a folder tells of it; its name and path where there is none.
+
+    Raises
+    ------
+    ManyLabelError
+        For a card that is no JSON object.
+    """
     card = _card(path)
+    options = card.get("read", {})
+    if not isinstance(options, dict):
+        got = shown(json.dumps(options))
+        raise ManyLabelError(str(path / "card.json"), "settings of the reader as an object under 'read'", got)
     origin = card.get("origin")
     return About(
         name=str(card.get("name", path.resolve().name)),
@@ -76,4 +95,5 @@ def _about(path: Path) -> About:
         licence=str(card.get("license", "not stated")),
         split=str(card.get("split", "the given training and test files")),
         remarks=(str(card["quirks"]),) if card.get("quirks") else (),
+        options=options,
     )

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from manylabel.data.build import About
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.arrays import read_npz
 from manylabel.data.formats.border import open_text
 from manylabel.data.formats.foreign import refuse_foreign
+from manylabel.data.formats.format import Format
 from manylabel.data.formats.hdf5 import read_hdf5
 from manylabel.data.formats.mulan import arff_files, read_mulan
+from manylabel.data.formats.options import PictureOptions
 from manylabel.data.formats.parts import ending, only_table, stem
 from manylabel.data.formats.picture_list import ENDINGS, lists_pictures
 from manylabel.data.formats.pictures import read_pictures
+from manylabel.data.formats.published import PUBLISHED
 from manylabel.data.formats.scipy_matrices import is_scipy_matrix, matrix_of_features, read_scipy
 from manylabel.data.formats.svmlight import looks_like_svmlight, read_svmlight
 from manylabel.data.formats.tagged_texts import looks_tagged, read_tagged_texts
@@ -23,38 +26,6 @@ from manylabel.data.formats.texts import part_file, read_texts
 from manylabel.data.formats.xmc import looks_like_xmc, of_features, read_xmc
 
 _SAY_NOTHING = ("", ".txt", ".dat", ".data")  # endings of files whose first line has to say what they are
-
-
-@dataclass(frozen=True)
-class Format:
-    """One format of data sets.
-
-    Attributes
-    ----------
-    name : str
-        Short, for commands.
-    title, about : str
-        For lists: a name that people know, and one line on what such a file or folder holds.
-    read : callable (path, about) -> DataSet
-        Takes the file or folder that the other two find.
-    endings : tuple of str
-        Of file names in lower case, without ``.gz``.
-    accepts : callable (path) -> bool
-        Which of the files with such an ending are of this format. Default: all.
-    looks_so : callable (line) -> bool
-        Whether the first line of a file, whose ending says nothing, is one of this format.
-    find : callable (folder) -> path or None
-        What to read in a folder; None where it holds no such data set.
-    """
-
-    name: str
-    title: str
-    about: str
-    read: Callable[[Path, About], DataSet]
-    endings: tuple[str, ...] = ()
-    accepts: Callable[[Path], bool] = lambda path: True
-    looks_so: Callable[[bytes], bool] = lambda line: False
-    find: Callable[[Path], Path | None] = lambda folder: None
 
 
 def format_of_file(path: Path) -> Format | None:
@@ -73,13 +44,14 @@ def format_of_folder(folder: Path) -> tuple[Format, Path] | None:
     return next(((format, path) for format, path in found if path is not None), None)
 
 
-def read_file(path: Path, undivided: bool = False) -> DataSet:
+def read_file(path: Path, undivided: bool = False, options: Mapping[str, Any] | None = None) -> DataSet:
     """Read the data set of a file, and of those that belong to it.
 
     Parameters
     ----------
     path : Path
     undivided : bool, default False
+    options : mapping, optional
         See :class:`manylabel.data.build.About`.
 
     Raises
@@ -91,7 +63,7 @@ def read_file(path: Path, undivided: bool = False) -> DataSet:
     if format is None:
         endings = dict.fromkeys(ending for format in FORMATS for ending in format.endings)
         raise refuse_foreign(path, ", ".join(endings))
-    return format.read(path, About(stem(path), str(path), undivided=undivided))
+    return format.load(path, About(stem(path), str(path), undivided=undivided, options=options or {}))
 
 
 def _first_line(path: Path) -> bytes:
@@ -118,6 +90,7 @@ def _named(name: str) -> Callable[[Path], Path | None]:
 
 
 FORMATS: tuple[Format, ...] = (
+    *PUBLISHED,
     Format(
         name="npz",
         title="NumPy arrays",
@@ -167,6 +140,7 @@ FORMATS: tuple[Format, ...] = (
         endings=ENDINGS,
         accepts=lists_pictures,
         find=lambda folder: _in_folder(folder, "pictures"),
+        options=PictureOptions,
     ),
     Format(
         name="xmc",

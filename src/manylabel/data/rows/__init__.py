@@ -2,6 +2,7 @@
 
 from manylabel.data.rows.base import Features
 from manylabel.data.rows.images import Images
+from manylabel.data.rows.mapped import MappedImages
 from manylabel.data.rows.registry import as_features, features_of_file
 from manylabel.data.rows.sparse import SparseVectors
 from manylabel.data.rows.table import TableRows
@@ -11,6 +12,7 @@ from manylabel.data.rows.vectors import Vectors
 __all__ = [
     "Features",
     "Images",
+    "MappedImages",
     "SparseVectors",
     "TableRows",
     "Texts",

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from manylabel.data.rows import Features, Images, SparseVectors, TableRows, Texts, Vectors, as_features
+from manylabel.data.rows import (
+    Features,
+    Images,
+    MappedImages,
+    SparseVectors,
+    TableRows,
+    Texts,
+    Vectors,
+    as_features,
+)
 from manylabel.errors import ManyLabelError
 from manylabel.models.inputs.base import Preprocessor
 from manylabel.models.inputs.images import ImagePreprocessor
@@ -22,6 +31,7 @@ _OF_FEATURES: dict[type[Features], type[Preprocessor]] = {
     SparseVectors: VectorPreprocessor,
     Texts: TextPreprocessor,
     Images: ImagePreprocessor,
+    MappedImages: ImagePreprocessor,
     TableRows: TablePreprocessor,
 }
 _OF_SCALING: dict[Scaling, type[VectorPreprocessor]] = {

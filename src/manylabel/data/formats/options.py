@@ -1,0 +1,72 @@
+"""Settings of readers: what a person may choose where owners' files can be read in more than one way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from manylabel.data.build import About
+from manylabel.errors import ManyLabelError, did_you_mean
+
+
+class ReadOptions(BaseModel):
+    """Settings of a reader, read from names and values."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def of(cls, about: About) -> Self:
+        """Those that were asked for.
+
+        Raises
+        ------
+        ManyLabelError
+            Naming the setting that this reader does not know, or that has another value than it may have.
+        """
+        try:
+            return cls.model_validate(dict(about.options))
+        except ValidationError as error:
+            raise _refusal(cls, about.options, error) from None
+
+
+class PictureOptions(ReadOptions):
+    """Settings of readers of pictures.
+
+    Attributes
+    ----------
+    side : int, default 64
+        Height and width that every picture gets, in pixels.
+    fit : "square" or "short", default "square"
+        "square" squeezes the sides: nothing is cut off, as a label may stand for what is at the border. "short" brings
+        the shorter side to ``side`` and cuts the middle out.
+    unreadable : "refuse" or "skip", default "refuse"
+        Whether pictures that are lacking or damaged are refused, all of them named, or left out with their labels.
+    """
+
+    side: int = Field(default=64, ge=8, le=2048)
+    fit: Literal["square", "short"] = "square"
+    unreadable: Literal["refuse", "skip"] = "refuse"
+
+
+def refuse_options(options: Mapping[str, Any], who: str) -> None:
+    """For readers without settings.
+
+    Raises
+    ------
+    ManyLabelError
+        If there are any.
+    """
+    if options:
+        raise ManyLabelError(who, "no settings of the reader", ", ".join(map(repr, options)))
+
+
+def _refusal(kind: type[ReadOptions], given: Mapping[str, Any], error: ValidationError) -> ManyLabelError:
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    known = list(kind.model_fields)
+    if first["type"] == "extra_forbidden":
+        return ManyLabelError("`options`", f"of {', '.join(known)}", repr(name), did_you_mean(name, known))
+    told = first["msg"].removeprefix("Input should be ")
+    return ManyLabelError(f"`options`, {name!r}", told, repr(given.get(name)))
