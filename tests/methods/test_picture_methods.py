@@ -61,8 +61,10 @@ def test_fine_tuning_starts_from_the_weights_and_the_model_needs_no_file(weights
     }
     predictor = get("bce", **settings).fit(train, validation)
     torch.manual_seed(1)
-    first = SmallResNet(3, (4, 8)).state_dict()["0.weight"]
-    torch.testing.assert_close(predictor.scorer.encoder.state_dict()["0.weight"], first, atol=1e-5, rtol=0)
+    first = SmallResNet(3, (4, 8)).state_dict()["conv1.weight"]
+    torch.testing.assert_close(
+        predictor.scorer.encoder.state_dict()["conv1.weight"], first, atol=1e-5, rtol=0
+    )
     predictor.save(tmp_path / "model")
     (tmp_path / "weights.safetensors").unlink()
     again = Predictor.load(tmp_path / "model")
@@ -121,7 +123,7 @@ class TestRefusals:
     def test_weights_of_another_network(self, tmp_path):
         save_file(SmallResNet(3, (4, 16)).state_dict(), tmp_path / "a.safetensors")
         path = str(tmp_path / "a.safetensors")
-        self.refused(r"4.conv1.weight of shape \(8, 4, 3, 3\)", **{"images.encoder.weights": path})
+        self.refused(r"blocks.1.conv1.weight of shape \(8, 4, 3, 3\)", **{"images.encoder.weights": path})
 
     def test_coloured_pictures_for_weights_of_grey_ones(self, tmp_path):
         save_file(SmallResNet(1, (4, 8)).state_dict(), tmp_path / "a.safetensors")

@@ -9,7 +9,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from manylabel import ManyLabelError
-from manylabel.models import PICTURE_ENCODERS, ResNet, SmallResNet, VisionTransformer, picture_encoder
+from manylabel.models import (
+    PICTURE_ENCODERS,
+    FlatParameters,
+    ResNet,
+    SmallResNet,
+    VisionTransformer,
+    picture_encoder,
+)
 from manylabel.models.encoders.efficientnet import SamePadded
 from manylabel.models.encoders.state_dicts import load_weights
 
@@ -177,6 +184,21 @@ def test_packaged_weights_that_are_not_there_are_told(monkeypatch):
         picture_encoder("resnet18", "package")
 
 
+@pytest.mark.parametrize("name", ["small_resnet", "resnet18", "efficientnet_lite0"])
+def test_channels_last_maps_make_the_numbers_of_contiguous_ones(name):
+    network = picture_encoder(name)
+    FlatParameters(network.to(memory_format=torch.channels_last).parameters())
+    assert all(p.is_contiguous() for p in network.parameters())  # whatever they were before
+    x = torch.randn(8, 3, 64, 64)
+    seen = []
+    maps = next(m for m in network.modules() if isinstance(m, nn.BatchNorm2d))
+    maps.register_forward_hook(lambda _, inputs, out: seen.append(out))
+    z = network.eval()(x)
+    assert seen[0].is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(z, network.encode(x.contiguous()), atol=1e-4, rtol=1e-3)
+    assert seen[1].is_contiguous()
+
+
 class TestWeights:
     """Files of weights, read without unpickling."""
 
@@ -184,7 +206,7 @@ class TestWeights:
     def saved(self):
         network = SmallResNet(3, (4, 8))
         state = network.state_dict()
-        nn.init.normal_(state["1.running_mean"])
+        nn.init.normal_(state["bn1.running_mean"])
         return state
 
     def build(self, path, channels=None):
@@ -206,19 +228,23 @@ class TestWeights:
         network = self.build(tmp_path / "grey.safetensors")
         assert (network.channels, len(network.mean), len(network.std)) == (1, 1, 1)
         with pytest.raises(
-            ManyLabelError, match=r"0.weight of shape \(4, 3, 3, 3\), but got 0.weight \(4, 1, 3, 3\)"
+            ManyLabelError, match=r"conv1.weight of shape \(4, 3, 3, 3\), but got conv1.weight \(4, 1, 3, 3\)"
         ):
             self.build(tmp_path / "grey.safetensors", channels=3)
 
     def test_counters_of_batches_may_be_missing(self, saved, tmp_path):
         state = {key: t for key, t in saved.items() if "num_batches" not in key}
         save_file(state, tmp_path / "a.safetensors")
-        assert torch.equal(self.build(tmp_path / "a.safetensors").state_dict()["0.weight"], saved["0.weight"])
+        assert torch.equal(
+            self.build(tmp_path / "a.safetensors").state_dict()["conv1.weight"], saved["conv1.weight"]
+        )
 
     def test_missing_weights_are_named(self, saved, tmp_path):
         state = {key: t for key, t in saved.items() if "bn2" not in key}
         save_file(state, tmp_path / "a.safetensors")
-        with pytest.raises(ManyLabelError, match=r"none of 3.bn2.weight, 3.bn2.bias, .* and 4 more"):
+        with pytest.raises(
+            ManyLabelError, match=r"none of blocks.0.bn2.weight, blocks.0.bn2.bias, .* and 4 more"
+        ):
             self.build(tmp_path / "a.safetensors")
 
     def test_weights_of_a_deeper_network_are_refused(self, tmp_path):

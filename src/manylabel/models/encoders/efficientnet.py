@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from manylabel.models.encoders.pictures import PictureEncoder
-from manylabel.models.encoders.resnet import initialise
+from manylabel.models.encoders.pictures import Convolutional
 
 # of each stage: blocks, kernel, stride of the first block, expansion, maps
 _STAGES = (
@@ -62,7 +61,7 @@ class InvertedResidual(nn.Module):
         return out + x if self.shortcut else out  # type: ignore[no-any-return]
 
 
-class EfficientNetLite0(PictureEncoder):
+class EfficientNetLite0(Convolutional):
     """EfficientNet-Lite0 for pictures of about 224 x 224 pixels, without its last layer.
 
     Parameters
@@ -88,9 +87,9 @@ class EfficientNetLite0(PictureEncoder):
         self._blocks = nn.Sequential(*blocks)
         self.out_features, self.channels = 1280, channels
         self._conv_head, self._bn1 = SamePadded(before, self.out_features, 1), _norm(self.out_features)
-        initialise(self)
+        self.initialise()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def encode(self, x: Tensor) -> Tensor:
         x = F.relu6(self._bn0(self._conv_stem(x)))  # (B, 32, height / 2, width / 2)
         x = F.relu6(self._bn1(self._conv_head(self._blocks(x))))  # (B, 1280, height / 32, width / 32)
         return x.mean((2, 3))

@@ -8,13 +8,11 @@ from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 
-from torch import Tensor
-
 from manylabel.errors import ManyLabelError, did_you_mean, missing_extra
 from manylabel.models.encoders.efficientnet import EfficientNetLite0
 from manylabel.models.encoders.pictures import PictureEncoder
 from manylabel.models.encoders.resnet import ResNet, SmallResNet
-from manylabel.models.encoders.state_dicts import load_weights, read_weights
+from manylabel.models.encoders.state_dicts import input_channels, load_weights, read_weights
 from manylabel.models.encoders.vit import VisionTransformer
 
 PICTURE_ENCODERS: dict[str, Callable[..., PictureEncoder]] = {
@@ -86,7 +84,7 @@ def picture_encoder(
     if weights is None:
         return build(channels=channels or 3)
     tensors = read_weights(_located(name, weights))
-    network = build(channels=channels or _channels(build(channels=3), tensors))
+    network = build(channels=channels or input_channels(build(channels=3), tensors))
     network.left_out = load_weights(network, tensors, f"encoder {name}, weights {weights}")
     coloured = network.channels == len(_MEAN)
     network.mean = _MEAN if coloured else (sum(_MEAN) / 3,) * network.channels
@@ -107,10 +105,3 @@ def _located(name: str, weights: str | PathLike[str]) -> Path:
     if not files:
         raise missing_extra(f"encoder {name}", _PACKAGE.replace("_", "-"), "vision")
     return files[0]
-
-
-def _channels(network: PictureEncoder, tensors: dict[str, Tensor]) -> int:
-    """Channels of the pictures that weights were trained with: of the first kernels of a size like the network's."""
-    own = next(p.shape for p in network.parameters() if p.ndim == 4)
-    found = (t.shape for t in tensors.values() if t.ndim == 4)
-    return next((shape[1] for shape in found if (shape[0], shape[2:]) == (own[0], own[2:])), 3)

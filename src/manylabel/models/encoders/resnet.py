@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from manylabel.errors import ManyLabelError
-from manylabel.models.encoders.pictures import PictureEncoder
+from manylabel.models.encoders.pictures import Convolutional
 
 
 class BasicBlock(nn.Module):
@@ -48,7 +48,7 @@ class Bottleneck(nn.Module):
         return self.relu(out.add_(self.downsample(x)))  # type: ignore[no-any-return]
 
 
-class SmallResNet(nn.Sequential, PictureEncoder):
+class SmallResNet(Convolutional):
     """A residual network for images of about 32 x 32 pixels.
 
     Parameters
@@ -64,13 +64,17 @@ class SmallResNet(nn.Sequential, PictureEncoder):
     """
 
     def __init__(self, channels: int, widths: Sequence[int] = (16, 32, 64)) -> None:
-        stem = [_conv(channels, widths[0], 3, 2), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)]
-        stages: list[nn.Module] = []
-        for before, after in zip([widths[0], *widths[:-1]], widths, strict=True):
-            stages.append(BasicBlock(before, after, 1 if before == after else 2))
-        super().__init__(*stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        super().__init__()
+        self.conv1, self.bn1 = _conv(channels, widths[0], 3, 2), nn.BatchNorm2d(widths[0])
+        self.relu = nn.ReLU(inplace=True)
+        sizes = zip([widths[0], *widths[:-1]], widths, strict=True)
+        self.blocks = nn.Sequential(*(BasicBlock(i, o, 1 if i == o else 2) for i, o in sizes))
         self.out_features, self.channels, self.pixels = widths[-1], channels, 32
-        initialise(self)
+        self.initialise()
+
+    def encode(self, x: Tensor) -> Tensor:
+        x = self.relu(self.bn1(self.conv1(x)))  # (B, widths[0], height / 2, width / 2)
+        return self.blocks(x).mean((2, 3))  # type: ignore[no-any-return]
 
 
 DEPTHS: dict[int, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, int]]] = {
@@ -82,7 +86,7 @@ DEPTHS: dict[int, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, int]
 """Blocks of each stage of a residual network, by its number of layers."""
 
 
-class ResNet(PictureEncoder):
+class ResNet(Convolutional):
     """A residual network for pictures of about 224 x 224 pixels, without its last layer.
 
     Parameters
@@ -114,9 +118,9 @@ class ResNet(PictureEncoder):
             before = block.expansion * width
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
         self.out_features, self.channels = before, channels
-        initialise(self)
+        self.initialise()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def encode(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))  # (B, 64, height / 4, width / 4)
         x = self.layer4(
             self.layer3(self.layer2(self.layer1(x)))
@@ -140,10 +144,3 @@ def _shortcut(channels_in: int, channels: int, stride: int) -> nn.Module:
     if stride == 1 and channels_in == channels:
         return nn.Identity()
     return nn.Sequential(_conv(channels_in, channels, 1, stride), nn.BatchNorm2d(channels))
-
-
-def initialise(network: nn.Module) -> None:
-    """Convolutions Kaiming normal (fan out, ReLU)."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -123,6 +123,16 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], who: str = "
     return tuple(sorted(tensors.keys() - {inside[key] for key in state}))
 
 
+def input_channels(network: nn.Module, tensors: Mapping[str, Tensor]) -> int:
+    """Channels of the pictures that weights of a file were trained with; of the network where that cannot be told."""
+    own = network.state_dict()
+    first = next(name for name, tensor in own.items() if tensor.ndim == 4)
+    renamed = {_renamed(key): key for key in tensors}
+    source = renamed.get(_prefix(own, renamed) + first)
+    kernel = own[first] if source is None or tensors[source].ndim != 4 else tensors[source]
+    return int(kernel.shape[1])
+
+
 def _renamed(key: str) -> str:
     for theirs, ours in _TORCHVISION_VIT:
         key = re.sub(theirs, ours, key)
