@@ -19,7 +19,14 @@ from manylabel.data import Rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.fingerprint import fingerprint
 from manylabel.methods.held_out import HeldOut
-from manylabel.methods.networks import build_encoder, check_encoder, check_network, copied, standard_of
+from manylabel.methods.networks import (
+    build_encoder,
+    check_encoder,
+    check_network,
+    compile_networks,
+    copied,
+    standard_of,
+)
 from manylabel.methods.part import Scorer
 from manylabel.methods.recipe import AnySettings, Settings
 from manylabel.methods.rows import DeviceRows
@@ -228,6 +235,7 @@ class EncoderTrainer(NetworkTrainer):
 
     def scorer(self, inputs: Preprocessor, encoder: nn.Module, classifier: nn.Linear) -> NetworkScorer:
         """What the training of a network of :meth:`new_encoder` leaves."""
+        compile_networks(False, encoder)
         built_from = self.settings.encoder if self.encoder is None else None
         return NetworkScorer(inputs, encoder, classifier, built_from)
 

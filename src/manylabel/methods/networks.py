@@ -97,6 +97,14 @@ def check_batch_norm(
         raise ManyLabelError("batch norm", "at least 2 rows of a step on each rank", str(rows), hint)
 
 
+def compile_networks(on: bool, *networks: nn.Module) -> None:
+    """Let calls of networks go through ``torch.compile``, or as they are written."""
+    for network in networks:
+        network._compiled_call_impl = None
+        if on:
+            network.compile()
+
+
 def _memory() -> float:
     """Bytes of this machine, infinite where that cannot be told."""
     try:
