@@ -77,3 +77,23 @@ def test_a_loss_that_compares_rows_compares_those_of_all_ranks(method, of_method
     for name in alone:
         assert torch.equal(one[name], two[name]), name
         torch.testing.assert_close(one[name], alone[name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def of_pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    script = Path(__file__).parent / "batch_norm_run.py"
+    torchrun(folder, script)
+    run_alone(folder, script)
+    return folder
+
+
+@pytest.mark.parametrize("method", ["bce", "mulsupcon_weighted"])
+def test_batch_norm_over_all_ranks_makes_two_processes_one(method, of_pictures):
+    one, two, alone = (
+        weights(of_pictures / path) for path in (f"{method}-0", f"{method}-1", f"alone/{method}-0")
+    )
+    assert any("running_var" in name for name in alone)
+    for name in alone:
+        assert torch.equal(one[name], two[name]), name
+        torch.testing.assert_close(one[name], alone[name], rtol=1e-5, atol=1e-5)

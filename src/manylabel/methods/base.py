@@ -22,7 +22,14 @@ from manylabel.errors import ManyLabelError
 from manylabel.methods.early_stop import SEARCH, best_epoch, told_in_turn
 from manylabel.methods.fingerprint import fingerprint
 from manylabel.methods.held_out import FEWEST_ROWS, HeldOut
-from manylabel.methods.networks import build_encoder, check_encoder, check_network, copied
+from manylabel.methods.networks import (
+    build_encoder,
+    check_encoder,
+    check_network,
+    compile_networks,
+    copied,
+    standard_of,
+)
 from manylabel.methods.part import Scorer
 from manylabel.methods.recipe import AnySettings, Settings
 from manylabel.methods.rows import DeviceRows
@@ -246,8 +253,10 @@ class EncoderTrainer(NetworkTrainer):
         self.encoder = encoder
 
     def inputs(self, train: Rows) -> Preprocessor:
-        """The scaling that the settings ask for."""
-        return fit_preprocessor(train.X, self.settings.inputs.scaling)
+        """The scaling and size that the settings and the weights of their encoder ask for."""
+        scaled = self.settings.inputs
+        standard = standard_of(self.settings.encoder) if self.encoder is None else None
+        return fit_preprocessor(train.X, scaled.scaling, scaled.pixels, standard)
 
     def new_encoder(self, inputs: Preprocessor) -> nn.Module:
         """The encoder of the settings with fresh weights, or a copy of the caller's own."""
@@ -259,6 +268,7 @@ class EncoderTrainer(NetworkTrainer):
 
     def scorer(self, inputs: Preprocessor, encoder: nn.Module, classifier: nn.Linear) -> NetworkScorer:
         """What the training of a network of :meth:`new_encoder` leaves."""
+        compile_networks(False, encoder)
         built_from = self.settings.encoder if self.encoder is None else None
         return NetworkScorer(inputs, encoder, classifier, built_from)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from manylabel import losses, metrics
 from manylabel.errors import ManyLabelError
 from manylabel.labels import Labels
-from manylabel.methods.networks import check_batch_norm
+from manylabel.methods.networks import check_batch_norm, compile_networks
 from manylabel.methods.recipe import ClassifySettings
 from manylabel.methods.rows import DeviceRows
 from manylabel.metrics.scores import blocks
@@ -147,7 +147,8 @@ class Classification:
         loss: LogitLoss,
         encoder_groups: Sequence[Group] | None = None,
     ) -> None:
-        self.criterion = loss
+        self.criterion, self.block = loss, inputs.block
+        compile_networks(settings.stage.compile and settings.encoder_rate > 0, encoder)
         self.rows: Frozen | Parts
         if settings.encoder_rate == 0:
             self.rows = Frozen(encoder, inputs, train, validation)
@@ -158,7 +159,8 @@ class Classification:
             self.rows = Parts(train, validation)
             self.network = nn.Sequential(encoder, classifier)
             world = Ranks.current().world
-            check_batch_norm(self.network, divide(settings.stage, len(train), world).least // world)
+            share = 1 if settings.stage.sync_batch_norm else world
+            check_batch_norm(self.network, divide(settings.stage, len(train), world).least // share)
             self.view, self.plain = inputs.view(settings.views), inputs.finished
         self.module: nn.Module = nn.ModuleDict({"network": self.network, "encoder": encoder})
         self.groups = _groups(encoder, classifier, settings.encoder_rate, encoder_groups)
@@ -180,7 +182,7 @@ class Classification:
         validation = self.rows.validation
         if 4 * len(validation) * validation.Y.n_labels > metrics.WHOLE_UP_TO:
             return monitor_by_block(lambda x: self.network(self.plain(x)).float(), self.criterion, validation)
-        logits = torch.cat([self.network(self.plain(x)) for x in validation.parts(1024)]).float()
+        logits = torch.cat([self.network(self.plain(x)) for x in validation.parts(self.block)]).float()
         loss = float(self.criterion(logits, validation.Y))
         return {"loss": loss} | measure(torch.sigmoid(logits), validation.Y)
 
@@ -203,7 +205,7 @@ def embed(encoder: nn.Module, rows: DeviceRows, inputs: Preprocessor) -> Tensor:
     """Representations of rows as they are, encoder in evaluation mode; (n, H)."""
     mode = encoder.training
     encoder.eval()
-    Z = torch.cat([encoder(inputs.finished(x)) for x in rows.parts(1024)]).float()
+    Z = torch.cat([encoder(inputs.finished(x)) for x in rows.parts(inputs.block)]).float()
     encoder.train(mode)
     return Z
 

@@ -11,7 +11,7 @@ from manylabel.methods.classifier_stage import Classification, build_criterion, 
 from manylabel.methods.contrastive_term import ContrastSettings, build_contrast, build_term
 from manylabel.methods.joint import Balance, JointContrast, JointTraining
 from manylabel.methods.linear_probe import LinearProbeEvaluation, LinearProbeSettings
-from manylabel.methods.networks import width
+from manylabel.methods.networks import compile_networks, width
 from manylabel.methods.recipe import ClassifySettings, Settings
 from manylabel.methods.rows import DeviceRows
 from manylabel.methods.scorer import NetworkScorer
@@ -120,6 +120,7 @@ class Pretraining:
         self.term = build_term(loss, inputs, encoder, train.Y, settings, rows)
         self.module: nn.Module = self.term
         self.groups = self.term.groups
+        compile_networks(settings.stage.compile, encoder, *self.term.others)
         self.encoder, self.inputs, self.view = encoder, inputs, inputs.view(settings.views)
         self.train, self.validation, self.n_rows = train, validation, len(train)
 

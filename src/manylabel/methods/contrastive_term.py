@@ -137,6 +137,11 @@ class ContrastiveTerm(nn.Module):
             self.prototypes = nn.Parameter(start.to(device))
             self.groups.append(Group(FlatParameters([self.prototypes])))
 
+    @property
+    def others(self) -> tuple[nn.Module, ...]:
+        """Networks beside ``query``."""
+        return ()
+
     def views(self, X: Tensor, view: View) -> tuple[Tensor, Tensor]:
         """Views of rows (B, ...): for the encoder (n_encoded * B, ...), and for the key encoder."""
         drawn = view(X.repeat(self.n_views, *[1] * (X.ndim - 1)))
@@ -210,6 +215,10 @@ class MomentumTerm(ContrastiveTerm):
             sums = many and isinstance(self.criterion, losses.MulSupCon | losses.MulSupConWeighted)
             queue = LabelQueue(settings.queue, settings.dim, n_labels, label_dtype, sums)
             self.queue = queue.to(inputs.mean.device)
+
+    @property
+    def others(self) -> tuple[nn.Module, ...]:
+        return (self.key.network,)
 
     def forward(self, h: Tensor, Y: LabelMatrix, others: Tensor, weights: Tensor | None = None) -> Tensor:
         """The loss; parameters as in :meth:`ContrastiveTerm.forward`."""

@@ -11,23 +11,43 @@ from torch import nn
 
 from manylabel.errors import ManyLabelError
 from manylabel.methods.recipe import EncoderSettings
-from manylabel.models import MLP, Preprocessor, ResidualMLP, ResNet50, SmallResNet
+from manylabel.models import MLP, PICTURE_ENCODERS, PictureEncoder, Preprocessor, ResidualMLP, picture_encoder
+from manylabel.models.inputs import Standard
 
-_DIMENSIONS = {"mlp": 1, "resmlp": 1, "small_resnet": 3, "resnet50": 3}  # of the rows that a network takes
+_DIMENSIONS = {"mlp": 1, "resmlp": 1} | dict.fromkeys(PICTURE_ENCODERS, 3)  # of the rows that a network takes
 _COPIES = 4  # of each weight in training: itself, its gradient and two moments
 
 
 def build_encoder(settings: EncoderSettings, inputs: Preprocessor) -> nn.Module:
-    """An encoder with fresh weights for rows of the shape of ``inputs``.
+    """An encoder for rows of the shape of ``inputs``, with fresh weights or those that the settings name.
 
     Raises
     ------
     ManyLabelError
-        If the network is made for another kind of data, or does not fit in memory.
+        If the network is made for another kind of data, does not fit in memory, or its weights cannot be had.
     """
+    if settings.weights is not None and settings.name not in PICTURE_ENCODERS:
+        hint = f"Weights are those of {', '.join(PICTURE_ENCODERS)}."
+        raise ManyLabelError("encoder.weights", "a network of pictures", settings.name, hint)
     if _DIMENSIONS[settings.name] != inputs.n_dims:
         raise ManyLabelError("encoder", f"a network for {inputs.name}", settings.name)
+    if settings.weights is not None:  # they have been in memory already
+        return _build(settings, inputs.shape[0])
     return fitting("encoder", lambda: _build(settings, inputs.shape[0]))
+
+
+def standard_of(settings: EncoderSettings) -> Standard | None:
+    """How pictures were when the weights that the settings name were trained; None from scratch.
+
+    Raises
+    ------
+    ManyLabelError
+        If the weights cannot be had.
+    """
+    if settings.weights is None or settings.name not in PICTURE_ENCODERS:
+        return None
+    network = picture_encoder(settings.name, settings.weights, widths=settings.widths)
+    return Standard(network.pixels, network.mean or (), network.std or ())
 
 
 def fitting(who: str, build: Callable[[], nn.Module]) -> nn.Module:
@@ -77,6 +97,14 @@ def check_batch_norm(
         raise ManyLabelError("batch norm", "at least 2 rows of a step on each rank", str(rows), hint)
 
 
+def compile_networks(on: bool, *networks: nn.Module) -> None:
+    """Let calls of networks go through ``torch.compile``, or as they are written."""
+    for network in networks:
+        network._compiled_call_impl = None
+        if on:
+            network.compile()
+
+
 def _memory() -> float:
     """Bytes of this machine, infinite where that cannot be told."""
     try:
@@ -86,10 +114,8 @@ def _memory() -> float:
 
 
 def _build(settings: EncoderSettings, size: int) -> nn.Module:
-    if settings.name == "resnet50":
-        return ResNet50(size)
-    if settings.name == "small_resnet":
-        return SmallResNet(size) if settings.widths is None else SmallResNet(size, settings.widths)
+    if settings.name in PICTURE_ENCODERS:
+        return picture_encoder(settings.name, settings.weights, size, settings.widths)
     network = ResidualMLP if settings.name == "resmlp" else MLP
     if settings.widths is None:
         return network(size, dropout=settings.dropout)
@@ -159,7 +185,7 @@ def width(encoder: nn.Module, inputs: Preprocessor) -> int:
     ManyLabelError
         If it does not turn (B, *shape) into (B, H).
     """
-    if isinstance(encoder, MLP | ResidualMLP | SmallResNet | ResNet50):
+    if isinstance(encoder, MLP | ResidualMLP | PictureEncoder):
         return int(encoder.out_features)
     return check_encoder(encoder, inputs)
 

@@ -6,8 +6,9 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from manylabel.data.rows import Vectors
+from manylabel.data.rows import Images, Vectors
 from manylabel.data.rows.registry import KINDS
+from manylabel.errors import ManyLabelError
 from manylabel.models.inputs import Scaling, ViewSettings, check_scaling
 from manylabel.training import LastStage
 
@@ -30,9 +31,13 @@ class InputSettings(Config):
     scaling : "auto", "columns", "one", "none", "rank_normal", "tfidf" or "lsa", default "auto"
         Of vectors; what each does is told by :func:`manylabel.models.fit_preprocessor`. Texts and tables take "auto"
         and "lsa", pictures "auto" alone.
+    pixels : int or None, default None
+        Of pictures: the side to which they are brought on their way into a method. None leaves them as they are, or
+        brings them to the size that the weights of an encoder were trained with.
     """
 
     scaling: Scaling = "auto"
+    pixels: int | None = Field(None, ge=8, le=4096)
 
 
 class EncoderSettings(Config):
@@ -40,9 +45,12 @@ class EncoderSettings(Config):
 
     Attributes
     ----------
-    name : "mlp", "resmlp", "small_resnet" or "resnet50"
-        Of vectors ``mlp`` (:class:`~manylabel.models.MLP`) or ``resmlp`` (:class:`~manylabel.models.ResidualMLP`), the
-        others of pictures.
+    name : str
+        Of vectors ``mlp`` (:class:`~manylabel.models.MLP`) or ``resmlp`` (:class:`~manylabel.models.ResidualMLP`), of
+        pictures one of :data:`~manylabel.models.PICTURE_ENCODERS`.
+    weights : str or None, default None
+        Of pictures: a file of weights to start from, or "package"; see :func:`~manylabel.models.picture_encoder`. None
+        starts from scratch.
     widths : tuple of int, or None
         Sizes of the layers (``mlp``), between and inside of blocks (``resmlp``), or maps of the stages
         (``small_resnet``); None takes the network's own default.
@@ -50,7 +58,18 @@ class EncoderSettings(Config):
         Of the networks of vectors.
     """
 
-    name: Literal["mlp", "resmlp", "small_resnet", "resnet50"] = "mlp"
+    name: Literal[
+        "mlp",
+        "resmlp",
+        "small_resnet",
+        "resnet18",
+        "resnet34",
+        "resnet50",
+        "resnet101",
+        "vit_tiny",
+        "efficientnet_lite0",
+    ] = "mlp"
+    weights: str | None = Field(None, min_length=1)
     widths: Widths | None = None
     dropout: float = Field(0.2, ge=0, lt=1)
 
@@ -183,6 +202,9 @@ class ScaledSettings(AnySettings):
 
     def check_kind(self, who: str, kind: str) -> None:
         check_scaling(f"{who}, inputs.scaling", kind, self.inputs.scaling)
+        if self.inputs.pixels is not None and kind != Images.kind:
+            hint = f"Write {Images.kind}.inputs.pixels."
+            raise ManyLabelError(f"{who}, inputs.pixels", Images.kind, kind, hint)
 
 
 class Settings(ScaledSettings):

@@ -232,7 +232,7 @@ class SklearnBaselineMethod(Trainer):
         seed = int(order.seed) % 2**32
         estimator = self._estimator({}, seed)
         train = _weighted(self.name, estimator, train)
-        inputs = fit_preprocessor(train.X, self._scaling(train.X))
+        inputs = fit_preprocessor(train.X, self._scaling(train.X), self.settings.inputs.pixels)
         Y = _binary(self.name, train)
         examples = Examples(inputs.matrix(train.X, train.X.is_sparse), Y, train.weights)
         for parameter, values in self.settings.search.items():

@@ -12,7 +12,9 @@ class FlatParameters:
     """Parameters laid end to end in one buffer, of which each becomes a view.
 
     Optimiser, exponential average, gradient norm and the sum over ranks then cost one call instead of one per
-    parameter. Lay parameters flat after the module is on its device; moving it afterwards breaks the views.
+    parameter. Lay parameters flat after the module is on its device; moving it afterwards breaks the views, and so does
+    converting its memory format: the vector is trained then, and the module no longer sees it. Channels-last weights
+    become contiguous ones, as files hold them; pictures may be channels-last all the same.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from manylabel.errors import ManyLabelError
 from manylabel.training import checkpoint
+from manylabel.training.batch_norm import synchronise
 from manylabel.training.checkpoint import Tensors, prefixed, under
 from manylabel.training.distributed import Ranks
 from manylabel.training.progress import Progress
@@ -43,6 +44,7 @@ class Loop:
     def __init__(self, name: str, task: Task, stage: Stage, seed: int, ranks: Ranks) -> None:
         self.division = divide(stage, task.n_rows, ranks.world, name)
         self.name, self.task, self.stage, self.seed, self.ranks = name, task, stage, seed, ranks
+        synchronise(task.module, stage.sync_batch_norm)
         self._follow_first()
         self.vectors = [group.parameters.vector for group in task.groups]
         self.device = self.vectors[0].device

@@ -61,6 +61,11 @@ class Stage(BaseModel):
         Stop after so many epochs of a schedule that is made for ``epochs``.
     precision : "float32", "bfloat16" or "float16", default "float32"
         Of the network under autocast; losses are computed in float32.
+    sync_batch_norm : bool, default False
+        Batch norms take mean and variance over the rows of all ranks, so that several ranks train as one process does.
+    compile : bool, default False
+        The encoder goes through ``torch.compile``. That takes a minute or more, before the first step and again for
+        batches of another size, and pays in long trainings of large networks on a GPU.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -87,6 +92,8 @@ class Stage(BaseModel):
     patience: int | None = Field(None, ge=1)
     stop_after: int | None = Field(None, ge=1)
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    sync_batch_norm: bool = False
+    compile: bool = False
 
     @property
     def last_epoch(self) -> int:

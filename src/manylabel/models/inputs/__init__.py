@@ -2,7 +2,7 @@
 
 from manylabel.models.inputs.augment import View, ViewSettings
 from manylabel.models.inputs.base import Preprocessor
-from manylabel.models.inputs.images import ImagePreprocessor
+from manylabel.models.inputs.images import ImagePreprocessor, Standard
 from manylabel.models.inputs.lsa import LsaPreprocessor
 from manylabel.models.inputs.rank_normal import RankNormalPreprocessor
 from manylabel.models.inputs.registry import (
@@ -22,6 +22,7 @@ __all__ = [
     "Preprocessor",
     "RankNormalPreprocessor",
     "Scaling",
+    "Standard",
     "TablePreprocessor",
     "TextPreprocessor",
     "TfidfColumnPreprocessor",

@@ -16,7 +16,7 @@ from manylabel.data.rows import (
 )
 from manylabel.errors import ManyLabelError
 from manylabel.models.inputs.base import Preprocessor
-from manylabel.models.inputs.images import ImagePreprocessor
+from manylabel.models.inputs.images import ImagePreprocessor, Standard
 from manylabel.models.inputs.lsa import LsaPreprocessor
 from manylabel.models.inputs.rank_normal import RankNormalPreprocessor
 from manylabel.models.inputs.table import TablePreprocessor
@@ -47,7 +47,9 @@ def preprocessor_type(X: Features) -> type[Preprocessor]:
     return _OF_FEATURES[type(X)]
 
 
-def fit_preprocessor(X: Any, scaling: Scaling = "auto") -> Preprocessor:
+def fit_preprocessor(
+    X: Any, scaling: Scaling = "auto", pixels: int | None = None, standard: Standard | None = None
+) -> Preprocessor:
     """Learn from training rows how to make them what an encoder eats.
 
     Parameters
@@ -61,6 +63,12 @@ def fit_preprocessor(X: Any, scaling: Scaling = "auto") -> Preprocessor:
         "columns", or "one" for sparse vectors of more than 10 000 features. "lsa" makes a few hundred numbers of
         vectors, texts and rows of tables of more than 2 000 features (:class:`LsaPreprocessor`). Texts and tables take
         "auto" and "lsa", pictures "auto" alone.
+    pixels : int or None, default None
+        Of pictures: the side to which they are brought; None takes that of ``standard``, and else leaves them as they
+        are.
+    standard : Standard or None, default None
+        Of pictures: mean and standard deviation that the weights of an encoder were trained with, in place of those of
+        ``X``.
 
     Raises
     ------
@@ -71,6 +79,10 @@ def fit_preprocessor(X: Any, scaling: Scaling = "auto") -> Preprocessor:
     if len(rows) == 0:
         raise ManyLabelError("X", "at least one training row", "none")
     kind = preprocessor_type(rows)
+    if isinstance(rows, Images) and scaling == "auto":
+        return ImagePreprocessor.fit(rows, pixels, standard)
+    if pixels is not None:
+        raise ManyLabelError(f"`pixels` of {rows.kind}", "pictures", rows.form, "Leave it out.")
     if scaling == "auto":
         return kind.fit(rows)
     check_scaling(f"`scaling` of {rows.kind}", rows.kind, scaling)
