@@ -1,0 +1,115 @@
+"""Encoders of vectors: plain and residual multi-layer perceptrons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from manylabel.models.inputs.augment import keep_mask
+
+
+def scaled_mask(n: int, p: float, like: Tensor) -> Tensor:
+    """``n`` factors for dropout: 0 with probability ``p``, else ``1 / (1 - p)``; dtype and device of ``like``."""
+    return keep_mask((n,), p, like.device).mul_(1 / (1 - p)).to(like.dtype)
+
+
+class Dropout(nn.Module):
+    """Dropout whose mask costs a quarter of a random draw per entry on a CPU.
+
+    Parameters
+    ----------
+    p : float, default 0.2
+        Share of entries set to zero in training; the others are scaled by ``1 / (1 - p)``.
+    """
+
+    def __init__(self, p: float = 0.2) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        return x * scaled_mask(x.numel(), self.p, x).view_as(x)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class MLP(nn.Module):
+    """Blocks of Linear, ReLU and dropout, the last one included.
+
+    Parameters
+    ----------
+    n_features : int
+    widths : sequence of int, default (256, 512, 256)
+    dropout : float, default 0.2
+
+    Notes
+    -----
+    (B, n_features) -> (B, widths[-1]). The defaults are the vector encoder of Zhang and Wu, AAAI 2024. The dropout
+    masks of all layers are one draw.
+    """
+
+    def __init__(
+        self, n_features: int, widths: Sequence[int] = (256, 512, 256), dropout: float = 0.2
+    ) -> None:
+        super().__init__()
+        sizes = [n_features, *widths]
+        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(sizes))
+        self.widths, self.dropout, self.out_features = tuple(widths), dropout, sizes[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.dropout == 0:
+            for layer in self.layers:
+                x = torch.relu(layer(x))
+            return x
+        sizes = [len(x) * width for width in self.widths]
+        masks = torch.split(scaled_mask(sum(sizes), self.dropout, x), sizes)
+        for layer, mask, width in zip(self.layers, masks, self.widths, strict=True):
+            x = torch.relu(layer(x)) * mask.view(-1, width)
+        return x
+
+
+class ResidualMLP(nn.Module):
+    """A residual network for vectors: blocks of batch norm, Linear, ReLU, dropout and Linear beside a shortcut.
+
+    Parameters
+    ----------
+    n_features : int
+    widths : sequence of int, default (256, 512, 512)
+        Numbers between blocks, then inside of each block.
+    dropout : float, default 0.2
+
+    Notes
+    -----
+    (B, n_features) -> (B, widths[0]), after a last batch norm and ReLU. After the ResNet of Y. Gorishniy et al.,
+    *Revisiting Deep Learning Models for Tabular Data*, NeurIPS 2021. A training step takes at least two rows.
+    """
+
+    def __init__(
+        self, n_features: int, widths: Sequence[int] = (256, 512, 512), dropout: float = 0.2
+    ) -> None:
+        super().__init__()
+        size = widths[0]
+        self.first = nn.Linear(n_features, size)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.BatchNorm1d(size),
+                nn.Linear(size, inner),
+                nn.ReLU(),
+                Dropout(dropout),
+                nn.Linear(inner, size),
+            )
+            for inner in widths[1:]
+        )
+        self.last = nn.BatchNorm1d(size)
+        self.out_features = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)  # (B, widths[0])
+        for block in self.blocks:
+            x = x + block(x)
+        return torch.relu(self.last(x))
