@@ -15,7 +15,8 @@ import pytest
 from manylabel import data
 from manylabel.data import catalogue as catalogue_module
 from manylabel.data.build import About
-from manylabel.data.catalogue import cache_folder, catalogue, download, load_entry, parse_catalogue
+from manylabel.data.cache import cache_folder
+from manylabel.data.catalogue import catalogue, download, load_entry, parse_catalogue
 from manylabel.data.formats.folder import read_folder
 from manylabel.data.formats.mulan import read_mulan
 from manylabel.errors import ManyLabelError

@@ -72,7 +72,8 @@ def data_get(
 ) -> None:
     """Fetch a data set of the catalogue and verify it; into --data-dir, or else into the cache."""
     from manylabel import data
-    from manylabel.data.catalogue import cache_folder, catalogue, download
+    from manylabel.data.cache import cache_folder
+    from manylabel.data.catalogue import catalogue, download
 
     entry = catalogue().get(name)
     if entry is not None and not (data_dir and (data_dir / name).is_dir()):

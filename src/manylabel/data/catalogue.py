@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -12,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from manylabel.data.build import About
+from manylabel.data.cache import CACHE_VARIABLE
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.arrays import read_npz
 from manylabel.data.formats.border import border, shown
 from manylabel.data.formats.mulan import read_mulan
 from manylabel.errors import ManyLabelError, missing_extra
-
-CACHE_VARIABLE = "MANYLABEL_CACHE"
 
 
 @dataclass(frozen=True)
@@ -101,12 +99,6 @@ def catalogue() -> dict[str, Entry]:
     return parse_catalogue(
         resources.files("manylabel.data").joinpath("catalogue.toml").read_text(encoding="utf-8")
     )
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: ``MANYLABEL_CACHE``, or the platform's folder for caches."""
-    named = os.environ.get(CACHE_VARIABLE)
-    return Path(named) if named else Path(_pooch().os_cache("manylabel"))
 
 
 def download(entry: Entry, folder: Path) -> Path:

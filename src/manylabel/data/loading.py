@@ -66,7 +66,8 @@ def load(
         return compose_digits()
     if isinstance(name_or_path, os.PathLike) or Path(name).name != name:
         return _from_path(Path(name), undivided)
-    from manylabel.data.catalogue import cache_folder, catalogue, load_entry, read_copy
+    from manylabel.data.cache import cache_folder
+    from manylabel.data.catalogue import catalogue, load_entry, read_copy
     from manylabel.data.formats.folder import read_folder
 
     entry = catalogue().get(name)
