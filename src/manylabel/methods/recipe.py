@@ -6,9 +6,10 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from manylabel.data.rows import Vectors
+from manylabel.data.rows import Images, TableRows, Texts, Vectors
 from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError
+from manylabel.models.frozen import FrozenSettings
 from manylabel.models.inputs import Scaling, ViewSettings
 from manylabel.training import Stage
 
@@ -23,8 +24,12 @@ Widths: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min
 """Sizes of the layers of a network, at least one."""
 
 
-class InputSettings(Config):
-    """How features are scaled before anything learns from them.
+ENCODED: tuple[str, ...] = (Texts.kind, Images.kind, TableRows.kind)
+"""Kinds of rows of which a frozen encoder can make vectors."""
+
+
+class InputSettings(FrozenSettings):
+    """How features are scaled before anything learns from them, after a frozen encoder if there is one.
 
     Attributes
     ----------
@@ -140,9 +145,14 @@ class AnySettings(Config):
     expected : tuple of Expected
     neighbours : NeighbourSettings or None, default None
         Average the probabilities with those of the nearest training rows.
+    inputs : FrozenSettings
+        Which frozen encoder makes vectors of the rows, if any.
+    keeps_rows : bool
+        Whether rows stay as they are where there is a frozen encoder, beside the vectors that it makes.
     """
 
     kinds: ClassVar[tuple[str, ...]] = tuple(KINDS)
+    keeps_rows: ClassVar[bool] = False
 
     name: str
     family: str
@@ -151,6 +161,7 @@ class AnySettings(Config):
     members: int = Field(1, ge=1)
     expected: tuple[Expected, ...] = ()
     neighbours: NeighbourSettings | None = None
+    inputs: FrozenSettings = FrozenSettings()
 
     def check(self, who: str) -> None:
         """Refuse settings that cannot be trained together; families that have such say which.
@@ -169,6 +180,10 @@ class AnySettings(Config):
         ManyLabelError
             Names ``who``, what was expected and the setting.
         """
+        if self.inputs.encoder is not None and kind not in ENCODED:
+            hint = "Vectors need no encoder: leave it out."
+            got = f"{self.inputs.encoder!r} for {kind}"
+            raise ManyLabelError(f"{who}, inputs.encoder", "rows of texts or pictures", got, hint)
 
 
 class ScaledSettings(AnySettings):
@@ -182,8 +197,9 @@ class ScaledSettings(AnySettings):
     inputs: InputSettings = InputSettings()
 
     def check_kind(self, who: str, kind: str) -> None:
-        scaling = self.inputs.scaling
-        if scaling != "auto" and kind != Vectors.kind:
+        super().check_kind(who, kind)
+        scaling, encoded = self.inputs.scaling, self.inputs.encoder is not None
+        if scaling != "auto" and kind != Vectors.kind and not encoded:
             hint = "Rows of this kind are scaled in their own way."
             raise ManyLabelError(f"{who}, inputs.scaling", "'auto'", repr(scaling), hint)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError
 
@@ -75,6 +75,9 @@ class Learner(Config):
     bound : Bound or None, default None
     most_labels : int or None, default None
         With more labels it is left out.
+    on : "rows" or "encoder", default "rows"
+        What it learns from: rows as they are, or the vectors that the frozen encoder of ``inputs`` makes of them;
+        without an encoder the latter is left out.
     rests_on : float or None, default None
         Rows that a probability rests on: it is drawn towards the label's share of the training rows by one of them.
     final : "refit" or "folds", default "refit"
@@ -89,11 +92,12 @@ class Learner(Config):
     rivals: dict[str, Rival | None] = Field(default_factory=dict)
     bound: Bound | None = None
     most_labels: int | None = Field(None, ge=1)
+    on: Literal["rows", "encoder"] = "rows"
     rests_on: float | None = Field(None, gt=0)
     final: Literal["refit", "folds"] = "refit"
     sparse: dict[str, Any] = Field(default_factory=dict)
 
-    def on(self, sparse: bool) -> Learner:
+    def of(self, sparse: bool) -> Learner:
         """The learner on sparse rows, or on others."""
         if not sparse or not self.sparse:
             return self
@@ -114,13 +118,21 @@ class StackingSettings(AnySettings):
         None stands for an hour, and from 10 000 rows on for an hour for each 10 000.
     """
 
+    keeps_rows: ClassVar[bool] = True
+
     learners: dict[str, Learner | None]
     folds: int | None = Field(None, ge=2)
     budget: float | None = Field(None, gt=0)
 
     def chosen(self, sparse: bool) -> dict[str, Learner]:
         """The learners that are not left out, on sparse rows or on others."""
-        return {name: learner.on(sparse) for name, learner in self.learners.items() if learner is not None}
+        there = {name: learner for name, learner in self.learners.items() if learner is not None}
+        encoded = self.inputs.encoder is not None
+        return {
+            name: learner.of(sparse and learner.on == "rows")
+            for name, learner in there.items()
+            if encoded or learner.on == "rows"
+        }
 
     def n_folds(self, n_rows: int) -> int:
         """Folds of so many rows."""
@@ -136,7 +148,7 @@ class StackingSettings(AnySettings):
         for name, learner in self.chosen(False).items():
             _check_names(f"{who}, learners", (name, *learner.rivals))
             try:
-                learner.on(True)
+                learner.of(True)
             except ValidationError as error:
                 first = error.errors()[0]
                 place = ".".join(("learners", name, "sparse", *map(str, first["loc"])))
