@@ -15,7 +15,7 @@ from manylabel.models import (
     MomentumEncoder,
     ProjectionHead,
     ResidualMLP,
-    ResNet50,
+    ResNet,
     SmallResNet,
 )
 
@@ -58,13 +58,13 @@ class TestEncoders:
         assert widths == [256, 256, 256]
 
     def test_resnet50_has_the_parameters_of_resnet50_without_its_last_layer(self):
-        network = ResNet50().eval()
+        network = ResNet(50).eval()
         assert n_parameters(network) == 25_557_032 - (2048 * 1000 + 1000)
         with torch.no_grad():
             assert network(torch.randn(1, 3, 64, 64)).shape == (1, 2048)
 
     def test_resnet50_strides_on_the_3_by_3_convolution(self):
-        strided = [m for m in ResNet50().modules() if isinstance(m, nn.Conv2d) and m.stride == (2, 2)]
+        strided = [m for m in ResNet(50).modules() if isinstance(m, nn.Conv2d) and m.stride == (2, 2)]
         assert [m.kernel_size for m in strided if m.kernel_size[0] > 1] == [(7, 7), (3, 3), (3, 3), (3, 3)]
 
     def test_the_small_network_takes_any_picture_size(self):

@@ -11,9 +11,9 @@ from torch import nn
 
 from manylabel.errors import ManyLabelError
 from manylabel.methods.recipe import EncoderSettings
-from manylabel.models import MLP, Preprocessor, ResidualMLP, ResNet50, SmallResNet
+from manylabel.models import MLP, PICTURE_ENCODERS, PictureEncoder, Preprocessor, ResidualMLP, picture_encoder
 
-_DIMENSIONS = {"mlp": 1, "resmlp": 1, "small_resnet": 3, "resnet50": 3}  # of the rows that a network takes
+_DIMENSIONS = {"mlp": 1, "resmlp": 1} | dict.fromkeys(PICTURE_ENCODERS, 3)  # of the rows that a network takes
 _COPIES = 4  # of each weight in training: itself, its gradient and two moments
 
 
@@ -86,10 +86,8 @@ def _memory() -> float:
 
 
 def _build(settings: EncoderSettings, size: int) -> nn.Module:
-    if settings.name == "resnet50":
-        return ResNet50(size)
-    if settings.name == "small_resnet":
-        return SmallResNet(size) if settings.widths is None else SmallResNet(size, settings.widths)
+    if settings.name in PICTURE_ENCODERS:
+        return picture_encoder(settings.name, channels=size, widths=settings.widths)
     network = ResidualMLP if settings.name == "resmlp" else MLP
     if settings.widths is None:
         return network(size, dropout=settings.dropout)
@@ -159,7 +157,7 @@ def width(encoder: nn.Module, inputs: Preprocessor) -> int:
     ManyLabelError
         If it does not turn (B, *shape) into (B, H).
     """
-    if isinstance(encoder, MLP | ResidualMLP | SmallResNet | ResNet50):
+    if isinstance(encoder, MLP | ResidualMLP | PictureEncoder):
         return int(encoder.out_features)
     return check_encoder(encoder, inputs)
 

@@ -45,9 +45,9 @@ class EncoderSettings(Config):
 
     Attributes
     ----------
-    name : "mlp", "resmlp", "small_resnet" or "resnet50"
-        Of vectors ``mlp`` (:class:`~manylabel.models.MLP`) or ``resmlp`` (:class:`~manylabel.models.ResidualMLP`), the
-        others of pictures.
+    name : str
+        Of vectors ``mlp`` (:class:`~manylabel.models.MLP`) or ``resmlp`` (:class:`~manylabel.models.ResidualMLP`), of
+        pictures one of :data:`~manylabel.models.PICTURE_ENCODERS`.
     widths : tuple of int, or None
         Sizes of the layers (``mlp``), between and inside of blocks (``resmlp``), or maps of the stages
         (``small_resnet``); None takes the network's own default.
@@ -55,7 +55,17 @@ class EncoderSettings(Config):
         Of the networks of vectors.
     """
 
-    name: Literal["mlp", "resmlp", "small_resnet", "resnet50"] = "mlp"
+    name: Literal[
+        "mlp",
+        "resmlp",
+        "small_resnet",
+        "resnet18",
+        "resnet34",
+        "resnet50",
+        "resnet101",
+        "vit_tiny",
+        "efficientnet_lite0",
+    ] = "mlp"
     widths: Widths | None = None
     dropout: float = Field(0.2, ge=0, lt=1)
 

@@ -1,6 +1,17 @@
 """Encoders, heads, the momentum encoder and the label queue; any other ``nn.Module`` can take an encoder's place."""
 
-from manylabel.models.encoders import MLP, Dropout, ResidualMLP, ResNet50, SmallResNet
+from manylabel.models.encoders import (
+    MLP,
+    PICTURE_ENCODERS,
+    Dropout,
+    EfficientNetLite0,
+    PictureEncoder,
+    ResidualMLP,
+    ResNet,
+    SmallResNet,
+    VisionTransformer,
+    picture_encoder,
+)
 from manylabel.models.flat import FlatParameters
 from manylabel.models.heads import PlainHead, ProjectionHead
 from manylabel.models.inputs import Preprocessor, fit_preprocessor, preprocessor_like
@@ -9,16 +20,21 @@ from manylabel.models.queue import LabelQueue
 
 __all__ = [
     "MLP",
+    "PICTURE_ENCODERS",
     "Dropout",
+    "EfficientNetLite0",
     "FlatParameters",
     "LabelQueue",
     "MomentumEncoder",
+    "PictureEncoder",
     "PlainHead",
     "Preprocessor",
     "ProjectionHead",
-    "ResNet50",
+    "ResNet",
     "ResidualMLP",
     "SmallResNet",
+    "VisionTransformer",
     "fit_preprocessor",
+    "picture_encoder",
     "preprocessor_like",
 ]
