@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from manylabel.data.cache import cached_array, key_of
 from manylabel.data.rows import EncodedRows, Features, Vectors, raw_rows
@@ -87,7 +88,7 @@ class FrozenEncoder(ABC):
         """What :func:`manylabel.models.frozen.reopened` finds it by; fits in JSON."""
         return {"settings": self.settings.model_dump(mode="json"), "digest": self.digest}
 
-    def tensors(self) -> dict[str, torch.Tensor]:
+    def tensors(self) -> dict[str, Tensor]:
         """All that it is made of, where that is small enough to stand in a model folder; else nothing."""
         return {}
 
@@ -98,6 +99,15 @@ def digest_of(files: Iterable[Path], told: Any) -> str:
     for path in files:
         with open(path, "rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def digest_of_tensors(tensors: Mapping[str, Tensor], told: Any) -> str:
+    """sha256 of tensors by name, and of what is told of them."""
+    digest = hashlib.sha256(json.dumps([_FORMAT, told], sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()))
     return digest.hexdigest()
 
 

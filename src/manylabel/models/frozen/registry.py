@@ -11,6 +11,7 @@ from torch import Tensor
 from manylabel.errors import ManyLabelError
 from manylabel.models.frozen.base import FrozenEncoder
 from manylabel.models.frozen.network import TextNetwork
+from manylabel.models.frozen.pictures import PictureNetwork
 from manylabel.models.frozen.places import WHO, folder_of
 from manylabel.models.frozen.settings import FrozenSettings
 from manylabel.models.frozen.static import StaticEncoder, StaticFiles
@@ -34,6 +35,8 @@ def open_encoder(settings: FrozenSettings, kind: str, device: torch.device) -> F
         If there is no such encoder, a file of it lacks, or it is none for rows of this kind.
     """
     assert settings.encoder is not None
+    if kind in PictureNetwork.kinds:
+        return PictureNetwork(settings, device)
     if kind not in TextNetwork.kinds:
         hint = "Vectors need no encoder: leave it out."
         raise ManyLabelError(WHO, "rows of texts or pictures", f"{settings.encoder!r} for {kind}", hint)
@@ -58,7 +61,7 @@ def reopened(
     kind : str
     device : torch.device
     place : str or None
-        Where the encoder is now, if not where it was.
+        Where the encoder is now, or the weights of one of pictures, if not where they were.
 
     Raises
     ------
@@ -70,7 +73,8 @@ def reopened(
     settings = FrozenSettings.model_validate(meta["settings"])
     told = f"the encoder {settings.encoder!r} that the model was trained with"
     hint = "Put its files back, or name where they are now with `encoder`."
-    moved = settings.model_copy(update={} if place is None else {"encoder": place})
+    files = "weights" if kind in PictureNetwork.kinds else "encoder"
+    moved = settings.model_copy(update={} if place is None else {files: place})
     try:
         found = open_encoder(moved, kind, device)
     except ManyLabelError as error:

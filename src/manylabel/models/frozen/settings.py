@@ -17,7 +17,7 @@ class FrozenSettings(BaseModel):
         "wordllama" or "minilm", which are packages. Of pictures: a name of
         :func:`manylabel.models.picture_encoder`, with ``weights``. None takes rows as they are.
     weights : str or None, default None
-        File of the weights of an encoder of pictures.
+        File of the weights of an encoder of pictures; of "efficientnet_lite0" None takes those of its package.
     pooling : "auto", "mean" or "first", default "auto"
         How a network makes one vector of those of all tokens: their mean, or the first one. "auto" is what the folder
         says, else the mean.

@@ -37,7 +37,7 @@ class ImagePreprocessor(Preprocessor):
             For numbers that no byte has, and pictures that are all but black.
         """
         made = cls(X.shape[1:])
-        _check_range(X.values)
+        check_range(X.values)
         std, mean = torch.std_mean(made.dense(X), dim=(0, 2, 3), correction=0)
         made.mean.copy_(mean.view_as(made.mean))
         made.scale.copy_(torch.where(std > 1e-8, std, torch.ones_like(std)).view_as(made.scale))
@@ -53,7 +53,7 @@ class ImagePreprocessor(Preprocessor):
 
     def read(self, X: Any) -> Features:
         found = super().read(X)
-        _check_range(found.values, dark=True)
+        check_range(found.values, dark=True)
         return found
 
     def dense(self, X: Any) -> Tensor:
@@ -78,8 +78,14 @@ class ImagePreprocessor(Preprocessor):
         )
 
 
-def _check_range(X: Tensor, dark: bool = False) -> None:
-    """Refuse numbers that no byte has, and training pictures that are all but black: their numbers go to 1."""
+def check_range(X: Tensor, dark: bool = False) -> None:
+    """Refuse numbers that no byte has, and training pictures that are all but black: their numbers go to 1.
+
+    Raises
+    ------
+    ManyLabelError
+        Tells from where to where the numbers go.
+    """
     if X.dtype == torch.uint8 or not X.numel():
         return
     low, high = (float(bound) for bound in X.aminmax())
