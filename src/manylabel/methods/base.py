@@ -214,7 +214,7 @@ class EncoderTrainer(NetworkTrainer):
 
     def inputs(self, train: Rows) -> Preprocessor:
         """The scaling that the settings ask for."""
-        return fit_preprocessor(train.X, self.settings.inputs.scaling)
+        return fit_preprocessor(train.X, self.settings.inputs.scaling, self.settings.inputs.words)
 
     def new_encoder(self, inputs: Preprocessor) -> nn.Module:
         """The encoder of the settings with fresh weights, or a copy of the caller's own."""

@@ -10,7 +10,7 @@ from manylabel.data.rows import Images, TableRows, Texts, Vectors
 from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError
 from manylabel.models.frozen import FrozenSettings
-from manylabel.models.inputs import Scaling, ViewSettings
+from manylabel.models.inputs import Scaling, ViewSettings, WordSettings
 from manylabel.training import Stage
 
 
@@ -28,8 +28,10 @@ ENCODED: tuple[str, ...] = (Texts.kind, Images.kind, TableRows.kind)
 """Kinds of rows of which a frozen encoder can make vectors."""
 
 
-class InputSettings(FrozenSettings):
+class InputSettings(FrozenSettings, WordSettings):
     """How features are scaled before anything learns from them, after a frozen encoder if there is one.
+
+    What counts as a word of texts is told by :class:`~manylabel.models.inputs.WordSettings`.
 
     Attributes
     ----------
@@ -38,6 +40,11 @@ class InputSettings(FrozenSettings):
     """
 
     scaling: Scaling = "auto"
+
+    @property
+    def words(self) -> WordSettings:
+        """What counts as a word of texts."""
+        return WordSettings(**{name: getattr(self, name) for name in WordSettings.model_fields})
 
 
 class EncoderSettings(Config):
@@ -212,6 +219,10 @@ class ScaledSettings(AnySettings):
         if scaling != "auto" and kind != Vectors.kind and not encoded:
             hint = "Rows of this kind are scaled in their own way."
             raise ManyLabelError(f"{who}, inputs.scaling", "'auto'", repr(scaling), hint)
+        if self.inputs.words != WordSettings() and (kind != Texts.kind or encoded):
+            changed = [n for n, v in WordSettings() if getattr(self.inputs, n) != v]
+            hint = f"Write text.inputs.{changed[0]} where it is meant for texts alone."
+            raise ManyLabelError(f"{who}, inputs.{changed[0]}", "texts as TF-IDF", kind, hint)
 
 
 class Settings(ScaledSettings):

@@ -6,7 +6,7 @@ from manylabel.models.inputs.images import ImagePreprocessor
 from manylabel.models.inputs.rank_normal import RankNormalPreprocessor
 from manylabel.models.inputs.registry import fit_preprocessor, preprocessor_like, preprocessor_type
 from manylabel.models.inputs.table import TablePreprocessor
-from manylabel.models.inputs.tfidf import TextPreprocessor
+from manylabel.models.inputs.tfidf import TextPreprocessor, WordSettings
 from manylabel.models.inputs.tfidf_columns import TfidfColumnPreprocessor
 from manylabel.models.inputs.vectors import Scaling, VectorPreprocessor
 
@@ -21,6 +21,7 @@ __all__ = [
     "VectorPreprocessor",
     "View",
     "ViewSettings",
+    "WordSettings",
     "fit_preprocessor",
     "preprocessor_like",
     "preprocessor_type",

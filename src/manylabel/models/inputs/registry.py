@@ -10,7 +10,7 @@ from manylabel.models.inputs.base import Preprocessor
 from manylabel.models.inputs.images import ImagePreprocessor
 from manylabel.models.inputs.rank_normal import RankNormalPreprocessor
 from manylabel.models.inputs.table import TablePreprocessor
-from manylabel.models.inputs.tfidf import TextPreprocessor
+from manylabel.models.inputs.tfidf import PLAIN, TextPreprocessor, WordSettings
 from manylabel.models.inputs.tfidf_columns import TfidfColumnPreprocessor
 from manylabel.models.inputs.vectors import Scaling, VectorPreprocessor
 
@@ -33,7 +33,7 @@ def preprocessor_type(X: Features) -> type[Preprocessor]:
     return _OF_FEATURES[type(X)]
 
 
-def fit_preprocessor(X: Any, scaling: Scaling = "auto") -> Preprocessor:
+def fit_preprocessor(X: Any, scaling: Scaling = "auto", words: WordSettings = PLAIN) -> Preprocessor:
     """Learn from training rows how to make them what an encoder eats.
 
     Parameters
@@ -45,6 +45,8 @@ def fit_preprocessor(X: Any, scaling: Scaling = "auto") -> Preprocessor:
         the root mean square of all entries; "none" leaves them as they are; "rank_normal" makes each column normal
         (:class:`RankNormalPreprocessor`); "tfidf" takes them for counts (:class:`TfidfColumnPreprocessor`). "auto" is
         "columns", or "one" for sparse vectors of more than 10 000 features. Of other rows "auto" alone.
+    words : WordSettings
+        What counts as a word of texts; others do not look at it.
 
     Raises
     ------
@@ -56,7 +58,7 @@ def fit_preprocessor(X: Any, scaling: Scaling = "auto") -> Preprocessor:
         raise ManyLabelError("X", "at least one training row", "none")
     kind = preprocessor_type(rows)
     if scaling == "auto":
-        return kind.fit(rows)
+        return kind.fit(rows) if not isinstance(rows, Texts) else TextPreprocessor.fit(rows, words)
     if not isinstance(rows, Vectors | SparseVectors):
         hint = "Rows of this kind are scaled in their own way."
         raise ManyLabelError(f"`scaling` of {rows.kind}", "'auto'", repr(scaling), hint)
