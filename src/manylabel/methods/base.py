@@ -19,7 +19,7 @@ from manylabel.data import Rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.fingerprint import fingerprint
 from manylabel.methods.held_out import HeldOut
-from manylabel.methods.networks import build_encoder, check_encoder, check_network, copied
+from manylabel.methods.networks import build_encoder, check_encoder, check_network, copied, standard_of
 from manylabel.methods.part import Scorer
 from manylabel.methods.recipe import AnySettings, Settings
 from manylabel.methods.rows import DeviceRows
@@ -213,8 +213,10 @@ class EncoderTrainer(NetworkTrainer):
         self.encoder = encoder
 
     def inputs(self, train: Rows) -> Preprocessor:
-        """The scaling that the settings ask for."""
-        return fit_preprocessor(train.X, self.settings.inputs.scaling, self.settings.inputs.words)
+        """The scaling and size that the settings and the weights of their encoder ask for."""
+        scaled = self.settings.inputs
+        standard = standard_of(self.settings.encoder) if self.encoder is None else None
+        return fit_preprocessor(train.X, scaled.scaling, scaled.own_pixels, standard, scaled.words)
 
     def new_encoder(self, inputs: Preprocessor) -> nn.Module:
         """The encoder of the settings with fresh weights, or a copy of the caller's own."""

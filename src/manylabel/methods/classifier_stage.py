@@ -147,7 +147,7 @@ class Classification:
         loss: LogitLoss,
         encoder_groups: Sequence[Group] | None = None,
     ) -> None:
-        self.criterion = loss
+        self.criterion, self.block = loss, inputs.block
         self.rows: Frozen | Parts
         if settings.encoder_rate == 0:
             self.rows = Frozen(encoder, inputs, train, validation)
@@ -180,7 +180,7 @@ class Classification:
         validation = self.rows.validation
         if 4 * len(validation) * validation.Y.n_labels > metrics.WHOLE_UP_TO:
             return monitor_by_block(lambda x: self.network(self.plain(x)).float(), self.criterion, validation)
-        logits = torch.cat([self.network(self.plain(x)) for x in validation.parts(1024)]).float()
+        logits = torch.cat([self.network(self.plain(x)) for x in validation.parts(self.block)]).float()
         loss = float(self.criterion(logits, validation.Y))
         return {"loss": loss} | measure(torch.sigmoid(logits), validation.Y)
 
@@ -203,7 +203,7 @@ def embed(encoder: nn.Module, rows: DeviceRows, inputs: Preprocessor) -> Tensor:
     """Representations of rows as they are, encoder in evaluation mode; (n, H)."""
     mode = encoder.training
     encoder.eval()
-    Z = torch.cat([encoder(inputs.finished(x)) for x in rows.parts(1024)]).float()
+    Z = torch.cat([encoder(inputs.finished(x)) for x in rows.parts(inputs.block)]).float()
     encoder.train(mode)
     return Z
 

@@ -12,22 +12,42 @@ from torch import nn
 from manylabel.errors import ManyLabelError
 from manylabel.methods.recipe import EncoderSettings
 from manylabel.models import MLP, PICTURE_ENCODERS, PictureEncoder, Preprocessor, ResidualMLP, picture_encoder
+from manylabel.models.inputs import Standard
 
 _DIMENSIONS = {"mlp": 1, "resmlp": 1} | dict.fromkeys(PICTURE_ENCODERS, 3)  # of the rows that a network takes
 _COPIES = 4  # of each weight in training: itself, its gradient and two moments
 
 
 def build_encoder(settings: EncoderSettings, inputs: Preprocessor) -> nn.Module:
-    """An encoder with fresh weights for rows of the shape of ``inputs``.
+    """An encoder for rows of the shape of ``inputs``, with fresh weights or those that the settings name.
 
     Raises
     ------
     ManyLabelError
-        If the network is made for another kind of data, or does not fit in memory.
+        If the network is made for another kind of data, does not fit in memory, or its weights cannot be had.
     """
+    if settings.weights is not None and settings.name not in PICTURE_ENCODERS:
+        hint = f"Weights are those of {', '.join(PICTURE_ENCODERS)}."
+        raise ManyLabelError("encoder.weights", "a network of pictures", settings.name, hint)
     if _DIMENSIONS[settings.name] != inputs.n_dims:
         raise ManyLabelError("encoder", f"a network for {inputs.name}", settings.name)
+    if settings.weights is not None:  # they have been in memory already
+        return _build(settings, inputs.shape[0])
     return fitting("encoder", lambda: _build(settings, inputs.shape[0]))
+
+
+def standard_of(settings: EncoderSettings) -> Standard | None:
+    """How pictures were when the weights that the settings name were trained; None from scratch.
+
+    Raises
+    ------
+    ManyLabelError
+        If the weights cannot be had.
+    """
+    if settings.weights is None or settings.name not in PICTURE_ENCODERS:
+        return None
+    network = picture_encoder(settings.name, settings.weights, widths=settings.widths)
+    return Standard(network.pixels, network.mean or (), network.std or ())
 
 
 def fitting(who: str, build: Callable[[], nn.Module]) -> nn.Module:
@@ -87,7 +107,7 @@ def _memory() -> float:
 
 def _build(settings: EncoderSettings, size: int) -> nn.Module:
     if settings.name in PICTURE_ENCODERS:
-        return picture_encoder(settings.name, channels=size, widths=settings.widths)
+        return picture_encoder(settings.name, settings.weights, size, settings.widths)
     network = ResidualMLP if settings.name == "resmlp" else MLP
     if settings.widths is None:
         return network(size, dropout=settings.dropout)

@@ -46,7 +46,7 @@ class Graph(nn.Module, ABC):
     inputs: Preprocessor
 
     def raw(self, X: Tensor) -> Tensor:
-        """Rows as they come, (n, *form) -> as ``Preprocessor.dense`` makes them, (n, *shape)."""
+        """Rows as they come, (n, *form) -> as ``Preprocessor.dense`` makes them."""
         columns = getattr(self.inputs, "columns", None)
         if columns is not None:
             return X.index_select(1, columns)
@@ -363,7 +363,7 @@ def example(inputs: Preprocessor, vectors: bool) -> Tensor:
         hint = "Pass `vectors=True`: the model then takes TF-IDF vectors, as predictor.vectors(texts) makes them."
         raise ManyLabelError("ONNX", "rows of numbers", "texts", hint)
     raw = getattr(inputs, "raw_features", None)
-    shape = inputs.shape if raw is None else (raw,)
+    shape = getattr(inputs, "rows", inputs.shape) if raw is None else (raw,)
     dtype = inputs.dtype if isinstance(inputs, VectorPreprocessor) else torch.float32
     return torch.zeros(2, *shape, dtype=dtype)
 

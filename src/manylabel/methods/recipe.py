@@ -37,6 +37,9 @@ class InputSettings(FrozenSettings, WordSettings):
     ----------
     scaling : "auto", "columns", "one", "none", "rank_normal" or "tfidf", default "auto"
         Of vectors; what each does is told by :func:`manylabel.models.fit_preprocessor`. Other rows take "auto" alone.
+    pixels : int or None, default None
+        Of pictures: the side to which they are brought on their way into a method. None leaves them as they are, or
+        brings them to the size that the weights of an encoder were trained with.
     """
 
     scaling: Scaling = "auto"
@@ -45,6 +48,11 @@ class InputSettings(FrozenSettings, WordSettings):
     def words(self) -> WordSettings:
         """What counts as a word of texts."""
         return WordSettings(**{name: getattr(self, name) for name in WordSettings.model_fields})
+
+    @property
+    def own_pixels(self) -> int | None:
+        """The side of pictures that no frozen encoder takes."""
+        return self.pixels if self.encoder is None else None
 
 
 class EncoderSettings(Config):
@@ -55,6 +63,9 @@ class EncoderSettings(Config):
     name : str
         Of vectors ``mlp`` (:class:`~manylabel.models.MLP`) or ``resmlp`` (:class:`~manylabel.models.ResidualMLP`), of
         pictures one of :data:`~manylabel.models.PICTURE_ENCODERS`.
+    weights : str or None, default None
+        Of pictures: a file of weights to start from, or "package"; see :func:`~manylabel.models.picture_encoder`. None
+        starts from scratch.
     widths : tuple of int, or None
         Sizes of the layers (``mlp``), between and inside of blocks (``resmlp``), or maps of the stages
         (``small_resnet``); None takes the network's own default.
@@ -73,6 +84,7 @@ class EncoderSettings(Config):
         "vit_tiny",
         "efficientnet_lite0",
     ] = "mlp"
+    weights: str | None = Field(None, min_length=1)
     widths: Widths | None = None
     dropout: float = Field(0.2, ge=0, lt=1)
 
@@ -223,6 +235,9 @@ class ScaledSettings(AnySettings):
             changed = [n for n, v in WordSettings() if getattr(self.inputs, n) != v]
             hint = f"Write text.inputs.{changed[0]} where it is meant for texts alone."
             raise ManyLabelError(f"{who}, inputs.{changed[0]}", "texts as TF-IDF", kind, hint)
+        if self.inputs.pixels is not None and kind != Images.kind:
+            hint = f"Write {Images.kind}.inputs.pixels."
+            raise ManyLabelError(f"{who}, inputs.pixels", Images.kind, kind, hint)
 
 
 class Settings(ScaledSettings):

@@ -95,7 +95,9 @@ class NetworkScorer:
         inputs = restored_inputs(meta["inputs"], tensors)
         settings = None if meta["encoder"] is None else EncoderSettings.model_validate(meta["encoder"])
         if settings is not None:
-            encoder = build_encoder(settings, inputs)
+            encoder = build_encoder(
+                settings.model_copy(update={"weights": None}), inputs
+            )  # they are in the part
         elif encoder is None:
             raise ManyLabelError(
                 "encoder", "the network that the model was trained with", "none", "Pass `encoder`."
@@ -120,16 +122,20 @@ def scores_of(
 
 @torch.no_grad()
 def in_batches(
-    module: nn.Module, inputs: Preprocessor, X: Features, score: Callable[[Tensor], Tensor], rows: int = 1024
+    module: nn.Module,
+    inputs: Preprocessor,
+    X: Features,
+    score: Callable[[Tensor], Tensor],
+    rows: int | None = None,
 ) -> np.ndarray[Any, Any]:
-    """What ``score`` makes of standardised rows, so many at a time, with ``module`` in evaluation mode.
+    """What ``score`` makes of standardised rows, so many or a block at a time, with ``module`` in evaluation mode.
 
     A row gets the same, to the bit, whichever rows stand beside it: vectorised operators treat what is left beyond
     whole blocks of numbers by other code, so blocks of rows are filled up with zeros.
     """
     module.eval()
     features, device = inputs.read(X), inputs.mean.device
-    n = len(features)
+    n, rows = len(features), rows or inputs.block
     parts: list[Tensor] = []
     for start in range(0, n, rows):
         x = inputs(inputs.dense(features.take(slice(start, start + rows))).to(device))

@@ -233,7 +233,8 @@ class SklearnBaselineMethod(Trainer):
         estimator = self._estimator({}, seed)
         if (weights := _weights(self.name, estimator, train)) is not None:
             train, weights = train.take(weights > 0), weights[weights > 0]
-        inputs = fit_preprocessor(train.X, self._scaling(train.X), self.settings.inputs.words)
+        scaled = self.settings.inputs
+        inputs = fit_preprocessor(train.X, self._scaling(train.X), scaled.own_pixels, words=scaled.words)
         examples = Examples(inputs.matrix(train.X, train.X.is_sparse), _binary(self.name, train), weights)
         for parameter, values in self.settings.search.items():
             tried = {value: self._estimator({parameter: value}, seed) for value in values}

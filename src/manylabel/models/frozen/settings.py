@@ -33,4 +33,4 @@ class FrozenSettings(BaseModel):
     weights: str | None = None
     pooling: Literal["auto", "mean", "first"] = "auto"
     length: int | None = Field(None, ge=2)
-    pixels: int | None = Field(None, ge=16)
+    pixels: int | None = Field(None, ge=8, le=4096)

@@ -2,7 +2,7 @@
 
 from manylabel.models.inputs.augment import View, ViewSettings
 from manylabel.models.inputs.base import Preprocessor
-from manylabel.models.inputs.images import ImagePreprocessor
+from manylabel.models.inputs.images import ImagePreprocessor, Standard
 from manylabel.models.inputs.rank_normal import RankNormalPreprocessor
 from manylabel.models.inputs.registry import fit_preprocessor, preprocessor_like, preprocessor_type
 from manylabel.models.inputs.table import TablePreprocessor
@@ -15,6 +15,7 @@ __all__ = [
     "Preprocessor",
     "RankNormalPreprocessor",
     "Scaling",
+    "Standard",
     "TablePreprocessor",
     "TextPreprocessor",
     "TfidfColumnPreprocessor",

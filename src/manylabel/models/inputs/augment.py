@@ -87,6 +87,8 @@ class ImageViews:
         circle. 0 changes nothing.
     greyscale : float, default 0.2
         Probability that a coloured picture loses its colour.
+    size : (height, width), default that of the pictures
+        Of the views where they are cropped or mirrored.
 
     Raises
     ------
@@ -105,14 +107,19 @@ class ImageViews:
     """
 
     def __init__(
-        self, crop: float = 0.2, flip: bool = False, jitter: float = 0.4, greyscale: float = 0.2
+        self,
+        crop: float = 0.2,
+        flip: bool = False,
+        jitter: float = 0.4,
+        greyscale: float = 0.2,
+        size: tuple[int, ...] | None = None,
     ) -> None:
         if not 0 < crop <= 1:
             raise ManyLabelError("ImageViews", "crop above 0 and up to 1", f"{crop:g}")
         if jitter < 0 or not 0 <= greyscale <= 1:
             expected = "jitter of at least 0 and greyscale from 0 to 1"
             raise ManyLabelError("ImageViews", expected, f"{jitter:g} and {greyscale:g}")
-        self.crop, self.flip, self.jitter, self.greyscale = crop, flip, jitter, greyscale
+        self.crop, self.flip, self.jitter, self.greyscale, self.size = crop, flip, jitter, greyscale, size
         if jitter or greyscale:
             try:
                 import kornia  # noqa: F401
@@ -142,7 +149,7 @@ class ImageViews:
         if self.flip:
             size[:, 0] *= torch.randint(2, (n,), device=x.device) * 2 - 1
         theta = torch.cat([torch.diag_embed(size), centre[:, :, None]], 2)  # (n, 2, 3)
-        grid = F.affine_grid(theta, list(x.shape), align_corners=False)
+        grid = F.affine_grid(theta, [*x.shape[:2], *(self.size or x.shape[2:])], align_corners=False)
         return F.grid_sample(x, grid.to(x.dtype), padding_mode="border", align_corners=False)
 
     def _jittered(self, x: Tensor) -> Tensor:

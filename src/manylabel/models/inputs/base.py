@@ -72,6 +72,11 @@ class Preprocessor(nn.Module):
         """The form of the training rows, for messages."""
         return f"rows of {self.form}"
 
+    @property
+    def block(self) -> int:
+        """How many rows go through an encoder at once where nothing is trained."""
+        return 1024
+
     def meta(self) -> dict[str, Any]:
         """What a preprocessor of this form is made from; fits in JSON."""
         own = {"type": self.name, "shape": self.shape}
@@ -137,7 +142,7 @@ class Preprocessor(nn.Module):
 
     @abstractmethod
     def prepared(self, x: Tensor) -> Tensor:
-        """Dense rows as they wait on the device for training."""
+        """Dense rows on the device as a step of training takes them."""
 
     @abstractmethod
     def finished(self, x: Tensor) -> Tensor:

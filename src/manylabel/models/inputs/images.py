@@ -2,54 +2,106 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+import math
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from manylabel.data.rows import Features, Images, as_features
 from manylabel.errors import ManyLabelError
 from manylabel.models.inputs.augment import ImageViews, View, ViewSettings
 from manylabel.models.inputs.base import Preprocessor
 
+_LEAST = 16  # pictures of a block
+_NUMBERS = 2**24  # of the pictures of a block: maps of an encoder are larger
+_PICTURES = 256  # looked at at a time for their statistics
+
+
+class Standard(NamedTuple):
+    """How pictures were when the weights of an encoder were trained.
+
+    Attributes
+    ----------
+    pixels : int
+        Their side.
+    mean, std : tuple of float
+        Of each channel, for pictures in [0, 1].
+    """
+
+    pixels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
 
 class ImagePreprocessor(Preprocessor):
-    """Pictures, divided by 255 and standardised channel by channel after they are augmented.
+    """Pictures, divided by 255, brought to a size and standardised channel by channel after they are augmented.
 
     Parameters
     ----------
-    shape : (channels, height, width)
+    rows : (channels, height, width)
+        Of the pictures as they come.
+    shape : (channels, height, width), default as they come
+        Of those that the encoder eats. Grey pictures may become coloured ones of three equal channels.
     """
 
     name: ClassVar[str] = "images"
     n_dims: ClassVar[int] = 3
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, rows: tuple[int, ...], shape: tuple[int, ...] | None = None) -> None:
+        shape = tuple(rows if shape is None else shape)
         super().__init__(shape, (shape[0], 1, 1))
+        self.rows = tuple(rows)
 
     @classmethod
-    def fit(cls, X: Images) -> Self:
-        """Mean and scale of the channels of training pictures.
+    def fit(cls, X: Images, pixels: int | None = None, standard: Standard | None = None) -> Self:
+        """Mean and scale of the channels of training pictures, or those that the weights of an encoder ask for.
+
+        Parameters
+        ----------
+        X : Images
+        pixels : int or None, default None
+            Side to which pictures are brought; None takes that of ``standard``, and else leaves them as they are.
+        standard : Standard or None, default None
 
         Raises
         ------
         ManyLabelError
-            For numbers that no byte has, and pictures that are all but black.
+            For numbers that no byte has, training pictures that are all but black, and coloured pictures where the
+            weights were trained on grey ones.
         """
-        made = cls(X.shape[1:])
         check_range(X.values)
-        std, mean = torch.std_mean(made.dense(X), dim=(0, 2, 3), correction=0)
+        rows = X.shape[1:]
+        if pixels is None and standard is not None:
+            pixels = standard.pixels
+        channels = rows[0] if standard is None else len(standard.mean)
+        if rows[0] not in (1, channels):
+            hint = "Take weights of coloured pictures, or make these grey."
+            raise ManyLabelError("X", f"pictures of {channels} channels as the weights", str(rows[0]), hint)
+        made = cls(rows, (channels, *(rows[1:] if pixels is None else (pixels, pixels))))
+        mean, std = (
+            _statistics(X.values) if standard is None else (torch.tensor(part) for part in standard[1:])
+        )
         made.mean.copy_(mean.view_as(made.mean))
         made.scale.copy_(torch.where(std > 1e-8, std, torch.ones_like(std)).view_as(made.scale))
         return made
 
     @property
     def form(self) -> str:
-        return f"shape {self.shape}"
+        return f"shape {self.rows}"
+
+    def meta(self) -> dict[str, Any]:
+        own = super().meta()
+        return own if self.rows == self.shape else own | {"rows": self.rows}
 
     @classmethod
     def like(cls, meta: dict[str, Any]) -> Self:
-        return cls(tuple(meta["shape"]))
+        return cls(tuple(meta.get("rows", meta["shape"])), tuple(meta["shape"]))
+
+    @property
+    def block(self) -> int:
+        return min(super().block, max(_LEAST, _NUMBERS // math.prod(self.shape) // _LEAST * _LEAST))
 
     def read(self, X: Any) -> Features:
         found = super().read(X)
@@ -72,10 +124,33 @@ class ImagePreprocessor(Preprocessor):
     def finished(self, x: Tensor) -> Tensor:
         return self(x)  # type: ignore[no-any-return]
 
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(self._resized(x))
+
+    def _resized(self, x: Tensor) -> Tensor:
+        """Pictures of the size that the encoder eats; smaller ones are means of what they replace."""
+        if x.shape[2:] == self.shape[1:]:
+            return x
+        return F.interpolate(x, self.shape[1:], mode="bilinear", antialias=True)
+
     def augmentation(self, settings: ViewSettings) -> View:
         return ImageViews(
-            crop=settings.crop, flip=settings.flip, jitter=settings.jitter, greyscale=settings.greyscale
+            crop=settings.crop,
+            flip=settings.flip,
+            jitter=settings.jitter,
+            greyscale=settings.greyscale,
+            size=self.shape[1:],
         )
+
+
+def _statistics(X: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel, for pictures in [0, 1]; a block of pictures at a time."""
+    total = torch.zeros(2, X.shape[1], dtype=torch.float64, device=X.device)
+    for part in torch.split(X, _PICTURES):
+        values = part.double().div_(255)  # so many squares are too many for float32
+        total += torch.stack([values.sum((0, 2, 3)), values.square().sum((0, 2, 3))])
+    mean, square = total / (X.numel() / X.shape[1])
+    return mean.float(), (square - mean.square()).clamp(min=0).sqrt().float()
 
 
 def check_range(X: Tensor, dark: bool = False) -> None:

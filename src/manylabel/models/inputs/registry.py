@@ -7,7 +7,7 @@ from typing import Any
 from manylabel.data.rows import Features, Images, SparseVectors, TableRows, Texts, Vectors, as_features
 from manylabel.errors import ManyLabelError
 from manylabel.models.inputs.base import Preprocessor
-from manylabel.models.inputs.images import ImagePreprocessor
+from manylabel.models.inputs.images import ImagePreprocessor, Standard
 from manylabel.models.inputs.rank_normal import RankNormalPreprocessor
 from manylabel.models.inputs.table import TablePreprocessor
 from manylabel.models.inputs.tfidf import PLAIN, TextPreprocessor, WordSettings
@@ -33,7 +33,13 @@ def preprocessor_type(X: Features) -> type[Preprocessor]:
     return _OF_FEATURES[type(X)]
 
 
-def fit_preprocessor(X: Any, scaling: Scaling = "auto", words: WordSettings = PLAIN) -> Preprocessor:
+def fit_preprocessor(
+    X: Any,
+    scaling: Scaling = "auto",
+    pixels: int | None = None,
+    standard: Standard | None = None,
+    words: WordSettings = PLAIN,
+) -> Preprocessor:
     """Learn from training rows how to make them what an encoder eats.
 
     Parameters
@@ -45,8 +51,14 @@ def fit_preprocessor(X: Any, scaling: Scaling = "auto", words: WordSettings = PL
         the root mean square of all entries; "none" leaves them as they are; "rank_normal" makes each column normal
         (:class:`RankNormalPreprocessor`); "tfidf" takes them for counts (:class:`TfidfColumnPreprocessor`). "auto" is
         "columns", or "one" for sparse vectors of more than 10 000 features. Of other rows "auto" alone.
+    pixels : int or None, default None
+        Of pictures: the side to which they are brought; None takes that of ``standard``, and else leaves them as they
+        are.
+    standard : Standard or None, default None
+        Of pictures: mean and standard deviation that the weights of an encoder were trained with, in place of those of
+        ``X``.
     words : WordSettings
-        What counts as a word of texts; others do not look at it.
+        Of texts: what counts as a word.
 
     Raises
     ------
@@ -57,6 +69,10 @@ def fit_preprocessor(X: Any, scaling: Scaling = "auto", words: WordSettings = PL
     if len(rows) == 0:
         raise ManyLabelError("X", "at least one training row", "none")
     kind = preprocessor_type(rows)
+    if isinstance(rows, Images) and scaling == "auto":
+        return ImagePreprocessor.fit(rows, pixels, standard)
+    if pixels is not None:
+        raise ManyLabelError(f"`pixels` of {rows.kind}", "pictures", rows.form, "Leave it out.")
     if scaling == "auto":
         return kind.fit(rows) if not isinstance(rows, Texts) else TextPreprocessor.fit(rows, words)
     if not isinstance(rows, Vectors | SparseVectors):
