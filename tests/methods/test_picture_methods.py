@@ -9,7 +9,8 @@ from torch.nn import functional as F
 from manylabel import LabelMatrix, ManyLabelError
 from manylabel.data import Rows
 from manylabel.methods import Predictor, get
-from manylabel.models import SmallResNet
+from manylabel.methods.rows import DeviceRows
+from manylabel.models import SmallResNet, fit_preprocessor
 
 SHORT = {"images.encoder.widths": [4, 8], "images.classify.stage.epochs": 2, "images.classify.stage.batch": 8}
 
@@ -144,3 +145,31 @@ class TestRefusals:
 
     def test_widths_of_a_network_that_has_none(self):
         self.refused("no `widths`", **{"images.encoder.name": "resnet18"})
+
+
+def test_pictures_stay_bytes_in_a_mapped_file_until_a_step_asks_for_them(tmp_path):
+    train, validation = parts()
+    mapped = np.memmap(tmp_path / "pictures.bin", np.uint8, "w+", shape=tuple(train.X.shape))
+    mapped[:] = train.X.values.numpy()
+    mapped.flush()
+    on_disk = torch.from_numpy(np.memmap(tmp_path / "pictures.bin", np.uint8, "c", shape=mapped.shape))
+    inputs = fit_preprocessor(on_disk)
+    held = DeviceRows.of(Rows(on_disk, train.Y), inputs)
+    assert held.X.values.data_ptr() == on_disk.data_ptr()
+    rows = torch.tensor([5, 3, 5])
+    assert torch.equal(held.X[rows], train.X.values[rows].float() / 255)
+    assert torch.equal(held.take(rows).X[torch.tensor([1])], train.X.values[[3]].float() / 255)
+    assert torch.equal(torch.cat(list(held.parts(7))), train.X.values.float() / 255)
+    same = get("bce", **SHORT).fit(Rows(on_disk, train.Y), validation)
+    assert np.array_equal(
+        same.scores(validation.X), get("bce", **SHORT).fit(train, validation).scores(validation.X)
+    )
+
+
+def test_statistics_of_pictures_are_those_of_all_their_numbers():
+    X = torch.randint(0, 256, (300, 3, 5, 4), dtype=torch.uint8)
+    for values in (X, X.float()):
+        inputs = fit_preprocessor(values)
+        std, mean = torch.std_mean(X.double() / 255, dim=(0, 2, 3), correction=0)
+        torch.testing.assert_close(inputs.mean.view(-1).double(), mean, atol=1e-6, rtol=0)
+        torch.testing.assert_close(inputs.scale.view(-1).double(), std, atol=1e-6, rtol=0)

@@ -1,4 +1,4 @@
-"""Rows on the device of the network, dense or sparse, whose batches are indexed."""
+"""Rows on the device of the network, dense, sparse or as bytes, whose batches are indexed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from torch.nn import functional as F
 from manylabel.data import Rows
 from manylabel.labels import DenseLabels, LabelMatrix
 from manylabel.models import Preprocessor
+from manylabel.models.inputs import ImagePreprocessor
 from manylabel.models.inputs.vectors import OfFeatures
+
+_RESIDENT_BYTES = 2**32  # of pictures that are kept on the device; more are fetched by the batch
 
 
 class SparseRows:
@@ -64,13 +67,40 @@ class SparseRows:
         return row, torch.arange(len(row), device=self.device) + shift[row]
 
 
+class PictureRows:
+    """Pictures kept as bytes, in memory or in a mapped file; those that are asked for become numbers on the device.
+
+    Parameters
+    ----------
+    values : (n, channels, height, width) uint8 tensor
+    inputs : ImagePreprocessor
+    """
+
+    def __init__(self, values: Tensor, inputs: ImagePreprocessor) -> None:
+        self.inputs, self.device = inputs, inputs.mean.device
+        self.values = values.to(self.device) if values.numel() <= _RESIDENT_BYTES else values
+        self.shape = tuple(values.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        """The pictures at these positions in [0, 1], (B, channels, height, width)."""
+        taken = self.values[rows.to(self.values.device)].to(self.device)
+        return self.inputs.prepared(self.inputs.from_bytes(taken))
+
+    def take(self, rows: Tensor) -> PictureRows:
+        """The pictures at these positions, still bytes."""
+        return PictureRows(self.values[rows.to(self.values.device)], self.inputs)
+
+
 @dataclass(frozen=True)
 class DeviceRows:
     """Rows on the device of the network.
 
     Attributes
     ----------
-    X : (n, ...) float32 tensor, or SparseRows (n, n_features)
+    X : (n, ...) float32 tensor, SparseRows (n, n_features) or PictureRows (n, channels, height, width)
         Standardised vectors, or pictures in [0, 1]; ``X[rows]`` is a tensor in any case.
     Y : LabelMatrix (n, n_labels)
         Few labels as a dense uint8 tensor, or float32 for soft ones; many as lists.
@@ -85,7 +115,7 @@ class DeviceRows:
     dense_bytes: ClassVar[int] = 2**28
     dense_label_bytes: ClassVar[int] = 2**25
 
-    X: Tensor | SparseRows
+    X: Tensor | SparseRows | PictureRows
     Y: LabelMatrix
     weights: Tensor | None = None
 
@@ -98,6 +128,8 @@ class DeviceRows:
         large = 4 * len(rows) * inputs.shape[0] > cls.dense_bytes
         if large and rows.X.is_sparse and isinstance(inputs, OfFeatures):
             return cls(SparseRows.of(inputs.csr(rows.X), inputs), Y, weights)
+        if isinstance(inputs, ImagePreprocessor) and rows.X.dtype == torch.uint8:
+            return cls(PictureRows(inputs.read(rows.X).values, inputs), Y, weights)
         return cls(inputs.prepared(inputs.dense(rows.X).to(device)), Y, weights)
 
     def __len__(self) -> int:

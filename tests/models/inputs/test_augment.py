@@ -7,6 +7,7 @@ import torch
 
 from manylabel.errors import ManyLabelError
 from manylabel.models.inputs.augment import ImageViews, keep_mask, mask
+from manylabel.models.inputs.policies import Cutout, RandAugment
 
 
 @pytest.mark.parametrize("p", [0.0, 0.2, 0.5, 0.9])
@@ -107,7 +108,60 @@ def test_jitter_of_grey_pictures_is_brightness_and_contrast():
     torch.testing.assert_close(centred[1], centred[0] * slope[:, None], rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("bad", [{"crop": 0}, {"crop": 1.1}, {"jitter": -1}, {"greyscale": 2}])
+def test_blur_takes_out_detail_and_keeps_the_mean():
+    x = torch.rand(200, 3, 40, 40)
+    y = ImageViews(crop=1, jitter=0, greyscale=0, blur=0.5)(x)
+    blurred = (y != x).flatten(1).any(1)
+    assert 0.35 < blurred.float().mean() < 0.65
+    assert torch.equal(y[~blurred], x[~blurred])
+    assert bool((y[blurred].flatten(1).std(1) < x[blurred].flatten(1).std(1)).all())
+    torch.testing.assert_close(y.mean((1, 2, 3)), x.mean((1, 2, 3)), atol=0.02, rtol=0)
+
+
+def test_views_may_have_another_size():
+    assert ImageViews(size=(24, 20))(torch.rand(5, 3, 40, 40)).shape == (5, 3, 24, 20)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_randaugment_changes_pictures_by_groups_and_stays_in_range(channels):
+    torch.manual_seed(0)
+    x = torch.rand(40, channels, 32, 32)
+    y = RandAugment(2, 9)(x)
+    assert y.shape == x.shape
+    assert (y.min() >= 0, y.max() <= 1) == (True, True)
+    assert (y != x).flatten(1).any(1).float().mean() > 0.7
+    torch.manual_seed(0)
+    assert torch.equal(RandAugment(2, 9)(torch.rand(40, channels, 32, 32)), y)
+
+
+def test_cutout_hides_a_square_of_one_colour():
+    x = torch.full((400, 3, 20, 20), 2.0)
+    y = Cutout(0.5)(x)
+    hidden = y != x
+    assert bool((hidden.any(1) == hidden.all(1)).all())  # in all channels
+    area = hidden[:, 0].flatten(1).sum(1)
+    assert int(area.max()) == 100
+    assert 25 <= int(area.min()) < 50  # a corner of the square
+    colours = torch.where(hidden, y, torch.nan).flatten(2)
+    assert float((colours.nan_to_num(-1).amax(2) - colours.nan_to_num(9).amin(2)).abs().max()) < 1e-6
+    assert float(colours.nan_to_num(-1).amax(2).std()) > 0.2
+
+
+@pytest.mark.parametrize(
+    ("build", "text"),
+    [
+        (lambda: RandAugment(0), "at least 1 operation"),
+        (lambda: RandAugment(2, 30), "magnitude from 1 to 29"),
+        (lambda: Cutout(0), "a side above 0"),
+        (lambda: Cutout(1.5), "a side above 0"),
+    ],
+)
+def test_policies_out_of_range_are_refused(build, text):
+    with pytest.raises(ManyLabelError, match=text):
+        build()
+
+
+@pytest.mark.parametrize("bad", [{"crop": 0}, {"crop": 1.1}, {"jitter": -1}, {"greyscale": 2}, {"blur": -1}])
 def test_settings_out_of_range_are_refused(bad):
     with pytest.raises(ManyLabelError, match="ImageViews: expected"):
         ImageViews(**bad)

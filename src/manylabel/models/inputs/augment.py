@@ -35,6 +35,14 @@ class ViewSettings(BaseModel):
         Images: strength of random changes of brightness and contrast (and of saturation and hue of coloured ones).
     greyscale : float, default 0
         Coloured images: the probability of losing the colour.
+    blur : float, default 0
+        Images: the probability of being blurred.
+    operations : int, default 0
+        Images: operations that RandAugment picks.
+    magnitude : int, default 9
+        Of these operations, from 1 to 29.
+    cutout : float, default 0
+        Images: side of a square of one colour somewhere in the picture, as a share of the picture's sides.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -44,6 +52,10 @@ class ViewSettings(BaseModel):
     flip: bool = False
     jitter: float = Field(0.0, ge=0)
     greyscale: float = Field(0.0, ge=0, le=1)
+    blur: float = Field(0.0, ge=0, le=1)
+    operations: int = Field(0, ge=0, le=10)
+    magnitude: int = Field(9, ge=1, le=29)
+    cutout: float = Field(0.0, ge=0, le=1)
 
 
 def keep_mask(shape: torch.Size | tuple[int, ...], p: float, device: torch.device | str = "cpu") -> Tensor:
@@ -71,6 +83,20 @@ def mask(x: Tensor, p: float) -> Tensor:
     return x * keep_mask(x.shape, p, x.device).to(x.dtype)
 
 
+def need_kornia(who: str) -> None:
+    """Refuse what needs kornia where it is not installed.
+
+    Raises
+    ------
+    ManyLabelError
+        Names the extra.
+    """
+    try:
+        import kornia  # noqa: F401
+    except ImportError:
+        raise missing_extra(who, "kornia", "vision") from None
+
+
 class ImageViews:
     """Crop, mirror and recolour the pictures of a batch at random, each with its own draw.
 
@@ -87,6 +113,8 @@ class ImageViews:
         circle. 0 changes nothing.
     greyscale : float, default 0.2
         Probability that a coloured picture loses its colour.
+    blur : float, default 0
+        Probability of a Gaussian blur, of a standard deviation from 0.1 to 2 pixels over a tenth of the picture.
     size : (height, width), default that of the pictures
         Of the views where they are cropped or mirrored.
 
@@ -97,7 +125,8 @@ class ImageViews:
 
     Notes
     -----
-    Crop and mirror are one bilinear resampling. The defaults of jitter and greyscale are those of SimCLR.
+    Crop and mirror are one bilinear resampling. The defaults of jitter and greyscale are those of SimCLR, which also
+    mirrors and blurs half of the pictures; crop and mirror alone are its simple mode.
 
     Examples
     --------
@@ -112,19 +141,18 @@ class ImageViews:
         flip: bool = False,
         jitter: float = 0.4,
         greyscale: float = 0.2,
+        blur: float = 0.0,
         size: tuple[int, ...] | None = None,
     ) -> None:
         if not 0 < crop <= 1:
             raise ManyLabelError("ImageViews", "crop above 0 and up to 1", f"{crop:g}")
-        if jitter < 0 or not 0 <= greyscale <= 1:
-            expected = "jitter of at least 0 and greyscale from 0 to 1"
-            raise ManyLabelError("ImageViews", expected, f"{jitter:g} and {greyscale:g}")
+        if jitter < 0 or not 0 <= greyscale <= 1 or not 0 <= blur <= 1:
+            expected = "jitter of at least 0, greyscale and blur from 0 to 1"
+            raise ManyLabelError("ImageViews", expected, f"{jitter:g}, {greyscale:g} and {blur:g}")
         self.crop, self.flip, self.jitter, self.greyscale, self.size = crop, flip, jitter, greyscale, size
-        if jitter or greyscale:
-            try:
-                import kornia  # noqa: F401
-            except ImportError:
-                raise missing_extra("ImageViews", "kornia", "vision") from None
+        self.blur = blur
+        if jitter or greyscale or blur:
+            need_kornia("ImageViews")
 
     def __call__(self, x: Tensor) -> Tensor:
         """A view of each picture, (B, C, H, W) in [0, 1] -> the same."""
@@ -137,7 +165,7 @@ class ImageViews:
 
             grey = torch.rand(len(x), 1, 1, 1, device=x.device) < self.greyscale
             x = torch.where(grey, rgb_to_grayscale(x), x)
-        return x
+        return self._blurred(x) if self.blur else x
 
     def _resampled(self, x: Tensor) -> Tensor:
         n = len(x)
@@ -163,6 +191,14 @@ class ImageViews:
             turn = min(self.jitter / 4, 0.5) * 2 * math.pi
             y = enhance.adjust_hue(y, self._between(n, -turn, turn, x))
         return torch.where(torch.rand(n, 1, 1, 1, device=x.device) < _JITTERED, y, x)
+
+    def _blurred(self, x: Tensor) -> Tensor:
+        from kornia.filters import gaussian_blur2d
+
+        rows = (torch.rand(len(x), device=x.device) < self.blur).nonzero()[:, 0]
+        sigma = self._between((len(rows), 1), 0.1, 2, x).expand(-1, 2)
+        size = max(x.shape[2:]) // 20 * 2 + 1  # odd, about a tenth of the picture
+        return x.index_copy(0, rows, gaussian_blur2d(x[rows], size, sigma)) if len(rows) else x
 
     @staticmethod
     def _between(shape: int | tuple[int, ...], low: float, high: float, like: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
@@ -13,6 +14,7 @@ from manylabel.data.rows import Features, Images, as_features
 from manylabel.errors import ManyLabelError
 from manylabel.models.inputs.augment import ImageViews, View, ViewSettings
 from manylabel.models.inputs.base import Preprocessor
+from manylabel.models.inputs.policies import Cutout, RandAugment
 
 _LEAST = 16  # pictures of a block
 _NUMBERS = 2**24  # of the pictures of a block: maps of an encoder are larger
@@ -111,8 +113,11 @@ class ImagePreprocessor(Preprocessor):
     def dense(self, X: Any) -> Tensor:
         rows = as_features(X)
         self.check(rows)
-        pictures: Tensor = rows.values
-        # never in the caller's memory
+        return self.from_bytes(rows.values)
+
+    @staticmethod
+    def from_bytes(pictures: Tensor) -> Tensor:
+        """Pictures from 0 to 255 as float32 in [0, 1], never in the caller's memory."""
         return pictures / 255 if pictures.dtype == torch.float32 else pictures.float().div_(255)
 
     def matrix(self, X: Any, sparse: bool) -> Any:
@@ -134,13 +139,21 @@ class ImagePreprocessor(Preprocessor):
         return F.interpolate(x, self.shape[1:], mode="bilinear", antialias=True)
 
     def augmentation(self, settings: ViewSettings) -> View:
-        return ImageViews(
-            crop=settings.crop,
-            flip=settings.flip,
-            jitter=settings.jitter,
-            greyscale=settings.greyscale,
-            size=self.shape[1:],
-        )
+        steps: list[View] = [
+            ImageViews(
+                crop=settings.crop,
+                flip=settings.flip,
+                jitter=settings.jitter,
+                greyscale=settings.greyscale,
+                blur=settings.blur,
+                size=self.shape[1:],
+            )
+        ]
+        if settings.operations:
+            steps.append(RandAugment(settings.operations, settings.magnitude))
+        if settings.cutout:
+            steps.append(Cutout(settings.cutout))
+        return lambda x: reduce(lambda drawn, step: step(drawn), steps, x)
 
 
 def _statistics(X: Tensor) -> tuple[Tensor, Tensor]:
