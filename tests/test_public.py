@@ -16,6 +16,7 @@ def test_the_public_names_are_these():
         "MultiLabelEmbedder",
         "__version__",
         "data",
+        "embed",
         "estimator",
         "losses",
         "methods",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from manylabel.errors import ManyLabelError
     from manylabel.estimator import MultiLabelClassifier, MultiLabelEmbedder
     from manylabel.labels import LabelMatrix
+    from manylabel.methods.embedding import embed
 
 __version__ = "0.1.0"
 
@@ -22,6 +23,7 @@ __all__ = [
     "MultiLabelEmbedder",
     "__version__",
     "data",
+    "embed",
     "estimator",
     "losses",
     "methods",
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "embed": "manylabel.methods.embedding",
     "LabelMatrix": "manylabel.labels",
     "ManyLabelError": "manylabel.errors",
     "MultiLabelClassifier": "manylabel.estimator",

@@ -86,7 +86,7 @@ def test_a_batch_norm_over_a_single_row_is_refused_before_training():
 
 
 @pytest.mark.parametrize("method", ["bce", "mulsupcon", "logistic_regression"])
-@pytest.mark.parametrize("scaling", ["one", "rank_normal"])
+@pytest.mark.parametrize("scaling", ["one", "rank_normal", "lsa"])
 def test_a_method_learns_from_rows_scaled_in_another_way_and_is_kept(method, scaling, tmp_path):
     short = {k: v for k, v in SETTINGS.items() if method == "mulsupcon" or "pretrain" not in k}
     settings = {} if method == "logistic_regression" else short

@@ -140,15 +140,15 @@ def test_what_cannot_be_written_leaves_the_old_file(model: Predictor, X: Feature
 def test_embeddings_are_one_array_that_can_be_mapped(
     model: Predictor, X: Features, tmp_path: Path, size: int
 ) -> None:
-    assert write_embeddings(model, blocks(X, size), tmp_path / "z.npy") == model.embed(X).shape
+    assert write_embeddings(model.embed, blocks(X, size), tmp_path / "z.npy") == model.embed(X).shape
     mapped = np.load(tmp_path / "z.npy", mmap_mode="r")
     assert np.allclose(mapped, model.embed(X), atol=1e-6)
     assert mapped.dtype == np.float32
-    write_embeddings(model, blocks(X, size, named=True), tmp_path / "z.npz", "id")
+    write_embeddings(model.embed, blocks(X, size, named=True), tmp_path / "z.npz", "id")
     with np.load(tmp_path / "z.npz") as found:
         assert np.array_equal(found["embeddings"], mapped)
         assert found["identifiers"].tolist() == [f"r{i}" for i in range(50)]
-    write_embeddings(model, blocks(X, size, named=True), tmp_path / "z.parquet", "id")
+    write_embeddings(model.embed, blocks(X, size, named=True), tmp_path / "z.parquet", "id")
     table = pq.read_table(tmp_path / "z.parquet")
     assert np.array_equal(np.array(table["embedding"].to_pylist(), np.float32), mapped)
     assert table["id"].to_pylist() == [f"r{i}" for i in range(50)]
@@ -161,5 +161,5 @@ def test_embeddings_refuse_what_they_cannot_hold(model: Predictor, X: Features, 
         ("z.npy", "id", "`out`: expected a file that can hold the names of rows"),
     ):
         with pytest.raises(ManyLabelError, match=message):
-            write_embeddings(model, blocks(X, 9), tmp_path / path, identifier)
+            write_embeddings(model.embed, blocks(X, 9), tmp_path / path, identifier)
     assert os.listdir(tmp_path) == []

@@ -39,6 +39,7 @@ OPTIONS = {
     "encoding": "--encoding",
     "track": "--track",
     "seed": "--seed",
+    "encoder": "--encoder",
     "rows": "--rows",
     "validation": "--validation",
     "thresholds": "--thresholds",

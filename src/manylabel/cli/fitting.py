@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from manylabel.cli import commandline, option_values
-from manylabel.cli.options import OneMethod, OneSeed, Settings
+from manylabel.cli.options import Encoder, OneMethod, OneSeed, Settings
 from manylabel.cli.output import make_console, print_table, say, say_path
 from manylabel.cli.table_options import (
     ColumnRoles,
@@ -68,6 +68,7 @@ def fit(
     out: ModelFolder = Path("model"),
     method: OneMethod = "best",
     seed: OneSeed = 0,
+    encoder: Encoder = None,
     settings: Settings = None,
     column: ColumnRoles = None,
     text: TextColumns = None,
@@ -101,7 +102,7 @@ def fit(
         "out": str(out),
         "method": method,
         "seed": seed,
-        "settings": option_values.settings(settings or [], [method]).get(method, {}),
+        "settings": option_values.settings(settings or [], [method], encoder).get(method, {}),
         "columns": roles,
         "validation": validation,
         "thresholds": thresholds,

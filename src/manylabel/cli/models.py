@@ -1,4 +1,4 @@
-"""Commands that use a model on new files: predict, evaluate, embed."""
+"""Commands that use a model on new files: predict, evaluate."""
 
 from __future__ import annotations
 
@@ -70,42 +70,16 @@ def predict(
     from manylabel.methods.prediction_files import Wanted, check_ending, write_predictions
 
     check_ending(out)
-    _check_place(out, file)
+    check_place(out, file)
     loaded, schema = load_model(model)
     wanted = Wanted(identifier, probabilities, embeddings, top, separator or _usual(schema, loaded))
-    blocks = _blocks(file, schema, identifier, delimiter, encoding)
+    blocks = model_blocks(file, schema, identifier, delimiter, encoding)
     written = write_predictions(loaded, blocks, out, wanted)
     shown = [(name, ", ".join(f"{c} {p:.2f}" for c, p in of.items()) or "none") for name, of in written.first]
     print_rows((identifier or "row", "labels and their probabilities"), shown)
     mean = written.labels / max(1, written.rows)
     say_path("predictions", out)
     say(f"{count(written.rows, 'row')}, {mean:.2f} labels a row, {count(written.without, 'row')} without one")
-
-
-@models_app.command(
-    epilog="Example:\n\n"
-    "[cyan]manylabel embed model new.csv --out embeddings.npy[/]  then numpy.load('embeddings.npy', mmap_mode='r')"
-)
-def embed(
-    model: ModelArgument,
-    file: RowsFile,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="File to write; ends in .npy, .npz or .parquet.")
-    ] = Path("embeddings.npy"),
-    identifier: Identifier = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-) -> None:
-    """Write the representation of each row of a file as one array, in their order."""
-    from manylabel.methods.embedding_files import check_embedding_file, write_embeddings
-
-    check_embedding_file(out, identifier)
-    _check_place(out, file)
-    loaded, schema = load_model(model)
-    blocks = _blocks(file, schema, identifier, delimiter, encoding)
-    rows, width = write_embeddings(loaded, blocks, out, identifier)
-    say_path("embeddings", out)
-    say(f"{count(rows, 'row')} of {width} numbers")
 
 
 @models_app.command(epilog="Example:\n\n[cyan]manylabel evaluate model test.csv --out report[/]")
@@ -159,7 +133,7 @@ def _schema(loaded: MultiLabelClassifier) -> Schema | None:
     return getattr(loaded, "schema_", None)
 
 
-def _check_place(out: Path, file: str) -> None:
+def check_place(out: Path, file: str) -> None:
     """Refuse to write over the rows that are read."""
     if out.exists() and Path(file).exists() and out.samefile(file):
         raise ManyLabelError(
@@ -175,7 +149,7 @@ def _usual(schema: Schema | None, model: Predictor) -> str | None:
     return sign
 
 
-def _blocks(
+def model_blocks(
     file: str, schema: Schema | None, identifier: str | None, delimiter: str | None, encoding: str | None
 ) -> Iterator[tuple[Features, list[str] | None]]:
     """Rows of a file block by block, told on a terminal."""

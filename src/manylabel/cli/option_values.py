@@ -44,11 +44,18 @@ def _is_number(text: str) -> bool:
     return re.fullmatch("[0-9]{1,30}", text) is not None
 
 
-def settings(assignments: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Method -> setting -> value, from NAME=VALUE and METHOD.NAME=VALUE; a METHOD means all its variants too."""
+def settings(
+    assignments: Sequence[str], methods: Sequence[str], encoder: str | None = None
+) -> dict[str, dict[str, Any]]:
+    """Method -> setting -> value, from NAME=VALUE and METHOD.NAME=VALUE; a METHOD means all its variants too.
+
+    ``encoder`` is a frozen encoder for all methods.
+    """
     from manylabel.study.variants import Variant, value_of
 
     found: dict[str, dict[str, Any]] = {}
+    if encoder is not None:
+        found = {method: {"inputs.encoder": encoder} for method in methods}
     for assignment in assignments:
         name, equals, text = assignment.rpartition("=")
         if not name or not equals:

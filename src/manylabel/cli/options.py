@@ -113,3 +113,13 @@ Track = Annotated[
     ),
 ]
 Threads = Annotated[int, typer.Option("--threads", help="Threads of each run.")]
+Encoder = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        help="Frozen encoder through which texts or pictures go once, so that every method takes them as vectors: the "
+        "folder of a Hugging Face encoder or of static embeddings, a name on the hub, [bold]wordllama[/] or "
+        "[bold]minilm[/]; of pictures a name such as resnet50. Short for --set inputs.encoder=ENCODER.",
+        show_default="rows as they are",
+    ),
+]

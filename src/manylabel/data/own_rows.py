@@ -195,7 +195,7 @@ def _of_dataset(dataset: DataSet, part: Rows, name: str) -> OwnRows:
     )
 
 
-def _is_plain_table(source: str | Path) -> bool:
+def is_plain_table(source: str | Path) -> bool:
     """Whether a path names a table, and no data set of another format whose file ends alike."""
     from manylabel.data.formats.registry import format_of_file
     from manylabel.data.formats.table_registry import is_table
@@ -205,12 +205,12 @@ def _is_plain_table(source: str | Path) -> bool:
 
 
 def _refuse_table(source: str | Path) -> None:
-    if _is_plain_table(source):
+    if is_plain_table(source):
         hint = "Name the column of the tags, or those of 0 and 1 by names or a pattern such as is_*."
         raise ManyLabelError("`labels`", f"the label columns of {source}", "none", hint)
 
 
 def _refuse_other_table(source: str | Path) -> None:
-    if _is_plain_table(source):
+    if is_plain_table(source):
         hint = "Train on a table to predict for tables, or give a file of the format that it was trained on."
         raise ManyLabelError(str(source), "rows as the model was trained on, which was no table", "one", hint)

@@ -49,7 +49,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     """Parameters are stored as they come and looked at in ``fit``; what was learnt ends in ``_``."""
 
     method: Any
-    encoder: nn.Module | None
+    encoder: nn.Module | str | None
     settings: Mapping[str, Any] | None
     validation: Any
     class_names: Sequence[Any] | None
@@ -91,8 +91,11 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         given = arranged(features, Y, read_weights(sample_weight, Y.shape), read_groups(groups, n))
         _check_classes(self.targets_, given.rows.Y)
         fitting = self._fitting(folder, progress)
+        given = given._replace(rows=fitting.method.encoded(given.rows, self.device))
         decide = decide and (self.targets_.kind == "multilabel" or self._calibrates)
         validation = self._validation()
+        if isinstance(validation, Rows):
+            validation = fitting.method.encoded(validation, self.device)
         self.predictor_, held_out, self.balance_ = fitting.fit(given.rows, given.groups, validation, decide)
         return Fitted(given, held_out)
 
@@ -189,22 +192,25 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self._ready().save(folder)
 
     @classmethod
-    def load(cls, folder: str | Path, *, encoder: nn.Module | None = None) -> Self:
+    def load(cls, folder: str | Path, *, encoder: nn.Module | str | None = None) -> Self:
         """Read what :meth:`save`, a command or a study wrote; nothing is unpickled, and no code of the folder is run.
 
         Parameters
         ----------
         folder : str or Path
-        encoder : nn.Module, optional
-            The network, for a model that was trained with a network of the caller's own.
+        encoder : nn.Module or str, optional
+            The network, for a model that was trained with a network of the caller's own; or where a frozen encoder is
+            now that the model was trained with.
 
         Raises
         ------
         ManyLabelError
-            If there is no model, or it is damaged, incomplete or of another version.
+            If there is no model, or it is damaged, incomplete or of another version; or its frozen encoder is gone or
+            has changed.
         """
         predictor = Predictor.load(folder, encoder)
-        made = cls(method=str(predictor.recipe.get("name", "best")), encoder=encoder)
+        frozen = predictor.encoder and predictor.encoder.settings.encoder
+        made = cls(method=str(predictor.recipe.get("name", "best")), encoder=encoder or frozen)
         made.predictor_ = predictor
         try:
             made._restore(predictor.estimator)

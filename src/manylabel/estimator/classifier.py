@@ -32,8 +32,10 @@ class MultiLabelClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     method : str, default "best"
         One of :func:`manylabel.methods.names`, the path of a recipe file, or the import path of a classifier, such as
         ``"sklearn.svm.LinearSVC"``.
-    encoder : nn.Module, optional
-        A network (B, *shape) -> (B, H) in place of the recipe's.
+    encoder : nn.Module or str, optional
+        A network (B, *shape) -> (B, H) in place of the recipe's. Or the name or folder of a frozen encoder through
+        which texts or pictures go once, so that any method takes them as vectors, such as ``"wordllama"``; see
+        :class:`manylabel.models.frozen.FrozenSettings`.
     settings : mapping, optional
         Settings of the recipe by dotted name, such as ``{"classify.stage.epochs": 20}``.
     thresholds : str or float, default "tuned"
@@ -97,7 +99,7 @@ class MultiLabelClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         self,
         method: str = "best",
         *,
-        encoder: nn.Module | None = None,
+        encoder: nn.Module | str | None = None,
         settings: Mapping[str, Any] | None = None,
         thresholds: Rule | float = "tuned",
         calibrate: bool = True,

@@ -19,7 +19,7 @@ class MultiLabelEmbedder(Estimator):
     ----------
     method : str, default "mulsupcon"
         As :class:`manylabel.MultiLabelClassifier` takes it, and so are the others.
-    encoder : nn.Module, optional
+    encoder : nn.Module or str, optional
     settings : mapping, optional
     validation : None, float or pair (X, y), default None
         Rows that choose the epochs: a tenth of all, another share, or these.
@@ -47,7 +47,7 @@ class MultiLabelEmbedder(Estimator):
         self,
         method: str = "mulsupcon",
         *,
-        encoder: nn.Module | None = None,
+        encoder: nn.Module | str | None = None,
         settings: Mapping[str, Any] | None = None,
         validation: float | tuple[Any, Any] | None = None,
         class_names: Sequence[Any] | None = None,

@@ -50,7 +50,7 @@ def grown(model: Predictor, X: Features, Y: LabelMatrix, new_names: tuple[str, .
     """
     scorer, new = neighbours_of(model), len(new_names)
     return Predictor(
-        scorer.joined(X, Y),
+        scorer.joined(model.read(X), Y),
         (*model.label_names, *new_names),
         _decision(model.decision, new),
         model.schema,
@@ -58,6 +58,7 @@ def grown(model: Predictor, X: Features, Y: LabelMatrix, new_names: tuple[str, .
         None if model.calibration is None else _calibration(model.calibration, new),
         model.note,
         model.estimator,
+        encoder=model.encoder,
     )
 
 

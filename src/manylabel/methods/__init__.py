@@ -21,7 +21,7 @@ from manylabel.methods.stacking.trainer import StackingMethod
 FAMILIES = SINGLE | {"stacking": Family(StackingMethod, StackingSettings)}
 
 
-def get(name: str, *, encoder: nn.Module | None = None, **overrides: Any) -> Method:
+def get(name: str, *, encoder: nn.Module | str | None = None, **overrides: Any) -> Method:
     """A method by its recipe.
 
     Parameters
@@ -29,8 +29,10 @@ def get(name: str, *, encoder: nn.Module | None = None, **overrides: Any) -> Met
     name : str
         One of :func:`names`, the path of a recipe file that ends in ``.toml``, or the import path of a classifier of
         scikit-learn's kind, such as ``sklearn.neighbors.KNeighborsClassifier``.
-    encoder : nn.Module, optional
-        A network (B, *shape) -> (B, H) in place of the recipe's, for methods that train an encoder.
+    encoder : nn.Module or str, optional
+        A network (B, *shape) -> (B, H) in place of the recipe's, for methods that train an encoder. Or, for every
+        method, the name or folder of a frozen encoder that makes vectors of texts or pictures: short for the setting
+        ``inputs.encoder``, see :class:`manylabel.models.frozen.FrozenSettings`.
     **overrides
         Settings that replace those of the recipe, by dotted name: ``get("bce", **{"classify.stage.epochs": 5})``. A
         setting of a section that the recipe has for one kind of data alone is refused when it meets another.
@@ -40,6 +42,8 @@ def get(name: str, *, encoder: nn.Module | None = None, **overrides: Any) -> Met
     ManyLabelError
         For an unknown method or setting, or a value that a setting does not take; the message lists the known ones.
     """
+    if isinstance(encoder, str):
+        overrides, encoder = {"inputs.encoder": encoder, **overrides}, None
     recipe, family = recipe_of(name, FAMILIES, overrides)
     trainers = {kind: family.method(settings, encoder) for kind, settings in recipe.settings.items()}
     return Method(recipe, trainers)

@@ -256,7 +256,7 @@ class EncoderTrainer(NetworkTrainer):
         """The scaling and size that the settings and the weights of their encoder ask for."""
         scaled = self.settings.inputs
         standard = standard_of(self.settings.encoder) if self.encoder is None else None
-        return fit_preprocessor(train.X, scaled.scaling, scaled.pixels, standard)
+        return fit_preprocessor(train.X, scaled.scaling, scaled.own_pixels, standard, scaled.words)
 
     def new_encoder(self, inputs: Preprocessor) -> nn.Module:
         """The encoder of the settings with fresh weights, or a copy of the caller's own."""

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
 from manylabel import files
 from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError, missing_extra
-from manylabel.methods.predictor import Predictor
 
+Embed: TypeAlias = "Callable[[Features], np.ndarray[Any, Any]]"
+"""Rows -> (n, H) float32."""
 ENDINGS = (".npy", ".npz", ".parquet")
 _NO_NAMES = "Leave `identifier` out, or write .npz or .parquet."
 
 
 def write_embeddings(
-    model: Predictor,
+    embed: Embed,
     blocks: Iterable[tuple[Features, list[str] | None]],
     path: str | Path,
     identifier: str | None = None,
@@ -29,7 +30,8 @@ def write_embeddings(
 
     Parameters
     ----------
-    model : Predictor
+    embed : callable (Features) -> (n, H) float32 array
+        Of a model, or of a frozen encoder.
     blocks : iterable of (Features, identifiers or None)
     path : str or Path
         ``.npy`` is one (n, H) float32 array, which ``numpy.load(path, mmap_mode="r")`` maps; ``.npz`` has it as
@@ -49,16 +51,16 @@ def write_embeddings(
     place = files.as_path(path, "`out`")
     check_embedding_file(place, identifier)
     if place.suffix == ".parquet":
-        return _write_parquet(model, blocks, place, identifier)
+        return _write_parquet(embed, blocks, place, identifier)
     names: list[str] = []
     with files.writing(place) as file:
         if place.suffix == ".npy":
-            return _write_array(model, blocks, file, names)
+            return _write_array(embed, blocks, file, names)
         with (
             tempfile.TemporaryFile(dir=place.parent) as part,
             zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
         ):
-            shape = _write_array(model, blocks, part, names)
+            shape = _write_array(embed, blocks, part, names)
             part.seek(0)
             with archive.open("embeddings.npy", "w", force_zip64=True) as inner:
                 while chunk := part.read(1 << 20):
@@ -84,12 +86,12 @@ def check_embedding_file(path: str | Path, identifier: str | None = None) -> Non
 
 
 def _write_array(
-    model: Predictor, blocks: Iterable[Any], file: BinaryIO | Any, names: list[str]
+    embed: Embed, blocks: Iterable[Any], file: BinaryIO | Any, names: list[str]
 ) -> tuple[int, int]:
     """One array behind a header that is written again once the number of rows is known: it leaves room for that."""
     rows, width = 0, 0
     for X, identifiers in blocks:
-        Z = np.ascontiguousarray(model.embed(X), dtype="<f4")
+        Z = np.ascontiguousarray(embed(X), dtype="<f4")
         if not rows:
             width = Z.shape[1]
             _write_header(file, (0, width))
@@ -106,7 +108,7 @@ def _write_header(file: Any, shape: tuple[int, int]) -> None:
 
 
 def _write_parquet(
-    model: Predictor, blocks: Iterable[Any], place: Path, identifier: str | None
+    embed: Embed, blocks: Iterable[Any], place: Path, identifier: str | None
 ) -> tuple[int, int]:
     try:
         import pyarrow as pa
@@ -117,7 +119,7 @@ def _write_parquet(
     with files.writing(place) as file:
         writer = None
         for X, identifiers in blocks:
-            Z = model.embed(X)
+            Z = embed(X)
             parts = {} if identifier is None else {identifier: pa.array(identifiers, pa.string())}
             parts["embedding"] = pa.FixedSizeListArray.from_arrays(pa.array(Z.ravel()), Z.shape[1])
             table = pa.table(parts)

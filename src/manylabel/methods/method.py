@@ -10,6 +10,7 @@ from manylabel.data import Rows
 from manylabel.methods.base import CrossFitter, Order, Trainer
 from manylabel.methods.decision import NOTHING_HELD_OUT, tuned
 from manylabel.methods.ensemble import fit_members
+from manylabel.methods.frozen import encoded, opened, seen
 from manylabel.methods.held_out import HeldOut
 from manylabel.methods.knn_interpolation import beside_neighbours
 from manylabel.methods.model_folder import Schema
@@ -18,6 +19,7 @@ from manylabel.methods.predictor import Predictor, checked_names
 from manylabel.methods.resolve import Recipe
 from manylabel.methods.scorer import scores_of
 from manylabel.metrics import Decision
+from manylabel.models.frozen import FrozenEncoder
 from manylabel.training import Listener
 
 
@@ -37,6 +39,28 @@ class Method:
 
     def __init__(self, recipe: Recipe, trainers: Mapping[str, Trainer]) -> None:
         self.name, self.recipe, self.trainers = recipe.name, recipe, trainers
+        self._encoders: dict[tuple[str, str], FrozenEncoder | None] = {}
+
+    def encoded(self, rows: Rows, device: str = "auto") -> Rows:
+        """Rows beside the vectors that the frozen encoder of the settings makes of them, so that it makes them once.
+
+        Parameters
+        ----------
+        rows : Rows
+        device : str, default "auto"
+            Where the encoder computes.
+
+        Returns
+        -------
+        Rows
+            As they are where the settings name no encoder.
+
+        Raises
+        ------
+        ManyLabelError
+            If there is no such encoder, or it is none for rows of this kind.
+        """
+        return encoded(rows, self._encoder(rows.X.kind, device))
 
     @property
     def cross_fits(self) -> bool:
@@ -89,8 +113,12 @@ class Method:
         """
         trainer, order = next(iter(self.trainers.values())), Order(seed, folder, progress, device)
         names: tuple[str, ...] = ()
+        encoder: FrozenEncoder | None = None
+        schema = Schema(kind=train.X.kind, form=train.X.form) if isinstance(train, Rows) else None
         if isinstance(train, Rows):  # anything else any of them refuses
             trainer, names = self._trainer(train), checked_names(label_names, train.Y.n_labels)
+            encoder = self._encoder(train.X.kind, device)
+            train, validation = self._seen(trainer, encoder, train, validation)
         if isinstance(trainer, CrossFitter):
             scorer, held_out = trainer.fit_folds(train, validation, groups, order)
             decision, note = _decided(held_out)
@@ -99,13 +127,30 @@ class Method:
             assert validation is not None
             scores = scores_of(scorer.scores, validation.X, validation.Y.n_labels)
             (decision, note), held_out = tuned(scores, validation.Y), None
-        schema = Schema(kind=train.X.kind, form=train.X.form)
+        assert schema is not None
         recipe = trainer.settings.model_dump(mode="json", exclude={"expected"}, exclude_none=True)
-        return Predictor(scorer, names, decision, schema, recipe, note=note, held_out=held_out)
+        return Predictor(
+            scorer, names, decision, schema, recipe, note=note, held_out=held_out, encoder=encoder
+        )
 
     def scorer(self, train: Rows, validation: Rows, order: Order) -> Scorer:
         """Train as :meth:`fit` does, and learn nothing on the validation rows afterwards."""
         return _fitted(self._trainer(train), train, validation, order)
+
+    def _encoder(self, kind: str, device: str) -> FrozenEncoder | None:
+        """The frozen encoder of the settings for rows of a kind, opened once."""
+        if (kind, device) not in self._encoders:
+            self._encoders[kind, device] = opened(self.recipe.resolve(kind).inputs, kind, device)
+        return self._encoders[kind, device]
+
+    def _seen(
+        self, trainer: Trainer, encoder: FrozenEncoder | None, train: Rows, validation: Rows | None
+    ) -> tuple[Rows, Rows | None]:
+        """Both parts as the trainer takes them; validation rows of another kind are left for it to refuse."""
+        keeps, kind = trainer.settings.keeps_rows, train.X.kind
+        if isinstance(validation, Rows) and validation.X.kind == kind:
+            validation = seen(validation, encoder, keeps)
+        return seen(train, encoder, keeps), validation
 
     def _trainer(self, train: Rows) -> Trainer:
         self.recipe.resolve(train.X.kind)

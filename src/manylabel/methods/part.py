@@ -94,8 +94,9 @@ def restored_inputs(meta: dict[str, Any], tensors: Tensors) -> Preprocessor:
         For a shape that its tensors do not have: nothing of that size is made.
     """
     own = under("inputs", tensors)
-    if own["mean"].shape[0] != meta["shape"][0]:
-        raise ValueError(f"inputs of shape {meta['shape']} with {own['mean'].shape[0]} means")
+    for told, means in ((meta, "mean"), (meta.get("inner"), "inner.mean")):
+        if told is not None and own[means].shape[0] != told["shape"][0]:
+            raise ValueError(f"inputs of shape {told['shape']} with {own[means].shape[0]} means")
     inputs = preprocessor_like(meta)
     inputs.load_state_dict(own)
     return inputs

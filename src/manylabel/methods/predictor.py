@@ -11,10 +11,11 @@ import numpy as np
 from torch import nn
 
 from manylabel import files
-from manylabel.data.rows import Features, as_features
+from manylabel.data.rows import Features, as_features, raw_rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods import hub, model_folder
 from manylabel.methods.decision import calibration_of, decision_of, part_of
+from manylabel.methods.frozen import opened_again
 from manylabel.methods.held_out import HeldOut
 from manylabel.methods.model_card import model_card
 from manylabel.methods.model_folder import Contents, Schema
@@ -24,6 +25,7 @@ from manylabel.methods.stacking.evidence import StackEvidence
 from manylabel.methods.stacking.scorer import StackScorer
 from manylabel.methods.versions import versions
 from manylabel.metrics import Calibration, Decision
+from manylabel.models.frozen import FrozenEncoder
 
 Array = np.ndarray[Any, Any]
 
@@ -48,6 +50,8 @@ class Predictor:
         What :mod:`manylabel.estimator` keeps beside.
     held_out : HeldOut or None, default None
         Held-out scores of the training rows, of a method that cross-fits itself; a model folder does not keep them.
+    encoder : FrozenEncoder or None, default None
+        What makes vectors of rows before they are scored.
 
     Raises
     ------
@@ -66,10 +70,12 @@ class Predictor:
         note: str = "",
         estimator: Part | None = None,
         held_out: HeldOut | None = None,
+        encoder: FrozenEncoder | None = None,
     ) -> None:
         self.scorer, self.decision, self.schema, self.note = scorer, decision, schema, note
         self.label_names, self.recipe = checked_names(label_names, scorer.n_labels), dict(recipe)
         self.calibration, self.estimator, self.held_out = calibration, estimator, held_out
+        self.encoder = encoder
 
     @property
     def evidence(self) -> StackEvidence | None:
@@ -89,11 +95,11 @@ class Predictor:
         ManyLabelError
             If the rows do not have the form of the training rows, or hold anything but finite numbers.
         """
-        return self.scorer.scores(self._read(X))
+        return self.scorer.scores(self.read(X))
 
     def embed(self, X: Any) -> Array:
         """Representations of rows, (n, H) float32."""
-        return self.scorer.embed(self._read(X))
+        return self.scorer.embed(self.read(X))
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities of the labels, (n, n_labels) float32: the scores, calibrated where there is a calibration."""
@@ -149,6 +155,8 @@ class Predictor:
             parts["calibration"] = part_of(self.calibration)
         if self.estimator is not None:
             parts["estimator"] = self.estimator
+        if self.encoder is not None:
+            parts["encoder"] = Part("frozen_encoder", self.encoder.meta(), self.encoder.tensors())
         return contents, parts
 
     @classmethod
@@ -156,7 +164,7 @@ class Predictor:
         cls,
         contents: Contents,
         parts: Mapping[str, Part],
-        encoder: nn.Module | None = None,
+        encoder: nn.Module | str | None = None,
         who: str = "predictor",
     ) -> Self:
         """The predictor that :meth:`pieces` took apart; it scores the same.
@@ -171,7 +179,11 @@ class Predictor:
         if lacking:
             got = f"one without {' and '.join(sorted(lacking))}"
             raise ManyLabelError(who, "a model of this version", got, "Train and save again.")
-        scorer = restore(parts["scorer"], encoder, who)
+        place = encoder if isinstance(encoder, str) else None
+        scorer = restore(parts["scorer"], None if isinstance(encoder, str) else encoder, who)
+        frozen = (
+            None if "encoder" not in parts else opened_again(parts["encoder"], contents.input.kind, place)
+        )
         decision = decision_of(parts["decision"], n_labels)
         calibration = calibration_of(parts["calibration"], n_labels) if "calibration" in parts else None
         return cls(
@@ -183,17 +195,19 @@ class Predictor:
             calibration,
             contents.note,
             parts.get("estimator"),
+            encoder=frozen,
         )
 
     @classmethod
-    def load(cls, folder: str | Path, encoder: nn.Module | None = None) -> Self:
+    def load(cls, folder: str | Path, encoder: nn.Module | str | None = None) -> Self:
         """Read what :meth:`save` wrote; nothing is unpickled, and no code of the folder is run.
 
         Parameters
         ----------
         folder : str or Path
-        encoder : nn.Module, optional
-            The network, for a model that was trained with a network of the caller's own; it is copied.
+        encoder : nn.Module or str, optional
+            The network, for a model that was trained with a network of the caller's own; it is copied. Or where a
+            frozen encoder is now that the model was trained with.
 
         Returns
         -------
@@ -204,7 +218,7 @@ class Predictor:
         ------
         ManyLabelError
             If there is no model; if it is damaged, incomplete, of another version or made to do harm; or if it needs
-            ``encoder`` and none is given.
+            ``encoder`` and none is given, or a frozen encoder that is gone or has changed.
         """
         return cls.of_pieces(*model_folder.read(folder), encoder, str(folder))
 
@@ -219,7 +233,7 @@ class Predictor:
         ----------
         path : str or Path
         vectors : bool, default False
-            Of a model of texts: it takes their TF-IDF vectors, as :meth:`vectors` makes them.
+            Of a model of texts, or one with a frozen encoder: it takes the vectors that :meth:`vectors` makes.
 
         Raises
         ------
@@ -231,6 +245,9 @@ class Predictor:
         from manylabel.methods.onnx_export import write_onnx
         from manylabel.methods.onnx_graph import threshold_of
 
+        if self.encoder is not None and not vectors:
+            hint = "Pass `vectors=True`: the file then takes what the method `vectors` makes of rows."
+            raise ManyLabelError("to_onnx", "a model without a frozen encoder", "one with", hint)
         threshold = threshold_of(self.decision)
         told = {"rule": threshold.rule, "value": threshold.value, "note": self.note}
         write_onnx(
@@ -239,7 +256,7 @@ class Predictor:
             threshold,
             self.label_names,
             calibration=self.calibration,
-            vectors=vectors,
+            vectors=vectors and self.encoder is None,
             about={**self._facts(), "thresholds": told},
         )
 
@@ -321,7 +338,11 @@ class Predictor:
 
     @classmethod
     def from_hub(
-        cls, repo_id_or_folder: str | Path, *, revision: str | None = None, encoder: nn.Module | None = None
+        cls,
+        repo_id_or_folder: str | Path,
+        *,
+        revision: str | None = None,
+        encoder: nn.Module | str | None = None,
     ) -> Self:
         """Load a model from the Hugging Face hub, or from a folder; nothing is unpickled and no code is run.
 
@@ -331,7 +352,7 @@ class Predictor:
             A folder that is there, else ``"owner/name"``.
         revision : str, optional
             Branch, tag or commit.
-        encoder : nn.Module, optional
+        encoder : nn.Module or str, optional
             As :meth:`load` takes it.
 
         Raises
@@ -351,13 +372,20 @@ class Predictor:
         return {**method, "input": self.schema.model_dump(), "versions": versions()}
 
     def vectors(self, X: Any) -> Array:
-        """TF-IDF vectors of texts, (n, n_words) float32, for a file of :meth:`to_onnx`."""
+        """TF-IDF vectors of texts, or those of the frozen encoder, (n, H) float32, for a file of :meth:`to_onnx`."""
+        if self.encoder is not None:
+            return np.asarray(self.encoder.encoded(as_features(X)).vectors)
         from manylabel.methods.onnx_graph import tfidf_vectors
 
-        return tfidf_vectors(self.scorer, self._read(X))
+        return tfidf_vectors(self.scorer, self.read(X))
 
-    def _read(self, X: Any) -> Features:
-        return as_features(X)
+    def read(self, X: Any) -> Features:
+        """Rows as the scorer takes them: as they are, or their vectors where there is a frozen encoder."""
+        found = as_features(X)
+        if self.encoder is None:
+            return raw_rows(found)
+        encoded = self.encoder.encoded(found)
+        return encoded if isinstance(self.scorer, StackScorer) else encoded.vectors
 
 
 def checked_names(names: Sequence[str] | None, n_labels: int) -> tuple[str, ...]:

@@ -6,10 +6,11 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from manylabel.data.rows import Images, Vectors
+from manylabel.data.rows import Images, TableRows, Texts, Vectors
 from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError
-from manylabel.models.inputs import Scaling, ViewSettings, check_scaling
+from manylabel.models.frozen import FrozenSettings
+from manylabel.models.inputs import Scaling, ViewSettings, WordSettings, check_scaling
 from manylabel.training import LastStage
 
 
@@ -23,8 +24,14 @@ Widths: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min
 """Sizes of the layers of a network, at least one."""
 
 
-class InputSettings(Config):
-    """How features are scaled before anything learns from them.
+ENCODED: tuple[str, ...] = (Texts.kind, Images.kind, TableRows.kind)
+"""Kinds of rows of which a frozen encoder can make vectors."""
+
+
+class InputSettings(FrozenSettings, WordSettings):
+    """How features are scaled before anything learns from them, after a frozen encoder if there is one.
+
+    What counts as a word of texts is told by :class:`~manylabel.models.inputs.WordSettings`.
 
     Attributes
     ----------
@@ -38,6 +45,16 @@ class InputSettings(Config):
 
     scaling: Scaling = "auto"
     pixels: int | None = Field(None, ge=8, le=4096)
+
+    @property
+    def words(self) -> WordSettings:
+        """What counts as a word of texts."""
+        return WordSettings(**{name: getattr(self, name) for name in WordSettings.model_fields})
+
+    @property
+    def own_pixels(self) -> int | None:
+        """The side of pictures that no frozen encoder takes."""
+        return self.pixels if self.encoder is None else None
 
 
 class EncoderSettings(Config):
@@ -159,9 +176,14 @@ class AnySettings(Config):
     expected : tuple of Expected
     neighbours : NeighbourSettings or None, default None
         Average the probabilities with those of the nearest training rows.
+    inputs : FrozenSettings
+        Which frozen encoder makes vectors of the rows, if any.
+    keeps_rows : bool
+        Whether rows stay as they are where there is a frozen encoder, beside the vectors that it makes.
     """
 
     kinds: ClassVar[tuple[str, ...]] = tuple(KINDS)
+    keeps_rows: ClassVar[bool] = False
 
     name: str
     family: str
@@ -170,6 +192,7 @@ class AnySettings(Config):
     members: int = Field(1, ge=1)
     expected: tuple[Expected, ...] = ()
     neighbours: NeighbourSettings | None = None
+    inputs: FrozenSettings = FrozenSettings()
 
     def check(self, who: str) -> None:
         """Refuse settings that cannot be trained together; families that have such say which.
@@ -188,6 +211,10 @@ class AnySettings(Config):
         ManyLabelError
             Names ``who``, what was expected and the setting.
         """
+        if self.inputs.encoder is not None and kind not in ENCODED:
+            hint = "Vectors need no encoder: leave it out."
+            got = f"{self.inputs.encoder!r} for {kind}"
+            raise ManyLabelError(f"{who}, inputs.encoder", "rows of texts or pictures", got, hint)
 
 
 class ScaledSettings(AnySettings):
@@ -201,7 +228,13 @@ class ScaledSettings(AnySettings):
     inputs: InputSettings = InputSettings()
 
     def check_kind(self, who: str, kind: str) -> None:
-        check_scaling(f"{who}, inputs.scaling", kind, self.inputs.scaling)
+        super().check_kind(who, kind)
+        encoded = self.inputs.encoder is not None
+        check_scaling(f"{who}, inputs.scaling", Vectors.kind if encoded else kind, self.inputs.scaling)
+        if self.inputs.words != WordSettings() and (kind != Texts.kind or encoded):
+            changed = [n for n, v in WordSettings() if getattr(self.inputs, n) != v]
+            hint = f"Write text.inputs.{changed[0]} where it is meant for texts alone."
+            raise ManyLabelError(f"{who}, inputs.{changed[0]}", "texts as TF-IDF", kind, hint)
         if self.inputs.pixels is not None and kind != Images.kind:
             hint = f"Write {Images.kind}.inputs.pixels."
             raise ManyLabelError(f"{who}, inputs.pixels", Images.kind, kind, hint)

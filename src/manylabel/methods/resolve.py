@@ -10,9 +10,10 @@ from typing import Any, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from manylabel.data.rows import Vectors
 from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError, did_you_mean
-from manylabel.methods.recipe import AnySettings, Expected, NeighbourSettings
+from manylabel.methods.recipe import ENCODED, AnySettings, Expected, NeighbourSettings
 
 Layers = Sequence[Mapping[str, Any]]
 """The tables of a recipe and of those that it is like, the first one farthest."""
@@ -135,7 +136,7 @@ def resolve_recipe(
         For an unknown setting, a value that a setting does not take, or settings that no kind of data can be trained
         with. What cannot be used on one kind alone is refused by :meth:`Recipe.resolve`.
     """
-    tables = {kind: merged_table(layers, kind) for kind in schema.kinds}
+    tables = {kind: merged_table(layers, like) for kind, like in _seen_as(layers, schema, overrides).items()}
     _refuse_unknown(name, tables, schema, overrides)
     sections = {kind: _sections(table, schema) for kind, table in tables.items()}
     found: dict[str, AnySettings | NotForThisKind] = {}
@@ -149,6 +150,25 @@ def resolve_recipe(
         raise next(error for error in found.values() if isinstance(error, NotForThisKind))
     some = next(each for each in found.values() if isinstance(each, AnySettings))
     return Recipe(name, some.family, some.about, some.source, some.expected, schema.kinds, found)
+
+
+def _seen_as(layers: Layers, schema: type[AnySettings], overrides: Mapping[str, Any]) -> dict[str, str]:
+    """The kinds that can be trained on, and whose overlays hold: vectors' where a frozen encoder makes such of rows."""
+    seen = {kind: kind for kind in schema.kinds}
+    if Vectors.kind in schema.kinds and not schema.keeps_rows:
+        seen |= {kind: Vectors.kind for kind in ENCODED if _names_encoder(layers, kind, overrides)}
+    return seen
+
+
+def _names_encoder(layers: Layers, kind: str, overrides: Mapping[str, Any]) -> bool:
+    """Whether the settings name a frozen encoder for rows of a kind."""
+    table = merged_table(layers, kind)
+    for setting, value in overrides.items():
+        asked, path = _split(setting)
+        if path in ("inputs", "inputs.encoder") and (asked is None or asked in KINDS[kind]):
+            table["inputs"] = value if path == "inputs" else {"encoder": value}
+    found = table.get("inputs")
+    return isinstance(found, Mapping) and found.get("encoder") is not None
 
 
 def merged_table(layers: Layers, kind: str) -> dict[str, Any]:

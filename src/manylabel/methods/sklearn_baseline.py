@@ -231,8 +231,8 @@ class SklearnBaselineMethod(Trainer):
     def trained(self, train: Rows, validation: Rows, order: Order) -> SklearnBaselineScorer:
         seed = int(order.seed) % 2**32
         estimator = self._estimator({}, seed)
-        train = _weighted(self.name, estimator, train)
-        inputs = fit_preprocessor(train.X, self._scaling(train.X), self.settings.inputs.pixels)
+        train, scaled = _weighted(self.name, estimator, train), self.settings.inputs
+        inputs = fit_preprocessor(train.X, self._scaling(train.X), scaled.own_pixels, words=scaled.words)
         Y = _binary(self.name, train)
         examples = Examples(inputs.matrix(train.X, train.X.is_sparse), Y, train.weights)
         for parameter, values in self.settings.search.items():

@@ -79,6 +79,7 @@ def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> Ru
         train, validation = data.split_validation(part, cell.seed)
         started = time.perf_counter()
         method, names = methods.get(cell.recipe, **cell.changed), dataset.label_names
+        train, validation, test = (method.encoded(each) for each in (train, validation, dataset.test))
         predictor = method.fit(
             train, validation, seed=cell.seed, folder=folder, progress=tell, label_names=names
         )
@@ -86,17 +87,15 @@ def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> Ru
         held_out, truth = held_out_scores(predictor, validation)
         scores = {
             "validation": held_out,
-            "test": scores_of(predictor.scores, dataset.test.X, dataset.test.Y.n_labels),
+            "test": scores_of(predictor.scores, test.X, test.Y.n_labels),
         }
         largest = np.finfo(np.float16).max
-        embedding = np.clip(predictor.embed(dataset.test.X), -largest, largest).astype(np.float16)
+        embedding = np.clip(predictor.embed(test.X), -largest, largest).astype(np.float16)
         unsaved = _saved(predictor, folder / MODEL)
         kept = {name: array for part, made in scores.items() for name, array in _kept(part, made)}
         write_arrays(folder / "scores.npz", kept | {"test_embedding": embedding})
-        evaluations = _evaluations(scores, truth, dataset.test)
-        measured = (
-            _measured(predictor, scores["test"], evaluations, dataset.test, train) if job.measures else {}
-        )
+        evaluations = _evaluations(scores, truth, test)
+        measured = _measured(predictor, scores["test"], evaluations, test, train) if job.measures else {}
     monitor = _stages(folder)
     trained = max(
         seconds, sum(stage["seconds"] for stage in monitor.values())

@@ -1,6 +1,7 @@
 """Features that know their kind: vectors, sparse vectors, texts, pictures and rows of tables, one kind a file."""
 
 from manylabel.data.rows.base import Features
+from manylabel.data.rows.encoded import EncodedRows, raw_rows
 from manylabel.data.rows.images import Images
 from manylabel.data.rows.mapped import MappedImages
 from manylabel.data.rows.registry import as_features, features_of_file
@@ -10,6 +11,7 @@ from manylabel.data.rows.text import Texts
 from manylabel.data.rows.vectors import Vectors
 
 __all__ = [
+    "EncodedRows",
     "Features",
     "Images",
     "MappedImages",
@@ -19,4 +21,5 @@ __all__ = [
     "Vectors",
     "as_features",
     "features_of_file",
+    "raw_rows",
 ]

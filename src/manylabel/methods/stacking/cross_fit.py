@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,12 +16,14 @@ import torch
 
 from manylabel import files
 from manylabel.data import Rows
+from manylabel.data.rows import EncodedRows, raw_rows
 from manylabel.data.splits import held_out_rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.base import MOST_SEED, Order
 from manylabel.methods.held_out import FEWEST_ROWS
 from manylabel.methods.method import Method
 from manylabel.methods.part import Scorer
+from manylabel.methods.stacking.settings import Learner
 from manylabel.training import Listener, Progress, checkpoint
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -76,6 +79,19 @@ class CrossFit:
     @property
     def n_folds(self) -> int:
         return int(self.folds.max()) + 1
+
+    def of(self, learner: Learner) -> CrossFit:
+        """The same on what a learner learns from: rows as they are, or their vectors."""
+        return self._encoded if learner.on == "encoder" else self._raw
+
+    @cached_property
+    def _raw(self) -> CrossFit:
+        return replace(self, rows=Rows(raw_rows(self.rows.X), self.rows.Y, self.rows.weights))
+
+    @cached_property
+    def _encoded(self) -> CrossFit:
+        assert isinstance(self.rows.X, EncodedRows), "settings without an encoder have no such learner"
+        return replace(self, rows=Rows(self.rows.X.vectors, self.rows.Y, self.rows.weights))
 
     def own(self, fold: int) -> Array:
         """Positions of the rows of a fold whose scores are kept."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 import torch
 
-from manylabel.data.rows import Features
+from manylabel.data.rows import EncodedRows, Features, raw_rows
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
 from manylabel.methods.knn_interpolation import NeighbourScorer
@@ -35,6 +35,8 @@ class StackScorer:
     evidence : StackEvidence
     represents : str
         The learner whose representation :meth:`embed` gives.
+    encoded : collection of str
+        The learners that take the vectors of rows, which then come beside them.
     """
 
     part_type: ClassVar[str] = "stack"
@@ -47,9 +49,11 @@ class StackScorer:
         frequency: Frequency,
         evidence: StackEvidence,
         represents: str,
+        encoded: Collection[str] = (),
     ) -> None:
         self.learners, self.rests_on, self.stack = dict(learners), dict(rests_on), stack
         self.frequency, self.evidence, self.represents = frequency, evidence, represents
+        self.encoded = frozenset(encoded)
 
     @property
     def n_labels(self) -> int:
@@ -57,7 +61,7 @@ class StackScorer:
 
     def scores(self, X: Features) -> Array:
         """Probabilities, (n, n_labels) float32; of labels that joined later the votes of the neighbours."""
-        found = {name: learner.scores(X) for name, learner in self.learners.items()}
+        found = {name: learner.scores(self._seen(name, X)) for name, learner in self.learners.items()}
         n_learnt = len(self.frequency.share)
         logits = [self.frequency.logits(p[:, :n_learnt], self.rests_on[name]) for name, p in found.items()]
         learnt = self.stack.probabilities(logits, self.frequency)
@@ -69,7 +73,11 @@ class StackScorer:
 
         Without a network, what the first learner sees of the rows.
         """
-        return self.learners[self.represents].embed(X)
+        return self.learners[self.represents].embed(self._seen(self.represents, X))
+
+    def _seen(self, name: str, X: Features) -> Features:
+        """What a learner takes of rows."""
+        return X.vectors if name in self.encoded and isinstance(X, EncodedRows) else raw_rows(X)
 
     def joined(self, X: Features, Y: LabelMatrix) -> StackScorer:
         """The same with further rows among the neighbours, without training; see :meth:`NeighbourScorer.joined`.
@@ -80,7 +88,7 @@ class StackScorer:
             If the stack kept no neighbours.
         """
         grown = {
-            name: learner.joined(X, Y)
+            name: learner.joined(self._seen(name, X), Y)
             for name, learner in self.learners.items()
             if isinstance(learner, NeighbourScorer)
         }
@@ -89,7 +97,7 @@ class StackScorer:
             raise ManyLabelError(
                 "add", "a model with neighbours", "one that held-out rows found none for", hint
             )
-        facts = self.rests_on, self.stack, self.frequency, self.evidence, self.represents
+        facts = self.rests_on, self.stack, self.frequency, self.evidence, self.represents, self.encoded
         return StackScorer(self.learners | grown, *facts)
 
     def part(self) -> Part:
@@ -99,6 +107,7 @@ class StackScorer:
             "learners": list(self.learners),
             "rests_on": [self.rests_on[name] for name in self.learners],
             "represents": self.represents,
+            "encoded": sorted(self.encoded),
             "evidence": self.evidence.model_dump(mode="json"),
         }
         arrays = {
@@ -127,4 +136,6 @@ class StackScorer:
         rests_on = dict(zip(names, meta["rests_on"], strict=True))
         if meta["represents"] not in learners:
             raise ValueError("no learner to represent rows")
-        return cls(learners, rests_on, stack, frequency, evidence, meta["represents"])
+        return cls(
+            learners, rests_on, stack, frequency, evidence, meta["represents"], meta.get("encoded", ())
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 from pydantic import Field, ValidationError
 
@@ -93,6 +93,9 @@ class Learner(Config):
     bound : Bound or None, default None
     most_labels : int or None, default None
         With more labels it is left out.
+    on : "rows" or "encoder", default "rows"
+        What it learns from: rows as they are, or the vectors that the frozen encoder of ``inputs`` makes of them;
+        without an encoder the latter is left out.
     rests_on : float or None, default None
         Rows that a probability rests on: it is drawn towards the label's share of the training rows by one of them.
     final : "refit" or "folds", default "refit"
@@ -111,13 +114,14 @@ class Learner(Config):
     rivals: dict[str, Rival | None] = Field(default_factory=dict)
     bound: Bound | None = None
     most_labels: int | None = Field(None, ge=1)
+    on: Literal["rows", "encoder"] = "rows"
     rests_on: float | None = Field(None, gt=0)
     final: Literal["refit", "folds"] = "refit"
     sparse: dict[str, Any] = Field(default_factory=dict)
     wide: dict[str, Any] = Field(default_factory=dict)
     use: bool = True
 
-    def on(self, layout: Layout) -> Learner:
+    def of(self, layout: Layout) -> Learner:
         """The learner on rows of a layout."""
         found = self.model_dump()
         for changes in _OVERLAYS[layout]:
@@ -139,14 +143,21 @@ class StackingSettings(AnySettings):
         None stands for an hour, and from 10 000 rows on for an hour for each 10 000.
     """
 
+    keeps_rows: ClassVar[bool] = True
+
     learners: dict[str, Learner | None]
     folds: int | None = Field(None, ge=2)
     budget: float | None = Field(None, gt=0)
 
     def chosen(self, layout: Layout) -> dict[str, Learner]:
         """The learners that are not left out, on rows of a layout."""
+        encoded = self.inputs.encoder is not None
         given = {name: learner for name, learner in self.learners.items() if learner is not None}
-        return {name: learner.on(layout) for name, learner in given.items() if learner.use}
+        return {
+            name: learner.of(layout if learner.on == "rows" else "dense")
+            for name, learner in given.items()
+            if learner.use and (encoded or learner.on == "rows")
+        }
 
     def n_folds(self, n_rows: int) -> int:
         """Folds of so many rows."""
@@ -164,7 +175,7 @@ class StackingSettings(AnySettings):
             _check_names(f"{who}, learners", (name, *learner.rivals))
             for layout in ("sparse", "wide"):
                 try:
-                    learner.on(layout)
+                    learner.of(layout)
                 except ValidationError as error:
                     first = error.errors()[0]
                     place = ".".join(("learners", name, layout, *map(str, first["loc"])))

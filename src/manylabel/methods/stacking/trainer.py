@@ -104,8 +104,11 @@ def _checked(learner: str) -> Any:
         if rival and rival.use:
             kept = own if rival.method is None else {}
             forms.append((rival.method or found.method, kept | dict(dotted(rival.settings))))
-    families = [recipe_of(method, SINGLE, settings)[1] for method, settings in forms]
-    return families[0]
+    recipes = [recipe_of(method, SINGLE, settings) for method, settings in forms]
+    if any(own.inputs.encoder is not None for recipe, _ in recipes for own in recipe.settings.values()):
+        hint = 'Name it for the stack, and give the learner on = "encoder".'
+        raise ManyLabelError(f"learner {found.method}", "no encoder of its own", "`inputs.encoder`", hint)
+    return recipes[0][1]
 
 
 @dataclass(eq=False)
@@ -141,8 +144,8 @@ class _Training:
         size, fitted = (len(self.rows), self.rows.Y.n_labels), {}
         for name, learner in self.learners.items():
             try:
-                form = next(forms_of(name, learner, size, self.method.encoder))
-                fitted[name] = contest.final(form.method, name, form.label)
+                form = next(forms_of(name, learner, size, self._own_encoder(learner)))
+                fitted[name] = contest.of(learner).final(form.method, name, form.label)
             except ManyLabelError as error:
                 self._leave_out(name, learner.method, error)
                 continue
@@ -193,7 +196,7 @@ class _Training:
         candidates: dict[str, Candidate] = {}
         for name, learner in self.learners.items():
             try:
-                chooser = Chooser(name, learner, contest, judge, self.method.encoder)
+                chooser = Chooser(name, learner, contest.of(learner), judge, self._own_encoder(learner))
                 candidates[name] = chooser.chosen()
             except ManyLabelError as error:
                 self._leave_out(name, learner.method, error)
@@ -239,7 +242,7 @@ class _Training:
         for name, one in candidates.items():
             try:
                 for fold in range(1, contest.n_folds):
-                    one.add(contest.fit(one.form.method, name, one.form.label, fold))
+                    one.add(contest.of(one.learner).fit(one.form.method, name, one.form.label, fold))
             except ManyLabelError as error:
                 self._leave_out(name, one.form.recipe, error)
                 continue
@@ -272,6 +275,7 @@ class _Training:
     def _final(self, candidate: Candidate, contest: CrossFit) -> Scorer:
         """What scores new rows for a learner."""
         method, label = candidate.form.method, candidate.form.label
+        contest = contest.of(candidate.learner)
         if candidate.learner.final == "refit":
             return contest.final(method, candidate.name, label)
         return EnsembleScorer(
@@ -287,7 +291,12 @@ class _Training:
         rests_on = {name: self.learners[name].rests_on for name in fitted}
         networks = [name for name in fitted if self._is_network(told[name].method)]
         represents = (networks or list(fitted))[0]
-        return StackScorer(fitted, rests_on, stack, self.frequency, evidence, represents)
+        encoded = [name for name in fitted if self.learners[name].on == "encoder"]
+        return StackScorer(fitted, rests_on, stack, self.frequency, evidence, represents, encoded)
+
+    def _own_encoder(self, learner: Learner) -> nn.Module | None:
+        """The caller's own, which takes rows as they are."""
+        return self.method.encoder if learner.on == "rows" else None
 
     def _is_network(self, recipe: str) -> bool:
         return issubclass(recipe_of(recipe, SINGLE, {})[1].method, NetworkTrainer)

@@ -12,7 +12,7 @@ from manylabel.models.inputs.registry import (
     preprocessor_type,
 )
 from manylabel.models.inputs.table import TablePreprocessor
-from manylabel.models.inputs.tfidf import TextPreprocessor
+from manylabel.models.inputs.tfidf import TextPreprocessor, WordSettings
 from manylabel.models.inputs.tfidf_columns import TfidfColumnPreprocessor
 from manylabel.models.inputs.vectors import Scaling, VectorPreprocessor
 
@@ -29,6 +29,7 @@ __all__ = [
     "VectorPreprocessor",
     "View",
     "ViewSettings",
+    "WordSettings",
     "check_scaling",
     "fit_preprocessor",
     "preprocessor_like",

@@ -73,7 +73,7 @@ class ImagePreprocessor(Preprocessor):
             For numbers that no byte has, training pictures that are all but black, and coloured pictures where the
             weights were trained on grey ones.
         """
-        _check_range(X.values)
+        check_range(X.values)
         rows = X.shape[1:]
         if pixels is None and standard is not None:
             pixels = standard.pixels
@@ -107,7 +107,7 @@ class ImagePreprocessor(Preprocessor):
 
     def read(self, X: Any) -> Features:
         found = super().read(X)
-        _check_range(found.values, dark=True)
+        check_range(found.values, dark=True)
         return found
 
     def dense(self, X: Any) -> Tensor:
@@ -166,8 +166,14 @@ def _statistics(X: Tensor) -> tuple[Tensor, Tensor]:
     return mean.float(), (square - mean.square()).clamp(min=0).sqrt().float()
 
 
-def _check_range(X: Tensor, dark: bool = False) -> None:
-    """Refuse numbers that no byte has, and training pictures that are all but black: their numbers go to 1."""
+def check_range(X: Tensor, dark: bool = False) -> None:
+    """Refuse numbers that no byte has, and training pictures that are all but black: their numbers go to 1.
+
+    Raises
+    ------
+    ManyLabelError
+        Tells from where to where the numbers go.
+    """
     if X.dtype == torch.uint8 or not X.numel():
         return
     low, high = (float(bound) for bound in X.aminmax())

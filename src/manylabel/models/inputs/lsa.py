@@ -10,7 +10,7 @@ from torch import Tensor
 
 from manylabel.data.rows import Features, TableRows, Texts, as_features
 from manylabel.models.inputs.table import TablePreprocessor
-from manylabel.models.inputs.tfidf import TextPreprocessor
+from manylabel.models.inputs.tfidf import PLAIN, TextPreprocessor, WordSettings
 from manylabel.models.inputs.tfidf_columns import TfidfColumnPreprocessor
 from manylabel.models.inputs.vectors import OfFeatures, OfVectors, VectorPreprocessor
 
@@ -50,7 +50,7 @@ class LsaPreprocessor(OfVectors):
     components: Tensor
 
     def __init__(self, inner: OfFeatures, n_components: int) -> None:
-        super().__init__((n_components,), ())
+        super().__init__((n_components,), (n_components,))
         self.inner = inner
         self.register_buffer("components", torch.zeros(inner.shape[0], n_components))
         self.scale.fill_(n_components**-0.5)
@@ -65,7 +65,7 @@ class LsaPreprocessor(OfVectors):
             As the preprocessor of such rows raises it.
         """
         rows = as_features(X)
-        return cls.of(_fit_inner(rows), rows)
+        return cls.of(feature_preprocessor(rows), rows)
 
     @classmethod
     def of(cls, inner: OfFeatures, X: Any) -> Self:
@@ -74,7 +74,6 @@ class LsaPreprocessor(OfVectors):
 
         F = inner.matrix(X, True)  # (n, n_features)
         made = cls(inner, min(*F.shape, MOST_COMPONENTS))
-        # svd_flip looks at the longer side, so that the signs do not depend on how the work is shared out
         V = randomized_svd(F, made.shape[0], n_iter=_POWER_ITERATIONS, random_state=0)[2]
         made.components.copy_(torch.from_numpy(np.ascontiguousarray(V.T)))
         return made
@@ -114,15 +113,14 @@ class LsaPreprocessor(OfVectors):
         return x / torch.where(norm > 0, norm, torch.ones_like(norm)) / self.scale
 
 
-def _fit_inner(X: Features) -> OfFeatures:
+def feature_preprocessor(X: Features, words: WordSettings = PLAIN) -> OfFeatures:
+    """Learn from training rows the features whose singular vectors :class:`LsaPreprocessor` takes."""
     if isinstance(X, Texts):
-        return TextPreprocessor.fit(X)
+        return TextPreprocessor.fit(X, words)
     if isinstance(X, TableRows):
         return TablePreprocessor.fit(X)
     vectors: Any = X
-    counts = vectors.values.data if X.is_sparse else vectors.values
-    return (
-        VectorPreprocessor.fit(vectors, "one")
-        if (counts < 0).any()
-        else TfidfColumnPreprocessor.fit(vectors, "tfidf")
-    )
+    values = vectors.values.data if X.is_sparse else vectors.values
+    if (values < 0).any():
+        return VectorPreprocessor.fit(vectors, "one")
+    return TfidfColumnPreprocessor.fit(vectors, "tfidf")

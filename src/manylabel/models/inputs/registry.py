@@ -17,10 +17,10 @@ from manylabel.data.rows import (
 from manylabel.errors import ManyLabelError
 from manylabel.models.inputs.base import Preprocessor
 from manylabel.models.inputs.images import ImagePreprocessor, Standard
-from manylabel.models.inputs.lsa import LsaPreprocessor
+from manylabel.models.inputs.lsa import LsaPreprocessor, feature_preprocessor
 from manylabel.models.inputs.rank_normal import RankNormalPreprocessor
 from manylabel.models.inputs.table import TablePreprocessor
-from manylabel.models.inputs.tfidf import TextPreprocessor
+from manylabel.models.inputs.tfidf import PLAIN, TextPreprocessor, WordSettings
 from manylabel.models.inputs.tfidf_columns import TfidfColumnPreprocessor
 from manylabel.models.inputs.vectors import Scaling, VectorPreprocessor
 
@@ -48,7 +48,11 @@ def preprocessor_type(X: Features) -> type[Preprocessor]:
 
 
 def fit_preprocessor(
-    X: Any, scaling: Scaling = "auto", pixels: int | None = None, standard: Standard | None = None
+    X: Any,
+    scaling: Scaling = "auto",
+    pixels: int | None = None,
+    standard: Standard | None = None,
+    words: WordSettings = PLAIN,
 ) -> Preprocessor:
     """Learn from training rows how to make them what an encoder eats.
 
@@ -69,6 +73,8 @@ def fit_preprocessor(
     standard : Standard or None, default None
         Of pictures: mean and standard deviation that the weights of an encoder were trained with, in place of those of
         ``X``.
+    words : WordSettings
+        Of texts: what counts as a word.
 
     Raises
     ------
@@ -84,18 +90,19 @@ def fit_preprocessor(
     if pixels is not None:
         raise ManyLabelError(f"`pixels` of {rows.kind}", "pictures", rows.form, "Leave it out.")
     if scaling == "auto":
-        return kind.fit(rows)
+        return kind.fit(rows) if not isinstance(rows, Texts) else TextPreprocessor.fit(rows, words)
     check_scaling(f"`scaling` of {rows.kind}", rows.kind, scaling)
     if scaling == "lsa":
-        return LsaPreprocessor.fit(rows) if not isinstance(rows, TableRows) else _of_table(rows)
+        return _lsa(rows, words)
     assert isinstance(rows, Vectors | SparseVectors)
     return _OF_SCALING.get(scaling, VectorPreprocessor).fit(rows, scaling)
 
 
-def _of_table(rows: TableRows) -> Preprocessor:
-    """Singular vectors of the features of a table, or these themselves where they are few."""
-    made = TablePreprocessor.fit(rows)
-    return made if made.shape[0] <= MOST_OF_TABLE else LsaPreprocessor.of(made, rows)
+def _lsa(rows: Features, words: WordSettings) -> Preprocessor:
+    """Singular vectors of the features of rows, or these themselves where a table has few."""
+    inner = feature_preprocessor(rows, words)
+    few = isinstance(rows, TableRows) and inner.shape[0] <= MOST_OF_TABLE
+    return inner if few else LsaPreprocessor.of(inner, rows)
 
 
 def check_scaling(who: str, kind: str, scaling: Scaling) -> None:

@@ -1,0 +1,36 @@
+"""Settings of a frozen encoder: which network or table makes vectors of texts or pictures, and how."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class FrozenSettings(BaseModel):
+    """Which encoder rows go through once, before a method sees them as vectors.
+
+    Attributes
+    ----------
+    encoder : str or None, default None
+        Of texts: the folder of a Hugging Face encoder or of static embeddings, the name of one on the hub, or
+        "wordllama" or "minilm", which are packages. Of pictures: a name of
+        :func:`manylabel.models.picture_encoder`, with ``weights``. None takes rows as they are.
+    weights : str or None, default None
+        File of the weights of an encoder of pictures; of "efficientnet_lite0" None takes those of its package.
+    pooling : "auto", "mean" or "first", default "auto"
+        How a network makes one vector of those of all tokens: their mean, or the first one. "auto" is what the folder
+        says, else the mean.
+    length : int or None, default None
+        Tokens of a text that are read; None takes as many as the encoder was made for.
+    pixels : int or None, default None
+        Height and width to which pictures are brought; None takes what the encoder was made for.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    encoder: str | None = Field(None, min_length=1)
+    weights: str | None = None
+    pooling: Literal["auto", "mean", "first"] = "auto"
+    length: int | None = Field(None, ge=2)
+    pixels: int | None = Field(None, ge=8, le=4096)
