@@ -221,10 +221,6 @@ def read_table(
     delimiter, encoding : str, optional
         Of text; found out where they are not given.
 
-    Returns
-    -------
-    Table
-
     Raises
     ------
     ManyLabelError
@@ -244,18 +240,12 @@ def read_table(
     opened = open_table(source, delimiter=delimiter, encoding=encoding)
     roles = _checked_roles(columns or {}, opened)
     label_names = () if labels is None else label_columns(labels, opened.names, f"{opened.where}")
-    clash = next((name for name in roles if name in label_names), None)
-    if clash is not None:
-        hint = "Leave its role out, or name other label columns."
-        raise ManyLabelError("`columns`", "columns that hold no labels", repr(clash), hint)
-    stored = _read(opened, _storages(opened, label_names, roles))
-    if not stored or not len(next(iter(stored.values()))):
-        hint = "Give a file with rows, and a column that is not skipped."
-        raise ManyLabelError(opened.where, "at least one row below the names of the columns", "none", hint)
+    _refuse_roles_of_labels(roles, label_names)
+    stored = _stored(opened, label_names, roles)
     found, read = None, None
     if label_names:
-        codes = {name: stored[name] for name in label_names}
-        found, read = read_labels(codes, separator, opened.where, opened.place)  # type: ignore[arg-type]
+        codes: Any = {name: stored[name] for name in label_names}
+        found, read = read_labels(codes, separator, opened.where, opened.place)
     schema = Schema(tuple(_meanings(opened, stored, roles, set(label_names))), found)
     taken = {
         column.name: column.taken(stored.pop(column.name), opened.where, opened.place)
@@ -263,6 +253,22 @@ def read_table(
         if column.role != "skip"
     }
     return _assembled(schema, opened, taken, read, opened.told)
+
+
+def _stored(opened: TableSource, label_names: Sequence[str], roles: Mapping[str, str]) -> dict[str, Stored]:
+    """The columns that are read, of a table that has rows."""
+    stored = _read(opened, _storages(opened, label_names, roles))
+    if not stored or not len(next(iter(stored.values()))):
+        hint = "Give a file with rows, and a column that is not skipped."
+        raise ManyLabelError(opened.where, "at least one row below the names of the columns", "none", hint)
+    return stored
+
+
+def _refuse_roles_of_labels(roles: Mapping[str, str], label_names: Sequence[str]) -> None:
+    clash = next((name for name in roles if name in label_names), None)
+    if clash is not None:
+        hint = "Leave its role out, or name other label columns."
+        raise ManyLabelError("`columns`", "columns that hold no labels", repr(clash), hint)
 
 
 def _storages(

@@ -263,15 +263,19 @@ def audit(
     """
     rows, names, groups = _read(X, y, groups, class_names, unknown)
     _check_counts(rows, folds, neighbours)
-    made, seed = methods.get(method, **dict(settings or {})), seed_of(random_state)
-    if made.cross_fits:
-        made = methods.get(method, **{"folds": int(folds)} | dict(settings or {}))
-    fitting = Fitting(made, seed, names, device, progress=progress)
+    made = _with_folds(method, dict(settings or {}), int(folds))
+    fitting = Fitting(made, seed_of(random_state), names, device, progress=progress)
     model, fold = out_of_fold(fitting, rows, groups, int(folds))
     shares = neighbour_shares(rows, int(neighbours))
     probability = combined(model, shares, pair_evidence(rows.Y, fold), rows.Y, fold)
     thresholds = learn_label_thresholds(probability, rows.Y, fold).values
     return Audit(rows.Y, names, model, shares, probability, thresholds)
+
+
+def _with_folds(method: str, settings: dict[str, Any], folds: int) -> methods.Method:
+    """A method, which cross-fits itself on so many folds if it does."""
+    made = methods.get(method, **settings)
+    return methods.get(method, **{"folds": folds} | settings) if made.cross_fits else made
 
 
 def _read(

@@ -15,6 +15,7 @@ from manylabel.methods.predictor import Predictor
 from manylabel.methods.recipe_files import PAPER, names, short_name
 from manylabel.methods.resolve import Recipe
 from manylabel.methods.scorer import NetworkScorer
+from manylabel.methods.stacking.evidence import LearnerEvidence, StackEvidence
 from manylabel.methods.stacking.settings import StackingSettings
 from manylabel.methods.stacking.trainer import StackingMethod
 
@@ -54,11 +55,13 @@ __all__ = [
     "HeldOut",
     "LabelNetworkMethod",
     "LabelNetworkScorer",
+    "LearnerEvidence",
     "Method",
     "NetworkScorer",
     "Predictor",
     "Recipe",
     "Scorer",
+    "StackEvidence",
     "get",
     "names",
     "short_name",

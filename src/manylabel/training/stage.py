@@ -136,6 +136,11 @@ class LastStage(Stage):
         Train once without the rows that are held out, and then anew on all rows, for as many epochs as were best there,
         at the rates that these epochs had. Of fewer than 20 rows none are held out. It stands in for ``select``,
         ``patience`` and ``stop_after``.
+
+    Notes
+    -----
+    No recipe uses it: on three folds of the training part of yeast the mAP of mulsupcon fell from 0.522 to 0.508 where
+    mAP stopped it (patience 15) and to 0.467 where the loss did (patience 8; the log-loss fell from 0.498 to 0.459).
     """
 
     early_stop: EarlyStop | None = None
