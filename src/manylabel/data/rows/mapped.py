@@ -12,7 +12,7 @@ from manylabel.data.rows.images import Images
 
 
 class MappedImages(Images):
-    """Pictures whose pixels stay on the disk; :attr:`values` reads all of them, :meth:`batch` some.
+    """Pictures whose pixels stay on the disk; :meth:`batch` reads some of them, :attr:`values` may read all.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ class MappedImages(Images):
 
     @property
     def values(self) -> Tensor:  # type: ignore[override]
-        """All of the pictures in memory, (n, channels, height, width) uint8."""
-        return self.batch(slice(None))
+        """All of the pictures, (n, channels, height, width) uint8: where rows follow each other, a view of the file."""
+        return self._block(0, len(self)) if len(self) else self.batch(slice(None))
 
     def batch(self, rows: slice | np.ndarray[Any, Any]) -> Tensor:
         """Read the pictures of a slice, or at these positions, (B, channels, height, width) uint8."""
