@@ -1,9 +1,10 @@
 """CPU time of a MulSupCon pretraining step on pictures, in units of forward and backward of one view.
 
 Run with ``python -m benchmarks.picture_step``. The library's own loop trains a ResNet-18 on pictures of 64 x 64 pixels:
-batch 64, two views of SimCLR's kind, a momentum encoder and a queue of 1024 keys, on one thread. The unit is forward and
-backward of the bare network on one view; both are timed in turn, and so are the parts of a step. The pictures are random
-numbers, since values do not change the cost. The goal: a step takes at most 2.6 units, and the loss below 3 % of it.
+batch 64, two views of SimCLR's kind, a momentum encoder and a queue of 1024 keys, on one thread. The unit is forward
+and backward of the bare network on one view; both are timed in turn, and so are the parts of a step. The pictures are
+random numbers, since values do not change the cost. The goal: a step takes at most 2.6 units, and the loss below 3 % of
+it.
 """
 
 from __future__ import annotations
