@@ -1,5 +1,7 @@
 """Methods on pictures: weights from files, the size of the encoder, frozen, probed, fine-tuned and from scratch."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -175,3 +177,18 @@ def test_statistics_of_pictures_are_those_of_all_their_numbers():
         std, mean = torch.std_mean(X.double() / 255, dim=(0, 2, 3), correction=0)
         torch.testing.assert_close(inputs.mean.view(-1).double(), mean, atol=1e-6, rtol=0)
         torch.testing.assert_close(inputs.scale.view(-1).double(), std, atol=1e-6, rtol=0)
+
+
+@pytest.mark.slow  # compiling
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings(
+    "ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"
+)  # torch's own
+def test_a_compiled_encoder_trains_as_it_is_written():
+    train, validation = parts()
+    settings = SHORT | {"images.encoder.widths": [4], "images.classify.stage.epochs": 1}
+    settings |= {"images.classify.views.jitter": 0}
+    plain = get("bce", **settings).fit(train, validation)
+    compiled = get("bce", **settings | {"images.classify.stage.compile": True}).fit(train, validation)
+    np.testing.assert_allclose(compiled.scores(validation.X), plain.scores(validation.X), atol=1e-4)
+    assert compiled.scorer.encoder._compiled_call_impl is None

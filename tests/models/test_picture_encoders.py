@@ -174,6 +174,7 @@ def test_efficientnet_with_packaged_weights_makes_the_numbers_of_the_package():
     expected = [4.05887, 3.01675, 2.60221, 2.5278, 2.3553, 2.24288]
     assert top.values.tolist() == pytest.approx(expected, abs=1e-4)
     assert network.left_out == ("_fc.bias", "_fc.weight")
+    assert network.mean == (127 / 255,) * 3
 
 
 def test_packaged_weights_that_are_not_there_are_told(monkeypatch):

