@@ -19,7 +19,15 @@ from manylabel.data import Rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.fingerprint import fingerprint
 from manylabel.methods.held_out import HeldOut
-from manylabel.methods.networks import build_encoder, check_encoder, check_network, copied, standard_of
+from manylabel.methods.networks import (
+    TEXTS,
+    build_encoder,
+    check_encoder,
+    check_network,
+    copied,
+    standard_of,
+    token_inputs,
+)
 from manylabel.methods.part import Scorer
 from manylabel.methods.recipe import AnySettings, Settings
 from manylabel.methods.rows import DeviceRows
@@ -214,6 +222,8 @@ class EncoderTrainer(NetworkTrainer):
 
     def inputs(self, train: Rows) -> Preprocessor:
         """The scaling and size that the settings and the weights of their encoder ask for."""
+        if self.encoder is None and self.settings.encoder.name == TEXTS:
+            return token_inputs(self.settings.encoder)
         scaled = self.settings.inputs
         standard = standard_of(self.settings.encoder) if self.encoder is None else None
         return fit_preprocessor(train.X, scaled.scaling, scaled.own_pixels, standard, scaled.words)

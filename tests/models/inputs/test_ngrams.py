@@ -44,7 +44,10 @@ def test_a_method_of_texts_takes_pairs_of_words(tmp_path):
     Y = as_labels(np.array([["red cat" in text, "dog" in text] for text in TEXTS]))
     rows = Rows(TEXTS, Y)
     chosen = {"inputs.ngrams": [1, 2], "inputs.most_words": 9}
-    for name, short in (("logistic_regression", {}), ("bce", {"classify.stage.epochs": 2, "classify.stage.batch": 5})):
+    for name, short in (
+        ("logistic_regression", {}),
+        ("bce", {"classify.stage.epochs": 2, "classify.stage.batch": 5}),
+    ):
         model = methods.get(name, **chosen, **short).fit(rows, rows)
         model.save(tmp_path / name)
         assert np.array_equal(Predictor.load(tmp_path / name).scores(TEXTS), model.scores(TEXTS))

@@ -34,3 +34,9 @@ class FrozenSettings(BaseModel):
     pooling: Literal["auto", "mean", "first"] = "auto"
     length: int | None = Field(None, ge=2)
     pixels: int | None = Field(None, ge=8, le=4096)
+
+    @property
+    def of_encoder(self) -> tuple[str, ...]:
+        """The settings that are given and mean nothing without an encoder."""
+        usual = FrozenSettings()
+        return tuple(n for n in ("weights", "pooling", "length") if getattr(self, n) != getattr(usual, n))

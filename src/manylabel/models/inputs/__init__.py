@@ -8,6 +8,7 @@ from manylabel.models.inputs.registry import fit_preprocessor, preprocessor_like
 from manylabel.models.inputs.table import TablePreprocessor
 from manylabel.models.inputs.tfidf import TextPreprocessor, WordSettings
 from manylabel.models.inputs.tfidf_columns import TfidfColumnPreprocessor
+from manylabel.models.inputs.tokens import TokenPreprocessor
 from manylabel.models.inputs.vectors import Scaling, VectorPreprocessor
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "TablePreprocessor",
     "TextPreprocessor",
     "TfidfColumnPreprocessor",
+    "TokenPreprocessor",
     "VectorPreprocessor",
     "View",
     "ViewSettings",

@@ -12,6 +12,7 @@ from manylabel.models.inputs.rank_normal import RankNormalPreprocessor
 from manylabel.models.inputs.table import TablePreprocessor
 from manylabel.models.inputs.tfidf import PLAIN, TextPreprocessor, WordSettings
 from manylabel.models.inputs.tfidf_columns import TfidfColumnPreprocessor
+from manylabel.models.inputs.tokens import TokenPreprocessor
 from manylabel.models.inputs.vectors import Scaling, VectorPreprocessor
 
 _OF_FEATURES: dict[type[Features], type[Preprocessor]] = {
@@ -25,7 +26,8 @@ _OF_SCALING: dict[Scaling, type[VectorPreprocessor]] = {
     "rank_normal": RankNormalPreprocessor,
     "tfidf": TfidfColumnPreprocessor,
 }
-_BY_NAME = {kind.name: kind for kind in (*_OF_FEATURES.values(), *_OF_SCALING.values())}
+_ALL: tuple[type[Preprocessor], ...] = (*_OF_FEATURES.values(), *_OF_SCALING.values(), TokenPreprocessor)
+_BY_NAME = {kind.name: kind for kind in _ALL}
 
 
 def preprocessor_type(X: Features) -> type[Preprocessor]:
