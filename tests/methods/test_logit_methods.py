@@ -12,7 +12,7 @@ from manylabel.methods.classifier_stage import Classification
 LOGIT = [
     name
     for name in methods.names()
-    if get(name).recipe.family == "logit" and not name.startswith(methods.PAPER)
+    if get(name).recipe.family == "logit" and not name.startswith((methods.PAPER, "text_"))
 ]
 SHORT = {k: v for k, v in SETTINGS.items() if "pretrain" not in k}
 

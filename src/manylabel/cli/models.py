@@ -33,6 +33,16 @@ Identifier = Annotated[
 ]
 
 
+MovedEncoder = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        help="Where the frozen encoder is now that the model was trained with.",
+        show_default="where it was",
+    ),
+]
+
+
 @models_app.command(
     epilog="Examples:\n\n"
     "[cyan]manylabel predict model new.csv --out predictions.csv --id film[/]\n\n"
@@ -62,6 +72,7 @@ def predict(
     ] = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
+    encoder: MovedEncoder = None,
 ) -> None:
     """Predict labels and their probabilities for the rows of a file, in their order.
 
@@ -71,7 +82,7 @@ def predict(
 
     check_ending(out)
     check_place(out, file)
-    loaded, schema = load_model(model)
+    loaded, schema = load_model(model, encoder)
     wanted = Wanted(identifier, probabilities, embeddings, top, separator or _usual(schema, loaded))
     blocks = model_blocks(file, schema, identifier, delimiter, encoding)
     written = write_predictions(loaded, blocks, out, wanted)
@@ -99,6 +110,7 @@ def evaluate(
     ] = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
+    encoder: MovedEncoder = None,
 ) -> None:
     """Measure a model on rows with labels, and write a page: metrics, every label, slices, reliability.
 
@@ -107,16 +119,19 @@ def evaluate(
     from manylabel.study.report.model_page import report_folder, write_model_report
 
     report_folder(out)
-    found = _evaluated(model, file, train, {"delimiter": delimiter, "encoding": encoding})
-    asked = {"data": [str(model), file], "train": train, "delimiter": delimiter, "encoding": encoding}
+    reading = {"delimiter": delimiter, "encoding": encoding}
+    found = _evaluated(model, file, train, reading, encoder)
+    asked = {"data": [str(model), file], "train": train, **reading, "encoder": encoder}
     given = {name: value for name, value in asked.items() if value is not None} | {"out": str(out)}
     written = write_model_report(found, out, commandline.command_line("evaluate", given))
     print_table(written.overall)
     say_path("report", written.path)
 
 
-def load_model(folder: Path) -> tuple[Predictor, Schema | None]:
+def load_model(folder: Path, encoder: str | None = None) -> tuple[Predictor, Schema | None]:
     """The model of a folder, and what the columns of its training table meant.
+
+    ``encoder`` is where its frozen encoder is now, if not where it was.
 
     Raises
     ------
@@ -125,7 +140,7 @@ def load_model(folder: Path) -> tuple[Predictor, Schema | None]:
     """
     from manylabel.estimator import MultiLabelClassifier
 
-    loaded = MultiLabelClassifier.load(folder)
+    loaded = MultiLabelClassifier.load(folder, encoder=encoder)
     return loaded.predictor_, _schema(loaded)
 
 
@@ -168,12 +183,14 @@ def _told(blocks: Iterable[tuple[Features, list[str] | None]]) -> Iterator[tuple
             status.update(f"{done} rows done")
 
 
-def _evaluated(folder: Path, file: str, train: str | None, reading: dict[str, Any]) -> Evaluated:
+def _evaluated(
+    folder: Path, file: str, train: str | None, reading: dict[str, Any], encoder: str | None
+) -> Evaluated:
     from manylabel.data.own_rows import read_test_rows
     from manylabel.estimator import MultiLabelClassifier
     from manylabel.study.report.model_page import Evaluated
 
-    loaded = MultiLabelClassifier.load(folder)
+    loaded = MultiLabelClassifier.load(folder, encoder=encoder)
     model, schema = loaded.predictor_, _schema(loaded)
     tables = reading if schema is not None else {}
     rows = read_test_rows(file, schema, model.label_names, **tables)

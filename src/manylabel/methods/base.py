@@ -23,12 +23,14 @@ from manylabel.methods.early_stop import SEARCH, best_epoch, told_in_turn
 from manylabel.methods.fingerprint import fingerprint
 from manylabel.methods.held_out import FEWEST_ROWS, HeldOut
 from manylabel.methods.networks import (
+    TEXTS,
     build_encoder,
     check_encoder,
     check_network,
     compile_networks,
     copied,
     standard_of,
+    token_inputs,
 )
 from manylabel.methods.part import Scorer
 from manylabel.methods.recipe import AnySettings, Settings
@@ -254,6 +256,8 @@ class EncoderTrainer(NetworkTrainer):
 
     def inputs(self, train: Rows) -> Preprocessor:
         """The scaling and size that the settings and the weights of their encoder ask for."""
+        if self.encoder is None and self.settings.encoder.name == TEXTS:
+            return token_inputs(self.settings.encoder)
         scaled = self.settings.inputs
         standard = standard_of(self.settings.encoder) if self.encoder is None else None
         return fit_preprocessor(train.X, scaled.scaling, scaled.own_pixels, standard, scaled.words)

@@ -81,6 +81,7 @@ class ContrastiveSettings(Settings):
 
     def check(self, who: str) -> None:
         """Refuse what does not go together."""
+        super().check(who)
         rate, grid = self.classify.encoder_rate, self.classify.grid is not None
         joined = self.contrast is not None or self.pretrain is None
         if not self.terms:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import torch
+
 from manylabel.data import Rows
 from manylabel.data.rows import EncodedRows, Features, TableRows, raw_rows
 from manylabel.errors import ManyLabelError
+from manylabel.methods import model_folder
 from manylabel.methods.base import as_device
+from manylabel.methods.model_encoder import ModelEncoder
 from manylabel.methods.part import Part
 from manylabel.models.frozen import FrozenEncoder, FrozenSettings, open_encoder, reopened
 
@@ -21,7 +25,14 @@ def opened(settings: FrozenSettings, kind: str, device: str) -> FrozenEncoder | 
     if settings.encoder is None:
         return None
     own = FrozenSettings(**{name: getattr(settings, name) for name in FrozenSettings.model_fields})
-    return open_encoder(own, kind, as_device(device, "encoder"))
+    return _open(own, kind, as_device(device, "encoder"))
+
+
+def _open(settings: FrozenSettings, kind: str, device: torch.device) -> FrozenEncoder:
+    """A pretrained encoder, or a model of a model folder."""
+    if model_folder.holds_model(str(settings.encoder)):
+        return ModelEncoder(settings, kind)
+    return open_encoder(settings, kind, device)
 
 
 def opened_again(part: Part, kind: str, place: str | None) -> FrozenEncoder:
@@ -33,7 +44,7 @@ def opened_again(part: Part, kind: str, place: str | None) -> FrozenEncoder:
         If it is gone or has changed, or the part is none of this version.
     """
     try:
-        return reopened(part.meta, part.tensors, kind, as_device("auto", "encoder"), place)
+        return reopened(part.meta, part.tensors, kind, as_device("auto", "encoder"), place, _open)
     except ManyLabelError:
         raise
     except Exception as error:  # whatever another version, or somebody who means ill, may have written

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,7 +14,12 @@ from torch import nn
 from manylabel.errors import ManyLabelError
 from manylabel.methods.recipe import EncoderSettings
 from manylabel.models import MLP, PICTURE_ENCODERS, PictureEncoder, Preprocessor, ResidualMLP, picture_encoder
-from manylabel.models.inputs import Standard
+from manylabel.models.encoders import pretrained
+from manylabel.models.frozen.places import folder_of
+from manylabel.models.inputs import Standard, TokenPreprocessor
+
+TEXTS = "huggingface"
+"""The name of all pretrained encoders of texts."""
 
 _DIMENSIONS = {"mlp": 1, "resmlp": 1} | dict.fromkeys(PICTURE_ENCODERS, 3)  # of the rows that a network takes
 _COPIES = 4  # of each weight in training: itself, its gradient and two moments
@@ -26,14 +33,71 @@ def build_encoder(settings: EncoderSettings, inputs: Preprocessor) -> nn.Module:
     ManyLabelError
         If the network is made for another kind of data, does not fit in memory, or its weights cannot be had.
     """
+    if settings.name == TEXTS:
+        return _of_texts(settings, inputs)
     if settings.weights is not None and settings.name not in PICTURE_ENCODERS:
         hint = f"Weights are those of {', '.join(PICTURE_ENCODERS)}."
         raise ManyLabelError("encoder.weights", "a network of pictures", settings.name, hint)
-    if _DIMENSIONS[settings.name] != inputs.n_dims:
+    if _DIMENSIONS[settings.name] != inputs.n_dims or isinstance(inputs, TokenPreprocessor):
         raise ManyLabelError("encoder", f"a network for {inputs.name}", settings.name)
     if settings.weights is not None:  # they have been in memory already
         return _build(settings, inputs.shape[0])
     return fitting("encoder", lambda: _build(settings, inputs.shape[0]))
+
+
+def token_inputs(settings: EncoderSettings) -> TokenPreprocessor:
+    """How texts become the tokens that a pretrained encoder eats.
+
+    Raises
+    ------
+    ManyLabelError
+        If the settings name no encoder, or it is not there.
+    """
+    folder, who = _folder(settings)
+    return TokenPreprocessor.of_folder(folder, settings.length, who)
+
+
+def rebuilt_encoder(
+    settings: EncoderSettings, inputs: Preprocessor, told: dict[str, Any] | None
+) -> nn.Module:
+    """The encoder of a saved model, whose weights are loaded afterwards.
+
+    Parameters
+    ----------
+    settings : EncoderSettings
+    inputs : Preprocessor
+    told : dict or None
+        ``config.json`` of a network of texts, and its pooling.
+
+    Raises
+    ------
+    ManyLabelError
+        If there is no such network.
+    """
+    if told is None:
+        return build_encoder(settings.model_copy(update={"weights": None}), inputs)
+    network = pretrained.new_network(told["config"], "encoder")
+    assert isinstance(inputs, TokenPreprocessor), "a network of texts takes tokens"
+    return pretrained.PretrainedText(network, told["pooling"], inputs.pad)
+
+
+def _folder(settings: EncoderSettings) -> tuple[Path, str]:
+    """Where a pretrained encoder of texts is, and what messages call it."""
+    if settings.weights is None:
+        hint = "Such as a folder that save_pretrained wrote, or roberta-base."
+        raise ManyLabelError("encoder.weights", "a pretrained encoder of texts", "none", hint)
+    return folder_of(settings.weights, "encoder.weights"), f"encoder {settings.weights}"
+
+
+def _of_texts(settings: EncoderSettings, inputs: Preprocessor) -> nn.Module:
+    if not isinstance(inputs, TokenPreprocessor):
+        raise ManyLabelError("encoder", f"a network for {inputs.name}", settings.name)
+    folder, who = _folder(settings)
+    network = pretrained.read_network(folder, who)
+    if settings.checkpointing:
+        pretrained.checkpoint_layers(network, who)
+    pooling = pretrained.pooling_of(folder) if settings.pooling == "auto" else settings.pooling
+    return pretrained.PretrainedText(network, pooling, inputs.pad).train()
 
 
 def standard_of(settings: EncoderSettings) -> Standard | None:
@@ -185,7 +249,7 @@ def width(encoder: nn.Module, inputs: Preprocessor) -> int:
     ManyLabelError
         If it does not turn (B, *shape) into (B, H).
     """
-    if isinstance(encoder, MLP | ResidualMLP | PictureEncoder):
+    if isinstance(encoder, MLP | ResidualMLP | PictureEncoder | pretrained.PretrainedText):
         return int(encoder.out_features)
     return check_encoder(encoder, inputs)
 

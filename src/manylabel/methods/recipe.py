@@ -64,15 +64,21 @@ class EncoderSettings(Config):
     ----------
     name : str
         Of vectors ``mlp`` (:class:`~manylabel.models.MLP`) or ``resmlp`` (:class:`~manylabel.models.ResidualMLP`), of
-        pictures one of :data:`~manylabel.models.PICTURE_ENCODERS`.
+        pictures one of :data:`~manylabel.models.PICTURE_ENCODERS`, of texts ``huggingface``.
     weights : str or None, default None
         Of pictures: a file of weights to start from, or "package"; see :func:`~manylabel.models.picture_encoder`. None
-        starts from scratch.
+        starts from scratch. Of texts: the folder of a pretrained Hugging Face encoder, or its name on the hub.
     widths : tuple of int, or None
         Sizes of the layers (``mlp``), between and inside of blocks (``resmlp``), or maps of the stages
         (``small_resnet``); None takes the network's own default.
     dropout : float, default 0.2
-        Of the networks of vectors.
+        Of the networks of vectors; those of texts have the dropout that their folder says.
+    pooling : "auto", "mean" or "first", default "auto"
+        Of texts: the mean of the vectors of all tokens, or the vector of the first; "auto" is what the folder says.
+    length : int or None, default None
+        Of texts: tokens that are read; None takes as many as the encoder was made for.
+    checkpointing : bool, default False
+        Of texts: keep the inputs of each layer in place of all that a backward pass needs, which is computed again.
     """
 
     name: Literal[
@@ -85,10 +91,14 @@ class EncoderSettings(Config):
         "resnet101",
         "vit_tiny",
         "efficientnet_lite0",
+        "huggingface",
     ] = "mlp"
     weights: str | None = Field(None, min_length=1)
     widths: Widths | None = None
     dropout: float = Field(0.2, ge=0, lt=1)
+    pooling: Literal["auto", "mean", "first"] = "auto"
+    length: int | None = Field(None, ge=2)
+    checkpointing: bool = False
 
 
 class ClassifySettings(Config):
@@ -215,6 +225,9 @@ class AnySettings(Config):
             hint = "Vectors need no encoder: leave it out."
             got = f"{self.inputs.encoder!r} for {kind}"
             raise ManyLabelError(f"{who}, inputs.encoder", "rows of texts or pictures", got, hint)
+        if self.inputs.encoder is None and (unused := self.inputs.of_encoder):
+            hint = "Name the encoder as well, or leave it out."
+            raise ManyLabelError(f"{who}, inputs.{unused[0]}", "inputs.encoder beside it", "none", hint)
 
 
 class ScaledSettings(AnySettings):
@@ -254,6 +267,19 @@ class Settings(ScaledSettings):
     loss: str
     encoder: EncoderSettings = EncoderSettings()
     classify: ClassifySettings
+
+    def check(self, who: str) -> None:
+        super().check(who)
+        if self.encoder.name == "huggingface" and self.inputs.encoder is not None:
+            hint = "Train it, or take it frozen with a method of vectors such as bce."
+            got = f"inputs.encoder {self.inputs.encoder!r} before it"
+            raise ManyLabelError(f"{who}, encoder.name huggingface", "texts as they are", got, hint)
+
+    def check_kind(self, who: str, kind: str) -> None:
+        super().check_kind(who, kind)
+        if self.encoder.name == "huggingface" and kind != Texts.kind:
+            hint = "Take another network, such as mlp."
+            raise ManyLabelError(f"{who}, encoder.name huggingface", "texts", kind, hint)
 
 
 class VectorViewSettings(Config):

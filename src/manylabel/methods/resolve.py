@@ -36,7 +36,7 @@ class Recipe:
     expected : tuple of Expected
         What it reached when it was last measured.
     kinds : tuple of str
-        The kinds of data that it is defined for.
+        The kinds of data that it can be trained on.
     """
 
     name: str
@@ -149,7 +149,8 @@ def resolve_recipe(
     if not any(isinstance(each, AnySettings) for each in found.values()):
         raise next(error for error in found.values() if isinstance(error, NotForThisKind))
     some = next(each for each in found.values() if isinstance(each, AnySettings))
-    return Recipe(name, some.family, some.about, some.source, some.expected, schema.kinds, found)
+    kinds = tuple(kind for kind, each in found.items() if isinstance(each, AnySettings))
+    return Recipe(name, some.family, some.about, some.source, some.expected, kinds, found)
 
 
 def _seen_as(layers: Layers, schema: type[AnySettings], overrides: Mapping[str, Any]) -> dict[str, str]:

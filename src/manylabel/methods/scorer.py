@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from manylabel import metrics
 from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError
-from manylabel.methods.networks import build_encoder, copied
+from manylabel.methods.networks import copied, rebuilt_encoder
 from manylabel.methods.part import Opened, Part, restored_inputs
 from manylabel.methods.recipe import EncoderSettings
 from manylabel.models import Preprocessor
+from manylabel.models.encoders.pretrained import PretrainedText
 
 _BLOCK = 16  # rows; so many numbers of any column count fill the widest vector registers
 
@@ -78,9 +79,10 @@ class NetworkScorer:
     def part(self) -> Part:
         """Weights and shapes."""
         built = None if self.settings is None else self.settings.model_dump(mode="json")
-        return Part(
-            self.part_type, {"inputs": self.inputs.meta(), "encoder": built}, self.module.state_dict()
-        )
+        meta = {"inputs": self.inputs.meta(), "encoder": built}
+        if isinstance(self.encoder, PretrainedText):
+            meta["network"] = self.encoder.told()
+        return Part(self.part_type, meta, self.module.state_dict())
 
     @classmethod
     def restore(cls, opened: Opened) -> Self:
@@ -95,9 +97,7 @@ class NetworkScorer:
         inputs = restored_inputs(meta["inputs"], tensors)
         settings = None if meta["encoder"] is None else EncoderSettings.model_validate(meta["encoder"])
         if settings is not None:
-            encoder = build_encoder(
-                settings.model_copy(update={"weights": None}), inputs
-            )  # they are in the part
+            encoder = rebuilt_encoder(settings, inputs, meta.get("network"))
         elif encoder is None:
             raise ManyLabelError(
                 "encoder", "the network that the model was trained with", "none", "Pass `encoder`."

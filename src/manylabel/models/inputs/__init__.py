@@ -14,6 +14,7 @@ from manylabel.models.inputs.registry import (
 from manylabel.models.inputs.table import TablePreprocessor
 from manylabel.models.inputs.tfidf import TextPreprocessor, WordSettings
 from manylabel.models.inputs.tfidf_columns import TfidfColumnPreprocessor
+from manylabel.models.inputs.tokens import TokenPreprocessor
 from manylabel.models.inputs.vectors import Scaling, VectorPreprocessor
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "TablePreprocessor",
     "TextPreprocessor",
     "TfidfColumnPreprocessor",
+    "TokenPreprocessor",
     "VectorPreprocessor",
     "View",
     "ViewSettings",

@@ -22,6 +22,7 @@ from manylabel.models.inputs.rank_normal import RankNormalPreprocessor
 from manylabel.models.inputs.table import TablePreprocessor
 from manylabel.models.inputs.tfidf import PLAIN, TextPreprocessor, WordSettings
 from manylabel.models.inputs.tfidf_columns import TfidfColumnPreprocessor
+from manylabel.models.inputs.tokens import TokenPreprocessor
 from manylabel.models.inputs.vectors import Scaling, VectorPreprocessor
 
 MOST_OF_TABLE = 2000
@@ -38,7 +39,12 @@ _OF_SCALING: dict[Scaling, type[VectorPreprocessor]] = {
     "rank_normal": RankNormalPreprocessor,
     "tfidf": TfidfColumnPreprocessor,
 }
-_EVERY: tuple[type[Preprocessor], ...] = (*_OF_FEATURES.values(), *_OF_SCALING.values(), LsaPreprocessor)
+_EVERY: tuple[type[Preprocessor], ...] = (
+    *_OF_FEATURES.values(),
+    *_OF_SCALING.values(),
+    LsaPreprocessor,
+    TokenPreprocessor,
+)
 _BY_NAME = {kind.name: kind for kind in _EVERY}
 
 
