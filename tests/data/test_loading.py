@@ -42,9 +42,7 @@ def test_unknown_name_is_refused_with_the_nearest():
 def test_path_that_cannot_be_read_is_refused(tmp_path, write):
     with pytest.raises(ManyLabelError, match=r"an existing file or folder, but got nothing there"):
         data.load(tmp_path / "nothing.npz")
-    with pytest.raises(
-        ManyLabelError, match=r"ends in \.json, \.npz, \.arff, .*, or a folder, but got \.csv"
-    ):
+    with pytest.raises(ManyLabelError, match=r"ends in \.npz, \.arff, .*, or a folder, but got \.csv"):
         data.load(write("table.csv", "1,2"))
     with pytest.raises(ManyLabelError, match="`data_dir`: expected an existing folder"):
         data.load("yeast", tmp_path / "nothing")

@@ -40,6 +40,7 @@ def test_all_that_is_asked_of_pictures_is_the_same(pair):
     mapped, whole = pair
     same(mapped, whole)
     for rows in (slice(3, 14, 2), np.array([16, 0, 9, 10, 10]), np.arange(17) % 3 == 0):
+        assert torch.equal(mapped.batch(rows), whole.batch(rows))
         same(mapped.take(rows), whole.take(rows))
     taken = np.array([12, 3])
     same(mapped.take(slice(2, None)).take(taken), whole.take(slice(2, None)).take(taken))
@@ -63,6 +64,14 @@ def test_large_pictures_are_digested_one_by_one_wherever_they_are(pair, monkeypa
     assert len(list(whole.content())) == 1 + 17
     same(mapped, whole)
     same(mapped.take(np.array([3, 12, 4])), whole.take(np.array([3, 12, 4])))
+
+
+def test_pictures_that_follow_each_other_are_a_view_of_their_file(pair):
+    mapped, _ = pair
+    view = mapped.take(slice(2, 8)).values
+    assert view.data_ptr() == mapped.parts[0][2].data_ptr()
+    assert mapped.take(np.array([2, 4])).values.data_ptr() != mapped.parts[0][2].data_ptr()
+    assert mapped.take(slice(0, 0)).values.shape == (0, 3, 5, 5)
 
 
 def test_a_batch_can_be_written_to(pair):

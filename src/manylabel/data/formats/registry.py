@@ -61,7 +61,7 @@ def read_file(path: Path, undivided: bool = False, options: Mapping[str, Any] | 
     """
     format = format_of_file(path)
     if format is None:
-        endings = dict.fromkeys(ending for format in FORMATS for ending in format.endings)
+        endings = dict.fromkeys(ending for format in (*GENERAL, *PUBLISHED) for ending in format.endings)
         raise refuse_foreign(path, ", ".join(endings))
     return format.load(path, About(stem(path), str(path), undivided=undivided, options=options or {}))
 
@@ -89,8 +89,7 @@ def _named(name: str) -> Callable[[Path], Path | None]:
     return lambda folder: folder / name if (folder / name).exists() else None
 
 
-FORMATS: tuple[Format, ...] = (
-    *PUBLISHED,
+GENERAL: tuple[Format, ...] = (
     Format(
         name="npz",
         title="NumPy arrays",
@@ -169,4 +168,7 @@ FORMATS: tuple[Format, ...] = (
         find=lambda folder: _in_folder(folder, "tagged"),
     ),
 )
-"""In the order in which a folder is searched for them."""
+"""Formats of tools and of people's own data, in the order in which a folder is searched for them."""
+
+FORMATS: tuple[Format, ...] = (*PUBLISHED, *GENERAL)
+"""In the order in which a folder is searched: what owners publish may hold tables that general readers take as well."""

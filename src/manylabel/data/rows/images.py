@@ -53,6 +53,10 @@ class Images(DenseFeatures):
         """Whether pictures are so large that each is digested by itself, wherever it is kept."""
         return math.prod(self.shape[1:]) >= _LARGE
 
+    def batch(self, rows: slice | np.ndarray[Any, Any]) -> Tensor:
+        """The pictures of a slice, or at these positions, (B, channels, height, width)."""
+        return self.take(rows).values
+
     def blocks(self) -> Iterator[Tensor]:
         """All of the pictures in order, some at a time; not to be written to."""
         step = max(1, _AT_ONCE // math.prod(self.shape[1:]))
