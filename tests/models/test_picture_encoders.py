@@ -269,3 +269,8 @@ class TestWeights:
         torch.save({"weight": 1.0}, tmp_path / "number.pt")
         with pytest.raises(ManyLabelError, match=name):
             self.build(tmp_path / name)
+
+    @pytest.mark.parametrize("name", ["a\0.pt", "", "x" * 300])
+    def test_names_that_no_file_has_are_told(self, name):
+        with pytest.raises(ManyLabelError, match=r"^weights"):
+            self.build(name)

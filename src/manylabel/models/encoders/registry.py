@@ -94,10 +94,10 @@ def picture_encoder(
     return network
 
 
-def _located(name: str, weights: str | PathLike[str]) -> Path:
+def _located(name: str, weights: str | PathLike[str]) -> str | PathLike[str]:
     """The file of weights; that of a package is found without importing it."""
     if weights != PACKAGED:
-        return Path(weights)
+        return weights
     if name != "efficientnet_lite0":
         hint = "Give a file of weights."
         raise ManyLabelError(f"encoder {name}", "an encoder whose weights a package brings", name, hint)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from manylabel import files
 from manylabel.errors import ManyLabelError
 
 _CLASSIFIERS = re.compile(r"(_?fc|heads?|head_dist|classifier|pre_logits)\.")
@@ -44,12 +45,12 @@ def read_weights(path: str | PathLike[str]) -> dict[str, Tensor]:
     ManyLabelError
         If there is no such file, it is damaged, or it holds anything but tensors.
     """
-    path = Path(path)
-    if not path.is_file():
-        got = "a folder" if path.is_dir() else "no such file"
-        raise ManyLabelError(f"weights {path}", "a file of weights", got, "Check the path.")
+    path = files.as_path(path, "weights")
     try:
         found = _read(path)
+    except OSError as error:  # not there, a folder, not readable, too long a name
+        got = error.strerror or str(error)
+        raise ManyLabelError(f"weights {path}", "a file of weights", got, "Check the path.") from None
     except Exception as error:  # whatever damage makes of it
         got = (str(error) or type(error).__name__).splitlines()[0][:200]
         hint = (
@@ -68,6 +69,8 @@ def read_weights(path: str | PathLike[str]) -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> Any:
+    with open(path, "rb"):  # both readers have errors of their own for files that are not there
+        pass
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
