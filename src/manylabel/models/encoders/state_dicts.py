@@ -69,9 +69,9 @@ def read_weights(path: str | PathLike[str]) -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> Any:
-    with open(path, "rb"):  # both readers have errors of their own for files that are not there
-        pass
-    if path.suffix == ".safetensors":
+    with open(path, "rb") as file:
+        start = file.read(9)
+    if start[8:] == b"{":  # behind the eight bytes that tell the length of a safetensors header
         from safetensors.torch import load_file
 
         return load_file(path)
