@@ -29,6 +29,23 @@ if TYPE_CHECKING:
     from manylabel.models.frozen import FrozenEncoder
 
 embedding_app = typer.Typer()
+FrozenEncoderName = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        help="Frozen encoder in place of a model: the folder of a Hugging Face encoder or of static embeddings, a "
+        "name on the hub, [bold]wordllama[/] or [bold]minilm[/]; of pictures a name such as resnet50.",
+    ),
+]
+EncoderSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Setting of the encoder: weights=FILE, pooling=first, length=TOKENS or pixels=SIDE; may be given "
+        "several times.",
+        show_default=False,
+    ),
+]
 
 
 @embedding_app.command(
@@ -56,23 +73,8 @@ def embed(
         Path,
         typer.Option("--out", "-o", help="File to write; ends in .npy, .npz or .parquet."),
     ] = Path("embeddings.npy"),
-    encoder: Annotated[
-        str | None,
-        typer.Option(
-            "--encoder",
-            help="Frozen encoder in place of a model: the folder of a Hugging Face encoder or of static embeddings, a "
-            "name on the hub, [bold]wordllama[/] or [bold]minilm[/]; of pictures a name such as resnet50.",
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="Setting of the encoder: weights=FILE, pooling=first, length=TOKENS or pixels=SIDE; may be given "
-            "several times.",
-            show_default=False,
-        ),
-    ] = None,
+    encoder: FrozenEncoderName = None,
+    settings: EncoderSettings = None,
     labels: LabelColumns = None,
     column: ColumnRoles = None,
     text: TextColumns = None,
