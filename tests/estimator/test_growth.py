@@ -30,7 +30,7 @@ def test_rows_that_join_change_what_is_said_of_rows_beside_them_and_of_no_others
     wrong = np.tile(~model.predict(FAR)[:1], (8, 1))
     model.add(FAR, wrong)
     scores = model.predictor_.scores(FAR)
-    alone = model.predictor_.scorer.scorer.scores(model.predictor_._read(FAR.astype(float)))  # type: ignore[attr-defined]
+    alone = model.predictor_.scorer.scorer.scores(model.predictor_.read(FAR.astype(float)))  # type: ignore[attr-defined]
     np.testing.assert_allclose(scores, (alone + wrong) / 2, atol=1e-6)
     assert not np.array_equal(model.predict_proba(FAR), before)
     np.testing.assert_array_equal(model.predict_proba(AWAY), elsewhere)
@@ -70,7 +70,7 @@ def test_a_frame_may_lack_labels_of_the_fit_and_bring_others() -> None:
     assert model.predict(FAR)[:, 4].all()
     assert (after[:, 1] >= before[:, 1]).all()
     # labels that the new rows say nothing of: the scorer stands alone where no neighbour knows them
-    alone = model.predictor_.scorer.scorer.scores(model.predictor_._read(FAR))  # type: ignore[attr-defined]
+    alone = model.predictor_.scorer.scorer.scores(model.predictor_.read(FAR))  # type: ignore[attr-defined]
     np.testing.assert_array_equal(model.predictor_.scores(FAR)[:, 0], alone[:, 0])
 
 

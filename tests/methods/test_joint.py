@@ -16,7 +16,7 @@ from manylabel.methods.joint import Balance, JointContrast, JointTraining
 from manylabel.methods.recipe import ClassifySettings
 from manylabel.methods.rows import DeviceRows
 from manylabel.models.inputs import VectorPreprocessor
-from manylabel.training import Run, Stage
+from manylabel.training import LastStage, Run, Stage
 
 SHORT = {k: v for k, v in SETTINGS.items() if "pretrain" not in k}
 JOINT = [name for name in names() if name.startswith("joint_")]
@@ -54,7 +54,7 @@ def task(balance, loss="reg", **settings):
     encoder, classifier, inputs = nn.Linear(10, 6), nn.Linear(6, 4), VectorPreprocessor((10,))
     part, stage = (
         DeviceRows(rows(64, 0).X.values, rows(64, 0).Y),
-        Stage(epochs=2, batch=16),
+        LastStage(epochs=2, batch=16),
     )
     contrast = JointContrast(candidates="batch", head="plain", dim=8, **settings)
     term = build_term(loss, inputs, encoder, part.Y, contrast, 16)

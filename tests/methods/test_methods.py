@@ -26,7 +26,8 @@ PRETRAIN = {"pretrain.stage.epochs": 2, "pretrain.stage.batch": 16, "pretrain.qu
 CONTRASTIVE = [
     name
     for name in names()
-    if getattr((recipe := get(name).recipe).resolve("vectors"), "pretrain", None) is not None
+    if "vectors" in (recipe := get(name).recipe).kinds
+    and getattr(recipe.resolve("vectors"), "pretrain", None) is not None
     and recipe.members == 1
     and not name.startswith(PAPER)
 ]

@@ -98,7 +98,7 @@ def test_the_other_half_of_a_stack_trains_the_classifier_alone_and_names_a_folde
     of_rows, of_texts = (learner[kind].settings for kind in ("vectors", "text"))
     epochs = recipe_of(without_contrast("mulsupcon")).classify.stage.epochs  # type: ignore[attr-defined]
     assert of_rows == {"inputs": {"scaling": "rank_normal"}, "classify": {"stage": {"epochs": epochs}}}
-    assert of_texts == {"inputs": {"scaling": "auto"}, "classify": {"stage": {"epochs": epochs}}}
+    assert of_texts == {"inputs": {"scaling": "lsa"}, "classify": {"stage": {"epochs": epochs}}}
     assert learner["images"].settings["neighbours"]["among"] == "representation"
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -99,9 +99,8 @@ class EnsembleGraph(Graph):
 
     def __init__(self, scorer: EnsembleScorer) -> None:
         super().__init__()
-        self.members = nn.ModuleList(of_scorer(member) for member in scorer.members)
-        _check_same_words(self.members)
-        self.inputs = self.members[0].inputs  # type: ignore[assignment]
+        parts = [of_scorer(member) for member in scorer.members]
+        self.members, self.inputs = _on_same_words(parts), _widest(parts)
 
     def represent(self, X: Tensor) -> Tensor:
         return torch.cat([member.represent(X) for member in self.members], 1)  # type: ignore[operator]
@@ -182,6 +181,28 @@ class EstimatorGraph(Graph):
         return P.index_copy(1, self.varying, found)
 
 
+class FewerWords(Graph):
+    """A part that knows some of the words, on TF-IDF vectors of more of them."""
+
+    columns: Tensor
+
+    def __init__(self, part: Graph, columns: Tensor) -> None:
+        super().__init__()
+        self.part, self.inputs = part, part.inputs
+        self.register_buffer("columns", columns)
+
+    def _own(self, X: Tensor) -> Tensor:
+        """Vectors of the own words, of length 1 again, (n, n_words) -> (n, n_own)."""
+        return _unit(X.index_select(1, self.columns))
+
+    def represent(self, X: Tensor) -> Tensor:
+        return self.part.represent(self._own(X))
+
+    def forward(self, X: Tensor) -> Tensor:
+        P: Tensor = self.part(self._own(X))
+        return P
+
+
 class StackGraph(Graph):
     """Learners on a common scale, combined by the weights of a stack; in float64, as the weights are."""
 
@@ -197,9 +218,8 @@ class StackGraph(Graph):
             raise ManyLabelError(
                 "ONNX", "a model that was trained on all its labels", "labels that joined", hint
             )
-        self.learners = nn.ModuleList(of_scorer(learner) for learner in scorer.learners.values())
-        _check_same_words(self.learners)
-        self.inputs = self.learners[0].inputs  # type: ignore[assignment]
+        parts = [of_scorer(learner) for learner in scorer.learners.values()]
+        self.learners, self.inputs = _on_same_words(parts), _widest(parts)
         self.represents = list(scorer.learners).index(scorer.represents)
         self.rests_on = list(scorer.rests_on.values())
         coefficients = torch.from_numpy(scorer.stack.of_labels(frequency))  # (M + 2, n_labels)
@@ -401,16 +421,37 @@ def _of_features(inputs: Preprocessor) -> Preprocessor:
     return inputs.inner if isinstance(inputs, LsaPreprocessor) else inputs
 
 
-def _check_same_words(parts: nn.ModuleList) -> None:
-    """Refuse parts of a model that see different TF-IDF vectors of a text, as those of different folds do."""
-    words, *others = (_of_features(cast(Graph, part).inputs) for part in parts)
-    if not isinstance(words, TextPreprocessor):
-        return
-    own = words.state_dict()["words.idf"]
-    for other in others:
-        if other.meta() != words.meta() or not torch.equal(other.state_dict()["words.idf"], own):
+def _widest(parts: Sequence[Graph]) -> Preprocessor:
+    """What makes the rows of a model of several parts: of texts, what knows the most words."""
+    inputs = [part.inputs for part in parts]
+    return max(
+        inputs, key=lambda own: _of_features(own).shape[0] * isinstance(_of_features(own), TextPreprocessor)
+    )
+
+
+def _on_same_words(parts: Sequence[Graph]) -> nn.ModuleList:
+    """Parts of a model on the TF-IDF vectors of the part that knows the most words.
+
+    Raises
+    ------
+    ManyLabelError
+        If another part was fitted on other texts, as those of different folds are: the same word weighs more or less.
+    """
+    inputs = [_of_features(part.inputs) for part in parts]
+    texts = [own for own in inputs if isinstance(own, TextPreprocessor)]
+    if not texts:
+        return nn.ModuleList(parts)
+    widest = max(texts, key=lambda own: len(own.words.vocabulary)).words
+    places = {word: place for place, word in enumerate(widest.vocabulary)}
+    made: list[Graph] = []
+    for part, own in zip(parts, inputs, strict=True):
+        assert isinstance(own, TextPreprocessor), "rows of one kind"
+        columns = torch.tensor([places.get(word, -1) for word in own.words.vocabulary])
+        if (columns < 0).any() or not torch.equal(widest.idf[columns], own.words.idf):
             hint = 'Train it with `learners.network.final` as "refit" (and `members` as 1).'
             raise ManyLabelError("ONNX", "texts of which all parts see the same words", "folds of them", hint)
+        made.append(part if len(columns) == len(places) else FewerWords(part, columns))
+    return nn.ModuleList(made)
 
 
 def _dense(matrix: Any) -> Tensor:

@@ -63,8 +63,28 @@ def fitted(
         if old[f"{stage}ema"]:
             new[f"{stage}ema"] = old[f"{stage}ema"] ** (1 / scale)
     named = () if scales_variants else tuple(variant.settings)
-    changed = {name: value for name, value in new.items() if value != old[name] and not name.endswith(named)}
-    return _given_once(changed, variant.settings, old)
+    changed = {
+        name: value for name, value in new.items() if value != old[name] and not _is_named(name, named)
+    }
+    return _given_once(_without_shared(changed), variant.settings, old)
+
+
+def _is_named(name: str, named: tuple[str, ...]) -> bool:
+    """Whether a variant names a setting of a kind of rows, for this kind, for those it goes with, or for all."""
+    kind, _, setting = name.partition(".")
+    return any(f"{overlay}.{setting}".endswith(named) for overlay in (kind, *KINDS[kind]))
+
+
+def _without_shared(changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what texts and tables share with vectors, whose settings hold for them, too."""
+    found = {}
+    for name, value in changed.items():
+        kind, _, setting = name.partition(".")
+        base = KINDS[kind][0]
+        own = kind == base or setting.startswith("learners.")  # those of a stack are told for each kind
+        if own or changed.get(f"{base}.{setting}") != value:
+            found[name] = value
+    return found
 
 
 def _of_learners(stack: StackingSettings, kind: str) -> Iterator[tuple[str, Any]]:
