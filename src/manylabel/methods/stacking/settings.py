@@ -93,9 +93,9 @@ class Learner(Config):
     bound : Bound or None, default None
     most_labels : int or None, default None
         With more labels it is left out.
-    on : "rows" or "encoder", default "rows"
+    on : "rows", "encoder" or "rows_alone", default "rows"
         What it learns from: rows as they are, or the vectors that the frozen encoder of ``inputs`` makes of them;
-        without an encoder the latter is left out.
+        without an encoder the latter is left out, and with one what learns from "rows_alone".
     rests_on : float or None, default None
         Rows that a probability rests on: it is drawn towards the label's share of the training rows by one of them.
     final : "refit" or "folds", default "refit"
@@ -114,7 +114,7 @@ class Learner(Config):
     rivals: dict[str, Rival | None] = Field(default_factory=dict)
     bound: Bound | None = None
     most_labels: int | None = Field(None, ge=1)
-    on: Literal["rows", "encoder"] = "rows"
+    on: Literal["rows", "encoder", "rows_alone"] = "rows"
     rests_on: float | None = Field(None, gt=0)
     final: Literal["refit", "folds"] = "refit"
     sparse: dict[str, Any] = Field(default_factory=dict)
@@ -154,9 +154,9 @@ class StackingSettings(AnySettings):
         encoded = self.inputs.encoder is not None
         given = {name: learner for name, learner in self.learners.items() if learner is not None}
         return {
-            name: learner.of(layout if learner.on == "rows" else "dense")
+            name: learner.of("dense" if learner.on == "encoder" else layout)
             for name, learner in given.items()
-            if learner.use and (encoded or learner.on == "rows")
+            if learner.use and learner.on != ("rows_alone" if encoded else "encoder")
         }
 
     def n_folds(self, n_rows: int) -> int:
