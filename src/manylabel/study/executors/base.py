@@ -54,11 +54,15 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """A run stopped with an error; ``by_input``: the input or the machine is to blame, not the program."""
+    """A run stopped with an error, now or in an earlier call.
+
+    ``by_input``: the input or the machine is to blame, not the program.
+    """
 
     key: CellKey
     message: str
     by_input: bool
+    earlier: bool = False
 
 
 Event: TypeAlias = Started | Loaded | Advanced | Finished | Failed
