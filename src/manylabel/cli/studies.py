@@ -165,6 +165,33 @@ def study(
     run_plan(plan, commandline.study(asked), retry)
 
 
+@studies_app.command(
+    epilog="Examples:\n\n[cyan]manylabel rerun runs/yeast/mulsupcon/seed-0[/]  0 if the numbers came back, else 1"
+)
+def rerun(
+    cell: Annotated[Path, typer.Argument(help="Folder of a finished cell: OUT/METHOD/seed-S.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Train a finished cell again and say whether its numbers came back, and where they differ.
+
+    The folder stays as it is. Ends with exit code 0 where every number came back to the bit, else with 1.
+    """
+    from manylabel.study.progress import state_of
+    from manylabel.study.rerun import rerun as run_again
+
+    with make_console(stderr=True).status("training again") as status:
+        found = run_again(cell, data_dir, lambda told: status.update(state_of(told)))
+    if found.came_back:
+        say("Every number came back to the bit.")
+        return
+    rows = [(each.place, str(each.then), str(each.now)) for each in found.differences]
+    rows += [(f"{name}, largest gap", "", f"{gap:.3g}") for name, gap in found.farthest.items() if gap]
+    print_rows(("number", "then", "now"), rows)
+    other = [f"{each.place} {each.then} instead of {each.now}" for each in found.versions]
+    say(f"{len(found.differences)} numbers differ. Versions then: {', '.join(other) or 'the same'}.")
+    raise typer.Exit(1)
+
+
 @studies_app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="The --out folder of a run.")],
