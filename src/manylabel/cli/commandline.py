@@ -27,6 +27,7 @@ OPTIONS = {
     "split": "--split",
     "space": "--space",
     "storage": "--storage",
+    "scheduler": "--scheduler",
     "jobs": "--jobs",
     "threads": "--threads",
     "data_dir": "--data-dir",

@@ -148,6 +148,15 @@ def study(
     retry: Annotated[
         bool, typer.Option("--retry", help="Try cells again that failed in an earlier call.")
     ] = False,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            help="Run cells on the workers of a Dask cluster, by the address of its scheduler such as "
+            "tcp://host:8786; the workers see the data and the folder of the study.",
+            show_default="processes of this machine",
+        ),
+    ] = None,
     jobs: Jobs = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -162,7 +171,8 @@ def study(
     asked = {"data": str(file), "out": str(plan.out)} | (
         {} if data_dir is None else {"data_dir": str(data_dir)}
     )
-    run_plan(plan, commandline.study(asked), retry)
+    asked |= {} if scheduler is None else {"scheduler": scheduler}
+    run_plan(plan, commandline.study(asked), retry, scheduler)
 
 
 @studies_app.command(
@@ -377,12 +387,12 @@ def _resumable(command: str) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def run_plan(plan: Plan, study: str = "", retry: bool = True) -> None:
+def run_plan(plan: Plan, study: str = "", retry: bool = True, scheduler: str | None = None) -> None:
     """Run the cells of a plan and print what was found in each of its studies; ``study`` is the command, if not run."""
     from manylabel.study.report import page
 
     with _resumable(study or commandline.run(plan.asked)):
-        failed = _execute(plan, retry)
+        failed = _execute(plan, retry, scheduler)
         for each in plan.studies:
             if each.folder.study_file.exists() and each.folder.finished_runs():
                 with make_console(stderr=True).status("writing the report"):
@@ -394,15 +404,17 @@ def run_plan(plan: Plan, study: str = "", retry: bool = True) -> None:
         report_failures(failed)
 
 
-def _execute(plan: Plan, retry: bool = True) -> list[Failed]:
+def _execute(plan: Plan, retry: bool = True, scheduler: str | None = None) -> list[Failed]:
     """Run the cells of a plan and show how far they are."""
     from manylabel.study import runner
     from manylabel.study.analysis.figures.drawing import require_matplotlib
+    from manylabel.study.executors.dask import Dask
     from manylabel.study.progress import Display
 
     require_matplotlib()
+    executor = None if scheduler is None else Dask(scheduler)
     with Display(make_console(stderr=True), plan.weights, plan.protocol) as display:
-        return runner.run(plan, display, retry=retry)
+        return runner.run(plan, display, executor, retry)
 
 
 def run_search(search: Search) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from manylabel import data, files
 from manylabel.data.dataset import DataSet
@@ -84,6 +84,14 @@ def loaded(name: str, data_dir: Path | None, split: int | None, labels: tuple[st
     """A data set with its published test rows, or with those that a split draws; of a table with these labels."""
     dataset = data.load(name, data_dir, labels=labels)
     return dataset if split is None else data.random_split(dataset, split)
+
+
+def loaded_again(where: tuple[Any, ...], digest: str) -> DataSet:
+    """The data set of a :class:`Source` in another process: what :func:`loaded` takes, and the digest it had."""
+    dataset = loaded(*where)
+    if dataset.digest != digest:
+        raise ManyLabelError(where[0], "the data that the study began with", "other data", "Run again.")
+    return dataset
 
 
 class Executor(Protocol):
