@@ -27,6 +27,7 @@ OPTIONS = {
     "split": "--split",
     "space": "--space",
     "storage": "--storage",
+    "scheduler": "--scheduler",
     "jobs": "--jobs",
     "threads": "--threads",
     "data_dir": "--data-dir",
@@ -55,6 +56,20 @@ _OF_COMMANDS = {
     "run": {"method": "--methods"},
     "reproduce": {"method": "--methods"},
     "methods": {"method": "NAME"},
+    "study": {
+        name: name
+        for name in (
+            "method",
+            "methods",
+            "seeds",
+            "settings",
+            "fraction",
+            "protocol",
+            "threads",
+            "labels",
+            "track",
+        )
+    },
 }
 """Where the library's word for a parameter is another option, or an argument."""
 
@@ -64,9 +79,9 @@ def command_line(command: str, parameters: Mapping[str, Any]) -> str:
 
     Parameters
     ----------
-    command : {"run", "tune", "reproduce", "fit", "predict", "evaluate"}
+    command : {"run", "study", "tune", "reproduce", "fit", "predict", "evaluate"}
     parameters : mapping
-        As :func:`manylabel.study.parameters.parameters` gives them; of the last three, their own.
+        As :func:`manylabel.study.parameters.parameters` gives them; of the last three and of a study, their own.
     """
     words = ["manylabel", command]
     for name in ("name", "data"):
@@ -88,6 +103,7 @@ def command_line(command: str, parameters: Mapping[str, Any]) -> str:
 
 run = partial(command_line, "run")
 tune = partial(command_line, "tune")
+study = partial(command_line, "study")
 reproduce = partial(command_line, "reproduce")
 
 

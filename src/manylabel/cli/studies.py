@@ -1,4 +1,4 @@
-"""Commands that train: run, tune, reproduce; and the report of what a run left."""
+"""Commands that train: run, study, tune, reproduce; and the report of what a run left."""
 
 from __future__ import annotations
 
@@ -117,6 +117,89 @@ def run(
         track=() if track is None else option_values.names("--track", track),
     )
     run_plan(plan)
+
+
+@studies_app.command(
+    epilog="A study file:\n\n"
+    '[cyan]data = \\["yeast", "scene"][/]\n\n'
+    '[cyan]methods = \\["bce", "mulsupcon"][/]\n\n'
+    "[cyan]seeds = 3[/]  0, 1 and 2; or a list\n\n"
+    "[cyan]fractions = \\[0.1, 1.0][/]  shares of the training rows\n\n"
+    "[cyan]\\[settings][/]  replace those of all recipes\n\n"
+    '[cyan]"classify.stage.epochs" = 50[/]\n\n'
+    "[cyan]\\[grid.mulsupcon][/]  values that one method is trained with in turn\n\n"
+    '[cyan]"pretrain.temperature" = \\[0.1, 0.2][/]\n\n'
+    "Examples:\n\n"
+    "[cyan]manylabel study losses.toml[/]\n\n"
+    "[cyan]manylabel study losses.toml --retry[/]  what failed is tried again\n\n"
+    "[cyan]manylabel report runs/losses/yeast[/]"
+)
+def study(
+    file: Annotated[Path, typer.Argument(help="What to run, in TOML.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder of the study, one inside it for each data set and fraction. Finished cells are kept.",
+            show_default="runs/FILE",
+        ),
+    ] = None,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Try cells again that failed in an earlier call.")
+    ] = False,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            help="Run cells on the workers of a Dask cluster, by the address of its scheduler such as "
+            "tcp://host:8786; the workers see the data and the folder of the study.",
+            show_default="processes of this machine",
+        ),
+    ] = None,
+    jobs: Jobs = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Train methods x seeds x fractions x settings on several data sets, as a file asks, and compare them.
+
+    Ends with a table, a report and a sentence for each data set, as [cyan]manylabel run[/] does. The same command goes
+    on where it stopped: cells done are not done again, failed ones are reported and tried again with --retry.
+    """
+    from manylabel.study.plan import Plan
+
+    plan = Plan.of_file(file, out, jobs=jobs, data_dir=data_dir)
+    asked = {"data": str(file), "out": str(plan.out)} | (
+        {} if data_dir is None else {"data_dir": str(data_dir)}
+    )
+    asked |= {} if scheduler is None else {"scheduler": scheduler}
+    run_plan(plan, commandline.study(asked), retry, scheduler)
+
+
+@studies_app.command(
+    epilog="Examples:\n\n[cyan]manylabel rerun runs/yeast/mulsupcon/seed-0[/]  0 if the numbers came back, else 1"
+)
+def rerun(
+    cell: Annotated[Path, typer.Argument(help="Folder of a finished cell: OUT/METHOD/seed-S.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Train a finished cell again and say whether its numbers came back, and where they differ.
+
+    The folder stays as it is. Ends with exit code 0 where every number came back to the bit, else with 1.
+    """
+    from manylabel.study.progress import state_of
+    from manylabel.study.rerun import rerun as run_again
+
+    with make_console(stderr=True).status("training again") as status:
+        found = run_again(cell, data_dir, lambda told: status.update(state_of(told)))
+    if found.came_back:
+        say("Every number came back to the bit.")
+        return
+    rows = [(each.place, str(each.then), str(each.now)) for each in found.differences]
+    rows += [(f"{name}, largest gap", "", f"{gap:.3g}") for name, gap in found.farthest.items() if gap]
+    print_rows(("number", "then", "now"), rows)
+    other = [f"{each.place} {each.then} instead of {each.now}" for each in found.versions]
+    say(f"{len(found.differences)} numbers differ. Versions then: {', '.join(other) or 'the same'}.")
+    raise typer.Exit(1)
 
 
 @studies_app.command()
@@ -304,29 +387,34 @@ def _resumable(command: str) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def run_plan(plan: Plan) -> None:
-    """Run a study and print what it found."""
+def run_plan(plan: Plan, study: str = "", retry: bool = True, scheduler: str | None = None) -> None:
+    """Run the cells of a plan and print what was found in each of its studies; ``study`` is the command, if not run."""
     from manylabel.study.report import page
 
-    with _resumable(commandline.run(plan.asked)):
-        failed = _execute(plan)
-        if plan.folder.study_file.exists() and plan.folder.finished_runs():
-            with make_console(stderr=True).status("writing the report"):
-                written = page.write(plan.out, plan.protocol, render=commandline.run)
-            show_report(written)
+    with _resumable(study or commandline.run(plan.asked)):
+        failed = _execute(plan, retry, scheduler)
+        for each in plan.studies:
+            if each.folder.study_file.exists() and each.folder.finished_runs():
+                with make_console(stderr=True).status("writing the report"):
+                    written = page.write(each.out, plan.protocol, render=commandline.run)
+                show_report(written)
+    if failed and study:
+        say(f"\nTry failed cells again with:\n  {study} --retry", err=True)
     if failed:
         report_failures(failed)
 
 
-def _execute(plan: Plan) -> list[Failed]:
+def _execute(plan: Plan, retry: bool = True, scheduler: str | None = None) -> list[Failed]:
     """Run the cells of a plan and show how far they are."""
     from manylabel.study import runner
     from manylabel.study.analysis.figures.drawing import require_matplotlib
+    from manylabel.study.executors.dask import Dask
     from manylabel.study.progress import Display
 
     require_matplotlib()
+    executor = None if scheduler is None else Dask(scheduler)
     with Display(make_console(stderr=True), plan.weights, plan.protocol) as display:
-        return runner.run(plan, display)
+        return runner.run(plan, display, executor, retry)
 
 
 def run_search(search: Search) -> None:

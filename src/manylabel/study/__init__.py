@@ -1,7 +1,7 @@
 """Studies: cells (data, method, settings, seed, fraction) run, recorded, compared and reported.
 
-:func:`run` runs the cells of a :class:`Plan`, :class:`StudyFolder` reads a study back, and
-:func:`write_report` makes its one-page report.
+:func:`run` runs the cells of a :class:`Plan`, :class:`StudyFolder` reads a study back,
+:func:`write_report` makes its one-page report, and :func:`rerun` trains a finished cell again.
 """
 
 from manylabel.study.cell import Cell
@@ -9,6 +9,7 @@ from manylabel.study.folder import StudyFolder
 from manylabel.study.plan import Plan
 from manylabel.study.report.page import Report
 from manylabel.study.report.page import write as write_report
+from manylabel.study.rerun import Rerun, rerun
 from manylabel.study.runner import run
 
-__all__ = ["Cell", "Plan", "Report", "StudyFolder", "run", "write_report"]
+__all__ = ["Cell", "Plan", "Report", "Rerun", "StudyFolder", "rerun", "run", "write_report"]

@@ -14,6 +14,7 @@ from manylabel.study.cell import Cell, CellKey
 from manylabel.study.folder import StudyFolder
 from manylabel.study.folder_names import name_of_study
 from manylabel.study.run_cell import PROTOCOLS
+from manylabel.study.study_file import StudyFile
 from manylabel.study.variants import Variant
 from manylabel.training import trackers
 
@@ -104,6 +105,38 @@ class Plan:
         cells = [Cell(data, m, seed, settings.get(m, {}), *part) for seed in seeds for m in methods]
         return cls(tuple(cells), out, **how)
 
+    @classmethod
+    def of_file(cls, path: str | Path, out: Path | None = None, **how: Any) -> Plan:
+        """The study of a TOML file, with a folder for each data set and each fraction of it.
+
+        Parameters
+        ----------
+        path : str or Path
+            What it may hold is told by :class:`manylabel.study.study_file.StudyFile`.
+        out : Path, optional
+            By default the folder ``runs`` and in it one named as the file.
+        **how
+            ``jobs`` and ``data_dir`` of a plan.
+
+        Raises
+        ------
+        ManyLabelError
+            For a file that cannot be read, a key or a value that it may not hold, and what cannot be meant: with the
+            name of the file.
+        """
+        path = Path(path)
+        asked = StudyFile.read(path)
+        try:
+            seeds = asked.seeds if isinstance(asked.seeds, list) else _counted(asked.seeds)
+            check_seeds("seeds", seeds)
+            cells = asked.cells(tuple(dict.fromkeys(seeds)))
+            same = asked.model_dump(include={"protocol", "threads", "measures"})
+            how |= same | {"track": tuple(asked.track), "labels": tuple(asked.labels)}
+            return cls(cells, out or Path("runs") / path.stem, nested=True, **how)
+        except ManyLabelError as error:
+            who, expected, hint = (text.replace("`", "") for text in (error.who, error.expected, error.hint))
+            raise ManyLabelError(f"{path}, {who}", expected, error.got, hint) from None
+
     def __post_init__(self) -> None:
         _check_choice("protocol", self.protocol, tuple(PROTOCOLS))
         check_number("jobs", 1 if self.jobs is None else self.jobs, MOST_THREADS)
@@ -119,6 +152,10 @@ class Plan:
         if len(set(self.names)) < len(self.methods):
             hint = "Rename one of the files."
             raise ManyLabelError("`methods`", "methods of different names", ", ".join(self.methods), hint)
+        places = [study.out.name.casefold() for study in self.studies] if self.nested else []
+        if len(set(places)) < len(places):
+            told = ", ".join(dict.fromkeys(study.data for study in self.studies))
+            raise ManyLabelError("`data`", "data sets of different names", told, hint="Rename one of them.")
 
     @property
     def data(self) -> str:
@@ -213,6 +250,12 @@ class Plan:
         }
         changed = {name: value for name, value in given.items() if value != defaults[name]}
         return {**asked, **changed, "out": str(self.out)}
+
+
+def _counted(number: int) -> list[int]:
+    """The first seeds."""
+    check_number("seeds", number, MOST_SEEDS)
+    return list(range(number))
 
 
 def _minutes(method: str, name: str) -> float:

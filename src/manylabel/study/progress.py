@@ -68,7 +68,7 @@ class Overview:
     def end(self, event: Finished | Failed) -> None:
         self.finished += 1
         self.paces[event.key] = Pace(share=1.0)
-        if isinstance(event, Finished) and event.earlier:
+        if event.earlier:
             self.spared += self.weights[event.key]
 
     @property
@@ -156,7 +156,8 @@ class Display:
         from rich.markup import escape
 
         if isinstance(event, Failed):
-            return f"[red]failed[/]  {escape(str(event.key))}: {escape(event.message)}"
+            when = " in an earlier call" if event.earlier else ""
+            return f"[red]failed[/]  {escape(str(event.key))}{when}: {escape(event.message)}"
         values = event.record.evaluations[self.protocol]["values"]
         scores = ", ".join(f"{DISPLAY_NAMES[m]} {score(defined(values[m]))}" for m in ("map", "macro_f1"))
         when = "by an earlier call" if event.earlier else f"in {clock(event.record.seconds)}"

@@ -138,7 +138,8 @@ class RunRecord(Record):
 
     ``fraction`` is the share of the training rows that it saw, ``wrong_labels`` that of their labels on wrong rows,
     ``seconds`` the wall-clock time of training, ``measures`` what was measured beside the metrics of the protocols,
-    ``unsaved`` why the model could not be saved; "" where it was. ``learners`` says of a stack what each of its
+    ``unsaved`` why the model could not be saved; "" where it was. ``failure`` says of a failed run why, ``by_input``
+    whether the input or the machine is to blame. ``learners`` says of a stack what each of its
     learners is worth, ``evidence`` in numbers.
     """
 
@@ -150,12 +151,14 @@ class RunRecord(Record):
     wrong_labels: float = 0.0
     threads: int
     versions: dict[str, str]
-    status: Literal["running", "done"] = "running"
+    status: Literal["running", "done", "failed"] = "running"
     seconds: float = 0.0
     evaluations: dict[str, dict[str, Any]] = {}
     monitor: dict[str, dict[str, float]] = {}
     measures: dict[str, float | None] = {}
     unsaved: str = ""
+    failure: str = ""
+    by_input: bool = False
     learners: str = ""
     evidence: StackEvidence | None = None
 

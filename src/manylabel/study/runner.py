@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from manylabel import files
 from manylabel.data.dataset import DataSet
 from manylabel.data.rows.registry import KINDS
@@ -29,7 +31,7 @@ from manylabel.study.tracking import Tracking
 from manylabel.training import trackers
 
 
-def run(plan: Plan, listener: Listener, executor: Executor | None = None) -> list[Failed]:
+def run(plan: Plan, listener: Listener, executor: Executor | None = None, retry: bool = True) -> list[Failed]:
     """Run the cells of a plan that are not finished yet, one study after another.
 
     A script that asks for several jobs keeps this call under ``if __name__ == "__main__":``, as each process
@@ -42,6 +44,8 @@ def run(plan: Plan, listener: Listener, executor: Executor | None = None) -> lis
         Is told of each study, of its data once they are loaded, and of every Advanced, Finished and Failed.
     executor : Executor, optional
         By default processes of this machine, as many as ``plan.jobs``.
+    retry : bool, default True
+        Whether runs that failed in an earlier call are tried again; else they are reported as failed.
 
     Returns
     -------
@@ -56,15 +60,28 @@ def run(plan: Plan, listener: Listener, executor: Executor | None = None) -> lis
         After the runs in progress were stopped; the folder can be taken up.
     """
     trackers.check(plan.track)
+    if plan.nested:
+        _check_all(plan)
     failed = []
     for i, study in enumerate(plan.studies, start=1):
         if plan.nested:
             listener(Started(study.out.name, i, len(plan.studies)))
-        failed += _run_study(study, listener, executor or Local(plan.jobs))
+        failed += _run_study(study, listener, executor or Local(plan.jobs), retry)
     return failed
 
 
-def _run_study(study: Plan, listener: Listener, executor: Executor) -> list[Failed]:
+def _check_all(plan: Plan) -> None:
+    """Refuse what cannot be used in a later study before the first one trains."""
+    dataset, of = None, None
+    for study in plan.studies:
+        if dataset is None or of != (study.data, study.split):  # those of one data set follow each other
+            of = study.data, study.split
+            dataset = loaded(study.data, study.data_dir, study.split, study.labels)
+        _sort(study, dataset)
+        check_folder_names("`methods`", study.names)
+
+
+def _run_study(study: Plan, listener: Listener, executor: Executor, retry: bool) -> list[Failed]:
     dataset = loaded(study.data, study.data_dir, study.split, study.labels)
     _sort(study, dataset)  # refuses before anything is written
     check_folder_names("`methods`", study.names)
@@ -73,23 +90,60 @@ def _run_study(study: Plan, listener: Listener, executor: Executor) -> list[Fail
         done, to_do = _sort(study, dataset)  # again: who held the folder until now may have changed it
         fresh = not folder.study_file.exists()
         folder.begin(record, dataset.test.Y)
-        tell = _both(listener, Tracking(study))
+        tell = _to_all(_FailureRecords(study, dataset), listener, Tracking(study))
         listener(Loaded(record.card, len(study.cells)))
         for cell, found in done:
             tell(Finished(cell.key, found, earlier=True))
+        earlier = (
+            []
+            if retry
+            else [failure for job in to_do if (failure := _failed_earlier(job, dataset)) is not None]
+        )
+        for failure in earlier:
+            tell(failure)
+        left = {failure.key for failure in earlier}
         source = Source(study.data, study.data_dir, dataset, study.split, study.labels)
-        failed = executor.run(to_do, source, tell)
+        failed = executor.run([job for job in to_do if job.cell.key not in left], source, tell)
         if fresh and len(failed) == len(study.cells):
             folder.leave_nothing_behind([job.folder for job in to_do])
-    return failed
+    return earlier + failed
 
 
-def _both(first: Listener, second: Listener) -> Listener:
-    """A listener that hands every event to two."""
+def _failed_earlier(job: Job, dataset: DataSet) -> Failed | None:
+    """How a cell failed in an earlier call that asked for the same; None where it did not."""
+    path = job.folder / "run.json"
+    found = RunRecord.read(path) if path.exists() else None
+    if found is None or found.status != "failed":
+        return None
+    if not found.asks_for_the_same(begun(job.cell, job.threads, dataset)):
+        return None
+    return Failed(job.cell.key, found.failure, found.by_input, earlier=True)
+
+
+class _FailureRecords:
+    """A listener that records in the folder of a run why it failed."""
+
+    def __init__(self, study: Plan, dataset: DataSet) -> None:
+        self.study, self.dataset = study, dataset
+        self.cells = {cell.key: cell for cell in study.cells}
+
+    def __call__(self, event: Event) -> None:
+        if not isinstance(event, Failed) or event.earlier:
+            return
+        record = begun(self.cells[event.key], self.study.threads, self.dataset)
+        told = {"status": "failed", "failure": event.message, "by_input": event.by_input}
+        folder = self.study.folder.run_folder(event.key.method, event.key.seed)
+        with suppress(ManyLabelError, OSError):  # a place that cannot be written must not hide the failure
+            folder.mkdir(parents=True, exist_ok=True)
+            record.model_copy(update=told).write(folder / "run.json")
+
+
+def _to_all(*listeners: Listener) -> Listener:
+    """A listener that hands every event to several."""
 
     def tell(event: Event) -> None:
-        first(event)
-        second(event)
+        for listener in listeners:
+            listener(event)
 
     return tell
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from manylabel import data, files
 from manylabel.data.dataset import DataSet
@@ -54,11 +54,15 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """A run stopped with an error; ``by_input``: the input or the machine is to blame, not the program."""
+    """A run stopped with an error, now or in an earlier call.
+
+    ``by_input``: the input or the machine is to blame, not the program.
+    """
 
     key: CellKey
     message: str
     by_input: bool
+    earlier: bool = False
 
 
 Event: TypeAlias = Started | Loaded | Advanced | Finished | Failed
@@ -80,6 +84,14 @@ def loaded(name: str, data_dir: Path | None, split: int | None, labels: tuple[st
     """A data set with its published test rows, or with those that a split draws; of a table with these labels."""
     dataset = data.load(name, data_dir, labels=labels)
     return dataset if split is None else data.random_split(dataset, split)
+
+
+def loaded_again(where: tuple[Any, ...], digest: str) -> DataSet:
+    """The data set of a :class:`Source` in another process: what :func:`loaded` takes, and the digest it had."""
+    dataset = loaded(*where)
+    if dataset.digest != digest:
+        raise ManyLabelError(where[0], "the data that the study began with", "other data", "Run again.")
+    return dataset
 
 
 class Executor(Protocol):

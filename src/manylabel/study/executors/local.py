@@ -27,7 +27,7 @@ from manylabel.study.executors.base import (
     Listener,
     Source,
     attempt,
-    loaded,
+    loaded_again,
     message,
 )
 from manylabel.study.run_cell import Job
@@ -141,7 +141,7 @@ def _serve(connection: Connection, where: tuple[Any, ...], digest: str) -> None:
         while True:
             job = connection.recv()
             try:
-                dataset = dataset or _loaded_again(where, digest)
+                dataset = dataset or loaded_again(where, digest)
             except (ManyLabelError, OSError) as error:
                 connection.send(Failed(job.cell.key, message(error), by_input=True))
                 continue
@@ -156,13 +156,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _loaded_again(where: tuple[Any, ...], digest: str) -> DataSet:
-    dataset = loaded(*where)
-    if dataset.digest != digest:
-        raise ManyLabelError(where[0], "the data that the study began with", "other data", "Run again.")
-    return dataset
 
 
 @contextmanager

@@ -1,0 +1,153 @@
+"""Studies on a real Dask cluster of two processes: results, lost workers, deadly cells, a lost scheduler."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.study.small_study import TINY, TINY_PRETRAINING, Told, plan
+from tests.study.test_runner import assert_same_results
+
+from manylabel.errors import ManyLabelError
+from manylabel.study import StudyFolder, run
+from manylabel.study.executors.base import Advanced, Finished
+from manylabel.study.executors.dask import MOST_DEATHS, Dask
+
+pytest.importorskip("distributed", reason="needs dask[distributed], the extra cluster")
+ROOT = Path(__file__).parents[2]
+KILLS = "tests.study.killing.KillsItsProcess"
+
+
+class Cluster:
+    """A scheduler and two workers, each a process of its own below a nanny that starts it again."""
+
+    def __init__(self, folder: Path) -> None:
+        paths = [str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")]
+        self.environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            "OMP_NUM_THREADS": "1",
+            "MANYLABEL_TEST_KILLS": str(folder / "deaths.txt"),
+        }
+        self.folder, self.deaths = folder, folder / "deaths.txt"
+        file = folder / "scheduler.json"
+        no_page = ["--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(file)]
+        self.scheduler = self._start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", *no_page)
+        while not file.exists():
+            assert self.scheduler.poll() is None
+            time.sleep(0.05)
+        alone = ["--nworkers", "1", "--nthreads", "1", "--local-directory", str(folder)]
+        self.workers = [self._start("dask_worker", *no_page, *alone) for _ in range(2)]
+        time.sleep(0.1)
+        self.address = json.loads(file.read_text())["address"]
+
+    def _start(self, command: str, *words: str) -> subprocess.Popen[bytes]:
+        log = (self.folder / f"{command}-{time.monotonic_ns()}.log").open("wb")
+        with log:
+            return subprocess.Popen(
+                [sys.executable, "-m", f"distributed.cli.{command}", *words],
+                env=self.environment,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def stop(self) -> None:
+        for process in (*self.workers, self.scheduler):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    folder = tmp_path / "cluster"
+    folder.mkdir()
+    made = Cluster(folder)
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def test_the_results_are_those_of_this_machine(
+    cluster: Cluster, study: StudyFolder, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # paths that the workers do not know
+    asked, told = plan(tiny_data, Path("out")), Told()
+    assert run(asked, told, Dask(cluster.address)) == []
+    assert_same_results(asked.folder, study)
+    assert {event.key for event in told if isinstance(event, Advanced)} == {cell.key for cell in asked.cells}
+    assert not list(asked.out.rglob("attempts.txt"))
+    again = Told()
+    assert run(asked, again, Dask("tcp://127.0.0.1:1")) == []  # nothing is left to run anywhere
+    assert all(isinstance(event, Finished) and event.earlier for event in again.outcomes())
+
+
+def test_a_cell_that_kills_its_workers_is_reported_and_the_others_finish(
+    cluster: Cluster, tiny_data: Path, tmp_path: Path
+) -> None:
+    asked = plan(tiny_data, tmp_path / "out", methods=(KILLS, "bce"), settings={"bce": TINY}, seeds=(0,))
+    failed = run(asked, Told(), Dask(cluster.address))
+    assert [failure.key.method for failure in failed] == [KILLS]
+    assert {failure.message for failure in failed} == {
+        f"its worker ended {MOST_DEATHS} times while it ran, often for want of memory"
+    }
+    assert len(cluster.deaths.read_text().splitlines()) == MOST_DEATHS
+    assert [(made.method, made.seed) for made in asked.folder.finished_runs()] == [("bce", 0)]
+    assert not list(asked.out.rglob("attempts.txt"))
+
+
+class KillsWorker(Told):
+    """Kills a worker and its nanny, or the scheduler, at the first progress that it hears of."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        super().__init__()
+        self.process = process
+
+    def __call__(self, event: Any) -> None:
+        super().__call__(event)
+        if isinstance(event, Advanced) and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+def test_the_cells_of_a_lost_worker_run_again_elsewhere(
+    cluster: Cluster, study: StudyFolder, tiny_data: Path, tmp_path: Path
+) -> None:
+    asked = plan(tiny_data, tmp_path / "out")
+    assert run(asked, KillsWorker(cluster.workers[0]), Dask(cluster.address)) == []
+    assert cluster.workers[0].poll() is not None
+    assert_same_results(asked.folder, study)
+
+
+def test_a_lost_scheduler_loses_no_finished_cell(
+    cluster: Cluster, study: StudyFolder, tiny_data: Path, tmp_path: Path
+) -> None:
+    asked = plan(tiny_data, tmp_path / "out")
+    assert run(plan(tiny_data, asked.out, seeds=(0,)), Told(), Dask(cluster.address)) == []
+    with pytest.raises(ManyLabelError, match=r"a scheduler until the end, but got a lost one"):
+        run(asked, KillsWorker(cluster.scheduler), Dask(cluster.address))
+    assert len(asked.folder.finished_runs()) >= 2
+    for worker in cluster.workers:
+        os.killpg(worker.pid, signal.SIGKILL)
+    assert run(asked, Told()) == []
+    assert_same_results(asked.folder, study)
+
+
+def test_what_is_no_scheduler_is_refused(tiny_data: Path, tmp_path: Path) -> None:
+    asked = plan(tiny_data, tmp_path / "out", settings={"bce": TINY, "mulsupcon": TINY | TINY_PRETRAINING})
+    with pytest.raises(
+        ManyLabelError, match=r"`scheduler` tcp://127\.0\.0\.1:1: expected the address of a Dask"
+    ):
+        run(asked, Told(), Dask("tcp://127.0.0.1:1", patience=1))
+    with pytest.raises(ManyLabelError, match=r"`scheduler` nonsense://x: expected the address"):
+        run(asked, Told(), Dask("nonsense://x", patience=1))
