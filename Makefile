@@ -12,7 +12,7 @@ STAMP       := $(VENV)/.ready
 $(STAMP): pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) torch
-	$(PY) -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev,fast,boosting,vision,data,track,export,hub,docs]'
+	$(PY) -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev,fast,boosting,vision,data,track,export,hub,docs,cluster]'
 	touch $@
 
 demo: $(STAMP)
