@@ -92,6 +92,7 @@ def test_the_results_are_those_of_this_machine(
     assert all(isinstance(event, Finished) and event.earlier for event in again.outcomes())
 
 
+@pytest.mark.slow
 def test_a_cell_that_kills_its_workers_is_reported_and_the_others_finish(
     cluster: Cluster, tiny_data: Path, tmp_path: Path
 ) -> None:
@@ -120,6 +121,7 @@ class KillsWorker(Told):
             self.process.wait()
 
 
+@pytest.mark.slow
 def test_the_cells_of_a_lost_worker_run_again_elsewhere(
     cluster: Cluster, study: StudyFolder, tiny_data: Path, tmp_path: Path
 ) -> None:
@@ -129,6 +131,7 @@ def test_the_cells_of_a_lost_worker_run_again_elsewhere(
     assert_same_results(asked.folder, study)
 
 
+@pytest.mark.slow
 def test_a_lost_scheduler_loses_no_finished_cell(
     cluster: Cluster, study: StudyFolder, tiny_data: Path, tmp_path: Path
 ) -> None:
