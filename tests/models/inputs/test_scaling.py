@@ -165,6 +165,15 @@ def test_lsa_with_as_many_components_as_features_keeps_cosines():
     np.testing.assert_allclose(out @ out.T / 9, tfidf @ tfidf.T, atol=1e-5)
 
 
+@pytest.mark.parametrize("scaling", [*SCALINGS, "lsa"])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_no_new_rows_stay_none_in_every_scaling(scaling, sparse):
+    X = counts() if sparse else counts().toarray()
+    inputs = fit_preprocessor(X, scaling)
+    assert scaled(inputs, X[:0]).shape == (0, 9)
+    assert inputs.matrix(X[:0], sparse).shape == (0, 9)
+
+
 def test_lsa_takes_negative_numbers_as_they_are_and_rows_of_nothing():
     X = sp.csr_matrix(np.array([[1, -2, 0], [0, 1, 3], [0, 0, 0], [-1, 0, 1]], np.float32))
     out = scaled(fit_preprocessor(X, "lsa"), X)

@@ -70,4 +70,4 @@ class TfidfColumnPreprocessor(VectorPreprocessor):
         made = rows.astype(np.float32, copy=True)
         made.data = np.where(made.data >= 1, 1 + np.log(np.maximum(made.data, 1)), made.data)
         made.data *= self.idf.cpu().numpy()[made.indices]
-        return normalize(made, copy=False)
+        return normalize(made, copy=False) if made.shape[0] else made  # scikit-learn refuses no rows
