@@ -68,10 +68,14 @@ def test_an_unknown_setting_of_a_loss_is_refused():
 RESIDUAL = {"vectors.encoder.name": "resmlp", "vectors.encoder.widths": [8, 16, 16]}
 
 
+NUMERIC = {"vectors.encoder.name": "numeric_mlp", "encoder.sigma": 0.2}
+
+
 @pytest.mark.parametrize("method", ["bce", "mulsupcon"])
-def test_the_residual_network_learns_and_is_kept(method, tmp_path):
+@pytest.mark.parametrize("network", [RESIDUAL, NUMERIC], ids=["residual", "numeric"])
+def test_another_network_learns_and_is_kept(method, network, tmp_path):
     settings = {k: v for k, v in SETTINGS.items() if method == "mulsupcon" or "pretrain" not in k}
-    made = get(method, **(settings | RESIDUAL | {"classify.stage.epochs": 40, "classify.stage.lr": 0.01}))
+    made = get(method, **(settings | network | {"classify.stage.epochs": 40, "classify.stage.lr": 0.01}))
     new, predictor = rows(200, 2), made.fit(rows(100, 0), rows(40, 1))
     scores = predictor.scores(new.X.values)
     assert metrics.mean_average_precision(scores, new.Y) > 0.75  # chance is 0.33

@@ -102,6 +102,7 @@ CASES = {
         "vectors",
         (12,),
     ),
+    "embedded numbers": ("bce", CLASSIFY | {"encoder.name": "numeric_mlp"}, "vectors", (12,)),
     "neighbours of sparse rows": ("mulsupcon_knn", CLASSIFY | PRETRAIN, "sparse", (100,)),
     "rank-normal columns": ("bce", CLASSIFY | {"inputs.scaling": "rank_normal"}, "vectors", (12,)),
     "TF-IDF of sparse rows": ("bce", CLASSIFY | {"inputs.scaling": "tfidf"}, "sparse", (100,)),

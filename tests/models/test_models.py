@@ -13,6 +13,7 @@ from manylabel.models import (
     FlatParameters,
     LabelQueue,
     MomentumEncoder,
+    NumericMLP,
     ProjectionHead,
     ResidualMLP,
     ResNet,
@@ -43,6 +44,20 @@ class TestEncoders:
         torch.testing.assert_close(encoder(x), normalised(h, encoder.last).clamp_min(0))
         assert encoder.out_features == encoder(x).shape[1] == 5
         assert not torch.equal(encoder.train()(x), encoder(x))
+
+    def test_embedded_numbers_are_their_equation(self):
+        torch.manual_seed(0)
+        encoder = NumericMLP(3, widths=(5,), sigma=2.0, n_frequencies=4, dim=6).eval()
+        assert encoder.frequencies.std() > 1  # sigma is that of the frequencies
+        x = torch.randn(2, 3)
+        inputs = []
+        for row in x:
+            for value, frequencies in zip(row, encoder.frequencies, strict=True):
+                angles = 2 * torch.pi * frequencies * value
+                waves = torch.cat((torch.sin(angles), torch.cos(angles)))
+                inputs.append((encoder.embed.weight @ waves + encoder.embed.bias).clamp_min(0))
+        torch.testing.assert_close(encoder(x), encoder.mlp(torch.cat(inputs).view(2, 18)))
+        assert encoder.out_features == encoder(x).shape[1] == 5
 
     def test_the_vector_encoder_and_head_have_the_published_size(self):
         encoder = MLP(103)

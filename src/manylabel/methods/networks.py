@@ -13,7 +13,15 @@ from torch import nn
 
 from manylabel.errors import ManyLabelError
 from manylabel.methods.recipe import EncoderSettings
-from manylabel.models import MLP, PICTURE_ENCODERS, PictureEncoder, Preprocessor, ResidualMLP, picture_encoder
+from manylabel.models import (
+    MLP,
+    PICTURE_ENCODERS,
+    NumericMLP,
+    PictureEncoder,
+    Preprocessor,
+    ResidualMLP,
+    picture_encoder,
+)
 from manylabel.models.encoders import pretrained
 from manylabel.models.frozen.places import folder_of
 from manylabel.models.inputs import Standard, TokenPreprocessor
@@ -21,7 +29,9 @@ from manylabel.models.inputs import Standard, TokenPreprocessor
 TEXTS = "huggingface"
 """The name of all pretrained encoders of texts."""
 
-_DIMENSIONS = {"mlp": 1, "resmlp": 1} | dict.fromkeys(PICTURE_ENCODERS, 3)  # of the rows that a network takes
+_VECTOR_ENCODERS = {"mlp": MLP, "resmlp": ResidualMLP, "numeric_mlp": NumericMLP}
+# dimensions of a row that a network takes
+_DIMENSIONS = dict.fromkeys(_VECTOR_ENCODERS, 1) | dict.fromkeys(PICTURE_ENCODERS, 3)
 _COPIES = 4  # of each weight in training: itself, its gradient and two moments
 
 
@@ -180,10 +190,12 @@ def _memory() -> float:
 def _build(settings: EncoderSettings, size: int) -> nn.Module:
     if settings.name in PICTURE_ENCODERS:
         return picture_encoder(settings.name, settings.weights, size, settings.widths)
-    network = ResidualMLP if settings.name == "resmlp" else MLP
-    if settings.widths is None:
-        return network(size, dropout=settings.dropout)
-    return network(size, settings.widths, settings.dropout)
+    chosen: dict[str, Any] = {"dropout": settings.dropout}
+    if settings.widths is not None:
+        chosen["widths"] = settings.widths
+    if settings.name == "numeric_mlp":
+        chosen["sigma"] = settings.sigma
+    return _VECTOR_ENCODERS[settings.name](size, **chosen)
 
 
 def check_network(who: str, network: object) -> None:
@@ -249,7 +261,7 @@ def width(encoder: nn.Module, inputs: Preprocessor) -> int:
     ManyLabelError
         If it does not turn (B, *shape) into (B, H).
     """
-    if isinstance(encoder, MLP | ResidualMLP | PictureEncoder | pretrained.PretrainedText):
+    if isinstance(encoder, MLP | ResidualMLP | NumericMLP | PictureEncoder | pretrained.PretrainedText):
         return int(encoder.out_features)
     return check_encoder(encoder, inputs)
 

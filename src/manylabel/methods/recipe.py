@@ -63,16 +63,19 @@ class EncoderSettings(Config):
     Attributes
     ----------
     name : str
-        Of vectors ``mlp`` (:class:`~manylabel.models.MLP`) or ``resmlp`` (:class:`~manylabel.models.ResidualMLP`), of
-        pictures one of :data:`~manylabel.models.PICTURE_ENCODERS`, of texts ``huggingface``.
+        Of vectors ``mlp`` (:class:`~manylabel.models.MLP`), ``resmlp`` (:class:`~manylabel.models.ResidualMLP`) or
+        ``numeric_mlp`` (:class:`~manylabel.models.NumericMLP`), of pictures one of
+        :data:`~manylabel.models.PICTURE_ENCODERS`, of texts ``huggingface``.
     weights : str or None, default None
         Of pictures: a file of weights to start from, or "package"; see :func:`~manylabel.models.picture_encoder`. None
         starts from scratch. Of texts: the folder of a pretrained Hugging Face encoder, or its name on the hub.
     widths : tuple of int, or None
-        Sizes of the layers (``mlp``), between and inside of blocks (``resmlp``), or maps of the stages
+        Sizes of the layers (``mlp``, ``numeric_mlp``), between and inside of blocks (``resmlp``), or maps of the stages
         (``small_resnet``); None takes the network's own default.
     dropout : float, default 0.2
         Of the networks of vectors; those of texts have the dropout that their folder says.
+    sigma : float, default 0.1
+        Of ``numeric_mlp``: standard deviation of the first frequencies.
     pooling : "auto", "mean" or "first", default "auto"
         Of texts: the mean of the vectors of all tokens, or the vector of the first; "auto" is what the folder says.
     length : int or None, default None
@@ -84,6 +87,7 @@ class EncoderSettings(Config):
     name: Literal[
         "mlp",
         "resmlp",
+        "numeric_mlp",
         "small_resnet",
         "resnet18",
         "resnet34",
@@ -96,6 +100,7 @@ class EncoderSettings(Config):
     weights: str | None = Field(None, min_length=1)
     widths: Widths | None = None
     dropout: float = Field(0.2, ge=0, lt=1)
+    sigma: float = Field(0.1, gt=0)
     pooling: Literal["auto", "mean", "first"] = "auto"
     length: int | None = Field(None, ge=2)
     checkpointing: bool = False

@@ -1,7 +1,7 @@
 """Encoders: the network from one row to its representation of ``out_features`` numbers."""
 
 from manylabel.models.encoders.efficientnet import EfficientNetLite0
-from manylabel.models.encoders.mlp import MLP, Dropout, ResidualMLP
+from manylabel.models.encoders.mlp import MLP, Dropout, NumericMLP, ResidualMLP
 from manylabel.models.encoders.pictures import PictureEncoder
 from manylabel.models.encoders.registry import PICTURE_ENCODERS, picture_encoder
 from manylabel.models.encoders.resnet import ResNet, SmallResNet
@@ -12,6 +12,7 @@ __all__ = [
     "PICTURE_ENCODERS",
     "Dropout",
     "EfficientNetLite0",
+    "NumericMLP",
     "PictureEncoder",
     "ResNet",
     "ResidualMLP",

@@ -1,7 +1,8 @@
-"""Encoders of vectors: plain and residual multi-layer perceptrons."""
+"""Encoders of vectors: multi-layer perceptrons, plain, residual, or on periodic embeddings of each number."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -113,3 +114,47 @@ class ResidualMLP(nn.Module):
         for block in self.blocks:
             x = x + block(x)
         return torch.relu(self.last(x))
+
+
+class NumericMLP(nn.Module):
+    """An MLP on an embedding of each number: sines and cosines of learnt frequencies, Linear and ReLU.
+
+    Parameters
+    ----------
+    n_features : int
+    widths : sequence of int, default (256, 512, 256)
+    dropout : float, default 0.2
+    sigma : float, default 0.1
+        Standard deviation of the first frequencies, in periods per unit of a feature: the higher, the finer the
+        differences between two values of a feature that are told apart from the start.
+    n_frequencies : int, default 16
+        Of each feature.
+    dim : int, default 8
+        Of the embedding of a feature.
+
+    Notes
+    -----
+    (B, n_features) -> (B, widths[-1]). ``x_j`` becomes ``ReLU(W [sin(2 pi c_j x_j), cos(2 pi c_j x_j)] + b)`` with
+    frequencies ``c_j`` of its own and ``W`` shared by all features: the "lite" periodic embedding of Y. Gorishniy et
+    al., *On Embeddings for Numerical Features in Tabular Deep Learning*, NeurIPS 2022.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        widths: Sequence[int] = (256, 512, 256),
+        dropout: float = 0.2,
+        sigma: float = 0.1,
+        n_frequencies: int = 16,
+        dim: int = 8,
+    ) -> None:
+        super().__init__()
+        self.frequencies = nn.Parameter(torch.randn(n_features, n_frequencies) * sigma)
+        self.embed = nn.Linear(2 * n_frequencies, dim)
+        self.mlp = MLP(n_features * dim, widths, dropout)
+        self.out_features = self.mlp.out_features
+
+    def forward(self, x: Tensor) -> Tensor:
+        angles = 2 * math.pi * x[..., None] * self.frequencies  # (B, n_features, n_frequencies)
+        waves = torch.cat((angles.sin(), angles.cos()), dim=-1)  # (B, n_features, 2 n_frequencies)
+        return self.mlp(torch.relu(self.embed(waves)).flatten(1))  # type: ignore[no-any-return]
