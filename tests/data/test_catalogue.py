@@ -295,9 +295,19 @@ def test_entry_is_parsed():
     assert (entry.rows, entry.files[0].name, entry.validation_rows) == ((1, 2), "toy.xml", None)
 
 
+def test_an_entry_like_another_has_neither_its_rows_nor_its_files():
+    steps = 'steps = ["Get {name}."]'
+    told = f'{ENTRY}\n[other]\nlike = "toy"\nabout = "c"\n{steps}\n[third]\nlike = "other"\nlabels = 9'
+    toy, other, third = parse_catalogue(told).values()
+    assert (other.source, other.features, other.about) == (toy.source, 3, "c")
+    assert (other.rows, other.labels, other.files, other.digest) == (None, None, (), "")
+    assert (third.about, third.steps, third.labels) == ("c", ("Get third.",), 9)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        (ENTRY + '[other]\nlike = "ty"\n', "entry 'other'.*'ty'"),
         (ENTRY[:-5], "catalogue: expected TOML"),
         ("toy = 3", "entry 'toy'"),
         (ENTRY.replace('base = "b"\n', ""), "entry 'toy'.*base"),

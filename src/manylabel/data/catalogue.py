@@ -20,6 +20,8 @@ from manylabel.data.formats.folder import about_of, has_card
 from manylabel.data.formats.mulan import read_mulan
 from manylabel.errors import ManyLabelError
 
+_OWN = ("rows", "labels", "files", "digest", "validation_rows")  # what no entry has from another
+
 
 class OnlyByHand(ManyLabelError):
     """A data set of the catalogue whose files only a person can get, and that is not there."""
@@ -101,8 +103,9 @@ def parse_catalogue(text: str) -> dict[str, Entry]:
     entries = {}
     for name, table in tables.items():
         fields = ", ".join(f.name for f in dataclasses.fields(Entry))
-        with border(f"catalogue, entry {shown(name)}", f"a table with {fields}"):
-            entries[name] = _entry(name, table)
+        with border(f"catalogue, entry {shown(name)}", f"a table with {fields}, or `like`"):
+            tables[name] = _whole(table, tables)
+            entries[name] = _entry(name, dict(tables[name]))
     return entries
 
 
@@ -190,6 +193,12 @@ def _read(entry: Entry, folder: Path, about: About) -> DataSet:
     return own.load(content, about)
 
 
+def _whole(table: dict[str, Any], tables: dict[str, Any]) -> dict[str, Any]:
+    """A table, and what it has from the one before it that it is like."""
+    like = table.pop("like", None)
+    return table if like is None else {k: v for k, v in tables[like].items() if k not in _OWN} | table
+
+
 def _entry(name: str, table: dict[str, Any]) -> Entry:
     base = table.get("base", "")
     files = tuple(RemoteFile(**file) for file in table.pop("files", ()))
@@ -199,7 +208,7 @@ def _entry(name: str, table: dict[str, Any]) -> Entry:
         raise ValueError("neither files nor steps of a person")
     rows = table.pop("validation_rows", None)
     n_train, n_test = table.pop("rows", (None, None))
-    steps = tuple(table.pop("steps", ()))
+    steps = tuple(step.replace("{name}", name) for step in table.pop("steps", ()))
     return Entry(
         name=name,
         files=files,
