@@ -97,8 +97,10 @@ def test_the_gradient_of_the_classifier_touches_only_what_is_drawn() -> None:
     weight = W.clone().requires_grad_()
     weight.grad = flat
     drawn = draw_labels(Y, 2)
-    losses.BCE()(drawn.logits(Z, weight, BIAS), drawn.Y, stands_for=drawn.stands_for).backward()
+    bias = BIAS.clone().requires_grad_()
+    losses.BCE()(drawn.logits(Z, weight, bias), drawn.Y, stands_for=drawn.stands_for).backward()
     assert weight.grad is flat
+    assert set(bias.grad.nonzero()[:, 0].tolist()) == set(drawn.numbers.tolist())
     assert set(flat.abs().sum(1).nonzero()[:, 0].tolist()) == set(drawn.numbers.tolist())
     own = W[drawn.numbers].requires_grad_()
     losses.BCE()(Z @ own.T + BIAS[drawn.numbers], drawn.Y, stands_for=drawn.stands_for).backward()

@@ -47,9 +47,7 @@ class DrawnLabels:
             Its gradient reaches the drawn rows of ``weight`` as a sparse tensor: nothing of its size is made.
         """
         x = h @ F.embedding(self.numbers, weight, sparse=True).to(h.dtype).T
-        if bias is None:
-            return x
-        return x + F.embedding(self.numbers, bias[:, None], sparse=True)[:, 0].to(h.dtype)
+        return x if bias is None else x + bias.index_select(0, self.numbers).to(h.dtype)
 
 
 def draw_labels(Y: Labels, negatives: int, generator: torch.Generator | None = None) -> DrawnLabels:

@@ -88,6 +88,8 @@ class ContrastiveSettings(Settings):
             raise ManyLabelError(who, "settings of pretrain or contrast", "none", "Or take the recipe bce.")
         if grid and joined:
             raise ManyLabelError(who, "no grid where losses are joined", "classify.grid")
+        if grid and self.classify.negatives is not None:
+            raise ManyLabelError(who, "no classify.negatives with a grid", repr(self.classify.negatives))
         if grid and rate > 0:
             raise ManyLabelError(who, "classify.encoder_rate 0 with a grid", repr(rate))
         if joined and rate != 1:
@@ -125,6 +127,7 @@ class Pretraining:
         self.encoder, self.inputs, self.view = encoder, inputs, inputs.view(settings.views)
         self.settings = settings
         self.train, self.validation, self.n_rows = train, validation, len(train)
+        self.labels, self.order = train.Y, train.order
 
     def loss(self, rows: Tensor) -> Tensor:
         """The contrastive loss of these rows."""

@@ -21,6 +21,9 @@ from manylabel.models.inputs import Standard, TokenPreprocessor
 TEXTS = "huggingface"
 """The name of all pretrained encoders of texts."""
 
+TAKE_ENTRIES = ("mlp", "resmlp")
+"""Encoders whose first layer takes sparse rows as they are."""
+
 _DIMENSIONS = {"mlp": 1, "resmlp": 1} | dict.fromkeys(PICTURE_ENCODERS, 3)  # of the rows that a network takes
 _COPIES = 4  # of each weight in training: itself, its gradient and two moments
 
