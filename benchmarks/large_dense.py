@@ -1,9 +1,9 @@
 """One epoch over dense rows on disk beside its floor: ``python -m benchmarks.large_dense [rows features labels]``.
 
 Writes rows into npy files once, a quarter each, and trains ``bce`` on them for one epoch in a child process while they
-stay on disk (:class:`manylabel.data.VectorParts`). The floor, timed in the same process right before, is reading the files once
-and the bare matrix products of the same network on batches of the same size: forward, and backward for weights and
-inputs. Told are the seconds of both, their ratio, and how far memory rose.
+stay on disk (:func:`manylabel.data.open_parts`). The floor, timed in the same process right before, is reading the
+files once and the bare matrix products of the same network on batches of the same size: forward, and backward for
+weights and inputs. Told are the seconds of both, their ratio, and how far memory rose.
 """
 
 from __future__ import annotations
@@ -77,12 +77,12 @@ def floor(X: Any, n_labels: int) -> dict[str, float]:
 def run(folder: Path, n_rows: int, n_labels: int) -> dict[str, Any]:
     """Floor and epoch, in this process."""
     from manylabel import methods
-    from manylabel.data import Rows, VectorParts
+    from manylabel.data import Rows, open_parts
     from manylabel.labels import as_labels
 
     phases = Phases()
     with phases.phase("open"):
-        X = VectorParts.open(*(folder / f"{part}.npy" for part in range(FILES)))
+        X = open_parts(*(folder / f"{part}.npy" for part in range(FILES)))
         every = Rows(X, as_labels(labels_of(folder, n_rows, n_labels)))
         held = np.arange(len(X)) % (len(X) // VALIDATION) == 0
         train, validation = every.take(~held), every.take(held)

@@ -10,7 +10,7 @@ import torch
 from manylabel import ManyLabelError, losses
 from manylabel.data import Rows
 from manylabel.labels import as_labels
-from manylabel.methods import get
+from manylabel.methods import contrastive, get
 from manylabel.methods.contrastive_term import own_labels
 from manylabel.methods.rows import DeviceRows
 from manylabel.models import MLP, ResidualMLP, fit_preprocessor
@@ -111,6 +111,17 @@ def test_few_labels_drawn_learn_and_are_monitored_by_the_highest_scores(tmp_path
     top = model.scores(test.X, top=3)
     assert float(top.carried(test.Y)[:, 0].mean()) > 0.25  # a row carries 5 of 60
     np.testing.assert_array_equal(top.labels, np.argsort(-model.scores(test.X), 1, kind="stable")[:, :3])
+
+
+def test_pretraining_is_monitored_by_the_highest_scores_too(monkeypatch) -> None:
+    monkeypatch.setattr(contrastive, "_MOST_PROBED", 50)
+    told = []
+    more = {"classify.negatives": 20, "pretrain.stage.epochs": 2, "pretrain.stage.select": "precision_at_1"}
+    get("mulsupcon", **STILL, **more).fit(sparse(120, 0), sparse(60, 1), seed=1, progress=told.append)
+    monitored = next(each.record["monitor"] for each in told if each.record is not None)
+    assert {"precision_at_1", "precision_at_5"} <= monitored.keys()
+    assert "map" not in monitored
+    assert 0 < monitored["precision_at_5"] < 1
 
 
 def test_the_highest_scores_of_no_rows_and_of_a_bad_number() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from tests.training.small_run import SETTINGS
 from tests.training.small_run import rows as small_rows
 
 from manylabel import ManyLabelError, metrics
-from manylabel.data import Rows, VectorParts, split_validation
+from manylabel.data import Rows, VectorParts, open_parts, split_validation
 from manylabel.data.dataset import DataSet
 from manylabel.data.rows import NpyPart, Vectors, parts
 from manylabel.methods import block_rows, get
@@ -28,7 +31,7 @@ def saved(tmp_path, monkeypatch):
     cuts = [0, 333, 350, N]
     for i in range(3):
         np.save(tmp_path / f"{i}.npy", memory.X.values[cuts[i] : cuts[i + 1]].numpy())
-    disk = VectorParts.open(*(tmp_path / f"{i}.npy" for i in range(3)))
+    disk = open_parts(*(tmp_path / f"{i}.npy" for i in range(3)))
     return memory, Rows(disk, memory.Y), tmp_path
 
 
@@ -116,11 +119,11 @@ def test_files_that_hold_no_rows_are_refused(tmp_path, saved) -> None:
         NpyPart.open(bad)
     np.save(bad, np.zeros((5, 10)))
     with pytest.raises(ManyLabelError, match="10 columns of float32"):
-        VectorParts.open(folder / "0.npy", bad)
-    with pytest.raises(ManyLabelError, match="at least one npy file"):
-        VectorParts.open()
+        open_parts(folder / "0.npy", bad)
+    with pytest.raises(ManyLabelError, match="at least one file"):
+        open_parts()
     with pytest.raises(ManyLabelError, match=r"no\.npy"):
-        VectorParts.open(tmp_path / "no.npy")
+        open_parts(tmp_path / "no.npy")
 
 
 def test_a_file_that_is_cut_or_holds_nan_stops_training_before_it_is_used(saved, tmp_path) -> None:
@@ -129,8 +132,48 @@ def test_a_file_that_is_cut_or_holds_nan_stops_training_before_it_is_used(saved,
     values[3, 7] = np.nan
     np.save(tmp_path / "nan.npy", values)
     with pytest.raises(ManyLabelError, match=r"nan\.npy: expected finite numbers.*row 3, column 7"):
-        get("bce").fit(Rows(VectorParts.open(tmp_path / "nan.npy"), disk.Y.take(slice(0, 10))), disk)
+        get("bce").fit(Rows(open_parts(tmp_path / "nan.npy"), disk.Y.take(slice(0, 10))), disk)
     cut = folder / "0.npy"
     cut.write_bytes(cut.read_bytes()[:-400])
     with pytest.raises(ManyLabelError, match=r"0\.npy: expected rows .* It was cut meanwhile"):
         get("bce").fit(disk, disk)
+
+
+@pytest.mark.parametrize("ending", [".h5", ".parquet"])
+def test_hdf5_and_parquet_are_read_by_rows_too(ending, saved, tmp_path) -> None:
+    memory, path = saved[0], tmp_path / f"X{ending}"
+    values = memory.X.values.numpy()
+    if ending == ".h5":
+        with h5py.File(path, "w") as file:
+            file.create_dataset("X", data=values, chunks=(64, 10), compression="gzip")
+    else:
+        table = pa.table({f"c{i}": values[:, i] for i in range(10)})
+        pq.write_table(table, path, row_group_size=170)
+    X = open_parts(path)
+    assert (X.shape, X.dtype) == (memory.X.shape, torch.float32)
+    assert torch.equal(X.values, memory.X.values)
+    assert torch.equal(X.take(slice(160, 350)).values, memory.X.values[160:350])
+    assert torch.equal(X.take(np.array([999, 3])).values, memory.X.values[[999, 3]])
+
+
+def test_other_files_and_columns_are_refused(tmp_path) -> None:
+    with pytest.raises(ManyLabelError, match=r"ends in \.npy, \.h5, \.hdf5, \.parquet"):
+        open_parts(tmp_path / "X.csv")
+    pq.write_table(pa.table({"a": [1.0], "b": ["x"]}), tmp_path / "X.parquet")
+    with pytest.raises(ManyLabelError, match=r"X\.parquet, column b: expected a column of numbers"):
+        open_parts(tmp_path / "X.parquet")
+    with h5py.File(tmp_path / "X.h5", "w") as file:
+        file["Z"] = np.zeros((2, 2))
+    with pytest.raises(ManyLabelError, match="a data set X, but got Z"):
+        open_parts(tmp_path / "X.h5")
+    with h5py.File(tmp_path / "Y.h5", "w") as file:
+        file["X"] = h5py.ExternalLink("X.h5", "Z")
+    with pytest.raises(ManyLabelError, match="a link to somewhere else"):
+        open_parts(tmp_path / "Y.h5")
+    for path in (tmp_path / "bad.h5", tmp_path / "bad.parquet"):
+        path.write_bytes(b"no such thing")
+        with pytest.raises(ManyLabelError, match=path.name):
+            open_parts(path)
+    pq.write_table(pa.table({"a": [1.0, None]}), tmp_path / "gap.parquet")
+    with pytest.raises(ManyLabelError, match=r"gap\.parquet: expected finite numbers, but got NaN in row 1"):
+        _ = open_parts(tmp_path / "gap.parquet").values

@@ -2,6 +2,7 @@
 
 from manylabel.data.dataset import DataSet, Rows
 from manylabel.data.description import describe
+from manylabel.data.formats.row_parts import open_parts
 from manylabel.data.loading import load, names
 from manylabel.data.random_split import random_split
 from manylabel.data.rows import VectorParts
@@ -19,6 +20,7 @@ __all__ = [
     "describe",
     "load",
     "names",
+    "open_parts",
     "random_split",
     "read_table",
     "split_validation",

@@ -267,11 +267,15 @@ def monitor_highest(
         for part in blocks(len(Z), _ENTRIES_OF_ROW):
             loss += float(classified(Z[part], Y.take(part), None)) * (part.stop - part.start)
     scores = metrics.StreamedScores(lambda part: torch.sigmoid(classifier(Z[part]).float()), Y.shape)
+    return {"loss": loss / len(Z)} | measure_highest(scores, Y)
+
+
+def measure_highest(scores: metrics.StreamedScores, Y: LabelMatrix) -> dict[str, float]:
+    """Metrics of the highest scores of validation rows, thresholds chosen on them; only what these tell."""
     top = metrics.TopScores.of(scores, metrics.KEPT)
     grid = [t for t in metrics.GRID if t > top.bound]
     named = MONITORED_OF_HIGHEST if grid else MONITORED_OF_HIGHEST[:2]
-    found = metrics.evaluate(top, Y, protocol="oracle", metrics=named, grid=grid or None)
-    return {"loss": loss / len(Z)} | found.values
+    return dict(metrics.evaluate(top, Y, protocol="oracle", metrics=named, grid=grid or None).values)
 
 
 def measure(scores: Tensor | metrics.StreamedScores, Y: Labels) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Vectors that stay on disk: arrays in npy files of which a block of rows is read at a time."""
+"""Vectors that stay on disk: arrays in files of which a block of rows is read at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -18,6 +18,23 @@ from manylabel.data.rows.vectors import Vectors
 from manylabel.errors import ManyLabelError
 
 BLOCK_BYTES = 1 << 23  # of the rows that are read at once
+
+
+class RowPart(Protocol):
+    """Rows of numbers in a file; see :func:`manylabel.data.open_parts` for what there is."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def read(self, start: int, stop: int) -> np.ndarray[Any, Any]:
+        """Consecutive rows, (stop - start, n_features)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -93,10 +110,15 @@ class VectorParts(Vectors):
 
     Parameters
     ----------
-    parts : sequence of NpyPart
+    parts : sequence of RowPart
         One below the other, of one width and type.
     rows : (n,) int64 array, optional
         Which of the rows, numbered through all parts. Default: all.
+
+    Raises
+    ------
+    ManyLabelError
+        For no part, and one of another width or type than the first.
 
     Notes
     -----
@@ -104,28 +126,17 @@ class VectorParts(Vectors):
     They must not change while the rows are in use.
     """
 
-    def __init__(self, parts: Sequence[NpyPart], rows: np.ndarray[Any, Any] | None = None) -> None:
+    def __init__(self, parts: Sequence[RowPart], rows: np.ndarray[Any, Any] | None = None) -> None:
         self.parts = tuple(parts)
+        if not self.parts:
+            raise ManyLabelError("VectorParts", "at least one file", "none")
+        for part in self.parts[1:]:
+            first = self.parts[0]
+            if (part.shape[1], part.dtype) != (first.shape[1], first.dtype):
+                expected = f"{first.shape[1]} columns of {first.dtype}, as in {first.path}"
+                raise ManyLabelError(str(part.path), expected, f"{part.shape[1]} of {part.dtype}")
         self._starts = np.cumsum([0, *(part.shape[0] for part in self.parts)])
         self.rows = np.arange(self._starts[-1]) if rows is None else rows
-
-    @classmethod
-    def open(cls, *paths: str | Path) -> Self:
-        """The rows of npy files, one file below the other.
-
-        Raises
-        ------
-        ManyLabelError
-            For no file, one that holds no rows of numbers, and one of another width or type than the first.
-        """
-        if not paths:
-            raise ManyLabelError("VectorParts", "at least one npy file", "none")
-        parts = [NpyPart.open(path) for path in paths]
-        for part in parts[1:]:
-            if (part.shape[1], part.dtype) != (parts[0].shape[1], parts[0].dtype):
-                expected = f"{parts[0].shape[1]} columns of {parts[0].dtype}, as in {parts[0].path}"
-                raise ManyLabelError(str(part.path), expected, f"{part.shape[1]} of {part.dtype}")
-        return cls(parts)
 
     @property
     def values(self) -> Tensor:  # type: ignore[override]
