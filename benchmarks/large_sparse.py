@@ -2,7 +2,8 @@
 
 Writes a seeded set of sparse rows and labels to disk once (5 labels a row by a power law, 60 of 50 000 features each),
 trains ``bce`` or ``mulsupcon`` on it for one epoch a stage in a child process, takes the 5 highest scores of each test
-row, and prints for each phase its seconds and how far memory rose. Several ``--rows`` give the slope of time in rows.
+row, and prints for each phase its seconds, by the clock and of the processor, and how far memory rose. Several
+``--rows`` give the slope of the processor's time in rows.
 
 Each label has 16 features of its own, drawn evenly. A row has 8 draws from the features of each of its labels and 20 of
 all features by a power law, so that a label can be told from the features, and a rare one only from few rows.
@@ -99,10 +100,7 @@ def run(path: Path, method: str, given: list[str]) -> dict[str, Any]:
     with phases.phase("fit"):
         model = methods.get(method, **settings(method, given)).fit(train, validation, seed=0)
     with phases.phase("predict"):
-        test = dataset.test
-        top = metrics.TopScores.of(
-            metrics.StreamedScores(lambda rows: model.scores(test.X.take(rows)), test.Y.shape), 5
-        )
+        top = model.scores(dataset.test.X, top=5)
     precision = {f"precision_at_{k}": metrics.precision_at_k(top, dataset.test.Y, k) for k in (1, 3, 5)}
     return {"phases": phases.found, "precision": precision}
 
@@ -117,14 +115,14 @@ def measured(path: Path, method: str, given: list[str]) -> dict[str, Any]:
 
 
 def show(found: dict[str, Any]) -> float:
-    """The table of a run; its seconds from file to scores."""
+    """The table of a run; its seconds of the processor, from file to scores."""
     phases = found["phases"]
-    print(f"{'phase':<10}{'seconds':>9}{'peak':>9}{'rise':>9}   MiB")
+    print(f"{'phase':<10}{'clock':>9}{'processor':>11}{'peak':>9}{'rise':>9}   s, MiB")
     for name, phase in phases.items():
         before, peak = phase["before_mib"], phase["peak_mib"]
-        print(f"{name:<10}{phase['seconds']:9.1f}{peak:9.0f}{peak - before:9.0f}")
-    seconds = sum(phase["seconds"] for phase in phases.values())
-    print(f"{'all':<10}{seconds:9.1f}{max(phase['peak_mib'] for phase in phases.values()):9.0f}")
+        print(f"{name:<10}{phase['seconds']:9.1f}{phase['processor']:11.1f}{peak:9.0f}{peak - before:9.0f}")
+    clock, seconds = (sum(phase[of] for phase in phases.values()) for of in ("seconds", "processor"))
+    print(f"{'all':<10}{clock:9.1f}{seconds:11.1f}{max(phase['peak_mib'] for phase in phases.values()):9.0f}")
     print(", ".join(f"{name} {value:.4f}" for name, value in found["precision"].items()), flush=True)
     return float(seconds)
 

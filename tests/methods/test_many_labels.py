@@ -10,8 +10,10 @@ import torch
 from manylabel import ManyLabelError, losses
 from manylabel.data import Rows
 from manylabel.labels import as_labels
-from manylabel.methods import contrastive, get
+from manylabel.methods import contrastive, get, logit
+from manylabel.methods.classifier_stage import new_classifier
 from manylabel.methods.contrastive_term import own_labels
+from manylabel.methods.recipe import ClassifySettings
 from manylabel.methods.rows import DeviceRows
 from manylabel.models import MLP, ResidualMLP, fit_preprocessor
 from manylabel.models.inputs import EntryBatch
@@ -89,6 +91,8 @@ def test_training_on_entries_is_training_on_dense_rows(method, monkeypatch) -> N
 def test_where_all_labels_are_drawn_training_is_that_on_all(method, monkeypatch) -> None:
     monkeypatch.setattr(DeviceRows, "dense_label_bytes", 0)  # as very many labels are kept
     settings = STILL | {"vectors.encoder.widths": [8]}
+    for family in (logit, contrastive):  # which would start elsewhere where labels are drawn
+        monkeypatch.setattr(family, "new_classifier", lambda size, Y, _: torch.nn.Linear(size, Y.n_labels))
     if method == "joint_mulsupcon":
         settings |= {"contrast.head": "plain"}  # the other one has a dropout
     models = [
@@ -111,6 +115,14 @@ def test_few_labels_drawn_learn_and_are_monitored_by_the_highest_scores(tmp_path
     top = model.scores(test.X, top=3)
     assert float(top.carried(test.Y)[:, 0].mean()) > 0.25  # a row carries 5 of 60
     np.testing.assert_array_equal(top.labels, np.argsort(-model.scores(test.X), 1, kind="stable")[:, :3])
+
+
+def test_a_classifier_of_drawn_labels_starts_at_their_shares() -> None:
+    Y = sparse(200, 0).Y
+    drawn, all_labels = (ClassifySettings(stage={"epochs": 1}, negatives=n) for n in (5, None))
+    classifier = new_classifier(3, Y, drawn)
+    torch.testing.assert_close(torch.sigmoid(classifier.bias.detach()), (Y.label_counts() + 0.5) / 201)
+    assert float(new_classifier(3, Y, all_labels).bias.detach().abs().max()) < 1
 
 
 def test_pretraining_is_monitored_by_the_highest_scores_too(monkeypatch) -> None:

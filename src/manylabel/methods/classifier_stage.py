@@ -91,6 +91,20 @@ def check_loss_settings(who: str, settings: Mapping[str, Any], own: Collection[s
         raise ManyLabelError(f"{who}.{taken[0]}", "settings of the loss, such as gamma_neg", "this one", hint)
 
 
+def new_classifier(size: int, Y: LabelMatrix, settings: ClassifySettings) -> nn.Linear:
+    """A linear classifier (B, size) -> (B, n_labels) with fresh weights, on the device of the labels.
+
+    Where labels are drawn for the loss, it starts with every label as likely as it is among the training rows: from one
+    half, most steps would be spent on biases of labels that are hardly ever drawn.
+    """
+    classifier = nn.Linear(size, Y.n_labels).to(Y.device)
+    if settings.negatives is not None:
+        counts = Y.label_counts()
+        with torch.no_grad():
+            classifier.bias.copy_(torch.log((counts + 0.5) / (len(Y) - counts + 0.5)))
+    return classifier
+
+
 @dataclass(frozen=True)
 class Parts:
     """Training and validation rows as they are."""

@@ -14,6 +14,7 @@ from manylabel.methods.classifier_stage import (
     embed,
     measure,
     measure_highest,
+    new_classifier,
 )
 from manylabel.methods.contrastive_term import ContrastSettings, build_contrast, build_term
 from manylabel.methods.joint import Balance, JointContrast, JointTraining
@@ -223,7 +224,7 @@ class ContrastiveMethod(EncoderTrainer):
             grid = LinearProbeEvaluation(inputs, encoder, train, validation, classify.grid, criterion)
             run.train(name, grid, classify.stage)
             return grid.classifier()
-        classifier = nn.Linear(width(encoder, inputs), train.Y.n_labels).to(inputs.mean.device)
+        classifier = new_classifier(width(encoder, inputs), train.Y, classify)
         parts = inputs, encoder, classifier, train, validation, classify, criterion
         if settings.contrast is None:
             run.train(name, Classification(*parts), classify.stage)

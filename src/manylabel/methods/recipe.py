@@ -117,8 +117,8 @@ class ClassifySettings(Config):
         Settings of the classifier's loss, such as ``gamma_neg`` of ASL; the others stay at their defaults.
     negatives : int or None, default None
         Labels that a step scores beside those that its rows carry, drawn evenly for it; each stands for as many others,
-        see :func:`manylabel.losses.draw_labels`. What is monitored is then measured on the highest scores. None scores
-        all labels.
+        see :func:`manylabel.losses.draw_labels`. The classifier then starts at the shares of the labels, and what is
+        monitored is measured on the highest scores. None scores all labels.
     """
 
     stage: LastStage

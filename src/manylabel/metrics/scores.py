@@ -145,7 +145,7 @@ class TopScores:
         """
         S = scores if isinstance(scores, StreamedScores) else as_scores(scores, "TopScores.of")
         k = min(k, S.shape[1])
-        parts = [_highest(S[rows], k) for rows in blocks(*S.shape, RANKED_AT_ONCE)]
+        parts = [_highest(S[rows], k) for rows in blocks(*S.shape, at_once=RANKED_AT_ONCE)]
         labels, values = (np.concatenate(part) for part in zip(*parts, strict=True))
         return TopScores(labels, values, S.shape[1])
 

@@ -145,8 +145,8 @@ class _Epoch:
     def __init__(self, Y: LabelMatrix, carriers: int) -> None:
         by_row, self.carriers = Y.sparse().to("cpu"), carriers
         by_label = by_row.transposed
-        self.row_ends, self.labels = (memoryview(t.numpy()) for t in (by_row.offsets, by_row.columns))
-        self.label_ends, self.rows = (memoryview(t.numpy()) for t in (by_label.offsets, by_label.columns))
+        self.row_ends, self.labels = (t.numpy().data for t in (by_row.offsets, by_row.columns))
+        self.label_ends, self.rows = (t.numpy().data for t in (by_label.offsets, by_label.columns))
         self.first = self.label_ends.tolist()  # where the unused rows of each label begin
         self.used, self.next = bytearray(len(by_row)), 0
 
