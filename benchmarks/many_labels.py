@@ -101,16 +101,18 @@ class Phases:
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         gc.collect()
-        before, started = resident(), time.perf_counter()
+        before, started, computed = resident(), time.perf_counter(), time.process_time()
         self._highest, self._block = before, 0
         yield
         self.found[name] = {
             "seconds": round(time.perf_counter() - started, 1),
+            "processor": round(time.process_time() - computed, 1),
             "before_mib": before / 2**20,
             "peak_mib": max(self._highest, resident()) / 2**20,
             "labels_mib": of_labels() / 2**20,
             "dense_mib": self._block / 2**20,
         }
+        print(f"{name}: {self.found[name]['processor']} s of the processor", file=sys.stderr, flush=True)
 
 
 def run(path: Path, out: Path) -> dict[str, dict[str, float]]:

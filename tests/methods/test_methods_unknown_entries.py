@@ -19,7 +19,7 @@ from manylabel.methods.fingerprint import fingerprint
 from manylabel.methods.label_network import mean_entropy
 from manylabel.methods.rows import DeviceRows
 from manylabel.models import fit_preprocessor
-from manylabel.training.probe import ridge_scores
+from manylabel.training.probe import ridge
 
 GRID = {
     "classify.encoder_rate": 0.0,
@@ -196,12 +196,12 @@ def test_the_validation_loss_is_that_of_known_entries():
 def test_a_ridge_probe_learns_from_known_entries():
     part = hidden(rows(300, 0), positives=True)
     Z, Z_new = (torch.as_tensor(p.X.values).float() for p in (part, rows(200, 2)))
-    found = ridge_scores(Z, part.Y, Z_new)
+    found = ridge(Z, part.Y)(Z_new)
     assert metrics.mean_average_precision(found, rows(200, 2).Y) > 0.6
     unknown = part.Y.unknown.dense()
     base = part.Y.label_counts() / (1 - unknown).sum(0)
     filled = part.Y.dense() + unknown * base
-    torch.testing.assert_close(found, ridge_scores(Z, as_labels(filled), Z_new), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found, ridge(Z, as_labels(filled))(Z_new), atol=1e-4, rtol=1e-4)
 
 
 def test_what_is_unknown_is_part_of_the_fingerprint_and_stays_with_the_rows():

@@ -157,7 +157,7 @@ def test_what_is_refused(change, message):
 
 
 def test_the_public_face():
-    constants = {"DEFAULT_METRICS", "DISPLAY_NAMES", "GRID", "LAMP_GRID", "WHOLE_UP_TO"}
+    constants = {"DEFAULT_METRICS", "DISPLAY_NAMES", "GRID", "KEPT", "LAMP_GRID", "WHOLE_UP_TO"}
     classes = {"Counts", "Evaluation", "StreamedScores", "Tally", "Threshold", "TopScores"}
     of_ranks = {"average_precision", "mean_average_precision", "coverage_error", "ranking_loss", "lrap"}
     at_k = {"ndcg_at_k", "precision_at_k", "recall_at_k", "top_k"}

@@ -5,6 +5,7 @@ import pytest
 from tests.metrics.block_cases import METRICS, C, N, S, Y
 
 from manylabel import ManyLabelError, metrics
+from manylabel.labels import as_labels
 from manylabel.metrics import Counts, StreamedScores, TopScores
 from manylabel.metrics.scores import ENTRIES_AT_ONCE
 
@@ -95,3 +96,63 @@ class TestTopScores:
         for metric in (metrics.average_precision, metrics.lrap, metrics.ranking_loss, metrics.brier_score):
             with pytest.raises(ManyLabelError, match="the 50 highest of each row"):
                 metric(self.top, Y)
+
+
+OF_TOP = {
+    "ndcg": lambda S, Y: [metrics.ndcg_at_k(S, Y, k) for k in (1, 3, 5)],
+    "precision": lambda S, Y: [metrics.precision_at_k(S, Y, k) for k in (1, 5)],
+    "recall": lambda S, Y: metrics.recall_at_k(S, Y, 5),
+    "propensity_scored": lambda S, Y: [
+        metrics.propensity_scored_precision_at_k(S, Y, np.linspace(0.1, 1, S.shape[1]), k) for k in (1, 5)
+    ],
+    "thresholds": lambda S, Y: [
+        [t.value for t in metrics.learn_thresholds(S, Y, rule=rule, grid=(0.96, 0.97, 0.98)).values()]
+        for rule in ("shared", "per_label", "per_metric")
+    ],
+    "top_k": lambda S, Y: [t.value for t in metrics.learn_thresholds(S, Y, rule="top_k").values()],
+    "evaluate": lambda S, Y: [
+        metrics.evaluate(S, Y, "oracle", metrics=WITHOUT_MAP, rule=rule, grid=(0.96, 0.97, 0.98)).values
+        for rule in ("shared", "per_label", "top_k")
+    ],
+}
+WITHOUT_MAP = ("precision_at_1", "ndcg_at_3", "macro_f1", "micro_f1", "example_f1", "hamming_accuracy")
+
+
+@pytest.mark.parametrize("unknown", [False, True], ids=["all known", "some unknown"])
+@pytest.mark.parametrize("name", OF_TOP)
+def test_the_highest_scores_give_what_all_give(name, unknown):
+    rng = np.random.default_rng(2)
+    scores = rng.permuted(np.linspace(0, 1, 200 * 60, dtype=np.float32)).reshape(200, 60)
+    scores[:, :20] *= 0.9
+    truth = (rng.random((200, 60)) < 0.05 + 0.5 * (scores > 0.97)).astype(np.float32)
+    if unknown:
+        truth[rng.random((200, 60)) < 0.02] = np.nan
+    labels = as_labels(truth)
+    top = TopScores.of(scores, 25)
+    assert top.bound < 0.96
+    found, wanted = OF_TOP[name](top, labels), OF_TOP[name](scores, labels)
+    assert repr(found) == repr(wanted) or np.allclose(found, wanted, rtol=1e-12, atol=0)
+
+
+def test_of_equal_scores_the_lowest_label_goes_first_whatever_block_it_is_in():
+    scores = np.round(np.random.default_rng(3).random((50, 40)), 1).astype(np.float32)
+    top = TopScores.of(scores, 7)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :7]
+    np.testing.assert_array_equal(top.labels, order)
+    np.testing.assert_array_equal(top.values, np.take_along_axis(scores, order, 1))
+
+
+def test_what_the_highest_scores_cannot_tell():
+    top = TopScores.of(S, 5)
+    with pytest.raises(ManyLabelError, match="scores of every label for map"):
+        metrics.evaluate(top, Y, "oracle")
+    with pytest.raises(ManyLabelError, match="others may share"):
+        metrics.ndcg_at_k(top, Y, 5)
+    with pytest.raises(ManyLabelError, match="may reach"):
+        metrics.evaluate(top, Y, "fixed", metrics=("micro_f1",))
+    with pytest.raises(ManyLabelError, match="may reach"):
+        metrics.learn_thresholds(top, Y)
+    with pytest.raises(ManyLabelError, match="beside `weights`"):
+        metrics.learn_thresholds(top, Y, weights=np.ones(N))
+    with pytest.raises(ManyLabelError, match="from 1 to the number of scores kept"):
+        metrics.ndcg_at_k(top, Y, 6)

@@ -9,9 +9,10 @@ from tests.training.small_run import fit
 from torch import nn
 
 from manylabel import ManyLabelError
+from manylabel.labels import as_labels
 from manylabel.models import FlatParameters
 from manylabel.training import Group, Loop, Ranks, Stage, divide
-from manylabel.training.probe import ridge_scores
+from manylabel.training.probe import ridge
 from manylabel.training.schedules import Plateau, factor
 
 
@@ -246,7 +247,7 @@ def test_the_probe_reads_what_is_there():
     Z = torch.randn(300, 6)
     Y = (Z[:, :3] > 0).float()
     Z_new = torch.randn(100, 6)
-    scores = ridge_scores(Z, Y, Z_new)
+    scores = ridge(Z, Y)(Z_new)
     assert scores.shape == (100, 3)
     assert ((scores > 0.5) == (Z_new[:, :3] > 0)).float().mean() > 0.85
 
@@ -257,9 +258,12 @@ def test_ridge_is_the_closed_form():
     penalty = 2.0 * (centred.square().sum(0).mean() / 100) * torch.eye(4)
     W = torch.linalg.inv(centred.T @ centred + penalty) @ centred.T @ (Y - Y.mean(0))
     expected = ((Z_new - Z.mean(0)) @ W + Y.mean(0)).clamp(0, 1)
-    torch.testing.assert_close(ridge_scores(Z, Y, Z_new, 2.0), expected)
-    seven_rows = ridge_scores(Z, Y, Z_new, 2.0, entries_at_once=14)
+    torch.testing.assert_close(ridge(Z, Y, 2.0)(Z_new), expected)
+    seven_rows = ridge(Z, Y, 2.0, entries_at_once=14)(Z_new)
     torch.testing.assert_close(seven_rows, expected)
+    sets = (Y > 0.5).float()
+    lists = as_labels(sets).sparse()
+    torch.testing.assert_close(ridge(Z, lists)(Z_new), ridge(Z, sets)(Z_new))
 
 
 def test_progress_tells_where_the_run_stands():

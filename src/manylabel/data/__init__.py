@@ -2,8 +2,10 @@
 
 from manylabel.data.dataset import DataSet, Rows
 from manylabel.data.description import describe
+from manylabel.data.formats.row_parts import open_parts
 from manylabel.data.loading import load, names
 from manylabel.data.random_split import random_split
+from manylabel.data.rows import VectorParts
 from manylabel.data.splits import split_validation
 from manylabel.data.subsample import take_fraction
 from manylabel.data.tables import Schema, Table, read_table
@@ -14,9 +16,11 @@ __all__ = [
     "Rows",
     "Schema",
     "Table",
+    "VectorParts",
     "describe",
     "load",
     "names",
+    "open_parts",
     "random_split",
     "read_table",
     "split_validation",

@@ -13,6 +13,7 @@ from torch import nn
 
 from manylabel.errors import ManyLabelError, did_you_mean
 from manylabel.losses.debiased import Debiased
+from manylabel.losses.drawn_labels import DrawnLabels, draw_labels
 from manylabel.losses.gradient_cache import cached_step
 from manylabel.losses.kmcl import KMCL
 from manylabel.losses.logits import ASL, BCE, ZLPR, Focal, TwoWay
@@ -41,6 +42,7 @@ __all__ = [
     "Base",
     "Debiased",
     "Decoupled",
+    "DrawnLabels",
     "Focal",
     "Jaccard",
     "MulSupCon",
@@ -52,6 +54,7 @@ __all__ = [
     "SupCon",
     "TwoWay",
     "cached_step",
+    "draw_labels",
     "get",
     "names",
 ]

@@ -2,7 +2,8 @@
 
 Logits ``x`` are (B, C), labels ``Y`` (B, C); ``p = sigmoid(x)``. Half-precision logits are taken to float32. Unknown
 entries take part in no sum and in no divisor. Weights of rows (B,), or of entries (B, C), multiply terms and what these
-add to the divisor: a weight of 2 is a row given twice, a weight of 0 a row left out, or an entry unknown.
+add to the divisor: a weight of 2 is a row given twice, a weight of 0 a row left out, or an entry unknown. Of very many
+labels the logits may be those of some, drawn by :func:`manylabel.losses.draw_labels`, which stand for the others.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class LogitLoss(nn.Module, ABC):
     reductions: ClassVar[tuple[str, ...]] = (*REDUCTIONS, "rows")
     shown: ClassVar[tuple[str, ...]] = ("reduction",)
     binary: ClassVar[bool] = True  # whether labels are sets
+    log_sum_scale: float = 0.0  # of a loss of T log sum_absent exp(x / T), this T; 0 of a sum over labels
 
     def __init__(self, reduction: str) -> None:
         super().__init__()
@@ -45,21 +47,42 @@ class LogitLoss(nn.Module, ABC):
         Of terms for each label, those of entries that are not ``known`` (B, C) may hold anything finite.
         """
 
-    def forward(self, logits: Tensor, Y: Labels, *, sample_weight: Tensor | None = None) -> Tensor:
-        """The loss of logits (B, C) with labels ``Y`` (B, C)."""
+    def forward(
+        self,
+        logits: Tensor,
+        Y: Labels,
+        *,
+        sample_weight: Tensor | None = None,
+        stands_for: Tensor | None = None,
+    ) -> Tensor:
+        """The loss of logits (B, C) with labels ``Y`` (B, C).
+
+        ``stands_for`` (C,), at least 1 each, says how many labels each column stands for; those that a row carries
+        stand for themselves alone.
+        """
         who = type(self).__name__
         with full_precision(logits):
             check_reduction(who, self.reduction, self.reductions)
             x, y, known = read_logits(who, logits, Y, self.binary)
-            if sample_weight is None:
+            if sample_weight is None and stands_for is None:
                 return _reduce(self.terms(x, y, known), self.reduction, known)
-            weight = read_weight(who, sample_weight, (len(x), x.shape[1]), x)
+            each = None if stands_for is None else _read_numbers(who, stands_for, x)
+            if each is not None and self.log_sum_scale:
+                x = x + self.log_sum_scale * each.log()  # so often in a sum of exponentials
+            weight = x.new_ones(len(x), 1)
+            if sample_weight is not None:
+                weight = read_weight(who, sample_weight, (len(x), x.shape[1]), x)
             counts = (weight > 0).expand_as(y) if known is None else known & (weight > 0)
-            return self.weighted(x, y * counts, counts, weight)
+            return self.weighted(x, y * counts, counts, weight, each)
 
-    def weighted(self, x: Tensor, y: Tensor, known: Tensor, weight: Tensor) -> Tensor:
-        """The loss of rows, or of entries, that weigh (B, 1) or (B, C); what weighs 0 is not ``known``."""
-        return _reduce_weighted(self.terms(x, y, known), self.reduction, known, weight)
+    def weighted(
+        self, x: Tensor, y: Tensor, known: Tensor, weight: Tensor, each: Tensor | None = None
+    ) -> Tensor:
+        """The loss of rows, or of entries, that weigh (B, 1) or (B, C); what weighs 0 is not ``known``.
+
+        Terms of a label count ``each``, (C,), times.
+        """
+        return _reduce_weighted(self.terms(x, y, known), self.reduction, known, weight, each)
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={getattr(self, name)}" for name in self.shown)
@@ -210,6 +233,7 @@ class ZLPR(LogitLoss):
     """
 
     reductions = REDUCTIONS
+    log_sum_scale = 1.0
 
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__(reduction)
@@ -257,11 +281,18 @@ class TwoWay(LogitLoss):
         first, second = (real("TwoWay", name, getattr(self, name), least=0.0, above=True) for name in names)
         return first, second
 
+    @property
+    def log_sum_scale(self) -> float:  # type: ignore[override]
+        """The temperature of absent labels."""
+        return self.negative_temperature
+
     def terms(self, x: Tensor, y: Tensor, known: Tensor | None = None) -> Tensor:
         temperatures, of_labels = self._read_temperatures(), None if known is None else known.T
         return _one_way(x, y, known, *temperatures) + _one_way(x.T, y.T, of_labels, *temperatures)
 
-    def weighted(self, x: Tensor, y: Tensor, known: Tensor, weight: Tensor) -> Tensor:
+    def weighted(
+        self, x: Tensor, y: Tensor, known: Tensor, weight: Tensor, each: Tensor | None = None
+    ) -> Tensor:
         temperatures, rows = self._read_temperatures(), of_rows(weight, known)  # (B, 1)
         share = rows.where(rows > 0, 1).log().T  # within a label, a weight of 2 is a second summand
         within_rows = _one_way(x, y, known, *temperatures, weight=rows[:, 0])
@@ -354,6 +385,18 @@ def read_logits(
     return logits.to(dtype), labels.dense(dtype), labels.known()
 
 
+def _read_numbers(who: str, stands_for: Any, x: Tensor) -> Tensor:
+    """How many labels each column of logits (B, C) stands for, (C,) in their type."""
+    each = as_tensor(stands_for, who, "stands_for")
+    if each.shape != x.shape[1:]:
+        expected = f"`stands_for` of shape ({x.shape[1]},), one number for each column"
+        raise ManyLabelError(who, expected, f"shape {tuple(each.shape)}", "Take what draw_labels gives.")
+    if not torch.compiler.is_compiling() and not transformed() and not bool((each >= 1).all()):
+        got = f"{float(each.min()):g}"
+        raise ManyLabelError(who, "`stands_for` of at least 1", got, "Take what draw_labels gives.")
+    return each.to(x)
+
+
 def check_focus(who: str, gamma_neg: Any, gamma_pos: Any, clip: Any, eps: Any = 1e-8) -> None:
     """Refuse settings of the asymmetric loss outside the range in which its equation means something."""
     real(who, "gamma_neg", gamma_neg, least=0.0)
@@ -407,12 +450,15 @@ def _reduce_known(terms: Tensor, reduction: str, known: Tensor) -> Tensor:
     return terms.sum() if reduction == "sum" else terms.sum() / counted.sum().clamp(min=1)
 
 
-def _reduce_weighted(terms: Tensor, reduction: str, known: Tensor, weight: Tensor) -> Tensor:
-    """The same of rows or entries that weigh (B, 1) or (B, C)."""
+def _reduce_weighted(
+    terms: Tensor, reduction: str, known: Tensor, weight: Tensor, each: Tensor | None
+) -> Tensor:
+    """The same of rows or entries that weigh (B, 1) or (B, C), each label so often, (C,)."""
     rows, per_entry = of_rows(weight, known), terms.shape == known.shape
-    terms = terms.masked_fill(~known, 0) * weight if per_entry else terms * rows
+    entries = weight if each is None else weight * each
+    terms = terms.masked_fill(~known, 0) * entries if per_entry else terms * rows
     if reduction in ("none", "sum"):
         return terms.sum(1) if reduction == "none" else terms.sum()
     whole_rows = reduction == "rows" or not per_entry
-    counted = rows * known.any(1, keepdim=True) if whole_rows else weight * known
+    counted = rows * known.any(1, keepdim=True) if whole_rows else entries * known
     return terms.sum() / counted.sum().clamp(min=TINY)

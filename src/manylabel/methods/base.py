@@ -23,6 +23,7 @@ from manylabel.methods.early_stop import SEARCH, best_epoch, told_in_turn
 from manylabel.methods.fingerprint import fingerprint
 from manylabel.methods.held_out import FEWEST_ROWS, HeldOut
 from manylabel.methods.networks import (
+    TAKE_ENTRIES,
     TEXTS,
     build_encoder,
     check_encoder,
@@ -210,7 +211,7 @@ class NetworkTrainer(Trainer):
         """Train all stages on rows as they are."""
         run = self._run(train, validation, order)
         inputs = self.inputs(train).to(as_device(order.device, f"method {self.name}"))
-        rows = self.resident(train, inputs), DeviceRows.of(validation, inputs)
+        rows = self.resident(train, inputs), self.on_device(validation, inputs)
         return self.train(Ready(inputs, *rows), run), run
 
     @abstractmethod
@@ -223,7 +224,11 @@ class NetworkTrainer(Trainer):
 
     def resident(self, train: Rows, inputs: Preprocessor) -> DeviceRows:
         """The training rows on the device."""
-        return DeviceRows.of(train, inputs)
+        return self.on_device(train, inputs)
+
+    def on_device(self, rows: Rows, inputs: Preprocessor) -> DeviceRows:
+        """Rows as the networks of the family take them."""
+        return DeviceRows.of(rows, inputs)
 
     def _run(self, train: Rows, validation: Rows, order: Order) -> Run:
         """A run whose checkpoint belongs to what these settings train on these rows and this seed."""
@@ -260,7 +265,13 @@ class EncoderTrainer(NetworkTrainer):
             return token_inputs(self.settings.encoder)
         scaled = self.settings.inputs
         standard = standard_of(self.settings.encoder) if self.encoder is None else None
-        return fit_preprocessor(train.X, scaled.scaling, scaled.own_pixels, standard, scaled.words)
+        words, most = scaled.words, scaled.most_features
+        return fit_preprocessor(train.X, scaled.scaling, scaled.own_pixels, standard, words, most)
+
+    def on_device(self, rows: Rows, inputs: Preprocessor) -> DeviceRows:
+        """Rows; batches of sparse ones stay lists of entries where the encoder takes them."""
+        settings = self.settings.encoder
+        return DeviceRows.of(rows, inputs, self.encoder is None and settings.name in TAKE_ENTRIES)
 
     def new_encoder(self, inputs: Preprocessor) -> nn.Module:
         """The encoder of the settings with fresh weights, or a copy of the caller's own."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from manylabel import losses, metrics
 from manylabel.errors import ManyLabelError
-from manylabel.labels import Labels
+from manylabel.labels import LabelMatrix, Labels
 from manylabel.methods.networks import check_batch_norm, compile_networks
 from manylabel.methods.recipe import ClassifySettings
 from manylabel.methods.rows import DeviceRows
@@ -24,6 +24,8 @@ from manylabel.training import Group, Ranks, divide
 LogitLoss: TypeAlias = Callable[..., Tensor]
 """``loss(logits, Y, sample_weight=None) -> scalar``"""
 
+MONITORED_OF_HIGHEST = ("precision_at_1", "precision_at_5", "macro_f1", "micro_f1", "example_f1")
+_ENTRIES_OF_ROW = 1 << 11  # so that a block is of 512 rows
 MONITORED = ("map", "macro_f1", "micro_f1", "example_f1", "hamming_accuracy")
 
 
@@ -89,6 +91,20 @@ def check_loss_settings(who: str, settings: Mapping[str, Any], own: Collection[s
         raise ManyLabelError(f"{who}.{taken[0]}", "settings of the loss, such as gamma_neg", "this one", hint)
 
 
+def new_classifier(size: int, Y: LabelMatrix, settings: ClassifySettings) -> nn.Linear:
+    """A linear classifier (B, size) -> (B, n_labels) with fresh weights, on the device of the labels.
+
+    Where labels are drawn for the loss, it starts with every label as likely as it is among the training rows: from one
+    half, most steps would be spent on biases of labels that are hardly ever drawn.
+    """
+    classifier = nn.Linear(size, Y.n_labels).to(Y.device)
+    if settings.negatives is not None:
+        counts = Y.label_counts()
+        with torch.no_grad():
+            classifier.bias.copy_(torch.log((counts + 0.5) / (len(Y) - counts + 0.5)))
+    return classifier
+
+
 @dataclass(frozen=True)
 class Parts:
     """Training and validation rows as they are."""
@@ -147,12 +163,13 @@ class Classification:
         loss: LogitLoss,
         encoder_groups: Sequence[Group] | None = None,
     ) -> None:
-        self.criterion, self.block = loss, inputs.block
+        self.criterion, self.block, self.classifier = loss, inputs.block, classifier
+        self.negatives = settings.negatives
         compile_networks(settings.stage.compile and settings.encoder_rate > 0, encoder)
         self.rows: Frozen | Parts
         if settings.encoder_rate == 0:
             self.rows = Frozen(encoder, inputs, train, validation)
-            self.network: nn.Module = nn.Sequential(nn.Identity(), classifier)
+            self.network = nn.Sequential(nn.Identity(), classifier)
             self.view: View = lambda x: x
             self.plain: View = self.view
         else:
@@ -163,23 +180,41 @@ class Classification:
             check_batch_norm(self.network, divide(settings.stage, len(train), world).least // share)
             self.view, self.plain = inputs.view(settings.views), inputs.finished
         self.module: nn.Module = nn.ModuleDict({"network": self.network, "encoder": encoder})
+        self.labels = train.Y
+        if isinstance(self.rows, Parts):
+            self.order = train.order
         self.groups = _groups(encoder, classifier, settings.encoder_rate, encoder_groups)
         self.n_rows = len(train)
 
     def loss(self, rows: Tensor) -> Tensor:
         """The classifier's loss on a view of these rows."""
         train = self.rows.train
-        logits = self.network(self.view(train.X[rows]))
-        return self.criterion(logits, train.Y.take(rows), sample_weight=train.weights_of(rows))
+        h = self.network[0](self.view(train.X[rows]))  # (B, H)
+        return self.classified(h, train.Y.take(rows), train.weights_of(rows))
+
+    def classified(self, h: Tensor, Y: LabelMatrix, weights: Tensor | None) -> Tensor:
+        """The classifier's loss of representations (B, H), on all labels or on those drawn for them."""
+        if self.negatives is None:
+            return self.criterion(self.classifier(h), Y, sample_weight=weights)
+        drawn = losses.draw_labels(Y, self.negatives)
+        if weights is not None and weights.dim() == 2:
+            weights = weights[:, drawn.numbers]
+        logits = drawn.logits(h, self.classifier.weight, self.classifier.bias)
+        return self.criterion(logits, drawn.Y, sample_weight=weights, stands_for=drawn.stands_for)
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:
         """Loss and metrics on the validation rows; each F1 at its best threshold there.
 
-        Of very many labels the logits are made by the block, and the loss is the mean over blocks.
+        Of very many labels the logits are made by the block, and the loss is the mean over blocks. Where labels are
+        drawn for the loss, they are drawn here too, the same every time, and the metrics are those of the highest
+        scores, of which F1 at a threshold is one where none that was left out reaches it.
         """
         self.network.eval()
         validation = self.rows.validation
+        if self.negatives is not None:
+            Z = torch.cat([self.network[0](self.plain(x)) for x in validation.parts(self.block)])
+            return monitor_highest(Z, self.classified, self.classifier, validation.Y)
         if 4 * len(validation) * validation.Y.n_labels > metrics.WHOLE_UP_TO:
             return monitor_by_block(lambda x: self.network(self.plain(x)).float(), self.criterion, validation)
         logits = torch.cat([self.network(self.plain(x)) for x in validation.parts(self.block)]).float()
@@ -223,6 +258,38 @@ def monitor_by_block(
         )
     scores = metrics.StreamedScores(lambda block: torch.sigmoid(logits(rows.X[every[block]])), shape)
     return {"loss": loss / len(rows)} | measure(scores, rows.Y)
+
+
+def monitor_highest(
+    Z: Tensor, classified: Callable[..., Tensor], classifier: nn.Module, Y: LabelMatrix
+) -> dict[str, float]:
+    """Loss on drawn labels, the same at every call, and metrics of the highest scores of rows.
+
+    Parameters
+    ----------
+    Z : (n, H) tensor
+        Representations.
+    classified : callable (Z, Y, weights) -> scalar
+        The loss on drawn labels.
+    classifier : nn.Module
+        (n, H) -> (n, n_labels) logits
+    Y : LabelMatrix (n, n_labels)
+    """
+    loss = 0.0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for part in blocks(len(Z), _ENTRIES_OF_ROW):
+            loss += float(classified(Z[part], Y.take(part), None)) * (part.stop - part.start)
+    scores = metrics.StreamedScores(lambda part: torch.sigmoid(classifier(Z[part]).float()), Y.shape)
+    return {"loss": loss / len(Z)} | measure_highest(scores, Y)
+
+
+def measure_highest(scores: metrics.StreamedScores, Y: LabelMatrix) -> dict[str, float]:
+    """Metrics of the highest scores of validation rows, thresholds chosen on them; only what these tell."""
+    top = metrics.TopScores.of(scores, metrics.KEPT)
+    grid = [t for t in metrics.GRID if t > top.bound]
+    named = MONITORED_OF_HIGHEST if grid else MONITORED_OF_HIGHEST[:2]
+    return dict(metrics.evaluate(top, Y, protocol="oracle", metrics=named, grid=grid or None).values)
 
 
 def measure(scores: Tensor | metrics.StreamedScores, Y: Labels) -> dict[str, float]:

@@ -5,9 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from manylabel import metrics
 from manylabel.errors import ManyLabelError
 from manylabel.methods.base import EncoderTrainer, Ready
-from manylabel.methods.classifier_stage import Classification, build_criterion, embed, measure
+from manylabel.methods.classifier_stage import (
+    Classification,
+    build_criterion,
+    embed,
+    measure,
+    measure_highest,
+    new_classifier,
+)
 from manylabel.methods.contrastive_term import ContrastSettings, build_contrast, build_term
 from manylabel.methods.joint import Balance, JointContrast, JointTraining
 from manylabel.methods.linear_probe import LinearProbeEvaluation, LinearProbeSettings
@@ -18,8 +26,10 @@ from manylabel.methods.scorer import NetworkScorer
 from manylabel.models import Preprocessor
 from manylabel.models.inputs import ViewSettings
 from manylabel.training import Ranks, Run, Stage, divide
-from manylabel.training.probe import ridge_scores
+from manylabel.training.probe import ridge
 from manylabel.training.sampling import Division
+
+_MOST_PROBED = 1 << 16  # training rows of the ridge regression, where labels are very many
 
 
 class PretrainSettings(ContrastSettings):
@@ -88,6 +98,8 @@ class ContrastiveSettings(Settings):
             raise ManyLabelError(who, "settings of pretrain or contrast", "none", "Or take the recipe bce.")
         if grid and joined:
             raise ManyLabelError(who, "no grid where losses are joined", "classify.grid")
+        if grid and self.classify.negatives is not None:
+            raise ManyLabelError(who, "no classify.negatives with a grid", repr(self.classify.negatives))
         if grid and rate > 0:
             raise ManyLabelError(who, "classify.encoder_rate 0 with a grid", repr(rate))
         if joined and rate != 1:
@@ -106,6 +118,8 @@ class Pretraining:
         What is pretrained, (B, *shape) -> (B, H).
     train, validation : DeviceRows
     settings : PretrainSettings
+    highest : bool, default False
+        Whether what is monitored is measured on the highest scores, as of very many labels.
     """
 
     def __init__(
@@ -116,6 +130,7 @@ class Pretraining:
         train: DeviceRows,
         validation: DeviceRows,
         settings: PretrainSettings,
+        highest: bool = False,
     ) -> None:
         rows = contrasted(settings.stage, len(train)).least
         self.term = build_term(loss, inputs, encoder, train.Y, settings, rows)
@@ -123,8 +138,9 @@ class Pretraining:
         self.groups = self.term.groups
         compile_networks(settings.stage.compile, encoder, *self.term.others)
         self.encoder, self.inputs, self.view = encoder, inputs, inputs.view(settings.views)
-        self.settings = settings
+        self.settings, self.highest = settings, highest
         self.train, self.validation, self.n_rows = train, validation, len(train)
+        self.labels, self.order = train.Y, train.order
 
     def loss(self, rows: Tensor) -> Tensor:
         """The contrastive loss of these rows."""
@@ -134,9 +150,18 @@ class Pretraining:
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:
-        """How well a ridge regression on the frozen representations predicts the validation rows' labels."""
-        Z, Z_new = (embed(self.encoder, part, self.inputs) for part in (self.train, self.validation))
-        return measure(ridge_scores(Z, self.train.Y, Z_new), self.validation.Y)
+        """How well a ridge regression on the frozen representations predicts the validation rows' labels.
+
+        Of very many labels it is one on some of the training rows, evenly drawn.
+        """
+        train = self.train
+        if self.highest and len(train) > _MOST_PROBED:
+            train = train.take(torch.linspace(0, len(train) - 1, _MOST_PROBED, device=train.Y.device).long())
+        score = ridge(embed(self.encoder, train, self.inputs), train.Y)
+        Z, Y = embed(self.encoder, self.validation, self.inputs), self.validation.Y
+        if self.highest:
+            return measure_highest(metrics.StreamedScores(lambda part: score(Z[part]), Y.shape), Y)
+        return measure(score(Z), Y)
 
 
 def contrasted(stage: Stage, n_rows: int) -> Division:
@@ -176,7 +201,10 @@ class ContrastiveMethod(EncoderTrainer):
         settings, inputs = self.settings, ready.inputs
         encoder = self.new_encoder(inputs)
         if settings.pretrain is not None:
-            pretraining = Pretraining(settings.loss, inputs, encoder, *ready.parts, settings.pretrain)
+            highest = settings.classify.negatives is not None
+            pretraining = Pretraining(
+                settings.loss, inputs, encoder, *ready.parts, settings.pretrain, highest
+            )
             run.train("pretrain", pretraining, settings.pretrain.stage)
         return self.scorer(inputs, encoder, self._classifier(run, inputs, encoder, *ready.parts))
 
@@ -196,7 +224,7 @@ class ContrastiveMethod(EncoderTrainer):
             grid = LinearProbeEvaluation(inputs, encoder, train, validation, classify.grid, criterion)
             run.train(name, grid, classify.stage)
             return grid.classifier()
-        classifier = nn.Linear(width(encoder, inputs), train.Y.n_labels).to(inputs.mean.device)
+        classifier = new_classifier(width(encoder, inputs), train.Y, classify)
         parts = inputs, encoder, classifier, train, validation, classify, criterion
         if settings.contrast is None:
             run.train(name, Classification(*parts), classify.stage)

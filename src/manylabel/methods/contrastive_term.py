@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from manylabel import losses
 from manylabel.errors import ManyLabelError
-from manylabel.labels import DenseLabels, LabelMatrix
+from manylabel.labels import DenseLabels, LabelMatrix, SparseLabels
 from manylabel.losses.base import PrototypeLoss
 from manylabel.losses.contrastive import ContrastiveLoss
 from manylabel.methods.classifier_stage import built_loss
@@ -176,7 +176,16 @@ class ContrastiveTerm(nn.Module):
 
     def _compare(self, z: Tensor, Y: LabelMatrix, weights: Tensor | None, *keys: object) -> Tensor:
         prototypes = () if self.prototypes is None else (self.prototypes,)
+        if not prototypes and not keys and weights is None:
+            Y = own_labels(Y)
         return self.criterion(z, Y, *prototypes, *keys, sample_weight=weights)  # type: ignore[no-any-return]
+
+
+def own_labels(Y: LabelMatrix) -> LabelMatrix:
+    """Labels of a batch without those that no row carries, which no sum over its rows needs; lists alone are cut."""
+    if not isinstance(Y, SparseLabels) or Y.has_unknown or Ranks.current().world > 1:
+        return Y
+    return Y.select_labels(Y.occurring())
 
 
 class MomentumTerm(ContrastiveTerm):

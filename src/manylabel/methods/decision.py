@@ -40,6 +40,10 @@ def tuned(
     note = cannot_tell(Y)
     if note:
         return Threshold("shared", 0.5), note
+    if isinstance(scores, metrics.StreamedScores) and weights is None:
+        top = metrics.TopScores.of(scores, metrics.KEPT)
+        if top.bound < metrics.GRID[0]:  # no score that was left out reaches a threshold
+            return metrics.learn_thresholds(top, Y, (METRIC,))[METRIC], ""
     return metrics.learn_thresholds(scores, Y, (METRIC,), weights=weights)[METRIC], ""
 
 

@@ -108,7 +108,7 @@ class JointTraining(Classification):
         balance: Balance,
     ) -> None:
         super().__init__(inputs, encoder, classifier, train, validation, settings, loss, term.groups)
-        self.encoder, self.classifier, self.term, self.balance = encoder, classifier, term, balance
+        self.encoder, self.term, self.balance = encoder, term, balance
         self.module = nn.ModuleDict({"network": self.network, "term": term, "balance": balance})
         if balance.log_variances is not None:
             self.groups.append(Group(FlatParameters([balance.log_variances]), weight_decay=0.0))
@@ -119,7 +119,6 @@ class JointTraining(Classification):
         Y, weights = train.Y.take(rows), train.weights_of(rows)
         own, others = self.term.views(train.X[rows], self.view)
         h = self.encoder(own)  # (n_encoded * B, H)
-        logits = self.classifier(h)
         weight = self.term.weights_of_views(weights)
-        classification = self.criterion(logits, self.term.of_views(Y), sample_weight=weight)
+        classification = self.classified(h, self.term.of_views(Y), weight)
         return self.balance(classification, self.term(h, Y, others, weights))  # type: ignore[no-any-return]

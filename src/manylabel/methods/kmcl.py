@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from manylabel import losses
+from manylabel.errors import ManyLabelError
 from manylabel.methods.base import EncoderTrainer, Ready
 from manylabel.methods.classifier_stage import Classification, built_loss, check_loss_settings
 from manylabel.methods.networks import width
@@ -48,6 +49,12 @@ class KMCLSettings(Settings):
     """
 
     mixture: MixtureSettings = MixtureSettings()
+
+    def check(self, who: str) -> None:
+        super().check(who)
+        if self.classify.negatives is not None:
+            hint = "Leave classify.negatives out, or take asl."
+            raise ManyLabelError(who, "a loss over all labels", "classify.negatives", hint)
 
 
 def build_loss(settings: KMCLSettings) -> nn.Module:

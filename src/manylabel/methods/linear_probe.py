@@ -68,6 +68,7 @@ class LinearProbeEvaluation:
         loss: LogitLoss,
     ) -> None:
         self.rows, self.criterion, self.heads = Frozen(encoder, inputs, train, validation), loss, grid.heads
+        self.labels = train.Y
         self.n_rows, self.n_labels, device = len(train), train.Y.n_labels, inputs.mean.device
         points = list(product(grid.rates, grid.weight_decays))
         sizes = (width(encoder, inputs), grid.heads * self.n_labels)

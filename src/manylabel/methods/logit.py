@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from manylabel.methods.base import EncoderTrainer, Ready
-from manylabel.methods.classifier_stage import Classification, build_criterion
+from manylabel.methods.classifier_stage import Classification, build_criterion, new_classifier
 from manylabel.methods.networks import width
 from manylabel.methods.recipe import Settings
 from manylabel.methods.scorer import NetworkScorer
@@ -22,7 +22,7 @@ class LogitMethod(EncoderTrainer):
     def train(self, ready: Ready, run: Run) -> NetworkScorer:
         inputs, settings = ready.inputs, self.settings.classify
         encoder = self.new_encoder(inputs)
-        classifier = nn.Linear(width(encoder, inputs), ready.train.Y.n_labels).to(inputs.mean.device)
+        classifier = new_classifier(width(encoder, inputs), ready.train.Y, settings)
         criterion = build_criterion(self.settings.loss, settings.loss)
         task = Classification(inputs, encoder, classifier, *ready.parts, settings, criterion)
         run.train("train", task, settings.stage)

@@ -29,6 +29,9 @@ from manylabel.models.inputs import Standard, TokenPreprocessor
 TEXTS = "huggingface"
 """The name of all pretrained encoders of texts."""
 
+TAKE_ENTRIES = ("mlp", "resmlp")
+"""Encoders whose first layer takes sparse rows as they are."""
+
 _VECTOR_ENCODERS = {"mlp": MLP, "resmlp": ResidualMLP, "numeric_mlp": NumericMLP}
 # dimensions of a row that a network takes
 _DIMENSIONS = dict.fromkeys(_VECTOR_ENCODERS, 1) | dict.fromkeys(PICTURE_ENCODERS, 3)

@@ -16,11 +16,13 @@ from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError, missing_extra
 from manylabel.files.spreadsheet import csv_text
 from manylabel.methods.predictor import Predictor
+from manylabel.metrics import TopScores
 
 Array = np.ndarray[Any, Any]
 Blocks = Iterable[tuple[Features, list[str] | None]]
 SEPARATORS = ("|", ";", ",", "/", "\t")
 _DIGITS = 6  # of a probability
+_PROBABILITIES = 1 << 23  # at once
 _FIRST = 5  # rows that are told
 
 
@@ -122,7 +124,7 @@ def write_predictions(
     first: list[tuple[str, dict[str, float]]] = []
     with files.writing(place) as file:
         sink = form(file, model.label_names, wanted)
-        for X, identifiers in blocks:
+        for X, identifiers in _smaller(blocks, len(model.label_names)):
             block = _predicted(model, X, identifiers, wanted)
             sink.add(block)
             first += block.told(model.label_names, rows, _FIRST - len(first))
@@ -146,11 +148,31 @@ def check_ending(path: str | Path) -> None:
 def _predicted(model: Predictor, X: Features, identifiers: list[str] | None, wanted: Wanted) -> _Block:
     S = model.scores(X)
     P = np.round(model.probabilities(S).astype(np.float64), _DIGITS)
-    order = np.argsort(-P, axis=1, kind="stable")  # (b, n_labels)
-    chosen = np.take_along_axis(model.decided(S), order, axis=1)
-    labels = [row[kept].tolist() for row, kept in zip(order, chosen, strict=True)]
-    top = None if wanted.top is None else order[:, : wanted.top].tolist()
+    top = None
+    if wanted.top is not None:
+        top = TopScores.of(P, wanted.top).labels.tolist() if len(P) else []
+    labels = _most_probable_first(model.decided(S), P)
     return _Block(identifiers, labels, P, top, model.embed(X) if wanted.embeddings else None)
+
+
+def _most_probable_first(chosen: Array, P: Array) -> list[list[int]]:
+    """The labels chosen for each row, of equal probabilities the lowest first."""
+    rows, labels = np.nonzero(chosen)
+    labels = labels[np.lexsort((labels, -P[rows, labels], rows))]
+    ends = chosen.sum(1).cumsum().tolist()
+    return [labels[start:end].tolist() for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _smaller(blocks: Blocks, n_labels: int) -> Blocks:
+    """Blocks of rows whose probabilities are not many at once."""
+    most = max(1, _PROBABILITIES // n_labels)
+    for X, identifiers in blocks:
+        if len(X) <= most:
+            yield X, identifiers
+            continue
+        for start in range(0, len(X), most):
+            rows = slice(start, start + most)
+            yield X.take(rows), None if identifiers is None else identifiers[rows]
 
 
 def _check_wanted(wanted: Wanted, model: Predictor) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 from torch import nn
@@ -21,10 +21,12 @@ from manylabel.methods.model_card import model_card
 from manylabel.methods.model_folder import Contents, Schema
 from manylabel.methods.part import Part, Scorer
 from manylabel.methods.restore import restore
+from manylabel.methods.scorer import top_scores
 from manylabel.methods.stacking.evidence import StackEvidence
 from manylabel.methods.stacking.scorer import StackScorer
 from manylabel.methods.versions import versions
-from manylabel.metrics import Calibration, Decision
+from manylabel.metrics import Calibration, Decision, TopScores
+from manylabel.metrics.inputs import check_k
 from manylabel.models.frozen import FrozenEncoder
 
 Array = np.ndarray[Any, Any]
@@ -82,20 +84,33 @@ class Predictor:
         """What held-out rows say of the learners of a stack; None of other methods."""
         return self.scorer.evidence if isinstance(self.scorer, StackScorer) else None
 
-    def scores(self, X: Any) -> Array:
+    @overload
+    def scores(self, X: Any) -> Array: ...
+
+    @overload
+    def scores(self, X: Any, *, top: int) -> TopScores: ...
+
+    def scores(self, X: Any, *, top: int | None = None) -> Array | TopScores:
         """Scores as the method makes them, (n, n_labels) float32 in [0, 1]; a threshold is compared with these.
 
         Parameters
         ----------
         X : rows like the training rows, n of them
             Whatever :class:`manylabel.data.Rows` takes as features; n may be 0.
+        top : int, optional
+            Give the so many highest scores of each row alone; no array of all scores is made.
 
         Raises
         ------
         ManyLabelError
-            If the rows do not have the form of the training rows, or hold anything but finite numbers.
+            If the rows do not have the form of the training rows, or hold anything but finite numbers, and for a
+            ``top`` that is no integer from 1 to the number of labels.
         """
-        return self.scorer.scores(self.read(X))
+        rows = self.read(X)
+        if top is None:
+            return self.scorer.scores(rows)
+        check_k(top, self.scorer.n_labels, "scores, `top`")
+        return top_scores(self.scorer.scores, rows, self.scorer.n_labels, top)
 
     def embed(self, X: Any) -> Array:
         """Representations of rows, (n, H) float32."""

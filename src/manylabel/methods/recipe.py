@@ -10,7 +10,7 @@ from manylabel.data.rows import Images, TableRows, Texts, Vectors
 from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError
 from manylabel.models.frozen import FrozenSettings
-from manylabel.models.inputs import Scaling, ViewSettings, WordSettings, check_scaling
+from manylabel.models.inputs import MOST_FEATURES, Scaling, ViewSettings, WordSettings, check_scaling
 from manylabel.training import LastStage
 
 
@@ -41,9 +41,12 @@ class InputSettings(FrozenSettings, WordSettings):
     pixels : int or None, default None
         Of pictures: the side to which they are brought on their way into a method. None leaves them as they are, or
         brings them to the size that the weights of an encoder were trained with.
+    most_features : int, default 10 000
+        Of sparse vectors: so many columns are kept, those that the most training rows have.
     """
 
     scaling: Scaling = "auto"
+    most_features: int = Field(MOST_FEATURES, ge=1)
     pixels: int | None = Field(None, ge=8, le=4096)
 
     @property
@@ -117,11 +120,16 @@ class ClassifySettings(Config):
         Learning rate of the encoder as a multiple of the classifier's; 0 freezes the encoder (a linear probe).
     loss : dict
         Settings of the classifier's loss, such as ``gamma_neg`` of ASL; the others stay at their defaults.
+    negatives : int or None, default None
+        Labels that a step scores beside those that its rows carry, drawn evenly for it; each stands for as many others,
+        see :func:`manylabel.losses.draw_labels`. The classifier then starts at the shares of the labels, and what is
+        monitored is measured on the highest scores. None scores all labels.
     """
 
     stage: LastStage
     views: ViewSettings = ViewSettings()
     encoder_rate: float = Field(1.0, ge=0)
+    negatives: int | None = Field(None, ge=1)
     loss: dict[str, bool | float | str] = {}
 
 
@@ -253,6 +261,9 @@ class ScaledSettings(AnySettings):
             changed = [n for n, v in WordSettings() if getattr(self.inputs, n) != v]
             hint = f"Write text.inputs.{changed[0]} where it is meant for texts alone."
             raise ManyLabelError(f"{who}, inputs.{changed[0]}", "texts as TF-IDF", kind, hint)
+        if self.inputs.most_features != MOST_FEATURES and kind != Vectors.kind:
+            hint = f"Write {Vectors.kind}.inputs.most_features; texts have most_words."
+            raise ManyLabelError(f"{who}, inputs.most_features", "sparse vectors", kind, hint)
         if self.inputs.pixels is not None and kind != Images.kind:
             hint = f"Write {Images.kind}.inputs.pixels."
             raise ManyLabelError(f"{who}, inputs.pixels", Images.kind, kind, hint)

@@ -120,6 +120,17 @@ def scores_of(
     return metrics.StreamedScores(lambda rows: score(X.take(rows)), (len(X), n_labels))
 
 
+def top_scores(
+    score: Callable[[Features], np.ndarray[Any, Any]], X: Features, n_labels: int, k: int
+) -> metrics.TopScores:
+    """The k highest scores of each row, of which a block of rows at a time is scored."""
+    if len(X):
+        scores = metrics.StreamedScores(lambda rows: score(X.take(rows)), (len(X), n_labels))
+        return metrics.TopScores.of(scores, k)
+    none = np.zeros((0, min(k, n_labels)))
+    return metrics.TopScores(none.astype(np.int32), none.astype(np.float32), n_labels)
+
+
 @torch.no_grad()
 def in_batches(
     module: nn.Module,

@@ -232,7 +232,13 @@ class SklearnBaselineMethod(Trainer):
         seed = int(order.seed) % 2**32
         estimator = self._estimator({}, seed)
         train, scaled = _weighted(self.name, estimator, train), self.settings.inputs
-        inputs = fit_preprocessor(train.X, self._scaling(train.X), scaled.own_pixels, words=scaled.words)
+        inputs = fit_preprocessor(
+            train.X,
+            self._scaling(train.X),
+            scaled.own_pixels,
+            words=scaled.words,
+            most_features=scaled.most_features,
+        )
         Y = _binary(self.name, train)
         examples = Examples(inputs.matrix(train.X, train.X.is_sparse), Y, train.weights)
         for parameter, values in self.settings.search.items():

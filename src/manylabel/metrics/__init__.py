@@ -28,7 +28,7 @@ from manylabel.metrics.ranking import (
 from manylabel.metrics.reliability import Reliability, reliability
 from manylabel.metrics.report import DEFAULT_METRICS, DISPLAY_NAMES, Evaluation, evaluate, evaluate_protocols
 from manylabel.metrics.retrieval import Retrieval, retrieval
-from manylabel.metrics.scores import WHOLE_UP_TO, StreamedScores, TopScores
+from manylabel.metrics.scores import KEPT, WHOLE_UP_TO, StreamedScores, TopScores
 from manylabel.metrics.seen_sets import SeenSets
 from manylabel.metrics.sets import Counts, Tally
 from manylabel.metrics.slices import Slice, TrainingLabels, slices
@@ -38,6 +38,7 @@ __all__ = [
     "DEFAULT_METRICS",
     "DISPLAY_NAMES",
     "GRID",
+    "KEPT",
     "LAMP_GRID",
     "WHOLE_UP_TO",
     "Calibration",

@@ -7,12 +7,12 @@ has fewer. A row without a known label is left out.
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from manylabel.arrays import as_array
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
 from manylabel.metrics.inputs import (
+    Block,
     check_k,
     check_number,
     known_labels,
@@ -20,9 +20,10 @@ from manylabel.metrics.inputs import (
     label_totals,
     labels_of,
     row_blocks,
-    scores_and_labels,
+    scores_of_first,
+    true_labels,
 )
-from manylabel.metrics.scores import Array, Scores, TopScores, as_scores, top_mask
+from manylabel.metrics.scores import Array, Made, Scores, TopScores, as_scores, top_mask
 
 
 def top_k(scores: Scores, k: int) -> Array:
@@ -111,7 +112,7 @@ def propensity_scored_precision_at_k(scores: Scores, Y: Labels, propensity: Arra
 
     Parameters
     ----------
-    scores : (n, C) array or tensor
+    scores : (n, C) array or tensor, StreamedScores or TopScores
     Y : (n, C) labels, dense or sparse
     propensity : (C,) array
         :func:`propensities` of the training labels.
@@ -129,42 +130,44 @@ def propensity_scored_precision_at_k(scores: Scores, Y: Labels, propensity: Arra
     sum.
     """
     who = "propensity_scored_precision_at_k"
-    S, T = scores_and_labels(scores, Y, who)
-    check_k(k, S.shape[1], who)
+    S, T = scores_of_first(scores, Y, k, who)
     p = as_array(propensity, who, "propensity").astype(np.float64)
     if p.shape != S.shape[1:] or not (np.isfinite(p) & (p > 0)).all():
         got = f"shape {p.shape}" if p.shape != S.shape[1:] else "values that are NaN, infinite or not above 0"
         hint = "Use propensities(Y_train)."
         raise ManyLabelError(who, f"propensity of shape {S.shape[1:]}, above 0", got, hint)
-    gained = possible = 0.0
-    for _, s, t, known in row_blocks(S, T):
-        worth = t / p  # (b, C)
-        gained += worth[top_mask(s, k, known)].sum()
-        possible += np.partition(worth, worth.shape[1] - k, axis=1)[:, -k:].sum()
+    gained = sum(_worth_found(S, block, k, p) for block in row_blocks(S, T))
+    possible = _worth_of_best(T, k, p)
     return float(gained / possible) if possible else float("nan")
+
+
+def _worth_found(S: Made | TopScores, block: Block, k: int, p: Array) -> float:
+    """``1 / p`` summed over the true labels among the k highest of each row."""
+    found = _first(S, block, k) & block.true
+    if isinstance(S, TopScores):
+        return float((found / p[S.labels[block.part]]).sum())
+    return float((found / p).sum())
+
+
+def _worth_of_best(T: LabelMatrix, k: int, p: Array) -> float:
+    """``1 / p`` summed over the k labels of each row of which it is largest."""
+    Y = T.sparse()
+    rows, worth = Y.rows.numpy(), 1 / p[Y.columns.numpy()]
+    order = np.lexsort((-worth, rows))  # entries of a row follow each other, whichever way they are sorted
+    place = np.arange(len(rows)) - Y.offsets.numpy()[rows]
+    return float(worth[order][place < k].sum())
+
+
+def _first(S: Made | TopScores, block: Block, k: int) -> Array:
+    """Which known scores of a block are among the k highest of their row, bool in the shape of the block."""
+    if not isinstance(S, TopScores):
+        return top_mask(block.scores, k, block.known)
+    known = np.ones(block.true.shape, dtype=bool) if block.known is None else block.known
+    return np.asarray(known & (known.cumsum(1) <= k))
 
 
 def _hits_at_k(scores: Scores, Y: Labels, k: int, who: str) -> tuple[Array, Array, Array]:
     """Labels of each row among its k highest scores, all of its labels, and its known entries, (n,) int each."""
-    if isinstance(scores, TopScores):
-        return _hits_of_top(scores, labels_of(scores.shape, Y, who), k, who)
-    S, T = scores_and_labels(scores, Y, who)
-    check_k(k, S.shape[1], who)
-    counts = [((top_mask(s, k, known) & t).sum(1), t.sum(1)) for _, s, t, known in row_blocks(S, T)]
-    hits, n_true = (np.concatenate(part) for part in zip(*counts, strict=True))
-    return hits, n_true, known_labels(T)
-
-
-def _hits_of_top(top: TopScores, T: LabelMatrix, k: int, who: str) -> tuple[Array, Array, Array]:
-    check_k(k, top.k, who, "the number of scores kept of each row")
-    hits, n_known = top.carried(T), known_labels(T)
-    if T.has_unknown:
-        known = ~top.carried(T.unknown)
-        hits = hits & (known.cumsum(1) <= k)
-        lacking = int((known.sum(1) < np.minimum(k, n_known)).sum()) if top.k < top.n_labels else 0
-        if lacking:
-            expected, got = f"the {k} highest scores of known labels of each row", f"fewer of {lacking} rows"
-            raise ManyLabelError(who, expected, got, "Keep more scores of each row, or pass StreamedScores.")
-    else:
-        hits = hits[:, :k]
-    return hits.sum(1), T.row_counts(torch.int64).numpy(), n_known
+    S, T = scores_of_first(scores, Y, k, who)
+    hits = [(_first(S, block, k) & block.true).sum(1) for block in row_blocks(S, T)]
+    return np.concatenate(hits), true_labels(T), known_labels(T)

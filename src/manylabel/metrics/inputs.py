@@ -25,10 +25,33 @@ def scores_and_labels(scores: Scores, Y: Labels, who: str) -> tuple[Made, LabelM
         If the scores hold NaN or are not two-dimensional, the labels are not 0/1, or the shapes differ.
     """
     if isinstance(scores, TopScores):
-        hint = "Pass an array or StreamedScores; precision_at_k, recall_at_k and Counts.sweep take these too."
+        hint = "Pass an array or StreamedScores; metrics at k and those of label sets take the highest scores too."
         raise ManyLabelError(who, "scores of every label", f"the {scores.k} highest of each row", hint)
     S = scores if isinstance(scores, StreamedScores) else as_scores(scores, who)
     return S, labels_of(S.shape, Y, who)
+
+
+def scores_of_first(scores: Scores, Y: Labels, k: int, who: str) -> tuple[Made | TopScores, LabelMatrix]:
+    """Scores and labels for a metric of the k highest scores of each row, of which these are enough.
+
+    Raises
+    ------
+    ManyLabelError
+        As :func:`scores_and_labels`, for a k out of range, and where fewer than k known labels were kept of a row.
+    """
+    if not isinstance(scores, TopScores):
+        S, T = scores_and_labels(scores, Y, who)
+        check_k(k, S.shape[1], who)
+        return S, T
+    T = labels_of(scores.shape, Y, who)
+    check_k(k, scores.k, who, "the number of scores kept of each row")
+    if T.has_unknown and scores.k < scores.n_labels:
+        kept = scores.k - scores.carried(T.unknown).sum(1)
+        lacking = int((kept < np.minimum(k, known_labels(T))).sum())
+        if lacking:
+            expected, got = f"the {k} highest scores of known labels of each row", f"fewer of {lacking} rows"
+            raise ManyLabelError(who, expected, got, "Keep more scores of each row, or pass StreamedScores.")
+    return scores, T
 
 
 def labels_of(shape: tuple[int, ...] | None, Y: Labels, who: str) -> LabelMatrix:
@@ -85,8 +108,14 @@ def read_weights(weights: Any, shape: tuple[int, int], who: str) -> Array | None
     return as_array(as_weights(weights, shape, who, "weights"), who, "weights").astype(np.float64)
 
 
-def row_blocks(S: Made, T: LabelMatrix) -> Iterator[Block]:
-    """A few rows at a time."""
+def row_blocks(S: Made | TopScores, T: LabelMatrix) -> Iterator[Block]:
+    """A few rows at a time; of the highest scores, (b, k), with the labels of these."""
+    if isinstance(S, TopScores):
+        for rows in blocks(*S.labels.shape):
+            top, of_rows = S.take(rows), T.take(rows)
+            known = ~top.carried(of_rows.unknown) if T.has_unknown else None
+            yield Block(rows, top.values, top.carried(of_rows), known)
+        return
     for rows in blocks(*S.shape):
         yield Block.of(rows, S[rows], T.take(rows))
 
@@ -107,6 +136,11 @@ def label_totals(T: LabelMatrix) -> Array:
 def known_rows(T: LabelMatrix) -> Array:
     """On how many rows each label is known, (C,) int64."""
     return np.full(T.n_labels, T.n_rows) - (label_totals(T.unknown) if T.has_unknown else 0)
+
+
+def true_labels(T: LabelMatrix) -> Array:
+    """How many labels each row carries, (n,) int64."""
+    return np.asarray(T.row_counts(torch.int64).numpy())
 
 
 def known_labels(T: LabelMatrix) -> Array:

@@ -17,13 +17,15 @@ from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
 from manylabel.metrics.inputs import (
     check_choice,
-    check_k,
+    known_labels,
     known_rows,
     label_blocks,
     row_blocks,
     scores_and_labels,
+    scores_of_first,
+    true_labels,
 )
-from manylabel.metrics.scores import Array, Made, Scores, StreamedScores, blocks
+from manylabel.metrics.scores import Array, Made, Scores, StreamedScores, TopScores, blocks
 
 Absent: TypeAlias = Literal["leave_out", "zero"]
 
@@ -166,7 +168,7 @@ def ndcg_at_k(scores: Scores, Y: Labels, k: int, *, empty: Absent = "leave_out")
 
     Parameters
     ----------
-    scores : (n, C) array or tensor
+    scores : (n, C) array or tensor, StreamedScores or TopScores
     Y : (n, C) labels, dense or sparse
     k : int
     empty : "leave_out" or "zero", default "leave_out"
@@ -177,9 +179,15 @@ def ndcg_at_k(scores: Scores, Y: Labels, k: int, *, empty: Absent = "leave_out")
     ``DCG = sum_{r <= k} y_(r) / log2(r + 1)``, divided by that of the best order, min(k, |y|) ones first.
     Tied labels share the mean of their places' discounts, the expected value over all orders of the ties. Only known
     labels of a row have a place; a row without any is left out.
+
+    Raises
+    ------
+    ManyLabelError
+        Of TopScores, also where fewer than k known labels were kept of a row, or others may share the k-th score.
     """
-    S, T = scores_and_labels(scores, Y, "ndcg_at_k")
-    check_k(k, S.shape[1], "ndcg_at_k")
+    S, T = scores_of_first(scores, Y, k, "ndcg_at_k")
+    if isinstance(S, TopScores):
+        _check_ties(S, k, "ndcg_at_k")
     discounts = np.zeros(S.shape[1] + 1)
     discounts[1 : k + 1] = 1 / np.log2(np.arange(2, k + 2))
     upto = discounts.cumsum()  # DCG of r ones in the first r places
@@ -248,17 +256,27 @@ def _steps(running: Array, row: Array) -> Array:
     return np.asarray(steps)
 
 
-def _row_sums(S: Made, T: LabelMatrix, values: Callable[[_TieGroups], Array]) -> tuple[Array, Array, Array]:
+def _row_sums(
+    S: Made | TopScores, T: LabelMatrix, values: Callable[[_TieGroups], Array]
+) -> tuple[Array, Array, Array]:
     """Sums of one value a run over the runs of each of the m rows with a known label, and how many labels of the row
     are true and how many known, (m,) int both.
     """
     parts = []
     for block in row_blocks(S, T):
         ties = _tie_groups(block.scores, block.true, block.known)
-        parts.append((ties.sum(values(ties)), block.true.sum(1), block.n_known))
-    sums, n_true, n_known = (np.concatenate(part) for part in zip(*parts, strict=True))
+        parts.append(ties.sum(values(ties)))
+    n_known = known_labels(T)
     asked = n_known > 0
-    return sums[asked], n_true[asked], n_known[asked]
+    return np.concatenate(parts)[asked], true_labels(T)[asked], n_known[asked]
+
+
+def _check_ties(top: TopScores, k: int, who: str) -> None:
+    """Refuse rows of whose k-th score nobody knows how many labels share it."""
+    open_rows = int((top.values[:, k - 1] == top.values[:, -1]).sum()) if top.k < top.n_labels else 0
+    if open_rows:
+        got = f"the k-th score of {open_rows} rows to be the lowest kept, which others may share"
+        raise ManyLabelError(who, f"more than the {top.k} highest scores", got, "Keep more of each row.")
 
 
 def _streamed_precision(S: StreamedScores, T: LabelMatrix, counted: Array | None, who: str) -> Array:

@@ -18,17 +18,25 @@ from manylabel.metrics.inputs import (
     known_labels,
     known_rows,
     label_totals,
+    labels_of,
     scores_and_labels,
 )
 from manylabel.metrics.ranking import Absent
-from manylabel.metrics.scores import Array, Made, Scores, StreamedScores, check_probabilities
+from manylabel.metrics.scores import (
+    Array,
+    Made,
+    Scores,
+    StreamedScores,
+    TopScores,
+    check_probabilities,
+)
 from manylabel.metrics.thresholds import SET_METRICS, Rule, Threshold, count_predicted, learn_thresholds
 
 Protocol: TypeAlias = Literal["fixed", "tuned", "oracle"]
 
 DEFAULT_METRICS = ("map", "precision_at_1", "macro_f1", "micro_f1", "example_f1", "hamming_accuracy")
 
-RANKING_METRICS: dict[str, Callable[[Made, LabelMatrix], float]] = {
+RANKING_METRICS: dict[str, Callable[[Made | TopScores, LabelMatrix], float]] = {
     "precision_at_1": lambda S, T: at_k.precision_at_k(S, T, 1),
     "precision_at_3": lambda S, T: at_k.precision_at_k(S, T, 3),
     "precision_at_5": lambda S, T: at_k.precision_at_k(S, T, 5),
@@ -39,6 +47,9 @@ RANKING_METRICS: dict[str, Callable[[Made, LabelMatrix], float]] = {
     "ranking_loss": ranking.ranking_loss,
     "lrap": ranking.lrap,
 }
+
+OF_TOP = tuple(name for name in RANKING_METRICS if "_at_" in name)
+"""Metrics of rankings for which the highest scores of each row are enough."""
 
 LOWER_IS_BETTER = ("coverage_error", "ranking_loss")
 DISPLAY_NAMES = {
@@ -89,8 +100,8 @@ class Evaluation:
     rows_not_known : int
         Rows of which no label is known: metrics that are means over rows leave them out.
     per_label : dict of str to (C,) array
-        ``ap`` and ``f1`` (at the macro-F1's threshold), NaN where undefined; ``positives`` and ``known``, the rows on
-        which the label is known, int.
+        ``ap`` and ``f1`` (at the macro-F1's threshold), NaN where undefined, and ``ap`` of TopScores; ``positives``
+        and ``known``, the rows on which the label is known, int.
     """
 
     protocol: Protocol
@@ -154,8 +165,9 @@ def evaluate(
 
     Parameters
     ----------
-    scores : (n, C) array or tensor in [0, 1], or StreamedScores
-        Any real scores if none of the metrics needs a threshold.
+    scores : (n, C) array or tensor in [0, 1], StreamedScores or TopScores
+        Any real scores if none of the metrics needs a threshold. The highest scores of each row, TopScores, are enough
+        for metrics at k and, where a threshold lies above all that was left out, for those of label sets.
     Y : (n, C) labels, dense or sparse
     protocol : "tuned", "fixed" or "oracle", default "tuned"
         Where thresholds come from: learnt on ``validation``; 0.5; or, to compare with published tables, the
@@ -212,14 +224,15 @@ def evaluate_protocols(
     for protocol, rule in protocols.values():
         _check_choices(protocol, rule, absent)
     grid = None if grid is None else tuple(as_grid(grid, "evaluate, grid").tolist())
-    S, T = scores_and_labels(scores, Y, "evaluate")
+    S, T = _scores_and_labels(scores, Y, metrics, "evaluate")
     _check_finite(S, "evaluate")
     learnt = {
         name: _thresholds(S, T, protocol, validation, metrics, rule, grid)
         for name, (protocol, rule) in protocols.items()
     }
     counts = count_predicted({t for each in learnt.values() for t in each.values()}, S, T)
-    ap, positives, known = ranking.average_precision(S, T), label_totals(T), known_rows(T)
+    ap = np.full(T.n_labels, np.nan) if isinstance(S, TopScores) else ranking.average_precision(S, T)
+    positives, known = label_totals(T), known_rows(T)
     same = {m: RANKING_METRICS[m](S, T) for m in metrics if m in RANKING_METRICS}
     same["map"] = ranking.mean_over_present(ap[known > 0], absent, "evaluate")
 
@@ -241,8 +254,22 @@ def evaluate_protocols(
     return {name: under(name) for name in protocols}
 
 
+def _scores_and_labels(
+    scores: Scores, Y: Labels, metrics: Sequence[str], who: str
+) -> tuple[Made | TopScores, LabelMatrix]:
+    """Scores and labels that the metrics can be measured on."""
+    if not isinstance(scores, TopScores):
+        return scores_and_labels(scores, Y, who)
+    lacking = [m for m in metrics if m not in (*SET_METRICS, *OF_TOP)]
+    if lacking:
+        hint = "Name metrics at k and of label sets, or pass an array or StreamedScores."
+        got = f"the {scores.k} highest of each row"
+        raise ManyLabelError(who, f"scores of every label for {lacking[0]}", got, hint)
+    return scores, labels_of(scores.shape, Y, who)
+
+
 def _thresholds(
-    S: Made,
+    S: Made | TopScores,
     T: LabelMatrix,
     protocol: Protocol,
     validation: tuple[Scores, Labels] | None,
@@ -263,7 +290,9 @@ def _thresholds(
     return learn_thresholds(*_validation_rows(validation, S.shape[1]), names, rule=rule, grid=grid)
 
 
-def _validation_rows(validation: tuple[Scores, Labels] | None, n_labels: int) -> tuple[Made, LabelMatrix]:
+def _validation_rows(
+    validation: tuple[Scores, Labels] | None, n_labels: int
+) -> tuple[Made | TopScores, LabelMatrix]:
     if not isinstance(validation, tuple) or len(validation) != 2:
         raise ManyLabelError(
             "evaluate",
@@ -271,7 +300,7 @@ def _validation_rows(validation: tuple[Scores, Labels] | None, n_labels: int) ->
             "none" if validation is None else type(validation).__name__,
             'Score rows kept out of training and pass them, or ask for protocol="fixed", the threshold 0.5.',
         )
-    S, T = scores_and_labels(*validation, "evaluate: validation")
+    S, T = _scores_and_labels(*validation, (), "evaluate: validation")
     check_probabilities(S, "evaluate: validation")
     if S.shape[1] != n_labels:
         raise ManyLabelError(
@@ -294,8 +323,9 @@ def _check_choices(protocol: str, rule: str, absent: str) -> None:
         )
 
 
-def _check_finite(S: Made, who: str) -> None:
+def _check_finite(scores: Made | TopScores, who: str) -> None:
     """Refuse infinite scores, which a trained model does not give; blocks refuse them themselves."""
+    S = scores.values if isinstance(scores, TopScores) else scores
     if not isinstance(S, StreamedScores) and (np.isinf(S.max()) or np.isinf(S.min())):
         row, label = np.argwhere(np.isinf(S))[0]
         got = f"{S[row, label]}, first at row {row}, label {label}"

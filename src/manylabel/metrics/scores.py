@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from manylabel.arrays import as_array
@@ -16,6 +17,8 @@ from manylabel.labels import LabelMatrix
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
 ENTRIES_AT_ONCE = 1 << 20
+KEPT = 100  # scores of each row that are kept of very many
+RANKED_AT_ONCE = 1 << 24  # scores of which the highest are picked; more rows share what reading a model costs
 WHOLE_UP_TO = 1 << 28  # bytes of scores that a program holds at once; more are made by the block
 ROUNDING = 1e-6
 
@@ -53,11 +56,12 @@ def as_matrix(scores: Any, who: str) -> Array:
     return S
 
 
-def check_probabilities(S: Made, who: str) -> None:
+def check_probabilities(S: Made | TopScores, who: str) -> None:
     """Refuse scores outside [0, 1], for which a threshold of 0.1 to 0.9 has no meaning; blocks do so themselves."""
     if isinstance(S, StreamedScores):
         return
-    low, high = float(S.min()), float(S.max())
+    values = S.values if isinstance(S, TopScores) else S
+    low, high = float(values.min()), float(values.max())
     if low < -ROUNDING or high > 1 + ROUNDING:
         raise ManyLabelError(
             who,
@@ -115,8 +119,8 @@ class StreamedScores:
 class TopScores:
     """The highest scores of each row, which is all that is kept of scores of many labels; build it with :meth:`of`.
 
-    ``precision_at_k`` and ``recall_at_k`` up to the number kept, and ``Counts.sweep`` at thresholds that no score left
-    out can reach, give of them what they give of all scores.
+    Precision, propensity-scored precision, recall and nDCG at k up to the number kept, and metrics of label sets at
+    thresholds that no score left out can reach, give of them what they give of all scores.
 
     Attributes
     ----------
@@ -141,7 +145,7 @@ class TopScores:
         """
         S = scores if isinstance(scores, StreamedScores) else as_scores(scores, "TopScores.of")
         k = min(k, S.shape[1])
-        parts = [_highest(S[rows], k) for rows in blocks(*S.shape)]
+        parts = [_highest(S[rows], k) for rows in blocks(*S.shape, at_once=RANKED_AT_ONCE)]
         labels, values = (np.concatenate(part) for part in zip(*parts, strict=True))
         return TopScores(labels, values, S.shape[1])
 
@@ -160,11 +164,20 @@ class TopScores:
         """What no score that was left out exceeds; below every score if none was."""
         return float(self.values[:, -1].max()) if self.k < self.n_labels else -np.inf
 
+    def take(self, rows: slice) -> TopScores:
+        """The highest scores of some rows."""
+        return TopScores(self.labels[rows], self.values[rows], self.n_labels)
+
     def carried(self, T: LabelMatrix) -> Array:
         """Which of the labels their rows carry, (n, k) bool, without a dense matrix."""
         Y = T.sparse()
-        true = Y.rows.numpy().astype(np.int64) * self.n_labels + Y.columns.numpy()
-        return np.isin(np.arange(len(self.labels))[:, None] * self.n_labels + self.labels, true)
+        true = np.sort(Y.rows.numpy().astype(np.int64) * self.n_labels + Y.columns.numpy())
+        found = np.zeros(self.labels.shape, dtype=bool)
+        for rows in blocks(*self.labels.shape) if len(true) else ():
+            asked = np.arange(rows.start, rows.stop)[:, None] * self.n_labels + self.labels[rows]
+            at = np.searchsorted(true, asked)
+            found[rows] = true[np.minimum(at, len(true) - 1)] == asked
+        return found
 
 
 Scores: TypeAlias = "Tensor | np.ndarray[Any, Any] | StreamedScores | TopScores"
@@ -185,13 +198,19 @@ def top_mask(S: Array, k: int, known: Array | None = None) -> Array:
 
 def _highest(S: Array, k: int) -> tuple[Array, Array]:
     """Labels and scores of the k highest of each row, from high to low, both (n, k)."""
-    labels = np.nonzero(top_mask(S, k))[1].reshape(len(S), k)
-    values = np.take_along_axis(S, labels, 1)
-    order = np.argsort(-values, axis=1, kind="stable")
+    x = torch.from_numpy(np.ascontiguousarray(S))
+    found, at = torch.topk(x, k, dim=1)
+    values, labels = found.numpy(), at.numpy()
+    # which of equal scores topk takes is open: rows in which some were left out are ranked again
+    again = np.flatnonzero(((x >= found[:, -1:]).sum(1) > k).numpy())
+    if len(again):
+        labels[again] = np.nonzero(top_mask(S[again], k))[1].reshape(len(again), k)
+        values[again] = np.take_along_axis(S[again], labels[again], 1)
+    order = np.lexsort((labels, -values))
     return np.take_along_axis(labels, order, 1).astype(np.int32), np.take_along_axis(values, order, 1)
 
 
-def blocks(n: int, width: int) -> Iterator[slice]:
-    """Slices that cover ``range(n)`` in pieces of about a million entries, each of ``width`` entries a row."""
-    step = max(1, ENTRIES_AT_ONCE // width)
+def blocks(n: int, width: int, at_once: int = ENTRIES_AT_ONCE) -> Iterator[slice]:
+    """Slices that cover ``range(n)`` in pieces of ``at_once`` entries, a million, each of ``width`` entries a row."""
+    step = max(1, at_once // width)
     return (slice(start, min(start + step, n)) for start in range(0, n, step))

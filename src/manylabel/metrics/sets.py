@@ -13,11 +13,11 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-import torch
 
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
 from manylabel.metrics.inputs import (
+    Block,
     as_grid,
     known_labels,
     known_rows,
@@ -25,6 +25,7 @@ from manylabel.metrics.inputs import (
     labels_of,
     row_blocks,
     scores_and_labels,
+    true_labels,
 )
 from manylabel.metrics.scores import Array, Made, Scores, TopScores, as_matrix, blocks
 
@@ -250,6 +251,14 @@ def count_sets(P: Array, T: Array, known: Array | None = None) -> Counts:
     )
 
 
+def count_kept(labels: Array, P: Array, block: Block, T: LabelMatrix) -> Counts:
+    """Counts of b rows of which none but some of the labels that are kept, (b, k), are predicted, (b, k) bool."""
+    H, P = P & block.true, P if block.known is None else P & block.known
+    hits, predicted = (np.bincount(labels[marked], minlength=T.n_labels) for marked in (H, P))
+    of_rows = Tally(H.sum(1), P.sum(1), true_labels(T), known_labels(T))
+    return Counts(Tally(hits, predicted, label_totals(T), known_rows(T)), of_rows)
+
+
 def _n_known(known: Array | None, shape: tuple[int, ...]) -> tuple[Array, Array]:
     """Known entries of each label (C,) and of each row (n,)."""
     if known is None:
@@ -308,11 +317,14 @@ def _sweep_of_top(top: TopScores, T: LabelMatrix, grid: Array) -> Counts:
         expected = f"thresholds above {top.bound:g}, which scores that were left out may reach"
         hint = "Keep more scores of each row, or pass StreamedScores."
         raise ManyLabelError("Counts.sweep", expected, f"{grid[0]:g}", hint)
-    reached = np.searchsorted(grid, top.values, side="right")
-    n_true = label_totals(T), T.row_counts(torch.int64).numpy()
-    n_known = known_rows(T), known_labels(T)
-    known = ~top.carried(T.unknown) if T.has_unknown else None
-    return _sweep_block(top.labels, reached, top.carried(T), known, n_true, n_known, len(grid))
+
+    def parts() -> Iterator[Counts]:
+        for rows, values, true, known in row_blocks(top, T):
+            of, reached = T.take(rows), np.searchsorted(grid, values, side="right")
+            n_true, n_known = (label_totals(of), true_labels(of)), (known_rows(of), known_labels(of))
+            yield _sweep_block(top.labels[rows], reached, true, known, n_true, n_known, len(grid))
+
+    return joined(parts())
 
 
 def _sweep_block(

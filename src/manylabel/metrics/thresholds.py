@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -16,13 +16,15 @@ from manylabel.metrics.expected_curve import FINE_GRID, shrunk_thresholds
 from manylabel.metrics.inputs import (
     as_grid,
     check_choice,
+    check_k,
     check_metrics,
+    labels_of,
     read_weights,
     row_blocks,
     scores_and_labels,
 )
-from manylabel.metrics.scores import Array, Made, Scores, as_scores, blocks, check_probabilities
-from manylabel.metrics.sets import Counts, as_grid_of, count_sets, count_sweep, joined
+from manylabel.metrics.scores import Array, Made, Scores, TopScores, as_scores, blocks, check_probabilities
+from manylabel.metrics.sets import Counts, as_grid_of, count_kept, count_sets, count_sweep, joined
 
 Form: TypeAlias = Literal["shared", "per_label", "top_k"]
 Rule: TypeAlias = Literal["shared", "per_label", "top_k", "per_metric"]
@@ -93,6 +95,27 @@ class Threshold:
             )
         return np.asarray(t <= S)
 
+    def predict_kept(self, top: TopScores) -> Array:
+        """Which of the highest scores of each row are predicted, (n, k) bool; those left out are not.
+
+        Raises
+        ------
+        ManyLabelError
+            If a score that was left out may reach the threshold.
+        """
+        who = "Threshold.predict_kept"
+        if self.rule == "top_k":
+            check_k(int(self.value), top.k, who, "the number of scores kept of each row")  # type: ignore[arg-type]
+            return np.broadcast_to(np.arange(top.k) < self.value, top.labels.shape)
+        t = np.asarray(self.value, dtype=top.values.dtype)
+        if t.ndim and t.shape != (top.n_labels,):
+            raise ManyLabelError(who, f"scores of {len(t)} labels", f"scores of {top.n_labels}")
+        if t.min() <= top.bound:
+            expected = f"thresholds above {top.bound:g}, which scores that were left out may reach"
+            hint = "Keep more scores of each row, or pass StreamedScores."
+            raise ManyLabelError(who, expected, f"{t.min():g}", hint)
+        return np.asarray((t[top.labels] if t.ndim else t) <= top.values)
+
     def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Plain JSON and arrays, from which :meth:`from_state` makes the same rule."""
         value = list(self.value) if isinstance(self.value, tuple) else self.value
@@ -117,8 +140,9 @@ def learn_thresholds(
 
     Parameters
     ----------
-    scores : (n, C) array or tensor in [0, 1]
-        Scores of validation rows; a threshold learnt on the rows that are scored afterwards is an oracle.
+    scores : (n, C) array or tensor in [0, 1], StreamedScores or TopScores
+        Scores of validation rows; a threshold learnt on the rows that are scored afterwards is an oracle. Of the
+        highest scores alone thresholds are learnt that none that was left out reaches, without weights.
     Y : (n, C) labels, dense or sparse
     metrics : sequence of str
         Keys of metrics of label sets.
@@ -150,6 +174,8 @@ def learn_thresholds(
     check_choice(rule, get_args(Rule), who, f"a rule of {', '.join(get_args(Rule))}")
     given = (FINE_GRID if rule == "per_metric" else GRID) if grid is None else grid
     thresholds = as_grid(given, f"{who}, grid")
+    if isinstance(scores, TopScores):
+        return _learn_of_top(scores, labels_of(scores.shape, Y, who), metrics, rule, thresholds, weights)
     S, T = scores_and_labels(scores, Y, who)
     check_probabilities(S, who)
     w = read_weights(weights, S.shape, who)
@@ -162,6 +188,26 @@ def learn_thresholds(
     return _on_grid(
         count_sweep(S, T, as_grid_of(thresholds, S.dtype, who), weights=w), metrics, rule, thresholds
     )
+
+
+def _learn_of_top(
+    top: TopScores, T: LabelMatrix, metrics: Sequence[str], rule: Rule, thresholds: Array, weights: Any
+) -> dict[str, Threshold]:
+    """What :func:`learn_thresholds` learns of the highest scores of each row."""
+    who = "learn_thresholds"
+    check_probabilities(top, who)
+    if weights is not None:
+        raise ManyLabelError(
+            who, "scores of every label beside `weights`", f"the {top.k} highest of each row"
+        )
+    if rule == "top_k":
+        sizes = np.arange(max(_most_labels(T), 1), 0, -1)
+        places = np.broadcast_to(-np.arange(top.k, dtype=np.float64), top.labels.shape)
+        counts = Counts.sweep(replace(top, values=places), T, 1.0 - sizes)  # place <= k - 1
+        return {m: Threshold(rule, int(_best(counts, m, sizes))) for m in metrics}
+    reachable = thresholds[as_grid_of(thresholds, top.values.dtype, who) > top.bound]
+    counts = Counts.sweep(top, T, reachable if len(reachable) else thresholds)
+    return _on_grid(counts, metrics, rule, reachable)
 
 
 def _on_grid(counts: Counts, metrics: Sequence[str], rule: Rule, thresholds: Array) -> dict[str, Threshold]:
@@ -187,13 +233,19 @@ def _best_per_label(counts: Counts, thresholds: Array) -> tuple[float, ...]:
     return tuple(np.where(present, own, _best(counts, "micro_f1", thresholds)).tolist())
 
 
-def count_predicted(thresholds: Iterable[Threshold], S: Made, T: LabelMatrix) -> dict[Threshold, Counts]:
+def count_predicted(
+    thresholds: Iterable[Threshold], S: Made | TopScores, T: LabelMatrix
+) -> dict[Threshold, Counts]:
     """Counts of the label sets at each of some thresholds, in one pass over the scores."""
     wanted = tuple(thresholds)
     counts: dict[Threshold, Counts] = {}
-    for _, s, t, known in row_blocks(S, T) if wanted else ():
+    for block in row_blocks(S, T) if wanted else ():
         for threshold in wanted:
-            part = count_sets(threshold.predict(s), t, known)
+            if isinstance(S, TopScores):
+                top = S.take(block.part)
+                part = count_kept(top.labels, threshold.predict_kept(top), block, T.take(block.part))
+            else:
+                part = count_sets(threshold.predict(block.scores), block.true, block.known)
             counts[threshold] = joined((counts[threshold], part)) if threshold in counts else part
     return counts
 

@@ -26,7 +26,6 @@ from manylabel.study.records import RunRecord, read_history, write_arrays
 from manylabel.study.threads import computing_on
 from manylabel.training import Progress
 
-KEPT = 100  # scores of each row in the records of a run whose scores are too large to hold at once
 PROTOCOLS: dict[str, tuple[Protocol, Rule]] = {
     "learnt": ("tuned", "per_metric"),
     "tuned": ("tuned", "shared"),
@@ -128,7 +127,7 @@ def _kept(part: str, scores: Any) -> Iterator[tuple[str, Any]]:
     if not isinstance(scores, metrics.StreamedScores):
         yield f"{part}_scores", scores
         return
-    top = metrics.TopScores.of(scores, KEPT)
+    top = metrics.TopScores.of(scores, metrics.KEPT)
     yield f"{part}_top_labels", top.labels
     yield f"{part}_top_scores", top.values
 

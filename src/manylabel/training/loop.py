@@ -17,7 +17,7 @@ from manylabel.training.batch_norm import synchronise
 from manylabel.training.checkpoint import Tensors, prefixed, under
 from manylabel.training.distributed import Ranks
 from manylabel.training.progress import Progress
-from manylabel.training.sampling import divide
+from manylabel.training.sampling import divide, order_by_carriers
 from manylabel.training.schedules import Plateau, factor
 from manylabel.training.stage import Stage, Task
 
@@ -137,7 +137,16 @@ class Loop:
 
     def _order(self) -> Tensor:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        return torch.randperm(self.task.n_rows, generator=generator)
+        if self.stage.carriers is None:
+            order = getattr(self.task, "order", None)
+            return (
+                torch.randperm(self.task.n_rows, generator=generator) if order is None else order(generator)
+            )
+        labels = getattr(self.task, "labels", None)
+        if labels is None:
+            hint = "Leave carriers out."
+            raise ManyLabelError(f"stage {self.name}, carriers", "a task with labels", "one without", hint)
+        return order_by_carriers(labels, self.division, self.stage.carriers, generator)
 
     def _batch(self, order: Tensor, step: int) -> Tensor:
         rows = order[self.division.span(step)]

@@ -1,15 +1,23 @@
-"""How an epoch divides the training rows into steps: sizes of batches, rows of each rank."""
+"""How an epoch divides the training rows into steps: sizes, rows of each rank, labels with enough carriers."""
 
 from __future__ import annotations
 
 import warnings
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor
 
 from manylabel.errors import ManyLabelError
+from manylabel.labels import LabelMatrix
 from manylabel.training.stage import Stage
 
 _AUTO = ((450, 16), (1100, 32))  # below so many training rows, so many a step
 _MOST_AUTO = 64
+_CHOICES = 8  # rows that carry a label of which the one with the fewest new labels is taken
 
 
 @dataclass(frozen=True)
@@ -93,3 +101,99 @@ def rows_of_step(batch: int | str, n_rows: int, world: int = 1) -> int:
         return batch
     found = next((rows for below, rows in _AUTO if n_rows < below), _MOST_AUTO)
     return -(-found // world) * world
+
+
+def order_by_carriers(
+    Y: LabelMatrix, division: Division, carriers: int, generator: torch.Generator
+) -> Tensor:
+    """An order of the rows in which the labels of a step are carried by several of its rows.
+
+    Parameters
+    ----------
+    Y : LabelMatrix (n, n_labels)
+        Of the training rows.
+    division : Division
+        Of the rows into steps.
+    carriers : int
+        How many rows of a step carry each of its labels, as far as there are so many that no earlier step took, and
+        room in the step. A label without a second carrier has nothing to be contrasted with.
+    generator : torch.Generator
+
+    Returns
+    -------
+    (n,) int64 tensor
+        Every row once.
+
+    Notes
+    -----
+    A step starts with a random row. While a label of the step has too few carriers, the next row is one that carries
+    it, of eight drawn the one that brings the fewest labels that the step does not have yet; the label that came first
+    is served first. When none is left that can be served, another random row follows. The time is that of reading all
+    entries a few times, and grows with rows.
+    """
+    drawn = torch.randperm(len(Y), generator=generator)
+    epoch = _Epoch(Y.take(drawn.to(Y.device)), carriers)
+    sizes = (division.span(step) for step in range(division.steps))
+    places = [place for size in sizes for place in epoch.step(size.stop - size.start)]
+    places += epoch.unused()
+    return drawn[torch.tensor(places)]
+
+
+class _Epoch:
+    """Rows in a random order, of which each is given once."""
+
+    def __init__(self, Y: LabelMatrix, carriers: int) -> None:
+        by_row, self.carriers = Y.sparse().to("cpu"), carriers
+        by_label = by_row.transposed
+        self.row_ends, self.labels = (t.numpy().data for t in (by_row.offsets, by_row.columns))
+        self.label_ends, self.rows = (t.numpy().data for t in (by_label.offsets, by_label.columns))
+        self.first = self.label_ends.tolist()  # where the unused rows of each label begin
+        self.used, self.next = bytearray(len(by_row)), 0
+
+    def step(self, size: int) -> list[int]:
+        """The rows of a step."""
+        taken: list[int] = []
+        counts: dict[int, int] = {}
+        short: deque[int] = deque()
+        while len(taken) < size:
+            row = self._carrier(short, counts, size - len(taken))
+            row = self._any() if row is None else row
+            taken.append(row)
+            self.used[row] = 1
+            for label in self._labels_of(row):
+                counts[label] = counts.get(label, 0) + 1
+                if counts[label] == 1:
+                    short.append(label)
+        return taken
+
+    def unused(self) -> list[int]:
+        """Rows that no step took."""
+        return [row for row, used in enumerate(self.used) if not used]
+
+    def _carrier(self, short: deque[int], counts: dict[int, int], room: int) -> int | None:
+        """A row for the first label that lacks carriers and can still have enough; None where none can."""
+        while short:
+            label = short[0]
+            lacking = self.carriers - counts[label]
+            if 0 < lacking <= room:
+                choices = list(islice(self._unused_of(label), _CHOICES))
+                if choices:
+                    return min(choices, key=lambda row: sum(c not in counts for c in self._labels_of(row)))
+            short.popleft()
+        return None
+
+    def _any(self) -> int:
+        """The next row of the random order."""
+        while self.used[self.next]:
+            self.next += 1
+        return self.next
+
+    def _unused_of(self, label: int) -> Iterator[int]:
+        """The unused rows that carry a label."""
+        end = self.label_ends[label + 1]
+        while self.first[label] < end and self.used[self.rows[self.first[label]]]:
+            self.first[label] += 1  # rows before it stay used
+        return (row for row in self.rows[self.first[label] : end] if not self.used[row])
+
+    def _labels_of(self, row: int) -> memoryview:
+        return self.labels[self.row_ends[row] : self.row_ends[row + 1]]

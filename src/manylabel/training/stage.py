@@ -26,6 +26,9 @@ class Stage(BaseModel):
     drop_last : bool, default False
         Steps of a whole batch each; rows that are left are not trained on in that epoch, as in the released codes of
         many papers.
+    carriers : int or None, default None
+        Rows of a step that carry each of its labels, as far as the rows and the size of the step allow; see
+        :func:`manylabel.training.sampling.order_by_carriers`. None takes rows at random.
     optimiser : "adam", "adamw" or "sgd", default "adam"
         ``sgd`` has momentum 0.9; the weight decay of ``adam`` is an L2 penalty, that of ``adamw`` is decoupled.
     lr : float, default 4e-4
@@ -73,6 +76,7 @@ class Stage(BaseModel):
     epochs: int = Field(ge=1)
     batch: Annotated[int, Field(ge=1)] | Literal["auto"] = 64
     drop_last: bool = False
+    carriers: int | None = Field(None, ge=2)
     optimiser: Literal["adam", "adamw", "sgd"] = "adam"
     lr: float = Field(4e-4, gt=0)
     weight_decay: float = Field(0.0, ge=0)
@@ -175,6 +179,10 @@ class Task(Protocol):
         What the optimiser changes.
     n_rows : int
         Training rows.
+    labels : LabelMatrix, where a stage may ask for ``carriers``
+        Of the training rows.
+    order : callable (generator) -> (n_rows,) int64 tensor, where rows are not taken in any order
+        A random order of the training rows for an epoch.
     """
 
     module: nn.Module

@@ -108,18 +108,37 @@ class Hdf5Arrays:
         attributes = (owner.attrs for owner in owners if owner is not None)
         return next((own[name] for own in attributes if name in own), None)
 
-    def _read(self, name: str, found: Any) -> np.ndarray[Any, Any]:
+    def data_set(self, name: str) -> Any:
+        """A data set to be read row by row, with the checks of one that is read at once.
+
+        Raises
+        ------
+        ManyLabelError
+            If there is none of that name, and for what is refused of any array.
+        """
+        found = self._link(self._file, name)
+        if not _is_array(found):
+            raise ManyLabelError(str(self.path), f"a data set {name}", ", ".join(self.names) or "nothing")
+        self._check(f"{self.path}, {name}", found)
+        return found
+
+    def _check(self, where: str, found: Any) -> bool:
+        """Refuse what cannot be read safely; whether it is text."""
         import h5py
 
+        is_text = h5py.check_string_dtype(found.dtype) is not None
+        if found.dtype.hasobject and not is_text:
+            raise ManyLabelError(where, _PLAIN, "references or rows of different lengths")
+        if found.is_virtual or found.external:
+            raise ManyLabelError(where, _PLAIN, "an array that lies in other files")
+        self._check_filters(where, found)
+        self._check_size(where, found)
+        return is_text
+
+    def _read(self, name: str, found: Any) -> np.ndarray[Any, Any]:
         where = f"{self.path}, {name}"
         with border(where, _PLAIN):
-            is_text = h5py.check_string_dtype(found.dtype) is not None
-            if found.dtype.hasobject and not is_text:
-                raise ManyLabelError(where, _PLAIN, "references or rows of different lengths")
-            if found.is_virtual or found.external:
-                raise ManyLabelError(where, _PLAIN, "an array that lies in other files")
-            self._check_filters(where, found)
-            self._check_size(where, found)
+            is_text = self._check(where, found)
             return np.asarray(found.asstr()[()] if is_text else found[()])
 
     def _check_filters(self, where: str, found: Any) -> None:

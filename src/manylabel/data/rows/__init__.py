@@ -4,6 +4,7 @@ from manylabel.data.rows.base import Features
 from manylabel.data.rows.encoded import EncodedRows, raw_rows
 from manylabel.data.rows.images import Images
 from manylabel.data.rows.mapped import MappedImages
+from manylabel.data.rows.parts import NpyPart, RowPart, VectorParts
 from manylabel.data.rows.registry import as_features, features_of_file
 from manylabel.data.rows.sparse import SparseVectors
 from manylabel.data.rows.table import TableRows
@@ -15,9 +16,12 @@ __all__ = [
     "Features",
     "Images",
     "MappedImages",
+    "NpyPart",
+    "RowPart",
     "SparseVectors",
     "TableRows",
     "Texts",
+    "VectorParts",
     "Vectors",
     "as_features",
     "features_of_file",

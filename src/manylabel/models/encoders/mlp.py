@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from manylabel.models.inputs.augment import keep_mask
+from manylabel.models.inputs.entries import EntryBatch, first_layer
 
 
 def scaled_mask(n: int, p: float, like: Tensor) -> Tensor:
@@ -62,16 +63,20 @@ class MLP(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(sizes))
         self.widths, self.dropout, self.out_features = tuple(widths), dropout, sizes[-1]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | EntryBatch) -> Tensor:
+        first, *others = self.layers
+        h = torch.relu(first_layer(x, first))  # type: ignore[arg-type]
         if not self.training or self.dropout == 0:
-            for layer in self.layers:
-                x = torch.relu(layer(x))
-            return x
-        sizes = [len(x) * width for width in self.widths]
-        masks = torch.split(scaled_mask(sum(sizes), self.dropout, x), sizes)
-        for layer, mask, width in zip(self.layers, masks, self.widths, strict=True):
-            x = torch.relu(layer(x)) * mask.view(-1, width)
-        return x
+            for layer in others:
+                h = torch.relu(layer(h))
+            return h
+        sizes = [len(h) * width for width in self.widths]
+        given = x.values if isinstance(x, EntryBatch) else x
+        masks = torch.split(scaled_mask(sum(sizes), self.dropout, given), sizes)
+        h = h * masks[0].view_as(h)
+        for layer, mask, width in zip(others, masks[1:], self.widths[1:], strict=True):
+            h = torch.relu(layer(h)) * mask.view(-1, width)
+        return h
 
 
 class ResidualMLP(nn.Module):
@@ -109,11 +114,11 @@ class ResidualMLP(nn.Module):
         self.last = nn.BatchNorm1d(size)
         self.out_features = size
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.first(x)  # (B, widths[0])
+    def forward(self, x: Tensor | EntryBatch) -> Tensor:
+        h = first_layer(x, self.first)  # (B, widths[0])
         for block in self.blocks:
-            x = x + block(x)
-        return torch.relu(self.last(x))
+            h = h + block(h)
+        return torch.relu(self.last(h))
 
 
 class NumericMLP(nn.Module):

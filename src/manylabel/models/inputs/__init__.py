@@ -2,6 +2,7 @@
 
 from manylabel.models.inputs.augment import View, ViewSettings
 from manylabel.models.inputs.base import Preprocessor
+from manylabel.models.inputs.entries import EntryBatch
 from manylabel.models.inputs.images import ImagePreprocessor, Standard
 from manylabel.models.inputs.lsa import LsaPreprocessor
 from manylabel.models.inputs.rank_normal import RankNormalPreprocessor
@@ -15,9 +16,11 @@ from manylabel.models.inputs.table import TablePreprocessor
 from manylabel.models.inputs.tfidf import TextPreprocessor, WordSettings
 from manylabel.models.inputs.tfidf_columns import TfidfColumnPreprocessor
 from manylabel.models.inputs.tokens import TokenPreprocessor
-from manylabel.models.inputs.vectors import Scaling, VectorPreprocessor
+from manylabel.models.inputs.vectors import MOST_FEATURES, Scaling, VectorPreprocessor
 
 __all__ = [
+    "MOST_FEATURES",
+    "EntryBatch",
     "ImagePreprocessor",
     "LsaPreprocessor",
     "Preprocessor",

@@ -12,7 +12,7 @@ from manylabel.data.rows import Features, TableRows, Texts, as_features
 from manylabel.models.inputs.table import TablePreprocessor
 from manylabel.models.inputs.tfidf import PLAIN, TextPreprocessor, WordSettings
 from manylabel.models.inputs.tfidf_columns import TfidfColumnPreprocessor
-from manylabel.models.inputs.vectors import OfFeatures, OfVectors, VectorPreprocessor
+from manylabel.models.inputs.vectors import MOST_FEATURES, OfFeatures, OfVectors, VectorPreprocessor
 
 MOST_COMPONENTS = 512
 _POWER_ITERATIONS = 2
@@ -113,7 +113,9 @@ class LsaPreprocessor(OfVectors):
         return x / torch.where(norm > 0, norm, torch.ones_like(norm)) / self.scale
 
 
-def feature_preprocessor(X: Features, words: WordSettings = PLAIN) -> OfFeatures:
+def feature_preprocessor(
+    X: Features, words: WordSettings = PLAIN, most_features: int = MOST_FEATURES
+) -> OfFeatures:
     """Learn from training rows the features whose singular vectors :class:`LsaPreprocessor` takes."""
     if isinstance(X, Texts):
         return TextPreprocessor.fit(X, words)
@@ -122,5 +124,5 @@ def feature_preprocessor(X: Features, words: WordSettings = PLAIN) -> OfFeatures
     vectors: Any = X
     values = vectors.values.data if X.is_sparse else vectors.values
     if (values < 0).any():
-        return VectorPreprocessor.fit(vectors, "one")
-    return TfidfColumnPreprocessor.fit(vectors, "tfidf")
+        return VectorPreprocessor.fit(vectors, "one", most_features)
+    return TfidfColumnPreprocessor.fit(vectors, "tfidf", most_features)

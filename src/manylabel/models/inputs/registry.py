@@ -11,6 +11,7 @@ from manylabel.data.rows import (
     SparseVectors,
     TableRows,
     Texts,
+    VectorParts,
     Vectors,
     as_features,
 )
@@ -23,12 +24,13 @@ from manylabel.models.inputs.table import TablePreprocessor
 from manylabel.models.inputs.tfidf import PLAIN, TextPreprocessor, WordSettings
 from manylabel.models.inputs.tfidf_columns import TfidfColumnPreprocessor
 from manylabel.models.inputs.tokens import TokenPreprocessor
-from manylabel.models.inputs.vectors import Scaling, VectorPreprocessor
+from manylabel.models.inputs.vectors import MOST_FEATURES, Scaling, VectorPreprocessor
 
 MOST_OF_TABLE = 2000
 """Features of a table up to which "lsa" leaves them as they are."""
 _OF_FEATURES: dict[type[Features], type[Preprocessor]] = {
     Vectors: VectorPreprocessor,
+    VectorParts: VectorPreprocessor,
     SparseVectors: VectorPreprocessor,
     Texts: TextPreprocessor,
     Images: ImagePreprocessor,
@@ -59,6 +61,7 @@ def fit_preprocessor(
     pixels: int | None = None,
     standard: Standard | None = None,
     words: WordSettings = PLAIN,
+    most_features: int = MOST_FEATURES,
 ) -> Preprocessor:
     """Learn from training rows how to make them what an encoder eats.
 
@@ -81,6 +84,8 @@ def fit_preprocessor(
         ``X``.
     words : WordSettings
         Of texts: what counts as a word.
+    most_features : int, default 10 000
+        Of sparse vectors: so many columns are kept, those that the most rows have.
 
     Raises
     ------
@@ -95,18 +100,20 @@ def fit_preprocessor(
         return ImagePreprocessor.fit(rows, pixels, standard)
     if pixels is not None:
         raise ManyLabelError(f"`pixels` of {rows.kind}", "pictures", rows.form, "Leave it out.")
-    if scaling == "auto":
-        return kind.fit(rows) if not isinstance(rows, Texts) else TextPreprocessor.fit(rows, words)
+    if scaling == "auto" and isinstance(rows, Texts):
+        return TextPreprocessor.fit(rows, words)
+    if scaling == "auto" and not isinstance(rows, Vectors | SparseVectors):
+        return kind.fit(rows)
     check_scaling(f"`scaling` of {rows.kind}", rows.kind, scaling)
     if scaling == "lsa":
-        return _lsa(rows, words)
+        return _lsa(rows, words, most_features)
     assert isinstance(rows, Vectors | SparseVectors)
-    return _OF_SCALING.get(scaling, VectorPreprocessor).fit(rows, scaling)
+    return _OF_SCALING.get(scaling, VectorPreprocessor).fit(rows, scaling, most_features)
 
 
-def _lsa(rows: Features, words: WordSettings) -> Preprocessor:
+def _lsa(rows: Features, words: WordSettings, most_features: int) -> Preprocessor:
     """Singular vectors of the features of rows, or these themselves where a table has few."""
-    inner = feature_preprocessor(rows, words)
+    inner = feature_preprocessor(rows, words, most_features)
     few = isinstance(rows, TableRows) and inner.shape[0] <= MOST_OF_TABLE
     return inner if few else LsaPreprocessor.of(inner, rows)
 

@@ -13,6 +13,7 @@ from manylabel.data.rows import SparseVectors, Vectors, as_features
 from manylabel.data.rows.precision import is_wide
 from manylabel.models.inputs.augment import View, ViewSettings, mask
 from manylabel.models.inputs.base import Preprocessor
+from manylabel.models.inputs.entries import EntryBatch
 
 MOST_FEATURES = 10_000  # of texts, and of sparse rows that have more
 
@@ -32,7 +33,12 @@ class OfVectors(Preprocessor, ABC):
         return x
 
     def augmentation(self, settings: ViewSettings) -> View | None:
-        return (lambda x: mask(x, settings.mask)) if settings.mask else None
+        return (lambda x: masked(x, settings.mask)) if settings.mask else None
+
+
+def masked(x: Tensor | EntryBatch, p: float) -> Any:
+    """Zero each entry of rows with probability ``p``; the others stay as they are."""
+    return x.masked(p) if isinstance(x, EntryBatch) else mask(x, p)
 
 
 class OfFeatures(OfVectors, ABC):
@@ -94,28 +100,30 @@ class VectorPreprocessor(OfFeatures):
         self.register_buffer("columns", None if raw_features is None else torch.arange(shape[0]))
 
     @classmethod
-    def fit(cls, X: Vectors | SparseVectors, scaling: Scaling = "auto") -> Self:
+    def fit(cls, X: Vectors | SparseVectors, scaling: Scaling = "auto", most: int = MOST_FEATURES) -> Self:
         """Learn from training rows how to scale them, "columns", "one" or "none".
 
-        "auto" is "one" where only the most frequent columns are kept, otherwise "columns".
+        Of sparse rows the ``most`` frequent columns are kept. "auto" is "one" of sparse rows of more columns than that,
+        or than 10 000, otherwise "columns".
         """
-        made = cls._of_columns(X)
+        made = cls._of_columns(X, most)
         kept = made._kept(X)
         if scaling == "none" or made.columns is not None:  # no mean is taken out before numbers are narrowed
             kept.warn_of_blurred(made.columns)
-        usual: Scaling = "columns" if made.columns is None else "one"
+        wide = isinstance(X, SparseVectors) and X.shape[1] > min(most, MOST_FEATURES)
+        usual: Scaling = "one" if wide else "columns"
         made.learn(kept, usual if scaling == "auto" else scaling)
         return made
 
     @classmethod
-    def _of_columns(cls, X: Vectors | SparseVectors) -> Self:
+    def _of_columns(cls, X: Vectors | SparseVectors, most: int = MOST_FEATURES) -> Self:
         """One that has learnt only which columns are kept."""
         dtype = torch.float64 if is_wide(X.dtype) else torch.float32
-        if not isinstance(X, SparseVectors) or X.shape[1] <= MOST_FEATURES:
+        if not isinstance(X, SparseVectors) or X.shape[1] <= most:
             return cls(X.shape[1:], dtype=dtype)
-        made = cls((MOST_FEATURES,), raw_features=X.shape[1], dtype=dtype)
+        made = cls((most,), raw_features=X.shape[1], dtype=dtype)
         assert made.columns is not None
-        frequent = np.argsort(-X.values.getnnz(axis=0), kind="stable")[:MOST_FEATURES]
+        frequent = np.argsort(-X.values.getnnz(axis=0), kind="stable")[:most]
         made.columns.copy_(torch.from_numpy(np.sort(frequent)))
         return made
 
