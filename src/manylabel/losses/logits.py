@@ -8,7 +8,7 @@ add to the divisor: a weight of 2 is a row given twice, a weight of 0 a row left
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,24 +19,39 @@ from manylabel.errors import ManyLabelError
 from manylabel.kernels.transforms import transformed
 from manylabel.labels import Labels, as_labels
 from manylabel.losses.base import FLOATING, refuse_gradient
+from manylabel.losses.distributed import Shard
+from manylabel.losses.logit_reductions import of_all_ranks, reduce_terms, reduce_weighted
 from manylabel.losses.precision import full_precision, working_dtype
 from manylabel.losses.sample_weight import TINY, of_rows, read_weight
-from manylabel.losses.settings import REDUCTIONS, check_reduction, real, switch
+from manylabel.losses.settings import REDUCTIONS, check_group, check_reduction, real, switch
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 _ABSENT = -1e30  # a logit that takes no part: finite, so that a side without entries keeps a gradient of 0
 
 
 class LogitLoss(nn.Module, ABC):
-    """Settings of a loss on logits; subclasses give its terms."""
+    """Settings of a loss on logits; subclasses give its terms.
+
+    Attributes
+    ----------
+    group : torch.distributed.ProcessGroup or None
+        The ranks that hold the batch together, each its own rows, as many as it likes; None for this process alone.
+        Each rank returns the loss of the whole batch, whose gradient is that of one process once
+        ``DistributedDataParallel`` has taken the mean over ranks.
+    """
 
     reductions: ClassVar[tuple[str, ...]] = (*REDUCTIONS, "rows")
     shown: ClassVar[tuple[str, ...]] = ("reduction",)
     binary: ClassVar[bool] = True  # whether labels are sets
+    compares_rows: ClassVar[bool] = False
 
-    def __init__(self, reduction: str) -> None:
+    def __init__(self, reduction: str, group: ProcessGroup | None = None) -> None:
         super().__init__()
         check_reduction(type(self).__name__, reduction, self.reductions)
-        self.reduction = reduction
+        check_group(type(self).__name__, group)
+        self.reduction, self.group = reduction, group
 
     @abstractmethod
     def terms(self, x: Tensor, y: Tensor, known: Tensor | None = None) -> Tensor:
@@ -51,15 +66,27 @@ class LogitLoss(nn.Module, ABC):
         with full_precision(logits):
             check_reduction(who, self.reduction, self.reductions)
             x, y, known = read_logits(who, logits, Y, self.binary)
-            if sample_weight is None:
-                return _reduce(self.terms(x, y, known), self.reduction, known)
-            weight = read_weight(who, sample_weight, (len(x), x.shape[1]), x)
+            weight = None
+            if sample_weight is not None:
+                weight = read_weight(who, sample_weight, (len(x), x.shape[1]), x)
+            shard = self._shard()
+            if shard is not None and self.compares_rows:
+                x, y, known, weight = of_all_ranks(shard, x, y, known, weight)
+                shard = None
+            if weight is None:
+                return reduce_terms(self.terms(x, y, known), self.reduction, known, shard)
             counts = (weight > 0).expand_as(y) if known is None else known & (weight > 0)
-            return self.weighted(x, y * counts, counts, weight)
+            return self.weighted(x, y * counts, counts, weight, shard)
 
-    def weighted(self, x: Tensor, y: Tensor, known: Tensor, weight: Tensor) -> Tensor:
+    def _shard(self) -> Shard | None:
+        check_group(type(self).__name__, self.group)
+        return None if self.group is None else Shard(self.group)
+
+    def weighted(
+        self, x: Tensor, y: Tensor, known: Tensor, weight: Tensor, shard: Shard | None = None
+    ) -> Tensor:
         """The loss of rows, or of entries, that weigh (B, 1) or (B, C); what weighs 0 is not ``known``."""
-        return _reduce_weighted(self.terms(x, y, known), self.reduction, known, weight)
+        return reduce_weighted(self.terms(x, y, known), self.reduction, known, weight, shard)
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={getattr(self, name)}" for name in self.shown)
@@ -76,6 +103,8 @@ class BCE(LogitLoss):
     ----------
     reduction : "mean", "sum", "rows" or "none", default "mean"
         "rows" divides the sum by B alone; "none" gives sums of rows, (B,).
+    group : torch.distributed.ProcessGroup, optional
+        The ranks that hold the batch together; see :class:`LogitLoss`.
 
     Notes
     -----
@@ -85,8 +114,8 @@ class BCE(LogitLoss):
 
     binary = False
 
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__(reduction)
+    def __init__(self, reduction: str = "mean", group: ProcessGroup | None = None) -> None:
+        super().__init__(reduction, group)
 
     def terms(self, x: Tensor, y: Tensor, known: Tensor | None = None) -> Tensor:
         return F.softplus(x) - x * y
@@ -107,6 +136,8 @@ class Focal(LogitLoss):
         Weights of the labels, none negative; a parameter is learnt.
     reduction : "sum", "mean", "rows" or "none", default "sum"
         "mean" divides by the known entries, "rows" by the rows with one; "none" gives sums of rows, (B,).
+    group : torch.distributed.ProcessGroup, optional
+        The ranks that hold the batch together; see :class:`LogitLoss`.
 
     Notes
     -----
@@ -115,8 +146,14 @@ class Focal(LogitLoss):
 
     shown = ("gamma", "reduction")
 
-    def __init__(self, gamma: float = 2.0, alpha: Any = None, reduction: str = "sum") -> None:
-        super().__init__(reduction)
+    def __init__(
+        self,
+        gamma: float = 2.0,
+        alpha: Any = None,
+        reduction: str = "sum",
+        group: ProcessGroup | None = None,
+    ) -> None:
+        super().__init__(reduction, group)
         self.gamma = real("Focal", "gamma", gamma, least=0.0)
         self.alpha: Tensor | None
         weights = _read_alpha(alpha)
@@ -157,6 +194,8 @@ class ASL(LogitLoss):
         Take the logarithms from the logits, without ``eps``: no gradient is lost however wrong the logit.
     reduction : "sum", "mean", "rows" or "none", default "sum"
         "mean" divides by the known entries, "rows" by the rows with one; "none" gives sums of rows, (B,).
+    group : torch.distributed.ProcessGroup, optional
+        The ranks that hold the batch together; see :class:`LogitLoss`.
 
     References
     ----------
@@ -175,8 +214,9 @@ class ASL(LogitLoss):
         detach_focus: bool = True,
         log_space: bool = False,
         reduction: str = "sum",
+        group: ProcessGroup | None = None,
     ) -> None:
-        super().__init__(reduction)
+        super().__init__(reduction, group)
         check_focus("ASL", gamma_neg, gamma_pos, clip, eps)
         self.gamma_neg, self.gamma_pos, self.clip, self.eps = gamma_neg, gamma_pos, clip, eps
         self.detach_focus = switch("ASL", "detach_focus", detach_focus)
@@ -199,6 +239,8 @@ class ZLPR(LogitLoss):
     ----------
     reduction : "mean", "sum" or "none", default "mean"
         "none" gives ``L_i``, (B,).
+    group : torch.distributed.ProcessGroup, optional
+        The ranks that hold the batch together; see :class:`LogitLoss`.
 
     Notes
     -----
@@ -211,8 +253,8 @@ class ZLPR(LogitLoss):
 
     reductions = REDUCTIONS
 
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__(reduction)
+    def __init__(self, reduction: str = "mean", group: ProcessGroup | None = None) -> None:
+        super().__init__(reduction, group)
 
     def terms(self, x: Tensor, y: Tensor, known: Tensor | None = None) -> Tensor:
         absent, present = _outside(y, known)
@@ -234,6 +276,8 @@ class TwoWay(LogitLoss):
     ----------
     positive_temperature, negative_temperature : float, default 4 and 1
         ``Tp`` and ``Tn``.
+    group : torch.distributed.ProcessGroup, optional
+        The ranks that hold the batch together, which then exchange logits and labels; see :class:`LogitLoss`.
 
     Notes
     -----
@@ -246,9 +290,15 @@ class TwoWay(LogitLoss):
     """
 
     shown = ("positive_temperature", "negative_temperature")
+    compares_rows = True
 
-    def __init__(self, positive_temperature: float = 4.0, negative_temperature: float = 1.0) -> None:
-        super().__init__("sum")
+    def __init__(
+        self,
+        positive_temperature: float = 4.0,
+        negative_temperature: float = 1.0,
+        group: ProcessGroup | None = None,
+    ) -> None:
+        super().__init__("sum", group)
         self.positive_temperature, self.negative_temperature = positive_temperature, negative_temperature
         self._read_temperatures()
 
@@ -261,7 +311,9 @@ class TwoWay(LogitLoss):
         temperatures, of_labels = self._read_temperatures(), None if known is None else known.T
         return _one_way(x, y, known, *temperatures) + _one_way(x.T, y.T, of_labels, *temperatures)
 
-    def weighted(self, x: Tensor, y: Tensor, known: Tensor, weight: Tensor) -> Tensor:
+    def weighted(
+        self, x: Tensor, y: Tensor, known: Tensor, weight: Tensor, shard: Shard | None = None
+    ) -> Tensor:
         temperatures, rows = self._read_temperatures(), of_rows(weight, known)  # (B, 1)
         share = rows.where(rows > 0, 1).log().T  # within a label, a weight of 2 is a second summand
         within_rows = _one_way(x, y, known, *temperatures, weight=rows[:, 0])
@@ -385,34 +437,3 @@ def _power(base: Tensor, exponent: float) -> Tensor | float:
     if exponent == 1:
         return base
     return (base.clamp(min=1e-12) if exponent < 1 else base) ** exponent
-
-
-def _reduce(terms: Tensor, reduction: str, known: Tensor | None) -> Tensor:
-    """Mean over rows and labels, their sum, the sums of rows, or the mean of these; of what is known (B, C)."""
-    if known is not None:
-        return _reduce_known(terms, reduction, known)
-    if reduction == "none":
-        return terms.sum(1)
-    if reduction == "rows":
-        return terms.sum() / max(len(terms), 1)
-    return terms.sum() if reduction == "sum" else terms.sum() / max(terms.numel(), 1)
-
-
-def _reduce_known(terms: Tensor, reduction: str, known: Tensor) -> Tensor:
-    some = known.any(1, keepdim=True)  # (B, 1)
-    terms = terms.masked_fill(~known, 0) if terms.shape == known.shape else terms
-    if reduction == "none":
-        return terms.sum(1)
-    counted = some if reduction == "rows" or terms.shape != known.shape else known
-    return terms.sum() if reduction == "sum" else terms.sum() / counted.sum().clamp(min=1)
-
-
-def _reduce_weighted(terms: Tensor, reduction: str, known: Tensor, weight: Tensor) -> Tensor:
-    """The same of rows or entries that weigh (B, 1) or (B, C)."""
-    rows, per_entry = of_rows(weight, known), terms.shape == known.shape
-    terms = terms.masked_fill(~known, 0) * weight if per_entry else terms * rows
-    if reduction in ("none", "sum"):
-        return terms.sum(1) if reduction == "none" else terms.sum()
-    whole_rows = reduction == "rows" or not per_entry
-    counted = rows * known.any(1, keepdim=True) if whole_rows else weight * known
-    return terms.sum() / counted.sum().clamp(min=TINY)
