@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,6 +49,16 @@ def build_criterion(name: str, settings: Mapping[str, Any]) -> nn.Module:
             "classify.loss.reduction", "'mean', 'rows' or 'sum'", "'none'", "Training needs one number."
         )
     return built_loss("classify.loss", name, settings)
+
+
+def over_ranks(loss: LogitLoss) -> LogitLoss:
+    """The same loss over the rows of all ranks; as it is, every rank computes it of the rows that it is given."""
+    group = Ranks.current().group
+    if group is None:
+        return loss
+    shared = copy.copy(loss)
+    shared.group = group  # type: ignore[attr-defined]
+    return shared
 
 
 def built_loss(who: str, name: str, settings: Mapping[str, Any]) -> nn.Module:
@@ -147,7 +158,7 @@ class Classification:
         loss: LogitLoss,
         encoder_groups: Sequence[Group] | None = None,
     ) -> None:
-        self.criterion, self.block = loss, inputs.block
+        self.criterion, self.monitored, self.block = over_ranks(loss), loss, inputs.block
         compile_networks(settings.stage.compile and settings.encoder_rate > 0, encoder)
         self.rows: Frozen | Parts
         if settings.encoder_rate == 0:
@@ -181,9 +192,9 @@ class Classification:
         self.network.eval()
         validation = self.rows.validation
         if 4 * len(validation) * validation.Y.n_labels > metrics.WHOLE_UP_TO:
-            return monitor_by_block(lambda x: self.network(self.plain(x)).float(), self.criterion, validation)
+            return monitor_by_block(lambda x: self.network(self.plain(x)).float(), self.monitored, validation)
         logits = torch.cat([self.network(self.plain(x)) for x in validation.parts(self.block)]).float()
-        loss = float(self.criterion(logits, validation.Y))
+        loss = float(self.monitored(logits, validation.Y))
         return {"loss": loss} | measure(torch.sigmoid(logits), validation.Y)
 
 
