@@ -208,7 +208,7 @@ class Loop:
 
     def _clip(self, gradients: list[Tensor]) -> Tensor:
         """The norm of the gradient, of which no more than ``clip`` is left."""
-        norm = torch.stack([g.norm() for g in gradients]).norm()
+        norm: Tensor = torch.stack([g.norm() for g in gradients]).norm()
         if self.stage.clip is not None:
             scale = (self.stage.clip / (norm + 1e-12)).clamp(max=1.0)
             for gradient in gradients:
