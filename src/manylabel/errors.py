@@ -1,4 +1,4 @@
-"""The one error that users of the library meet."""
+"""The one error that users of the library meet, and the kind of it that ends a training step."""
 
 import difflib
 from collections.abc import Iterable
@@ -27,6 +27,10 @@ class ManyLabelError(ValueError):
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
         return type(self), (self.who, self.expected, self.got, self.hint)
+
+
+class NotFinite(ManyLabelError):
+    """Numbers of a training that are NaN or infinite, where a step meets them before it has a loss."""
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:

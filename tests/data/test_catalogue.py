@@ -6,12 +6,14 @@ import functools
 import hashlib
 import http.server
 import json
+import random
 import socket
 import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.files.test_digests import damaged
 
 from manylabel import data
 from manylabel.data import catalogue as catalogue_module
@@ -88,6 +90,14 @@ def test_kept_file_that_was_damaged_is_fetched_again(tmp_path, entry):
     folder = download(entry, tmp_path)
     (folder / "small.xml").write_text("damaged")
     assert load_entry(entry, tmp_path).digest == entry.digest
+
+
+def test_any_damage_to_a_kept_file_is_fetched_again(tmp_path, entry):
+    folder, at = download(entry, tmp_path), random.Random(0)
+    for _ in range(20):
+        path = at.choice(sorted(folder.iterdir()))
+        path.write_bytes(damaged(path.read_bytes(), at))
+        assert load_entry(entry, tmp_path).digest == entry.digest
 
 
 def test_file_with_another_digest_is_refused_and_not_kept(tmp_path, entry, served):

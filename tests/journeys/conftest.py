@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.journeys.small_works import go, left, write_given
 
 from manylabel.cli import main
 from manylabel.data.example import write_example
@@ -61,3 +63,25 @@ def model(places: Path) -> Path:
     words = ("fit", places / "places.csv", "--labels", "tags", "--out", places / "model")
     assert exit_code(*words, *quick()) == 0
     return places / "model"
+
+
+@pytest.fixture(scope="session")
+def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the small works start from."""
+    return write_given(tmp_path_factory.mktemp("given"))
+
+
+@pytest.fixture(scope="session")
+def whole(given: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, Any]]:
+    """What a small work leaves where nothing was killed."""
+    found: dict[str, dict[str, Any]] = {}
+
+    def of(name: str) -> dict[str, Any]:
+        if name not in found:
+            out = tmp_path_factory.mktemp(name) / "out"
+            assert go(name, given, out) == 0
+            found[name] = left(out)
+            assert found[name]
+        return found[name]
+
+    return of

@@ -243,7 +243,9 @@ def test_what_cannot_be_set_is_refused(settings, message):
 
 @pytest.mark.parametrize("name", ["bce", "mulsupcon"])
 def test_a_method_without_settings_of_a_loss_takes_none(name):
-    with pytest.raises(ManyLabelError, match=r"BCE: expected settings among reduction, but got 'gamma'"):
+    with pytest.raises(
+        ManyLabelError, match=r"BCE: expected settings among reduction, group, but got 'gamma'"
+    ):
         methods.get(name, **{"classify.loss.gamma": 2.0})
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import signal
 import sys
-import traceback
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests import killed_work
 
 from manylabel.errors import ManyLabelError
 from manylabel.study import Plan, run, write_report
@@ -27,22 +24,10 @@ def start(data: Path, out: Path, at: int = 0, steps_apart: bool = True, with_rep
 
     Its exit code is 0 where all runs were made, 2 where one was not, and 3 after another error.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # forks of processes with threads
-        process = os.fork()
-    if process == 0:
-        code = 3
-        try:
-            code = _make(data, out, at, steps_apart, with_report)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    return process
+    return killed_work.start(lambda: _make(data, out, steps_apart, with_report), str(out), at)
 
 
-def _make(data: Path, out: Path, at: int, steps_apart: bool, with_report: bool) -> int:
-    sys.addaudithook(_Killer(str(out), at))
+def _make(data: Path, out: Path, steps_apart: bool, with_report: bool) -> int:
     if steps_apart:  # a checkpoint after every step
         defaults = Run.__init__.__defaults__ or ()
         Run.__init__.__defaults__ = (*defaults[:-1], 0.0)  # type: ignore[misc]
@@ -55,11 +40,6 @@ def _make(data: Path, out: Path, at: int, steps_apart: bool, with_report: bool) 
     if with_report and not failed:
         write_report(out)
     return 2 if failed else 0
-
-
-def end(process: int) -> int:
-    """The exit code of a process, negative for a signal."""
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def found(out: Path) -> dict[str, str]:
@@ -91,18 +71,3 @@ def _cleared(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _cleared(inner) for name, inner in value.items() if name != "seconds"}
     return [_cleared(inner) for inner in value] if isinstance(value, list) else value
-
-
-class _Killer:
-    """An audit hook that counts what changes files below a folder, and kills the process at one of these."""
-
-    def __init__(self, folder: str, at: int) -> None:
-        self.folder, self.left = folder, at
-
-    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        changes = ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate")
-        writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-        if (writes or event in changes) and str(arguments[0]).startswith(self.folder):
-            self.left -= 1
-            if self.left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)

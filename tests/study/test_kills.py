@@ -10,13 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.killed_work import KILLED, end
 from tests.study import killed_run
-from tests.study.killed_run import end, found, start
+from tests.study.killed_run import found, start
 from tests.study.small_study import write_rows
 
 from manylabel.files import Lock, is_own
-
-KILLED = -signal.SIGKILL
 
 
 @pytest.fixture(scope="module")

@@ -7,19 +7,19 @@ import torch
 from torch import nn
 
 from manylabel.models import FlatParameters
-from manylabel.training import Group, Run, Stage, checkpoint, joined
+from manylabel.training import Group, Ranks, Run, Stage, checkpoint, joined
 
 
 class Linear:
     def __init__(self):
         generator = torch.Generator().manual_seed(0)
-        self.X, self.y = torch.randn(40, 6, generator=generator), torch.randn(40, 1, generator=generator)
+        self.X, self.y = torch.randn(41, 6, generator=generator), torch.randn(41, 1, generator=generator)
         self.module = nn.Linear(6, 1, bias=False)
         nn.init.ones_(self.module.weight)
-        self.groups, self.n_rows = [Group(FlatParameters(self.module.parameters()))], 40
+        self.groups, self.n_rows = [Group(FlatParameters(self.module.parameters()))], 41
 
     def loss(self, rows):
-        return (self.module(self.X[rows]) - self.y[rows]).square().mean()
+        return Ranks.current().weigh((self.module(self.X[rows]) - self.y[rows]).square().mean(), len(rows))
 
     def monitor(self):
         return {}

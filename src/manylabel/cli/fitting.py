@@ -114,16 +114,22 @@ def fit(
 
 
 def run_fit(asked: Mapping[str, Any], out: Path) -> None:
-    """Read, train, save, and say what was found."""
+    """Read, train, save, and say what was found; of the processes of ``torchrun`` the first saves and says it."""
     from manylabel.methods import model_folder
+    from manylabel.training import joined
 
     _keep_model(out, asked["overwrite"])
     rows = read_rows(asked)
-    show_rows(rows)
     model_folder.usable_place(out)
     training = out.with_name(out.name + TRAINING)
-    with _resumable(asked), _no_empty_folders(training, out):
-        model = _train(rows, asked, training)
+    with joined() as ranks, _resumable(asked), _no_empty_folders(training, out):
+        if ranks.world > 1:
+            _check_method(asked["method"])
+        if ranks.first:
+            show_rows(rows)
+        model = _train(rows, asked, training, quiet=not ranks.first)
+    if not ranks.first:
+        return
     model.save(out)
     shutil.rmtree(training, ignore_errors=True)
     _show_quality(model)
@@ -131,6 +137,15 @@ def run_fit(asked: Mapping[str, Any], out: Path) -> None:
     example = "NEW.csv" if rows.table is not None else "NEW_FILE"
     again = commandline.command_line("predict", {"data": [str(out), example], "out": "predictions.csv"})
     say(f"Predict for new rows with:\n  {again}")
+
+
+def _check_method(name: str) -> None:
+    """Refuse methods whose learners several processes cannot train together."""
+    from manylabel.methods import get
+
+    if get(name).cross_fits:
+        hint = "Take bce, mulsupcon or another network, or leave out torchrun."
+        raise ManyLabelError("`method`", "a method of one network over several processes", name, hint)
 
 
 def _keep_model(out: Path, overwrite: bool | None) -> None:
@@ -231,7 +246,9 @@ def _resumable(asked: Mapping[str, Any]) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def _train(rows: OwnRows, asked: Mapping[str, Any], folder: Path) -> MultiLabelClassifier:
+def _train(
+    rows: OwnRows, asked: Mapping[str, Any], folder: Path, quiet: bool = False
+) -> MultiLabelClassifier:
     from manylabel.estimator import MultiLabelClassifier
 
     model = MultiLabelClassifier(
@@ -243,6 +260,8 @@ def _train(rows: OwnRows, asked: Mapping[str, Any], folder: Path) -> MultiLabelC
         random_state=asked["seed"],
     )
     X = rows.X if rows.table is None else rows.table
+    if quiet:
+        return model.fit(X, rows.Y, folder=folder)
     with TrainingDisplay(make_console(stderr=True)) as display:
         return model.fit(X, rows.Y, folder=folder, progress=display)
 

@@ -9,7 +9,7 @@ labels the logits may be those of some, drawn by :func:`manylabel.losses.draw_la
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -20,25 +20,40 @@ from manylabel.errors import ManyLabelError
 from manylabel.kernels.transforms import transformed
 from manylabel.labels import Labels, as_labels
 from manylabel.losses.base import FLOATING, refuse_gradient
+from manylabel.losses.distributed import Shard
+from manylabel.losses.logit_reductions import of_all_ranks, reduce_terms, reduce_weighted
 from manylabel.losses.precision import full_precision, working_dtype
 from manylabel.losses.sample_weight import TINY, of_rows, read_weight
-from manylabel.losses.settings import REDUCTIONS, check_reduction, real, switch
+from manylabel.losses.settings import REDUCTIONS, check_group, check_reduction, real, switch
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 _ABSENT = -1e30  # a logit that takes no part: finite, so that a side without entries keeps a gradient of 0
 
 
 class LogitLoss(nn.Module, ABC):
-    """Settings of a loss on logits; subclasses give its terms."""
+    """Settings of a loss on logits; subclasses give its terms.
+
+    Attributes
+    ----------
+    group : torch.distributed.ProcessGroup or None
+        The ranks that hold the batch together, each its own rows, as many as it likes; None for this process alone.
+        Each rank returns the loss of the whole batch, whose gradient is that of one process once
+        ``DistributedDataParallel`` has taken the mean over ranks.
+    """
 
     reductions: ClassVar[tuple[str, ...]] = (*REDUCTIONS, "rows")
     shown: ClassVar[tuple[str, ...]] = ("reduction",)
     binary: ClassVar[bool] = True  # whether labels are sets
     log_sum_scale: float = 0.0  # of a loss of T log sum_absent exp(x / T), this T; 0 of a sum over labels
+    compares_rows: ClassVar[bool] = False
 
-    def __init__(self, reduction: str) -> None:
+    def __init__(self, reduction: str, group: ProcessGroup | None = None) -> None:
         super().__init__()
         check_reduction(type(self).__name__, reduction, self.reductions)
-        self.reduction = reduction
+        check_group(type(self).__name__, group)
+        self.reduction, self.group = reduction, group
 
     @abstractmethod
     def terms(self, x: Tensor, y: Tensor, known: Tensor | None = None) -> Tensor:
@@ -64,25 +79,43 @@ class LogitLoss(nn.Module, ABC):
         with full_precision(logits):
             check_reduction(who, self.reduction, self.reductions)
             x, y, known = read_logits(who, logits, Y, self.binary)
-            if sample_weight is None and stands_for is None:
-                return _reduce(self.terms(x, y, known), self.reduction, known)
             each = None if stands_for is None else _read_numbers(who, stands_for, x)
             if each is not None and self.log_sum_scale:
                 x = x + self.log_sum_scale * each.log()  # so often in a sum of exponentials
-            weight = x.new_ones(len(x), 1)
+            weight = None
             if sample_weight is not None:
                 weight = read_weight(who, sample_weight, (len(x), x.shape[1]), x)
+            shard = self._shard()
+            if shard is not None and self.compares_rows:
+                if each is not None:
+                    expected = "`stands_for` of one process, as each rank draws labels of its own"
+                    raise ManyLabelError(who, expected, "a group", "Give logits of all labels.")
+                x, y, known, weight = of_all_ranks(shard, x, y, known, weight)
+                shard = None
+            if weight is None and each is None:
+                return reduce_terms(self.terms(x, y, known), self.reduction, known, shard)
+            weight = x.new_ones(len(x), 1) if weight is None else weight
             counts = (weight > 0).expand_as(y) if known is None else known & (weight > 0)
-            return self.weighted(x, y * counts, counts, weight, each)
+            return self.weighted(x, y * counts, counts, weight, each, shard)
+
+    def _shard(self) -> Shard | None:
+        check_group(type(self).__name__, self.group)
+        return None if self.group is None else Shard(self.group)
 
     def weighted(
-        self, x: Tensor, y: Tensor, known: Tensor, weight: Tensor, each: Tensor | None = None
+        self,
+        x: Tensor,
+        y: Tensor,
+        known: Tensor,
+        weight: Tensor,
+        each: Tensor | None = None,
+        shard: Shard | None = None,
     ) -> Tensor:
         """The loss of rows, or of entries, that weigh (B, 1) or (B, C); what weighs 0 is not ``known``.
 
         Terms of a label count ``each``, (C,), times.
         """
-        return _reduce_weighted(self.terms(x, y, known), self.reduction, known, weight, each)
+        return reduce_weighted(self.terms(x, y, known), self.reduction, known, weight, each, shard)
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={getattr(self, name)}" for name in self.shown)
@@ -99,6 +132,8 @@ class BCE(LogitLoss):
     ----------
     reduction : "mean", "sum", "rows" or "none", default "mean"
         "rows" divides the sum by B alone; "none" gives sums of rows, (B,).
+    group : torch.distributed.ProcessGroup, optional
+        The ranks that hold the batch together; see :class:`LogitLoss`.
 
     Notes
     -----
@@ -108,8 +143,8 @@ class BCE(LogitLoss):
 
     binary = False
 
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__(reduction)
+    def __init__(self, reduction: str = "mean", group: ProcessGroup | None = None) -> None:
+        super().__init__(reduction, group)
 
     def terms(self, x: Tensor, y: Tensor, known: Tensor | None = None) -> Tensor:
         return F.softplus(x) - x * y
@@ -130,6 +165,8 @@ class Focal(LogitLoss):
         Weights of the labels, none negative; a parameter is learnt.
     reduction : "sum", "mean", "rows" or "none", default "sum"
         "mean" divides by the known entries, "rows" by the rows with one; "none" gives sums of rows, (B,).
+    group : torch.distributed.ProcessGroup, optional
+        The ranks that hold the batch together; see :class:`LogitLoss`.
 
     Notes
     -----
@@ -138,8 +175,14 @@ class Focal(LogitLoss):
 
     shown = ("gamma", "reduction")
 
-    def __init__(self, gamma: float = 2.0, alpha: Any = None, reduction: str = "sum") -> None:
-        super().__init__(reduction)
+    def __init__(
+        self,
+        gamma: float = 2.0,
+        alpha: Any = None,
+        reduction: str = "sum",
+        group: ProcessGroup | None = None,
+    ) -> None:
+        super().__init__(reduction, group)
         self.gamma = real("Focal", "gamma", gamma, least=0.0)
         self.alpha: Tensor | None
         weights = _read_alpha(alpha)
@@ -180,6 +223,8 @@ class ASL(LogitLoss):
         Take the logarithms from the logits, without ``eps``: no gradient is lost however wrong the logit.
     reduction : "sum", "mean", "rows" or "none", default "sum"
         "mean" divides by the known entries, "rows" by the rows with one; "none" gives sums of rows, (B,).
+    group : torch.distributed.ProcessGroup, optional
+        The ranks that hold the batch together; see :class:`LogitLoss`.
 
     References
     ----------
@@ -198,8 +243,9 @@ class ASL(LogitLoss):
         detach_focus: bool = True,
         log_space: bool = False,
         reduction: str = "sum",
+        group: ProcessGroup | None = None,
     ) -> None:
-        super().__init__(reduction)
+        super().__init__(reduction, group)
         check_focus("ASL", gamma_neg, gamma_pos, clip, eps)
         self.gamma_neg, self.gamma_pos, self.clip, self.eps = gamma_neg, gamma_pos, clip, eps
         self.detach_focus = switch("ASL", "detach_focus", detach_focus)
@@ -222,6 +268,8 @@ class ZLPR(LogitLoss):
     ----------
     reduction : "mean", "sum" or "none", default "mean"
         "none" gives ``L_i``, (B,).
+    group : torch.distributed.ProcessGroup, optional
+        The ranks that hold the batch together; see :class:`LogitLoss`.
 
     Notes
     -----
@@ -235,8 +283,8 @@ class ZLPR(LogitLoss):
     reductions = REDUCTIONS
     log_sum_scale = 1.0
 
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__(reduction)
+    def __init__(self, reduction: str = "mean", group: ProcessGroup | None = None) -> None:
+        super().__init__(reduction, group)
 
     def terms(self, x: Tensor, y: Tensor, known: Tensor | None = None) -> Tensor:
         absent, present = _outside(y, known)
@@ -258,6 +306,8 @@ class TwoWay(LogitLoss):
     ----------
     positive_temperature, negative_temperature : float, default 4 and 1
         ``Tp`` and ``Tn``.
+    group : torch.distributed.ProcessGroup, optional
+        The ranks that hold the batch together, which then exchange logits and labels; see :class:`LogitLoss`.
 
     Notes
     -----
@@ -270,9 +320,15 @@ class TwoWay(LogitLoss):
     """
 
     shown = ("positive_temperature", "negative_temperature")
+    compares_rows = True
 
-    def __init__(self, positive_temperature: float = 4.0, negative_temperature: float = 1.0) -> None:
-        super().__init__("sum")
+    def __init__(
+        self,
+        positive_temperature: float = 4.0,
+        negative_temperature: float = 1.0,
+        group: ProcessGroup | None = None,
+    ) -> None:
+        super().__init__("sum", group)
         self.positive_temperature, self.negative_temperature = positive_temperature, negative_temperature
         self._read_temperatures()
 
@@ -291,7 +347,13 @@ class TwoWay(LogitLoss):
         return _one_way(x, y, known, *temperatures) + _one_way(x.T, y.T, of_labels, *temperatures)
 
     def weighted(
-        self, x: Tensor, y: Tensor, known: Tensor, weight: Tensor, each: Tensor | None = None
+        self,
+        x: Tensor,
+        y: Tensor,
+        known: Tensor,
+        weight: Tensor,
+        each: Tensor | None = None,
+        shard: Shard | None = None,
     ) -> Tensor:
         temperatures, rows = self._read_temperatures(), of_rows(weight, known)  # (B, 1)
         share = rows.where(rows > 0, 1).log().T  # within a label, a weight of 2 is a second summand
@@ -428,37 +490,3 @@ def _power(base: Tensor, exponent: float) -> Tensor | float:
     if exponent == 1:
         return base
     return (base.clamp(min=1e-12) if exponent < 1 else base) ** exponent
-
-
-def _reduce(terms: Tensor, reduction: str, known: Tensor | None) -> Tensor:
-    """Mean over rows and labels, their sum, the sums of rows, or the mean of these; of what is known (B, C)."""
-    if known is not None:
-        return _reduce_known(terms, reduction, known)
-    if reduction == "none":
-        return terms.sum(1)
-    if reduction == "rows":
-        return terms.sum() / max(len(terms), 1)
-    return terms.sum() if reduction == "sum" else terms.sum() / max(terms.numel(), 1)
-
-
-def _reduce_known(terms: Tensor, reduction: str, known: Tensor) -> Tensor:
-    some = known.any(1, keepdim=True)  # (B, 1)
-    terms = terms.masked_fill(~known, 0) if terms.shape == known.shape else terms
-    if reduction == "none":
-        return terms.sum(1)
-    counted = some if reduction == "rows" or terms.shape != known.shape else known
-    return terms.sum() if reduction == "sum" else terms.sum() / counted.sum().clamp(min=1)
-
-
-def _reduce_weighted(
-    terms: Tensor, reduction: str, known: Tensor, weight: Tensor, each: Tensor | None
-) -> Tensor:
-    """The same of rows or entries that weigh (B, 1) or (B, C), each label so often, (C,)."""
-    rows, per_entry = of_rows(weight, known), terms.shape == known.shape
-    entries = weight if each is None else weight * each
-    terms = terms.masked_fill(~known, 0) * entries if per_entry else terms * rows
-    if reduction in ("none", "sum"):
-        return terms.sum(1) if reduction == "none" else terms.sum()
-    whole_rows = reduction == "rows" or not per_entry
-    counted = rows * known.any(1, keepdim=True) if whole_rows else entries * known
-    return terms.sum() / counted.sum().clamp(min=TINY)

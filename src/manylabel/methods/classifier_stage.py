@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 import torch
@@ -50,6 +51,16 @@ def build_criterion(name: str, settings: Mapping[str, Any]) -> nn.Module:
             "classify.loss.reduction", "'mean', 'rows' or 'sum'", "'none'", "Training needs one number."
         )
     return built_loss("classify.loss", name, settings)
+
+
+def over_ranks(loss: LogitLoss) -> LogitLoss:
+    """The same loss over the rows of all ranks; as it is, every rank computes it of the rows that it is given."""
+    group = Ranks.current().group
+    if group is None:
+        return loss
+    shared = copy.copy(loss)
+    shared.group = group  # type: ignore[attr-defined]
+    return shared
 
 
 def built_loss(who: str, name: str, settings: Mapping[str, Any]) -> nn.Module:
@@ -163,8 +174,8 @@ class Classification:
         loss: LogitLoss,
         encoder_groups: Sequence[Group] | None = None,
     ) -> None:
-        self.criterion, self.block, self.classifier = loss, inputs.block, classifier
-        self.negatives = settings.negatives
+        self.criterion, self.monitored, self.block = over_ranks(loss), loss, inputs.block
+        self.classifier, self.negatives = classifier, settings.negatives
         compile_networks(settings.stage.compile and settings.encoder_rate > 0, encoder)
         self.rows: Frozen | Parts
         if settings.encoder_rate == 0:
@@ -192,15 +203,18 @@ class Classification:
         h = self.network[0](self.view(train.X[rows]))  # (B, H)
         return self.classified(h, train.Y.take(rows), train.weights_of(rows))
 
-    def classified(self, h: Tensor, Y: LabelMatrix, weights: Tensor | None) -> Tensor:
+    def classified(
+        self, h: Tensor, Y: LabelMatrix, weights: Tensor | None, criterion: LogitLoss | None = None
+    ) -> Tensor:
         """The classifier's loss of representations (B, H), on all labels or on those drawn for them."""
+        criterion = criterion or self.criterion
         if self.negatives is None:
-            return self.criterion(self.classifier(h), Y, sample_weight=weights)
+            return criterion(self.classifier(h), Y, sample_weight=weights)
         drawn = losses.draw_labels(Y, self.negatives)
         if weights is not None and weights.dim() == 2:
             weights = weights[:, drawn.numbers]
         logits = drawn.logits(h, self.classifier.weight, self.classifier.bias)
-        return self.criterion(logits, drawn.Y, sample_weight=weights, stands_for=drawn.stands_for)
+        return criterion(logits, drawn.Y, sample_weight=weights, stands_for=drawn.stands_for)
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:
@@ -214,11 +228,12 @@ class Classification:
         validation = self.rows.validation
         if self.negatives is not None:
             Z = torch.cat([self.network[0](self.plain(x)) for x in validation.parts(self.block)])
-            return monitor_highest(Z, self.classified, self.classifier, validation.Y)
+            alone = partial(self.classified, criterion=self.monitored)
+            return monitor_highest(Z, alone, self.classifier, validation.Y)
         if 4 * len(validation) * validation.Y.n_labels > metrics.WHOLE_UP_TO:
-            return monitor_by_block(lambda x: self.network(self.plain(x)).float(), self.criterion, validation)
+            return monitor_by_block(lambda x: self.network(self.plain(x)).float(), self.monitored, validation)
         logits = torch.cat([self.network(self.plain(x)) for x in validation.parts(self.block)]).float()
-        loss = float(self.criterion(logits, validation.Y))
+        loss = float(self.monitored(logits, validation.Y))
         return {"loss": loss} | measure(torch.sigmoid(logits), validation.Y)
 
 

@@ -12,9 +12,11 @@ from torch.nn import functional as F
 
 from manylabel import losses
 from manylabel.errors import ManyLabelError
-from manylabel.labels import DenseLabels, LabelMatrix, SparseLabels
+from manylabel.labels import LabelMatrix, SparseLabels
 from manylabel.losses.base import PrototypeLoss
 from manylabel.losses.contrastive import ContrastiveLoss
+from manylabel.losses.distributed import Shard
+from manylabel.losses.sample_weight import TINY
 from manylabel.methods.classifier_stage import built_loss
 from manylabel.methods.networks import check_batch_norm, width
 from manylabel.methods.recipe import Config
@@ -89,6 +91,8 @@ def build_contrast(name: str, settings: ContrastSettings) -> ContrastiveLoss | P
         raise ManyLabelError(f"loss {name}", "candidates views over several processes", "momentum", hint)
     if not momentum or isinstance(criterion, PrototypeLoss):
         criterion.group = Ranks.current().group
+    elif Ranks.current().world > 1:
+        criterion.reduction = "sum"  # the divisor is that of all ranks, which share keys but not anchors
     return criterion
 
 
@@ -201,7 +205,9 @@ class MomentumTerm(ContrastiveTerm):
     Notes
     -----
     Each step: the key network follows the query network, then makes the keys of the step without gradient; candidates
-    are these keys, those of the other ranks, and the filled part of the queue, into which the keys go afterwards.
+    are these keys, those of the other ranks, and the filled part of the queue, into which the keys go afterwards. Every
+    rank keeps the queue that one process would have: keys of a step stand in it in the order of the rows of the step,
+    of which rank r has every world-th from the r-th on.
     """
 
     def __init__(
@@ -217,7 +223,7 @@ class MomentumTerm(ContrastiveTerm):
         super().__init__(loss, inputs, encoder, n_labels, settings)
         self.n_views, self.n_encoded = 2, 1
         self.key = MomentumEncoder(self.query, self.groups[0].parameters, settings.momentum)
-        self.ranks, self.label_dtype = Ranks.current(), label_dtype
+        self.ranks = Ranks.current()
         self.queue: LabelQueue | None = None
         if settings.queue:
             many = settings.queue >= _MANY_BATCHES * batch
@@ -237,11 +243,15 @@ class MomentumTerm(ContrastiveTerm):
         if self.prototypes is not None:  # the loss gathers those of all ranks itself
             share = slice(self.ranks.rank, None, self.ranks.world)
             keys, labels = keys[share], labels.take(share)
-        return self._compare(z, Y, weights, keys, labels)
+        value = self._compare(z, Y, weights, keys, labels)
+        if self.ranks.world == 1 or self.criterion.group is not None:
+            return value
+        assert isinstance(self.criterion.divisor, Tensor)
+        return value * self.ranks.world / self.ranks.sum(self.criterion.divisor).clamp(min=TINY)
 
     def _candidates(self, keys: Tensor, Y: LabelMatrix) -> tuple[Tensor, LabelMatrix]:
-        if self.ranks.world > 1:
-            keys, Y = self.ranks.gather(keys), self._gathered(Y)
+        if self.ranks.group is not None:
+            keys, Y = self._of_all_ranks(Shard(self.ranks.group), keys, Y)
         if self.queue is None:
             return keys, Y
         labels = self.queue.storable(Y)
@@ -249,12 +259,11 @@ class MomentumTerm(ContrastiveTerm):
         self.queue.push(keys, labels)
         return candidates
 
-    def _gathered(self, Y: LabelMatrix) -> LabelMatrix:
-        """The labels of all ranks, which all took them from one matrix."""
-        labels = DenseLabels(self.ranks.gather(Y.dense(self.label_dtype)))
-        if not Y.has_unknown:
-            return labels
-        return labels.with_unknown(DenseLabels(self.ranks.gather(Y.unknown.dense(torch.uint8))))
+    def _of_all_ranks(self, shard: Shard, keys: Tensor, Y: LabelMatrix) -> tuple[Tensor, LabelMatrix]:
+        """Keys and labels of the step in the order of its rows."""
+        place = torch.arange(len(keys), device=keys.device) * self.ranks.world + self.ranks.rank
+        order = shard.rows(place).argsort()
+        return shard.rows(keys)[order], shard.labels(Y).take(order)
 
 
 def build_term(

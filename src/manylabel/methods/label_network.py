@@ -25,7 +25,7 @@ from manylabel.models import FlatParameters, Preprocessor, fit_preprocessor
 from manylabel.models.inputs.augment import mask
 from manylabel.models.inputs.vectors import OfFeatures
 from manylabel.models.label_network import LabelNetwork
-from manylabel.training import Group, Run
+from manylabel.training import Group, Ranks, Run
 
 _ENTRIES_AT_ONCE = 1 << 22
 
@@ -54,7 +54,8 @@ class NetworkTraining:
         x, Y = self.train.X[rows], self.train.Y.take(rows)
         known = Y.known()
         target = Y.dense(torch.uint8) if known is None else Y.dense().masked_fill(~known, torch.nan)
-        return self.network.loss(mask(x, self.mask) if self.mask else x, target)
+        value = self.network.loss(mask(x, self.mask) if self.mask else x, target)
+        return Ranks.current().weigh(value, len(rows))
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:

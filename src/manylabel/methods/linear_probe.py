@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from manylabel import metrics
 from manylabel.labels import Labels
-from manylabel.methods.classifier_stage import Frozen, LogitLoss, measure
+from manylabel.methods.classifier_stage import Frozen, LogitLoss, measure, over_ranks
 from manylabel.methods.networks import width
 from manylabel.methods.recipe import Config
 from manylabel.methods.rows import DeviceRows
@@ -67,7 +67,8 @@ class LinearProbeEvaluation:
         grid: LinearProbeSettings,
         loss: LogitLoss,
     ) -> None:
-        self.rows, self.criterion, self.heads = Frozen(encoder, inputs, train, validation), loss, grid.heads
+        self.rows, self.heads = Frozen(encoder, inputs, train, validation), grid.heads
+        self.criterion, self.monitored = over_ranks(loss), loss
         self.labels = train.Y
         self.n_rows, self.n_labels, device = len(train), train.Y.n_labels, inputs.mean.device
         points = list(product(grid.rates, grid.weight_decays))
@@ -95,7 +96,7 @@ class LinearProbeEvaluation:
         """Loss and metrics of the classifier that would be assembled now, on the validation rows."""
         validation = self.rows.validation
         logits = self.classifier()(validation.X)
-        loss = float(self.criterion(logits, validation.Y))
+        loss = float(self.monitored(logits, validation.Y))
         return {"loss": loss} | measure(torch.sigmoid(logits), validation.Y)
 
     @torch.no_grad()

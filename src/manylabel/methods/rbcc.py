@@ -16,7 +16,7 @@ from manylabel.methods.rows import DeviceRows
 from manylabel.models import FlatParameters
 from manylabel.models.bayesian_network import learn_parents
 from manylabel.models.rbcc import BinaryRelevance, RecurrentChains
-from manylabel.training import Group, Run, Stage
+from manylabel.training import Group, Ranks, Run, Stage
 
 _ROWS = 256  # at once: the hidden layer is wide
 
@@ -77,7 +77,7 @@ class HalvesTraining:
             chosen = half.to(rows.device)[rows % len(half)]
             x, Y = network(self.train.X[chosen]).float(), self.train.Y.take(chosen).dense()
             total = total + F.binary_cross_entropy_with_logits(x, Y, reduction="sum") / len(chosen)
-        return total
+        return Ranks.current().weigh(total, len(rows))
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:

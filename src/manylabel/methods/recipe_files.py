@@ -10,9 +10,10 @@ from typing import Any
 
 from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError, did_you_mean
+from manylabel.files.settings import read_toml
 from manylabel.methods.resolve import Layers, merged_table, removed
 
-_MOST_LIKE, _MOST_NESTED = 16, 16  # recipes that are like one another, and tables within tables
+_MOST_LIKE = 16  # recipes that are like one another
 
 _OF_THE_RECIPE = ("name", "family", "about", "source", "expected")  # what cannot be taken away
 
@@ -57,7 +58,7 @@ def _read(name: Any, above: tuple[str, ...]) -> Layers:
     """The layers of a recipe that those ``above`` it are like."""
     _check_name(name, above)
     if name.endswith(".toml"):
-        table = _parsed(Path(name))
+        table = read_toml(Path(name), f"`method`, {name}", "a recipe")
     elif "." in name:
         table = _of_import_path(name)
     elif name in names():
@@ -96,35 +97,6 @@ def _check_sections(name: str, table: dict[str, Any]) -> None:
             raise ManyLabelError(
                 f"method {name}, {kind}", "a table of settings", f"{table[kind]!r:.60}", hint
             )
-    if _depth(table) > _MOST_NESTED:
-        raise ManyLabelError(f"method {name}", f"tables up to {_MOST_NESTED} deep", "deeper ones")
-
-
-def _depth(node: Any) -> int:
-    """How deep tables and lists are nested, without recursion."""
-    depth, level = 0, [node]
-    while level:
-        depth += 1
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
-        ]
-        if depth > _MOST_NESTED:
-            break
-    return depth
-
-
-def _parsed(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        got = getattr(error, "strerror", None) or str(error)
-        hint = "Look at it in an editor."
-        if isinstance(error, RecursionError):
-            got, hint = "one that is nested too deeply", "Write tables up to a few levels deep."
-        raise ManyLabelError(f"`method`, {path}", "a recipe in TOML", got, hint) from None
 
 
 def _of_import_path(path: str) -> dict[str, Any]:

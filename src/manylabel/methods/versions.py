@@ -13,7 +13,10 @@ from manylabel.kernels.loading import numba_version
 
 
 def versions() -> dict[str, str]:
-    """Name -> version, of this package, the packages that it computes with, Python and the machine."""
+    """Name -> version, of this package, the packages that it computes with, Python and the machine.
+
+    ``processor`` are the widest instructions that torch uses on it, on which the last bits of a result depend.
+    """
     return {
         "manylabel": __version__,
         "torch": torch.__version__,
@@ -23,4 +26,5 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),
         "machine": platform.machine(),
+        "processor": torch.backends.cpu.get_cpu_capability(),
     }

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from manylabel.errors import ManyLabelError
+from manylabel.errors import ManyLabelError, NotFinite
 from manylabel.labels import DenseLabels, LabelMatrix, Labels, PackedLabels, as_labels
 from manylabel.labels.packed import check_bits
 from manylabel.losses.settings import switch, whole
@@ -166,7 +166,7 @@ class LabelQueue(nn.Module):
         self._check(keys, labels, "push")
         if not bool(keys.isfinite().all()):  # it would stay in the running sums for good
             hint = "Training has diverged: lower the learning rate, or clip gradients."
-            raise ManyLabelError("LabelQueue.push", "finite keys", "NaN or infinite ones", hint)
+            raise NotFinite("LabelQueue.push", "finite keys", "NaN or infinite ones", hint)
         if len(keys) > self.capacity:
             keys, labels = keys[-self.capacity :], labels.take(slice(-self.capacity, None))
         n, start = len(keys), int(self.position)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
@@ -13,10 +12,10 @@ from pydantic_core import ErrorDetails
 
 from manylabel import methods
 from manylabel.errors import ManyLabelError, did_you_mean
+from manylabel.files.settings import read_toml
 from manylabel.study.cell import Cell
 from manylabel.study.variants import Variant
 
-MOST_BYTES = 2**20
 MOST_CELLS = 100_000
 
 Names: TypeAlias = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
@@ -72,7 +71,7 @@ class StudyFile(BaseModel):
         ManyLabelError
             If the file cannot be read, is not TOML, or holds a key or a value that a study file does not take.
         """
-        table = _parsed(path)
+        table = read_toml(path, str(path), "a study")
         try:
             return cls.model_validate(table)
         except ValidationError as error:
@@ -134,23 +133,6 @@ def _check_number(key: str, lengths: list[int]) -> None:
         number *= length
         if number > MOST_CELLS:
             raise ManyLabelError(key, f"a grid of at most {MOST_CELLS} variants", "a larger one")
-
-
-def _parsed(path: Path) -> dict[str, Any]:
-    hint = "Look at it in an editor."
-    try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise ManyLabelError(str(path), f"a study in TOML of at most {MOST_BYTES} bytes", "a larger file")
-        return tomllib.loads(content.decode("utf-8-sig"))
-    except ManyLabelError:
-        raise
-    except RecursionError:
-        raise ManyLabelError(str(path), "a study in TOML", "one that is nested too deeply", hint) from None
-    except (OSError, ValueError) as error:
-        got = getattr(error, "strerror", None) or str(error)
-        raise ManyLabelError(str(path), "a study in TOML", got, hint) from None
 
 
 def _refusal(path: Path, error: ErrorDetails) -> ManyLabelError:

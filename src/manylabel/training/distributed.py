@@ -50,6 +50,19 @@ class Ranks:
             tensor.div_(self.world)
         return tensor
 
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum of a tensor over the ranks, without gradient."""
+        total = tensor.detach().clone()
+        if self.world > 1:
+            dist.all_reduce(total)
+        return total
+
+    def weigh(self, mean: Tensor, n: int) -> Tensor:
+        """A mean over n rows of this rank, weighed so that its mean over the ranks is that over the rows of all."""
+        if self.world == 1:
+            return mean
+        return mean * (n * self.world / self.sum(mean.new_tensor(float(n))))
+
     def copy_first_(self, tensor: Tensor) -> Tensor:
         """Replace a tensor by that of the first rank."""
         if self.world > 1:

@@ -6,16 +6,18 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from manylabel.errors import ManyLabelError
+from manylabel.errors import ManyLabelError, NotFinite
 from manylabel.training import checkpoint
 from manylabel.training.batch_norm import synchronise
 from manylabel.training.checkpoint import Tensors, prefixed, under
 from manylabel.training.distributed import Ranks
+from manylabel.training.divergence import Diverged, Sighting, Watch, diverged
 from manylabel.training.progress import Progress
 from manylabel.training.sampling import divide, order_by_carriers
 from manylabel.training.schedules import Plateau, factor
@@ -39,17 +41,29 @@ class Loop:
     stage : Stage
     seed : int
     ranks : Ranks
+    kept_at : Path or None, default None
+        Where states are kept, for errors.
+
+    Raises
+    ------
+    Diverged
+        At the step whose loss is NaN or infinite, whose gradient has no finite norm, or at which float16 has lost its
+        gradient scale; a GPU is some steps further by then. The network is that before the step, on a CPU.
     """
 
-    def __init__(self, name: str, task: Task, stage: Stage, seed: int, ranks: Ranks) -> None:
+    def __init__(
+        self, name: str, task: Task, stage: Stage, seed: int, ranks: Ranks, kept_at: Path | None = None
+    ) -> None:
         self.division = divide(stage, task.n_rows, ranks.world, name)
         self.name, self.task, self.stage, self.seed, self.ranks = name, task, stage, seed, ranks
+        self.kept_at = kept_at
         synchronise(task.module, stage.sync_batch_norm)
         self._follow_first()
         self.vectors = [group.parameters.vector for group in task.groups]
         self.device = self.vectors[0].device
         self.optimiser = _optimiser(task, stage)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=stage.precision == "float16")
+        self.watch = Watch(self.device)
         self.averages = [v.detach().clone() for v in self.vectors] if stage.ema else []
         self.plateau = Plateau()
         self.steps_per_epoch = self.division.steps
@@ -103,6 +117,7 @@ class Loop:
 
     def state(self) -> tuple[Tensors, dict[str, Any]]:
         """All that decides how training goes on: tensors, and facts that fit in JSON."""
+        self._stop_if(self.watch.look())
         tensors = prefixed("module", self.task.module.state_dict()) | prefixed("best", self.best)
         for i, vector in enumerate(self.vectors):
             kept = {k: v for k, v in self.optimiser.state[vector].items() if isinstance(v, Tensor)}
@@ -156,11 +171,25 @@ class Loop:
         self._set_rates()
         for vector in self.vectors:
             vector.grad.zero_()  # type: ignore[union-attr]
-        with self._autocast():
-            loss = self.task.loss(rows)
+        try:
+            with self._autocast():
+                loss = self.task.loss(rows)
+        except NotFinite as error:
+            raise self._diverged(self.step_in_epoch, error.expected, error.got) from error
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        gradients = [group.parameters.grad for group in self.task.groups]
+        for gradient in gradients:  # still scaled, so that all ranks skip a step or none does
+            self.ranks.mean_(gradient)
+        skipped = self.scaler.is_enabled() and not all(bool(g.isfinite().all()) for g in gradients)
         self.scaler.unscale_(self.optimiser)
-        self._reduce_and_clip()
+        norm = self._clip(gradients)
+        seen = Sighting(
+            self.step_in_epoch,
+            loss.detach(),
+            torch.zeros_like(norm) if skipped else norm,
+            self.scaler.get_scale(),
+        )
+        self._stop_if(self.watch.see(seen))
         self.scaler.step(self.optimiser)
         self.scaler.update()
         for average, vector in zip(self.averages, self.vectors, strict=False):
@@ -186,15 +215,24 @@ class Loop:
         for settings, group in zip(self.optimiser.param_groups, self.task.groups, strict=True):
             settings["lr"] = s.lr * group.rate * share * self.plateau.factor
 
-    def _reduce_and_clip(self) -> None:
-        gradients = [group.parameters.grad for group in self.task.groups]
-        for gradient in gradients:
-            self.ranks.mean_(gradient)
+    def _clip(self, gradients: list[Tensor]) -> Tensor:
+        """The norm of the gradient, of which no more than ``clip`` is left."""
+        norm: Tensor = torch.stack([g.norm() for g in gradients]).norm()
         if self.stage.clip is not None:
-            norm = torch.stack([g.norm() for g in gradients]).norm()
             scale = (self.stage.clip / (norm + 1e-12)).clamp(max=1.0)
             for gradient in gradients:
                 gradient.mul_(scale)
+        return norm
+
+    def _stop_if(self, trouble: tuple[int, str, str] | None) -> None:
+        if trouble is not None:
+            raise self._diverged(*trouble)
+
+    def _diverged(self, step: int, expected: str, got: str) -> Diverged:
+        """The error for a step of this epoch, with the rows of all ranks."""
+        rows = self._order()[self.division.span(step)].tolist()
+        kept = str(self.kept_at) if self.kept_at is not None and self.kept_at.exists() else ""
+        return diverged(self.name, self.epoch + 1, step + 1, expected, got, rows, kept)
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.stage.precision == "float32":
@@ -202,12 +240,8 @@ class Loop:
         return torch.autocast(self.device.type, PRECISIONS[self.stage.precision])
 
     def _end_epoch(self) -> dict[str, Any]:
+        self._stop_if(self.watch.look())
         loss = float(self.ranks.mean_(self.loss_sum)) / self.steps_per_epoch
-        if not math.isfinite(loss):
-            hint = "Lower its learning rate, raise the temperature, or set clip."
-            raise ManyLabelError(
-                f"stage {self.name}, epoch {self.epoch + 1}", "a finite loss", str(loss), hint
-            )
         self.loss_sum.zero_()
         self.last_loss = loss
         self._follow_first()

@@ -81,7 +81,7 @@ class Run:
         if self.left_behind(name):
             return
         index = self.stages.index(name)
-        loop = Loop(name, task, stage, self.seed, self.ranks)
+        loop = Loop(name, task, stage, self.seed, self.ranks, self.checkpoint_path)
         torch.manual_seed(self.seed * 7919 + index * 101 + self.ranks.rank)
         if self._resumed:
             self._take_up(loop, *self._resumed)
@@ -95,6 +95,11 @@ class Run:
             self._lock.release()
 
     def _take_up(self, loop: Loop, tensors: checkpoint.Tensors, facts: dict[str, Any]) -> None:
+        world = len(tensors.get("random.cpu", ()))
+        if world not in (0, self.ranks.world):
+            hint = f"Start {world} again, or delete the file to start this run anew."
+            expected = f"a checkpoint of {self.ranks.world} processes"
+            raise files.Unusable(str(self.checkpoint_path), expected, f"one of {world}", hint)
         try:
             loop.load(tensors, facts["loop"])
         except (KeyError, RuntimeError, TypeError, ValueError) as error:

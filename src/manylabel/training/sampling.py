@@ -29,23 +29,19 @@ class Division:
     steps : int
     rows : int
         That an epoch trains on, first in its order; the others, fewer than a step, wait for the next epoch.
-    world : int, default 1
-        Ranks that share each step evenly.
     """
 
     steps: int
     rows: int
-    world: int = 1
 
     @property
     def least(self) -> int:
         """Rows of the smallest step, over all ranks."""
-        return self.rows // self.world // self.steps * self.world
+        return self.rows // self.steps
 
     def span(self, step: int) -> slice:
         """Where the rows of a step stand in the order of the epoch."""
-        share = self.rows // self.world  # of each rank
-        return slice(step * share // self.steps * self.world, (step + 1) * share // self.steps * self.world)
+        return slice(step * self.rows // self.steps, (step + 1) * self.rows // self.steps)
 
 
 def divide(stage: Stage, n_rows: int, world: int = 1, name: str | None = None) -> Division:
@@ -63,44 +59,41 @@ def divide(stage: Stage, n_rows: int, world: int = 1, name: str | None = None) -
     -----
     Every row is trained on in every epoch: as many steps as whole batches would fill, the last one included, share the
     rows evenly, so that no step is much smaller than the others. Of a batch of at least 2 no step has a single row,
-    which has nothing to be contrasted with; one step then takes one row more. Left are rows that the ranks cannot
-    share. Where the stage drops its last batch, steps are whole batches.
+    which has nothing to be contrasted with; one step then takes one row more. Where the stage drops its last batch,
+    steps are whole batches. Several ranks take the steps of one process; of a step, some may have one row more than
+    others, and none has no row.
 
     Raises
     ------
     ManyLabelError
-        If there are fewer rows than ranks, or the ranks cannot share a batch evenly.
+        If there are fewer rows, or rows of a batch, than ranks.
     """
     who = "training" if name is None else f"stage {name}"
-    batch = rows_of_step(stage.batch, n_rows, world)
-    if batch % world:
-        raise ManyLabelError(who, f"a batch that {world} ranks can share evenly", str(batch))
-    share, each = n_rows // world, batch // world  # rows of a rank: in an epoch, in a step
-    if share == 0:
+    batch = rows_of_step(stage.batch, n_rows)
+    if batch < world:
+        raise ManyLabelError(who, f"a batch of at least {world} rows, one for each rank", str(batch))
+    if n_rows < world or n_rows == 0:
         hint = "Give more training rows."
         if n_rows == 0:
             hint = "Some methods leave rows without labels out of training."
         raise ManyLabelError(who, f"at least {world} training rows, one for each rank", str(n_rows), hint)
-    if share < each:
+    if n_rows < batch:
         if name is not None and stage.batch != "auto":
-            told = f"{who}: {n_rows} training rows are fewer than a batch of {batch}; each step takes {share * world}."
+            told = (
+                f"{who}: {n_rows} training rows are fewer than a batch of {batch}; each step takes {n_rows}."
+            )
             warnings.warn(told, stacklevel=2)
-        return Division(1, share * world, world)
+        return Division(1, n_rows)
     if stage.drop_last:
-        return Division(share // each, share // each * batch, world)
-    steps = min(-(-share // each), share // min(2, each))
-    return Division(steps, share * world, world)
+        return Division(n_rows // batch, n_rows // batch * batch)
+    return Division(min(-(-n_rows // batch), n_rows // max(world, min(2, batch))), n_rows)
 
 
-def rows_of_step(batch: int | str, n_rows: int, world: int = 1) -> int:
-    """The batch of a stage; "auto" stands for 16 below 450 training rows, 32 below 1 100, 64 from there on.
-
-    Of several ranks each gets the same share, so "auto" is rounded up to a multiple of them.
-    """
+def rows_of_step(batch: int | str, n_rows: int) -> int:
+    """The batch of a stage; "auto" stands for 16 below 450 training rows, 32 below 1 100, 64 from there on."""
     if isinstance(batch, int):
         return batch
-    found = next((rows for below, rows in _AUTO if n_rows < below), _MOST_AUTO)
-    return -(-found // world) * world
+    return next((rows for below, rows in _AUTO if n_rows < below), _MOST_AUTO)
 
 
 def order_by_carriers(

@@ -190,7 +190,11 @@ class Task(Protocol):
     n_rows: int
 
     def loss(self, rows: Tensor) -> Tensor:
-        """The loss of the training rows at these positions, as a scalar with gradient."""
+        """The loss of the training rows at these positions, as a scalar with gradient.
+
+        Of several ranks each is given its own rows of the step, some perhaps one row more than others; the mean of
+        value and gradient over the ranks is that of all rows.
+        """
         ...
 
     def monitor(self) -> dict[str, float]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from manylabel import methods
 from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError
+from manylabel.files.settings import read_toml
 from manylabel.study.records import flattened
 
 if TYPE_CHECKING:
@@ -122,12 +123,7 @@ def read_space(path: Path, method: str, settings: Mapping[str, Any]) -> Space:
     ManyLabelError
         If the file cannot be read, or names a setting or a value that the method does not take.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        got = getattr(error, "strerror", None) or str(error)
-        raise ManyLabelError(str(path), "a search space in TOML", got) from None
-    space = _checked(str(path), table)
+    space = _checked(str(path), read_toml(path, str(path), "a search space"))
     if not space:
         raise ManyLabelError(str(path), "at least one setting", "none")
     for name, choice in space.items():

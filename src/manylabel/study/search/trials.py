@@ -54,6 +54,12 @@ def drawn_as(trial: Any) -> int:
     return number
 
 
+def place(study: optuna.Study, trial: Any) -> int:
+    """How many things other trials stood for before what this one stands for: its number, had none been made twice."""
+    earlier = study.get_trials(deepcopy=False)[: drawn_as(trial)]
+    return len({_root(other) for other in earlier})
+
+
 def take_up(study: optuna.Study, recipe: Mapping[str, Any] | None) -> None:
     """End the trials whose process on this machine is gone, and queue what is owed.
 

@@ -135,9 +135,9 @@ def _no_storage(search: Search, error: Exception) -> ManyLabelError:
 
 
 def _sampler() -> Any:
-    """Tree-structured Parzen estimator whose draws depend on the number of the trial, not on the calls before it.
+    """Tree-structured Parzen estimator whose draws depend on the place of the trial, not on the calls before it.
 
-    A trial that is made again draws as it did the first time.
+    A trial that is made again draws as it did the first time, and those after it as if it had been made once.
     """
     optuna = _optuna()
 
@@ -145,8 +145,8 @@ def _sampler() -> Any:
         def __init__(self) -> None:
             self.number, self.inner = -1, optuna.samplers.RandomSampler(SAMPLER_SEED)
 
-        def of(self, trial: Any) -> Any:
-            number = trials.drawn_as(trial)
+        def of(self, study: Any, trial: Any) -> Any:
+            number = trials.place(study, trial)
             if number != self.number:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -160,13 +160,13 @@ def _sampler() -> Any:
             return self.inner
 
         def infer_relative_search_space(self, study: Any, trial: Any) -> Any:
-            return self.of(trial).infer_relative_search_space(study, trial)
+            return self.of(study, trial).infer_relative_search_space(study, trial)
 
         def sample_relative(self, study: Any, trial: Any, search_space: Any) -> Any:
-            return self.of(trial).sample_relative(study, trial, search_space)
+            return self.of(study, trial).sample_relative(study, trial, search_space)
 
         def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:
-            return self.of(trial).sample_independent(study, trial, name, distribution)
+            return self.of(study, trial).sample_independent(study, trial, name, distribution)
 
     return Numbered()
 

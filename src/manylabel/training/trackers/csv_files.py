@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from manylabel import files
+from manylabel.files.spreadsheet import csv_text
 from manylabel.training.trackers.base import Record, Tracker, Values, defined, measured
 
 
@@ -35,6 +34,4 @@ class CSVTracker(Tracker):
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
-    files.write(path, text.getvalue().encode())
+    files.write(path, csv_text([columns, *rows]).encode())
