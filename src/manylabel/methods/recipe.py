@@ -64,10 +64,12 @@ class EncoderSettings(Config):
     ----------
     name : str
         Of vectors ``mlp`` (:class:`~manylabel.models.MLP`) or ``resmlp`` (:class:`~manylabel.models.ResidualMLP`), of
-        pictures one of :data:`~manylabel.models.PICTURE_ENCODERS`, of texts ``huggingface``.
+        pictures one of :data:`~manylabel.models.PICTURE_ENCODERS`, of texts ``huggingface``. ``model`` is that of a
+        model which was trained on such rows.
     weights : str or None, default None
         Of pictures: a file of weights to start from, or "package"; see :func:`~manylabel.models.picture_encoder`. None
-        starts from scratch. Of texts: the folder of a pretrained Hugging Face encoder, or its name on the hub.
+        starts from scratch. Of texts: the folder of a pretrained Hugging Face encoder, or its name on the hub. Of
+        ``model``: its folder; widths, dropout and how rows are taken are those that it was trained with.
     widths : tuple of int, or None
         Sizes of the layers (``mlp``), between and inside of blocks (``resmlp``), or maps of the stages
         (``small_resnet``); None takes the network's own default.
@@ -92,6 +94,7 @@ class EncoderSettings(Config):
         "vit_tiny",
         "efficientnet_lite0",
         "huggingface",
+        "model",
     ] = "mlp"
     weights: str | None = Field(None, min_length=1)
     widths: Widths | None = None
