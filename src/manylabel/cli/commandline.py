@@ -25,6 +25,9 @@ OPTIONS = {
     "fraction": "--fraction",
     "wrong_labels": "--wrong-labels",
     "split": "--split",
+    "start": "--start",
+    "back": "--back",
+    "ways": "--ways",
     "space": "--space",
     "storage": "--storage",
     "scheduler": "--scheduler",
@@ -79,9 +82,9 @@ def command_line(command: str, parameters: Mapping[str, Any]) -> str:
 
     Parameters
     ----------
-    command : {"run", "study", "tune", "reproduce", "fit", "predict", "evaluate"}
+    command : {"run", "study", "tune", "reproduce", "transfer", "fit", "predict", "evaluate"}
     parameters : mapping
-        As :func:`manylabel.study.parameters.parameters` gives them; of the last three and of a study, their own.
+        As :func:`manylabel.study.parameters.parameters` gives them; of the last four and of a study, their own.
     """
     words = ["manylabel", command]
     for name in ("name", "data"):
@@ -89,7 +92,7 @@ def command_line(command: str, parameters: Mapping[str, Any]) -> str:
         words += [given] if isinstance(given, str) else given
     for parameter, option in OPTIONS.items():
         if parameter == "settings":
-            texts = _assignments(parameters.get(parameter, {}), by_method=command == "run")
+            texts = _assignments(parameters.get(parameter, {}), by_method=command in ("run", "transfer"))
             words += (word for text in texts for word in (option, text))
         elif parameter == "columns":
             roles = parameters.get(parameter, {})
@@ -105,6 +108,7 @@ run = partial(command_line, "run")
 tune = partial(command_line, "tune")
 study = partial(command_line, "study")
 reproduce = partial(command_line, "reproduce")
+transfer = partial(command_line, "transfer")
 
 
 def in_options(text: str, command: str = "") -> str:

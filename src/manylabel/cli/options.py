@@ -104,6 +104,15 @@ RandomSplit = Annotated[
         show_default="the published test rows",
     ),
 ]
+Start = Annotated[
+    Path | None,
+    typer.Option(
+        "--start",
+        help="Folder of a method of another run, such as runs/scene/mulsupcon: start from the encoder of its model "
+        "with the same seed. Freeze it with --set classify.encoder_rate=0, fine-tune it with 0.1.",
+        show_default="from scratch",
+    ),
+]
 Track = Annotated[
     str | None,
     typer.Option(

@@ -21,6 +21,11 @@ MODEL = "model"
 """The name of all encoders of models that were trained before."""
 
 
+def start_from(folder: str | Path) -> dict[str, str]:
+    """Settings with which a method of an encoder starts from the model of a folder."""
+    return {"encoder.name": MODEL, "encoder.weights": str(folder)}
+
+
 @dataclass(frozen=True)
 class Start:
     """The encoder of a model, as it was trained.

@@ -155,6 +155,7 @@ def _record(study: Plan, dataset: DataSet) -> StudyRecord:
         seeds=study.seeds,
         fraction=study.fraction,
         wrong_labels=study.wrong_labels,
+        start=study.start,
         protocol=study.protocol,
         asked=study.asked,
         versions=versions(),
@@ -185,9 +186,12 @@ def _check_folder(study: Plan, dataset: DataSet) -> None:
     if study.folder.study_file.exists():
         record = study.folder.record()
         card = record.card
-        for name in ("fraction", "wrong_labels"):
-            if getattr(record, name) != getattr(study, name):
-                expected = f"a study with `{name}` {getattr(study, name):g}"
+        for name in ("fraction", "wrong_labels", "start"):
+            wanted = getattr(study, name)
+            if getattr(record, name) != wanted:
+                expected = (
+                    f"a study with `{name}` {wanted if isinstance(wanted, str) else format(wanted, 'g')}"
+                )
                 raise ManyLabelError(who, expected, f"one of {record.title}", hint)
         if card.digest != dataset.digest:
             raise ManyLabelError(
