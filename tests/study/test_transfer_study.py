@@ -82,12 +82,14 @@ def test_the_same_transfer_again_trains_nothing(asked: Transfer) -> None:
 
 def test_a_run_starts_from_another_one_and_says_so(asked: Transfer, tmp_path: Path) -> None:
     start = str(asked.out / "one-50-percent" / "bce")
-    again = plan(Path(asked.pairs[0][1]), tmp_path / "out", methods=("bce",), settings={"bce": TINY}, start=start)
+    again = plan(
+        Path(asked.pairs[0][1]), tmp_path / "out", methods=("bce",), settings={"bce": TINY}, start=start
+    )
     assert again.asked["start"] == start
     assert run(again, Told()) == []
     assert again.folder.record().start == start
     others = plan(Path(asked.pairs[0][1]), tmp_path / "out", methods=("bce",), settings={"bce": TINY})
-    with pytest.raises(ManyLabelError, match="a study with `start` , but got one of two, starting from"):
+    with pytest.raises(ManyLabelError, match="a study with `start` none, but got one of two, starting from"):
         run(others, Told())
 
 
@@ -114,7 +116,7 @@ def test_a_transfer_without_sense_is_refused_before_training(asked: Transfer, tm
     ):
         with pytest.raises(ManyLabelError, match=match):
             Transfer(**{"pairs": asked.pairs, "out": tmp_path, **changes})  # type: ignore[arg-type]
-    with pytest.raises(ManyLabelError, match="two sets of images, but got .*one.npz, one of vectors"):
+    with pytest.raises(ManyLabelError, match=r"two sets of images, but got .*one\.npz, one of vectors"):
         Transfer((("digits", one),), tmp_path).plan  # noqa: B018
     linear = Transfer(asked.pairs, tmp_path, methods=("logistic_regression",))
     assert isinstance(linear.plan, Plan)

@@ -35,6 +35,7 @@ OPTIONS = {
     "threads": "--threads",
     "data_dir": "--data-dir",
     "labels": "--labels",
+    "read": "--read",
     "columns": "--column",
     "text": "--text",
     "groups": "--groups",
@@ -59,6 +60,7 @@ _OF_COMMANDS = {
     "run": {"method": "--methods"},
     "reproduce": {"method": "--methods"},
     "methods": {"method": "NAME"},
+    "transfer": {"data": "SOURCE TARGET"},
     "study": {
         name: name
         for name in (
@@ -97,6 +99,9 @@ def command_line(command: str, parameters: Mapping[str, Any]) -> str:
         elif parameter == "columns":
             roles = parameters.get(parameter, {})
             words += (word for name, role in roles.items() for word in (option, f"{name}={role}"))
+        elif parameter == "read":
+            texts = _assignments(parameters.get(parameter, {}), by_method=False)
+            words += (word for text in texts for word in (option, text))
         elif parameters.get(parameter) is True:
             words.append(option)
         elif parameter in parameters:

@@ -35,6 +35,14 @@ DataDir = Annotated[
         "--data-dir", envvar="MANYLABEL_DATA", help="Folder with local copies of data sets, one folder a set."
     ),
 ]
+ReaderSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--read",
+        help="A setting of the reader, such as [cyan]side=224[/] of pictures; may be given several times.",
+        show_default=False,
+    ),
+]
 ProtocolOption = typer.Option(
     "--protocol",
     help="How thresholds are chosen: [bold]learnt[/] on held-out training rows, for each metric the kind that suits "

@@ -295,8 +295,10 @@ def _pairs(data: list[str]) -> tuple[tuple[str, str], ...]:
 
 
 def _from(model: Path, rate: float) -> dict[str, Any]:
+    from manylabel.methods import model_folder
     from manylabel.methods.start import start_from
 
+    model_folder.read(model)  # refuses what is none before rows are read
     return {**start_from(model), "classify.encoder_rate": rate}
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from manylabel.cli import commandline, option_values
+from manylabel.cli.data_facts import read_options
 from manylabel.cli.options import (
     COMPARED,
     DataDir,
@@ -21,6 +22,7 @@ from manylabel.cli.options import (
     Protocol,
     ProtocolOption,
     RandomSplit,
+    ReaderSettings,
     SearchProtocol,
     Seeds,
     Settings,
@@ -89,6 +91,7 @@ def run(
     wrong_labels: WrongLabels = 0.0,
     split: RandomSplit = None,
     start: Start = None,
+    read: ReaderSettings = None,
     track: Track = None,
 ) -> None:
     """Train methods over seeds on one data set, compare them on its test rows, and write a report.
@@ -116,6 +119,7 @@ def run(
         wrong_labels=wrong_labels,
         split=split,
         start="" if start is None else str(start),
+        read=read_options(read),
         labels=label_names(labels, data),
         track=() if track is None else option_values.names("--track", track),
     )
@@ -205,19 +209,30 @@ def rerun(
     raise typer.Exit(1)
 
 
-@studies_app.command()
+@studies_app.command(epilog="Example:\n\n[cyan]manylabel report runs/digits --examples[/]")
 def report(
     folder: Annotated[Path, typer.Argument(help="The --out folder of a run.")],
     protocol: Annotated[Protocol | None, ProtocolOption] = None,
     temperature: Annotated[
         float, typer.Option(help="Of the class heat map; lower values show smaller differences.")
     ] = 1.0,
+    examples: Annotated[
+        bool,
+        typer.Option("--examples", help="A page of nearest rows and of mistakes as well, examples.html."),
+    ] = False,
+    data_dir: DataDir = None,
 ) -> None:
-    """Write the report of a study again, from what its finished runs left in the folder."""
-    from manylabel.study.report import page
+    """Write the report of a study again, from what its finished runs left in the folder.
+
+    With --examples also a page of rows as pictures or text: some test rows with their nearest ones in the embedding of
+    each method, and the mistakes that each was surest of. It reads the data set again.
+    """
+    from manylabel.study.report import examples_page, page
 
     wanted = None if protocol is None else protocol.value
     show_report(page.write(folder, wanted, temperature, commandline.run))
+    if examples:
+        say_path("examples", examples_page.write(folder, data_dir, commandline.run))
 
 
 SpaceFile = Annotated[

@@ -18,6 +18,7 @@ from manylabel.methods.scorer import NetworkScorer
 from manylabel.methods.stacking.evidence import LearnerEvidence, StackEvidence
 from manylabel.methods.stacking.settings import StackingSettings
 from manylabel.methods.stacking.trainer import StackingMethod
+from manylabel.methods.start import start_from
 
 FAMILIES = SINGLE | {"stacking": Family(StackingMethod, StackingSettings)}
 
@@ -65,4 +66,5 @@ __all__ = [
     "get",
     "names",
     "short_name",
+    "start_from",
 ]

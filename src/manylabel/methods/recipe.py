@@ -283,6 +283,10 @@ class Settings(ScaledSettings):
         if self.encoder.name == "huggingface" and kind != Texts.kind:
             hint = "Take another network, such as mlp."
             raise ManyLabelError(f"{who}, encoder.name huggingface", "texts", kind, hint)
+        if self.encoder.weights is not None and self.encoder.name in ("mlp", "resmlp"):
+            expected = "a network of pictures, or encoder.name model beside it"
+            hint = "A network of vectors starts from a model that was trained before."
+            raise ManyLabelError(f"{who}, encoder.weights", expected, self.encoder.name, hint)
 
 
 class VectorViewSettings(Config):

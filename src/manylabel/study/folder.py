@@ -120,6 +120,11 @@ class StudyFolder:
     def report_file(self) -> Path:
         return self.path / "report.html"
 
+    @property
+    def examples_file(self) -> Path:
+        """The page of nearest rows and mistakes."""
+        return self.path / "examples.html"
+
     @contextmanager
     def occupied(self) -> Iterator[None]:
         """Make the folder, if it is not there, and keep it from other processes.

@@ -16,6 +16,7 @@ TAKEN = {
     "study.json",
     "test_labels.npz",
     "report.html",
+    "examples.html",
     "tracking",
 }  # files of a study, beside the folders of its methods
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}

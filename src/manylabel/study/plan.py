@@ -51,6 +51,9 @@ class Plan:
         Whether slices of labels and rows, and retrieval by the embedding, are measured and recorded as well.
     labels : tuple of str, default none
         Label columns, where the data are a table; see :func:`manylabel.data.load`.
+    read : mapping, default none
+        Settings of the reader of a path or local folder, such as the side of pictures: the ``options`` of
+        :func:`manylabel.data.load`.
     track : tuple of str, default none
         Trackers that are told of epochs and final metrics, "csv", "tensorboard" or "mlflow".
     """
@@ -66,6 +69,7 @@ class Plan:
     measures: bool = False
     track: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    read: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def grid(
@@ -248,6 +252,7 @@ class Plan:
             "data_dir": None,
             "track": [],
             "labels": [],
+            "read": {},
         }
         given = {
             "settings": settings,
@@ -260,6 +265,7 @@ class Plan:
             "data_dir": None if self.data_dir is None else str(self.data_dir),
             "track": list(self.track),
             "labels": list(self.labels),
+            "read": dict(self.read),
         }
         changed = {name: value for name, value in given.items() if value != defaults[name]}
         return {**asked, **changed, "out": str(self.out)}

@@ -8,6 +8,7 @@
     OUT/METHOD/seed-S/...         history.jsonl and checkpoint (training), scores.npz
     OUT/METHOD/seed-S/model/      the trained model, as manylabel.methods.Predictor saves it
     OUT/report.html
+    OUT/examples.html             nearest rows and mistakes, where they were asked for
     .../digests.json              SHA-256 of the files beside it that are read back
 
 A process that works in a folder holds its ``.lock``.
