@@ -53,21 +53,28 @@ def test_an_encoder_is_pretrained_probed_fine_tuned_and_used(tables: tuple[Path,
     code, output, errors = shell("pretrain", tables[0], *words, *SMALL, "--out", "encoder")
     assert code == 0, errors
     assert "on held-out rows" in output
-    code, output, errors = shell("probe", "encoder", tables[1], *words, *SHORT, "--out", "probed")
+    code, output, errors = shell("probe", "encoder", tables[1], *words, "--out", "probed")
     assert code == 0, errors
+    words_bce = (*words, *SHORT, "--method", "bce", "--out", "layer")
+    assert shell("probe", "encoder", tables[1], *words_bce)[0] == 0
     code, output, errors = shell("finetune", "encoder", tables[1], *words, *SHORT, "--out", "tuned")
     assert code == 0, errors
-    assert torch.equal(weights("probed"), weights("encoder"))
+    assert torch.equal(weights("layer"), weights("encoder"))
+    assert model_folder.read("probed")[0].recipe["name"] == "logistic_regression_cv"
     assert not torch.equal(weights("tuned"), weights("encoder"))
     told = model_folder.read("tuned")[0]
     assert told.recipe["classify"]["encoder_rate"] == 0.1
     assert set(told.label_names) == {"sea", "sun"}
     code, output, errors = shell("predict", "tuned", tables[1], "--out", "p.csv", "--probabilities")
     assert code == 0, errors
-    for folder, out in (("encoder", "first.npy"), ("probed", "second.npy")):
-        assert shell("embed", folder, tables[1], "--out", out)[0] == 0
-    assert np.array_equal(np.load("first.npy"), np.load("second.npy"))
-    assert np.load("first.npy").shape == (90, 12)
+    for folder in ("encoder", "probed", "layer"):
+        assert shell("embed", folder, tables[1], "--out", f"{folder}.npy")[0] == 0
+    assert np.load("encoder.npy").shape == (90, 12)
+    assert np.array_equal(np.load("encoder.npy"), np.load("layer.npy"))
+    Z, scaled = np.load("encoder.npy"), np.load("probed.npy")  # a linear model takes them to unit variance
+    varying = Z.std(axis=0) > 1e-6
+    assert varying.sum() > 4
+    assert min(np.corrcoef(Z[:, c], scaled[:, c])[0, 1] for c in np.flatnonzero(varying)) > 0.9999
 
 
 def test_pictures_go_from_one_data_set_to_another(tmp_path: Path, shell: Shell, monkeypatch) -> None:
@@ -90,7 +97,7 @@ def test_pictures_go_from_one_data_set_to_another(tmp_path: Path, shell: Shell, 
     assert "| - | large | none, from scratch | - |" in page
     assert "manylabel transfer ./grey.npz ./large.npz" in page
     assert "--back --ways probe" in page
-    told = model_folder.read("runs/large-from-grey-bce/bce[classify.encoder_rate=0]/seed-0/model")[0]
+    told = model_folder.read("runs/large-from-grey-bce/logistic_regression_cv/seed-0/model")[0]
     assert told.input.form == "shape (3, 16, 20)"
 
 

@@ -101,8 +101,11 @@ def test_pictures_are_shown_within_the_page(pictures: StudyFolder) -> None:
 
 def test_a_thumbnail_is_the_picture() -> None:
     grey = torch.arange(64 * 128, dtype=torch.float32).view(1, 64, 128) % 256
-    for picture, mode in ((grey, "L"), (torch.full((3, 8, 4), 200, dtype=torch.uint8), "RGB")):
-        content = base64.b64decode(thumbnail(picture).partition(",")[2])
+    tiny = torch.full((3, 8, 4), 200, dtype=torch.uint8)
+    for picture, mode, form in ((grey, "L", "jpeg"), (tiny, "RGB", "png")):
+        head, _, code = thumbnail(picture).partition(",")
+        assert head == f"data:image/{form};base64"
+        content = base64.b64decode(code)
         image = Image.open(io.BytesIO(content))
         assert image.mode == mode
         assert max(image.size) == 112

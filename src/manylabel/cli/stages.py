@@ -49,6 +49,15 @@ StartModel = Annotated[
     typer.Argument(metavar="MODEL", help="Folder of a model, as pretrain, fit or a run writes it."),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a model that OUT holds.")]
+ProbeMethod = Annotated[
+    str | None,
+    typer.Option(
+        "--method",
+        "-m",
+        help="A name, a recipe file or an import path.",
+        show_default="logistic_regression_cv on texts and pictures, else bce",
+    ),
+]
 HELD_OUT = "0.1"
 """Share of the rows that chooses epochs and decisions where the encoder is what is wanted: no folds are trained."""
 PretrainValidation = Annotated[
@@ -112,7 +121,7 @@ def probe(
     file: DataFile,
     labels: LabelColumns = None,
     out: ModelFolder = Path("model"),
-    method: OneMethod = "bce",
+    method: ProbeMethod = None,
     seed: OneSeed = 0,
     settings: Settings = None,
     column: ColumnRoles = None,
@@ -126,11 +135,13 @@ def probe(
     """Train a linear classifier on the encoder of a model, which stays as it is.
 
     The rows may be others than those that the encoder was trained on, and have other labels; pictures of another size
-    or colour are brought to those of the encoder. Short for fit with encoder.name=model, encoder.weights=MODEL and
-    classify.encoder_rate=0. For any other method on a frozen encoder: [cyan]manylabel fit --encoder MODEL[/].
+    or colour are brought to those of the encoder. Any method will do: one that trains no encoder takes texts and
+    pictures through it as vectors (short for [cyan]manylabel fit --encoder MODEL[/], and the folder of the encoder is
+    needed to predict); of one that does the encoder is held fast (classify.encoder_rate=0) and copied.
     """
+    method = method or _usual_probe(model)
     _fit(
-        _from(model, 0),
+        _from(model, 0, method),
         settings,
         out,
         data=file,
@@ -177,7 +188,7 @@ def finetune(
     and fit without a model trains from scratch.
     """
     _fit(
-        _from(model, rate),
+        _from(model, rate, method),
         settings,
         out,
         data=file,
@@ -294,12 +305,22 @@ def _pairs(data: list[str]) -> tuple[tuple[str, str], ...]:
     return tuple(zip(data[::2], data[1::2], strict=True))
 
 
-def _from(model: Path, rate: float) -> dict[str, Any]:
+def _from(model: Path, rate: float, method: str) -> dict[str, Any]:
+    from manylabel import methods
     from manylabel.methods import model_folder
-    from manylabel.methods.start import start_from
 
     model_folder.read(model)  # refuses what is none before rows are read
-    return {**start_from(model), "classify.encoder_rate": rate}
+    found = methods.start_from(model, method)
+    return found if "inputs.encoder" in found and rate == 0 else {**found, "classify.encoder_rate": rate}
+
+
+def _usual_probe(model: Path) -> str:
+    """Logistic regression where an encoder makes vectors of rows, else the linear layer of a network."""
+    from manylabel.methods import model_folder
+    from manylabel.methods.model_encoder import ModelEncoder
+    from manylabel.study.transfer import CLASSIFIER, PROBE
+
+    return PROBE if model_folder.read(model)[0].input.kind in ModelEncoder.kinds else CLASSIFIER
 
 
 def _fit(fixed: Mapping[str, Any], given: list[str] | None, out: Path, **asked: Any) -> None:

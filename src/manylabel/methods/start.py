@@ -21,23 +21,6 @@ MODEL = "model"
 """The name of all encoders of models that were trained before."""
 
 
-def start_from(folder: str | Path) -> dict[str, str]:
-    """Settings with which a method that trains an encoder starts from that of a model.
-
-    Parameters
-    ----------
-    folder : str or Path
-        A model folder. Its network and the way in which it takes rows replace those of the recipe.
-
-    Returns
-    -------
-    dict
-        For :func:`manylabel.methods.get`. With ``classify.encoder_rate`` 0 beside it the encoder stays as it is, with
-        0.1 it is fine-tuned.
-    """
-    return {"encoder.name": MODEL, "encoder.weights": str(folder)}
-
-
 @dataclass(frozen=True)
 class Start:
     """The encoder of a model, as it was trained.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from manylabel.methods.start import start_from
+from manylabel import methods
 from manylabel.study.folder_names import MODEL, seed_folder
 from manylabel.study.variants import Variant
 
@@ -50,7 +50,7 @@ class Cell:
         Draws the test rows from all rows, in place of the published ones; see :func:`manylabel.data.random_split`.
     start : str, default ""
         Folder of a method of a study, such as ``runs/scene/mulsupcon``: training starts from the encoder of its model
-        with the same seed.
+        with the same seed; see :func:`manylabel.methods.start_from`.
     """
 
     data: str
@@ -83,5 +83,6 @@ class Cell:
         """All settings that differ from the recipe."""
         changed = {**Variant.parse(self.method).settings, **self.settings}
         if self.start:
-            changed |= start_from(Path(self.start) / seed_folder(self.seed) / MODEL)
+            model = Path(self.start) / seed_folder(self.seed) / MODEL
+            changed |= methods.start_from(model, self.recipe)
         return changed

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from manylabel import data, methods
 from manylabel.errors import ManyLabelError
+from manylabel.methods.model_encoder import ModelEncoder
 from manylabel.study.analysis.results import Results
 from manylabel.study.cell import Cell
 from manylabel.study.folder import StudyFolder
@@ -18,10 +19,13 @@ from manylabel.study.plan import Plan, check_number, check_seeds
 from manylabel.study.variants import Variant
 
 CLASSIFIER = "bce"
-"""What is trained on the target, on each encoder alike."""
+"""What trains a network on the target."""
+PROBE = "logistic_regression_cv"
+"""The linear classifier on a frozen encoder of texts or pictures; of other rows it is that of :data:`CLASSIFIER`."""
 FROZEN = {"classify.encoder_rate": 0}
-WAYS: Mapping[str, Mapping[str, Any]] = {"probe": FROZEN, "finetune": {"classify.encoder_rate": 0.1}}
-"""What may happen to an encoder on the target: a linear classifier on it, or training on at a tenth of the rate."""
+FINETUNED = {"classify.encoder_rate": 0.1}
+WAYS = ("probe", "finetune")
+"""What may happen to an encoder on the target."""
 SCRATCH = "none, from scratch"
 
 
@@ -50,7 +54,7 @@ class Transfer:
         Of :data:`WAYS`.
     seeds : sequence of int, default 0, 1 and 2
     settings : mapping of method to settings
-        Replace those of the recipes; those of "bce" hold on the target, too.
+        Replace those of the recipes; those of "bce" hold for fine-tuning and from scratch, too.
     rows : int or None, default None
         Of larger training parts a share of about so many rows is taken, stratified by label.
     protocol, jobs, threads, data_dir
@@ -58,8 +62,9 @@ class Transfer:
 
     Notes
     -----
-    The classifier of the target is that of the recipe ``bce``: "probe" leaves the encoder as it is, "finetune" trains
-    it at a tenth of the classifier's rate, and both stand beside the same network from scratch.
+    "probe" leaves the encoder as it is, below a logistic regression whose penalty is chosen by cross-validation; of
+    vectors and tables, below the linear layer of the recipe ``bce``. "finetune" trains it with that recipe at a tenth
+    of the classifier's rate. Both stand beside the same network from scratch.
     """
 
     pairs: Sequence[tuple[str, str]]
@@ -124,11 +129,11 @@ class Transfer:
         n = len(self._loaded[name].train)
         return 1.0 if self.rows is None or n <= self.rows else max(1, round(100 * self.rows / n)) / 100
 
-    def _cell(self, name: str, method: str, of: str, more: Mapping[str, Any], start: str = "") -> Cell:
-        """The cell of the first seed; ``of`` names the settings that hold."""
+    def _cell(self, name: str, method: str, more: Mapping[str, Any], start: str = "") -> Cell:
+        """The cell of the first seed; ``more`` stands in the name of the method."""
         variant = Variant.parse(method)
         named = str(Variant(variant.method, {**variant.settings, **more}))
-        return Cell(name, named, 0, dict(self.settings.get(of, {})), self._share(name), start=start)
+        return Cell(name, named, 0, dict(self.settings.get(method, {})), self._share(name), start=start)
 
     def _pretrained(self, source: str, method: str) -> Cell:
         """What trains an encoder on a source; pretraining alone, where the method has such a stage."""
@@ -136,7 +141,7 @@ class Transfer:
         settings = {**variant.settings, **self.settings.get(method, {})}
         own = methods.get(variant.method, **settings).recipe.resolve(self._loaded[source].kind)
         alone = FROZEN if getattr(own, "pretrain", None) is not None else {}
-        return self._cell(source, method, method, {} if variant.settings.keys() & alone.keys() else alone)
+        return self._cell(source, method, {} if variant.settings.keys() & alone.keys() else alone)
 
     def _places(self) -> Iterator[tuple[Place, Cell]]:
         """Each line of the table, with its cell of the first seed."""
@@ -145,9 +150,16 @@ class Transfer:
             for way in self.ways:
                 for method in self.methods:
                     start = self._folder(self._pretrained(source, method), None)
-                    cell = self._cell(target, CLASSIFIER, CLASSIFIER, WAYS[way], str(start))
+                    cell = self._cell(target, *self._taken(target, way), str(start))
                     yield Place(*names, method, way), cell
-            yield Place(*names, SCRATCH, ""), self._cell(target, CLASSIFIER, CLASSIFIER, {})
+            yield Place(*names, SCRATCH, ""), self._cell(target, CLASSIFIER, {})
+
+    def _taken(self, target: str, way: str) -> tuple[str, Mapping[str, Any]]:
+        """The method that takes an encoder on a target, and the settings that make it the way that is asked for."""
+        if way == "finetune":
+            return CLASSIFIER, FINETUNED
+        through_encoder = self._loaded[target].kind in ModelEncoder.kinds
+        return (PROBE, {}) if through_encoder else (CLASSIFIER, FROZEN)
 
     def _pretraining(self) -> Iterator[Cell]:
         for source in dict.fromkeys(source for source, _ in self.pairs):

@@ -19,10 +19,11 @@ from manylabel.study.transfer import SCRATCH, Place, Transfer
 METRICS = ("map", "hamming_accuracy", "example_f1", "macro_f1", "micro_f1", "precision_at_1")
 PAGE, VALUES = "README.md", "values.csv"
 ABOUT = (
-    "An encoder is trained on one data set and taken to another, where the classifier of the recipe bce is trained on "
-    "it: with the encoder frozen (probe), or with the encoder trained on at a tenth of the rate (finetune). Beside "
-    "them stands the same network from scratch on the target. The question is that of Table 7 of Zhang and Wu (AAAI "
-    "2024), who pretrain on MS-COCO and NUS-WIDE and probe on PASCAL and MIRFLICKR."
+    "An encoder is trained on one data set and taken to another: frozen, below a logistic regression whose penalty is "
+    "chosen by cross-validation (probe; of vectors and tables, below a linear layer), or trained on with the recipe "
+    "bce at a tenth of the rate (finetune). Beside them stands the same network from scratch on the target. The "
+    "question is that of Table 7 of Zhang and Wu (AAAI 2024), who pretrain on MS-COCO and NUS-WIDE and probe on PASCAL "
+    "and MIRFLICKR."
 )
 
 
