@@ -58,6 +58,7 @@ def test_a_flag_has_no_value() -> None:
         plan(),
         plan(seeds=(7,), fraction=0.123456789, threads=2, protocol="tuned"),
         plan(track=("csv", "mlflow")),
+        plan(start="runs/a b/bce", read={"side": 32, "fit": "short"}),
         plan(wrong_labels=0.3, split=7),
         plan(data="places.csv", labels=("is_*", "tags")),
         plan(settings={"bce": {"a": "1", "b": "x", "c": [1, None], "d": {"e": 2}}}),

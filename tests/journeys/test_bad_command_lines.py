@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.journeys.conftest import Shell
 
@@ -100,6 +101,44 @@ BAD = {
         "data example few.csv",
         "few.csv: expected a free place, or an earlier example",
     ),
+    "no model to probe": (
+        "probe nowhere places.csv --labels tags --out other",
+        "nowhere: expected a model folder, but got no such folder",
+    ),
+    "a folder of letters to fine-tune": (
+        "finetune home places.csv --labels tags --out other",
+        "home: expected a model folder, but got no model.json in it",
+    ),
+    "a model that lacks a file": (
+        "probe torn places.csv --labels tags --out other",
+        "no such file: the model folder is incomplete",
+    ),
+    "an encoder of other rows": (
+        "probe model six.npz --out other",
+        "encoder model: expected a model of vectors, like the rows, but got one of table",
+    ),
+    "weights of another network": (
+        "fit six.npz --method bce --set encoder.weights=model --out other",
+        "encoder.weights: expected a network of pictures, or encoder.name model beside it, but got mlp",
+    ),
+    "a rate below 0": (
+        "finetune model places.csv --labels tags --rate -1 --out other",
+        "classify.encoder_rate: expected greater than or equal to 0, but got -1.0",
+    ),
+    "nothing to pretrain": (
+        "pretrain places.csv --labels tags --method bce --out other",
+        "--method: expected a method with a contrastive stage of its own, but got bce",
+    ),
+    "a transfer to nowhere": (
+        "transfer digits",
+        "SOURCE TARGET: expected pairs of SOURCE and TARGET, but got 1 data set",
+    ),
+    "a transfer to itself": ("transfer six.npz six.npz", "expected two data sets of different names"),
+    "a transfer between kinds": (
+        "transfer digits six.npz",
+        "SOURCE TARGET: expected two sets of images, but got six.npz, one of vectors",
+    ),
+    "an unknown way": ("transfer digits six.npz --ways probing", "--ways: expected probe or finetune"),
     "too few rows": ("data example more.csv --rows 0", "expected a number from 1 to 1000000, but got 0"),
 }
 
@@ -115,6 +154,10 @@ def here(places: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "words.csv").write_text("\n".join([*lines[:2], "A,b,hills,cheap,3,1990,quiet"]) + "\n")
     (tmp_path / "unsure.csv").write_text("\n".join([*lines, *["A,b,hills,80,3,1990,NA"] * 9]) + "\n")
     (tmp_path / "rows.npz").write_bytes(b"no arrays")
+    x = np.random.default_rng(0).normal(size=(40, 6))
+    np.savez(tmp_path / "six.npz", X_train=x, y_train=x > 0, X_test=x, y_test=x > 0)
+    shutil.copytree(model, tmp_path / "torn")
+    next((tmp_path / "torn").glob("*.safetensors")).unlink()
     cells = [line.rsplit(",", 1)[0] for line in lines]
     (tmp_path / "new.csv").write_text("\n".join(cells) + "\n")
     monkeypatch.chdir(tmp_path)

@@ -77,7 +77,9 @@ def test_what_is_no_encoder_is_told(tmp_path):
     ):
         embed(texts, str(tmp_path / "behind"))
     methods.get("logistic_regression").fit(rows, rows).save(tmp_path / "words")
-    with pytest.raises(ManyLabelError, match="images for a model of text"):
+    with pytest.raises(
+        ManyLabelError, match="expected a model of images, like the rows, but got one of text"
+    ):
         embed(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), str(tmp_path / "words"))
     with pytest.raises(
         ManyLabelError, match=r"no settings beside it: a model has its own, but got inputs.length"

@@ -25,6 +25,9 @@ OPTIONS = {
     "fraction": "--fraction",
     "wrong_labels": "--wrong-labels",
     "split": "--split",
+    "start": "--start",
+    "back": "--back",
+    "ways": "--ways",
     "space": "--space",
     "storage": "--storage",
     "scheduler": "--scheduler",
@@ -32,6 +35,7 @@ OPTIONS = {
     "threads": "--threads",
     "data_dir": "--data-dir",
     "labels": "--labels",
+    "read": "--read",
     "columns": "--column",
     "text": "--text",
     "groups": "--groups",
@@ -56,6 +60,7 @@ _OF_COMMANDS = {
     "run": {"method": "--methods"},
     "reproduce": {"method": "--methods"},
     "methods": {"method": "NAME"},
+    "transfer": {"data": "SOURCE TARGET"},
     "study": {
         name: name
         for name in (
@@ -79,9 +84,9 @@ def command_line(command: str, parameters: Mapping[str, Any]) -> str:
 
     Parameters
     ----------
-    command : {"run", "study", "tune", "reproduce", "fit", "predict", "evaluate"}
+    command : {"run", "study", "tune", "reproduce", "transfer", "fit", "predict", "evaluate"}
     parameters : mapping
-        As :func:`manylabel.study.parameters.parameters` gives them; of the last three and of a study, their own.
+        As :func:`manylabel.study.parameters.parameters` gives them; of the last four and of a study, their own.
     """
     words = ["manylabel", command]
     for name in ("name", "data"):
@@ -89,11 +94,14 @@ def command_line(command: str, parameters: Mapping[str, Any]) -> str:
         words += [given] if isinstance(given, str) else given
     for parameter, option in OPTIONS.items():
         if parameter == "settings":
-            texts = _assignments(parameters.get(parameter, {}), by_method=command == "run")
+            texts = _assignments(parameters.get(parameter, {}), by_method=command in ("run", "transfer"))
             words += (word for text in texts for word in (option, text))
         elif parameter == "columns":
             roles = parameters.get(parameter, {})
             words += (word for name, role in roles.items() for word in (option, f"{name}={role}"))
+        elif parameter == "read":
+            texts = _assignments(parameters.get(parameter, {}), by_method=False)
+            words += (word for text in texts for word in (option, text))
         elif parameters.get(parameter) is True:
             words.append(option)
         elif parameter in parameters:
@@ -105,6 +113,7 @@ run = partial(command_line, "run")
 tune = partial(command_line, "tune")
 study = partial(command_line, "study")
 reproduce = partial(command_line, "reproduce")
+transfer = partial(command_line, "transfer")
 
 
 def in_options(text: str, command: str = "") -> str:

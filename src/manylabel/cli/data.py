@@ -9,7 +9,7 @@ import typer
 
 from manylabel.cli import commandline
 from manylabel.cli.data_facts import facts_in_words, read_options, show_data_set
-from manylabel.cli.options import DataDir
+from manylabel.cli.options import DataDir, ReaderSettings
 from manylabel.cli.output import print_rows, say, say_path
 from manylabel.cli.table_options import (
     ColumnRoles,
@@ -126,10 +126,7 @@ def data_describe(
         Path | None,
         typer.Option("--out", help="A folder for pictures of label frequencies and co-occurrence."),
     ] = None,
-    read: Annotated[
-        list[str] | None,
-        typer.Option("--read", help="A setting of the reader, such as [cyan]side=224[/]. Repeatable."),
-    ] = None,
+    read: ReaderSettings = None,
 ) -> None:
     """A data set or table in numbers, beside those of a paper; rows, labels, what columns were taken for."""
     from manylabel import data

@@ -213,6 +213,7 @@ def _evaluated(
         groups=_group_names(rows),
         calibrated=model.calibration is not None,
         evidence=model.evidence,
+        X=rows.X,
     )
 
 

@@ -35,6 +35,14 @@ DataDir = Annotated[
         "--data-dir", envvar="MANYLABEL_DATA", help="Folder with local copies of data sets, one folder a set."
     ),
 ]
+ReaderSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--read",
+        help="A setting of the reader, such as [cyan]side=224[/] of pictures; may be given several times.",
+        show_default=False,
+    ),
+]
 ProtocolOption = typer.Option(
     "--protocol",
     help="How thresholds are chosen: [bold]learnt[/] on held-out training rows, for each metric the kind that suits "
@@ -102,6 +110,15 @@ RandomSplit = Annotated[
         "--split",
         help="Draw a fifth of all rows as test rows by this number, as scikit-learn's train_test_split does.",
         show_default="the published test rows",
+    ),
+]
+Start = Annotated[
+    Path | None,
+    typer.Option(
+        "--start",
+        help="Folder of a method of another run, such as runs/scene/mulsupcon: start from the encoder of its model "
+        "with the same seed. Freeze it with --set classify.encoder_rate=0, fine-tune it with 0.1.",
+        show_default="from scratch",
     ),
 ]
 Track = Annotated[

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from manylabel.cli import commandline, option_values
+from manylabel.cli.data_facts import read_options
 from manylabel.cli.options import (
     COMPARED,
     DataDir,
@@ -21,9 +22,11 @@ from manylabel.cli.options import (
     Protocol,
     ProtocolOption,
     RandomSplit,
+    ReaderSettings,
     SearchProtocol,
     Seeds,
     Settings,
+    Start,
     Threads,
     Track,
     WrongLabels,
@@ -87,6 +90,8 @@ def run(
     fraction: Fraction = 1.0,
     wrong_labels: WrongLabels = 0.0,
     split: RandomSplit = None,
+    start: Start = None,
+    read: ReaderSettings = None,
     track: Track = None,
 ) -> None:
     """Train methods over seeds on one data set, compare them on its test rows, and write a report.
@@ -113,6 +118,8 @@ def run(
         fraction=fraction,
         wrong_labels=wrong_labels,
         split=split,
+        start="" if start is None else str(start),
+        read=read_options(read),
         labels=label_names(labels, data),
         track=() if track is None else option_values.names("--track", track),
     )
@@ -202,19 +209,30 @@ def rerun(
     raise typer.Exit(1)
 
 
-@studies_app.command()
+@studies_app.command(epilog="Example:\n\n[cyan]manylabel report runs/digits --examples[/]")
 def report(
     folder: Annotated[Path, typer.Argument(help="The --out folder of a run.")],
     protocol: Annotated[Protocol | None, ProtocolOption] = None,
     temperature: Annotated[
         float, typer.Option(help="Of the class heat map; lower values show smaller differences.")
     ] = 1.0,
+    examples: Annotated[
+        bool,
+        typer.Option("--examples", help="A page of nearest rows and of mistakes as well, examples.html."),
+    ] = False,
+    data_dir: DataDir = None,
 ) -> None:
-    """Write the report of a study again, from what its finished runs left in the folder."""
-    from manylabel.study.report import page
+    """Write the report of a study again, from what its finished runs left in the folder.
+
+    With --examples also a page of rows as pictures or text: some test rows with their nearest ones in the embedding of
+    each method, and the mistakes that each was surest of. It reads the data set again.
+    """
+    from manylabel.study.report import examples_page, page
 
     wanted = None if protocol is None else protocol.value
     show_report(page.write(folder, wanted, temperature, commandline.run))
+    if examples:
+        say_path("examples", examples_page.write(folder, data_dir, commandline.run))
 
 
 SpaceFile = Annotated[
@@ -378,7 +396,7 @@ def reproduce(
 
 
 @contextmanager
-def _resumable(command: str) -> Iterator[None]:
+def resumable(command: str) -> Iterator[None]:
     """Say after Ctrl-C which command goes on."""
     try:
         yield
@@ -391,8 +409,8 @@ def run_plan(plan: Plan, study: str = "", retry: bool = True, scheduler: str | N
     """Run the cells of a plan and print what was found in each of its studies; ``study`` is the command, if not run."""
     from manylabel.study.report import page
 
-    with _resumable(study or commandline.run(plan.asked)):
-        failed = _execute(plan, retry, scheduler)
+    with resumable(study or commandline.run(plan.asked)):
+        failed = execute(plan, retry, scheduler)
         for each in plan.studies:
             if each.folder.study_file.exists() and each.folder.finished_runs():
                 with make_console(stderr=True).status("writing the report"):
@@ -404,7 +422,7 @@ def run_plan(plan: Plan, study: str = "", retry: bool = True, scheduler: str | N
         report_failures(failed)
 
 
-def _execute(plan: Plan, retry: bool = True, scheduler: str | None = None) -> list[Failed]:
+def execute(plan: Plan, retry: bool = True, scheduler: str | None = None) -> list[Failed]:
     """Run the cells of a plan and show how far they are."""
     from manylabel.study import runner
     from manylabel.study.analysis.figures.drawing import require_matplotlib
@@ -424,7 +442,7 @@ def run_search(search: Search) -> None:
     from manylabel.study.search import report, tune
 
     require_matplotlib()
-    with _resumable(commandline.tune(parameters(search))):
+    with resumable(commandline.tune(parameters(search))):
         study = tune.run(search, lambda line: say(commandline.in_options(line), err=True))
     found = report.write(search, study, commandline.tune)
     print_table(found.table)
@@ -441,8 +459,8 @@ def run_request(request: Request) -> None:
     from manylabel import reproduction
     from manylabel.study.parameters import parameters
 
-    with _resumable(commandline.reproduce(parameters(request))):
-        failed = _execute(request.plan)
+    with resumable(commandline.reproduce(parameters(request))):
+        failed = execute(request.plan)
     if failed and request.results.is_empty:
         report_failures(failed)
     page = reproduction.write(request, commandline.reproduce)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -18,6 +19,7 @@ from manylabel.methods.scorer import NetworkScorer
 from manylabel.methods.stacking.evidence import LearnerEvidence, StackEvidence
 from manylabel.methods.stacking.settings import StackingSettings
 from manylabel.methods.stacking.trainer import StackingMethod
+from manylabel.methods.start import MODEL
 
 FAMILIES = SINGLE | {"stacking": Family(StackingMethod, StackingSettings)}
 
@@ -50,6 +52,33 @@ def get(name: str, *, encoder: nn.Module | str | None = None, **overrides: Any) 
     return Method(recipe, trainers)
 
 
+def start_from(folder: str | Path, method: str = "bce") -> dict[str, str]:
+    """Settings with which a method takes the encoder of a model that was trained before.
+
+    Parameters
+    ----------
+    folder : str or Path
+        A model folder.
+    method : str, default "bce"
+        As :func:`get` takes it.
+
+    Returns
+    -------
+    dict
+        For :func:`get`. A method that trains an encoder starts from that of the model, whose network and way of taking
+        rows replace those of the recipe; with ``classify.encoder_rate`` 0 it stays as it is, with 0.1 it is
+        fine-tuned. Any other method gets texts or pictures through the encoder, frozen, as vectors.
+
+    Raises
+    ------
+    ManyLabelError
+        For an unknown method.
+    """
+    if any(hasattr(own, "encoder") for own in get(method).recipe.settings.values()):
+        return {"encoder.name": MODEL, "encoder.weights": str(folder)}
+    return {"inputs.encoder": str(folder)}
+
+
 __all__ = [
     "PAPER",
     "HeldOut",
@@ -65,4 +94,5 @@ __all__ = [
     "get",
     "names",
     "short_name",
+    "start_from",
 ]

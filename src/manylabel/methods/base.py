@@ -37,6 +37,7 @@ from manylabel.methods.part import Scorer
 from manylabel.methods.recipe import AnySettings, Settings
 from manylabel.methods.rows import DeviceRows
 from manylabel.methods.scorer import NetworkScorer
+from manylabel.methods.start import MODEL, Start
 from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.training import EarlyStop, Listener, Run
 
@@ -222,6 +223,10 @@ class NetworkTrainer(Trainer):
         """The standardisation of the rows."""
         return fit_preprocessor(train.X)
 
+    def own_network(self, train: Rows) -> nn.Module | None:
+        """What training starts from, where the settings do not tell its weights."""
+        return self.encoder
+
     def resident(self, train: Rows, inputs: Preprocessor) -> DeviceRows:
         """The training rows on the device."""
         return self.on_device(train, inputs)
@@ -238,7 +243,7 @@ class NetworkTrainer(Trainer):
         elsewhere = {"name", "about", "source", "expected", "neighbours"}  # what training does not look at
         told = self.settings.model_dump_json(exclude=elsewhere)
         text = f"{told}\n{train.X.kind} {seed} {self.stages}"
-        digest = fingerprint(text, self.encoder, train, validation)
+        digest = fingerprint(text, self.own_network(train), train, validation)
         return Run(self.stages, seed, Path(order.folder), digest, order.progress)
 
 
@@ -258,9 +263,25 @@ class EncoderTrainer(NetworkTrainer):
         super().__init__(settings)
         check_network(f"method {self.name}", encoder)
         self.encoder = encoder
+        self._start: Start | None = None
+
+    def own_network(self, train: Rows) -> nn.Module | None:
+        """The caller's network, or that of the model that the settings name."""
+        start = self.start(train.X.kind)
+        return self.encoder if start is None else start.encoder
+
+    def start(self, kind: str) -> Start | None:
+        """The model that the settings name to start from, read once; None where they name none."""
+        settings = self.settings.encoder
+        if self.encoder is None and settings.name == MODEL and self._start is None:
+            self._start = Start.of_folder(settings.weights, kind)
+        return self._start
 
     def inputs(self, train: Rows) -> Preprocessor:
         """The scaling and size that the settings and the weights of their encoder ask for."""
+        start = self.start(train.X.kind)
+        if start is not None:
+            return start.inputs_for(train.X)
         if self.encoder is None and self.settings.encoder.name == TEXTS:
             return token_inputs(self.settings.encoder)
         scaled = self.settings.inputs
@@ -274,7 +295,9 @@ class EncoderTrainer(NetworkTrainer):
         return DeviceRows.of(rows, inputs, self.encoder is None and settings.name in TAKE_ENTRIES)
 
     def new_encoder(self, inputs: Preprocessor) -> nn.Module:
-        """The encoder of the settings with fresh weights, or a copy of the caller's own."""
+        """The encoder of the settings with fresh weights, or a copy of the caller's own or of that of a model."""
+        if self._start is not None:
+            return self._start.new_encoder().to(inputs.mean.device)
         if self.encoder is None:
             return build_encoder(self.settings.encoder, inputs).to(inputs.mean.device)
         encoder = copied(self.encoder).to(inputs.mean.device)
@@ -284,8 +307,8 @@ class EncoderTrainer(NetworkTrainer):
     def scorer(self, inputs: Preprocessor, encoder: nn.Module, classifier: nn.Linear) -> NetworkScorer:
         """What the training of a network of :meth:`new_encoder` leaves."""
         compile_networks(False, encoder)
-        built_from = self.settings.encoder if self.encoder is None else None
-        return NetworkScorer(inputs, encoder, classifier, built_from)
+        built_from = self.settings.encoder if self._start is None else self._start.settings
+        return NetworkScorer(inputs, encoder, classifier, built_from if self.encoder is None else None)
 
 
 def as_device(name: Any, who: str) -> torch.device:

@@ -17,6 +17,7 @@ from manylabel.errors import ManyLabelError
 from manylabel.methods import model_folder
 from manylabel.methods.part import Part, Scorer
 from manylabel.methods.restore import restore
+from manylabel.methods.start import representing_parts
 from manylabel.models.frozen import FrozenEncoder, FrozenSettings
 from manylabel.models.frozen.base import digest_of
 
@@ -53,17 +54,11 @@ class ModelEncoder(FrozenEncoder):
             expected = "no settings beside it: a model has its own"
             given = (*settings.of_encoder, *(() if settings.pixels is None else ("pixels",)))
             raise ManyLabelError(self.who, expected, f"inputs.{given[0]}")
-        folder = Path(str(settings.encoder))
-        self.contents, self.parts = model_folder.read(folder)
-        if self.contents.input.kind != kind or kind not in self.kinds:
-            got = f"{kind} for a model of {self.contents.input.kind}"
-            raise ManyLabelError(self.who, "texts or pictures, like the rows of the model", got)
-        if "encoder" in self.parts:
-            hint = "Name the encoder that it was trained behind."
-            raise ManyLabelError(
-                self.who, "a model that represents rows itself", "one behind an encoder", hint
-            )
-        super().__init__(settings, digest_of([folder / model_folder.RECORD], ["model"]))
+        if kind not in self.kinds:
+            raise ManyLabelError(self.who, "texts or pictures", kind)
+        self.contents, self.parts = representing_parts(str(settings.encoder), kind, self.who)
+        path = Path(str(settings.encoder)) / model_folder.RECORD
+        super().__init__(settings, digest_of([path], ["model"]))
 
     @cached_property
     def _scorer(self) -> Scorer:

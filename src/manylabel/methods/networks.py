@@ -48,9 +48,6 @@ def build_encoder(settings: EncoderSettings, inputs: Preprocessor) -> nn.Module:
     """
     if settings.name == TEXTS:
         return _of_texts(settings, inputs)
-    if settings.weights is not None and settings.name not in PICTURE_ENCODERS:
-        hint = f"Weights are those of {', '.join(PICTURE_ENCODERS)}."
-        raise ManyLabelError("encoder.weights", "a network of pictures", settings.name, hint)
     if _DIMENSIONS[settings.name] != inputs.n_dims or isinstance(inputs, TokenPreprocessor):
         raise ManyLabelError("encoder", f"a network for {inputs.name}", settings.name)
     if settings.weights is not None:  # they have been in memory already

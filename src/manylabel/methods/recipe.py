@@ -68,10 +68,12 @@ class EncoderSettings(Config):
     name : str
         Of vectors ``mlp`` (:class:`~manylabel.models.MLP`), ``resmlp`` (:class:`~manylabel.models.ResidualMLP`) or
         ``numeric_mlp`` (:class:`~manylabel.models.NumericMLP`), of pictures one of
-        :data:`~manylabel.models.PICTURE_ENCODERS`, of texts ``huggingface``.
+        :data:`~manylabel.models.PICTURE_ENCODERS`, of texts ``huggingface``. ``model`` is that
+        of a model which was trained on such rows.
     weights : str or None, default None
         Of pictures: a file of weights to start from, or "package"; see :func:`~manylabel.models.picture_encoder`. None
-        starts from scratch. Of texts: the folder of a pretrained Hugging Face encoder, or its name on the hub.
+        starts from scratch. Of texts: the folder of a pretrained Hugging Face encoder, or its name on the hub. Of
+        ``model``: its folder; widths, dropout and how rows are taken are those that it was trained with.
     widths : tuple of int, or None
         Sizes of the layers (``mlp``, ``numeric_mlp``), between and inside of blocks (``resmlp``), or maps of the stages
         (``small_resnet``); None takes the network's own default.
@@ -99,6 +101,7 @@ class EncoderSettings(Config):
         "vit_tiny",
         "efficientnet_lite0",
         "huggingface",
+        "model",
     ] = "mlp"
     weights: str | None = Field(None, min_length=1)
     widths: Widths | None = None
@@ -296,6 +299,10 @@ class Settings(ScaledSettings):
         if self.encoder.name == "huggingface" and kind != Texts.kind:
             hint = "Take another network, such as mlp."
             raise ManyLabelError(f"{who}, encoder.name huggingface", "texts", kind, hint)
+        if self.encoder.weights is not None and self.encoder.name in ("mlp", "resmlp"):
+            expected = "a network of pictures, or encoder.name model beside it"
+            hint = "A network of vectors starts from a model that was trained before."
+            raise ManyLabelError(f"{who}, encoder.weights", expected, self.encoder.name, hint)
 
 
 class VectorViewSettings(Config):

@@ -1,7 +1,8 @@
 """Studies: cells (data, method, settings, seed, fraction) run, recorded, compared and reported.
 
 :func:`run` runs the cells of a :class:`Plan`, :class:`StudyFolder` reads a study back,
-:func:`write_report` makes its one-page report, and :func:`rerun` trains a finished cell again.
+:func:`write_report` makes its one-page report, and :func:`rerun` trains a finished cell again. A :class:`Transfer` is a
+plan of encoders that are trained on one data set and taken to another.
 """
 
 from manylabel.study.cell import Cell
@@ -11,5 +12,6 @@ from manylabel.study.report.page import Report
 from manylabel.study.report.page import write as write_report
 from manylabel.study.rerun import Rerun, rerun
 from manylabel.study.runner import run
+from manylabel.study.transfer import Transfer
 
-__all__ = ["Cell", "Plan", "Report", "Rerun", "StudyFolder", "rerun", "run", "write_report"]
+__all__ = ["Cell", "Plan", "Report", "Rerun", "StudyFolder", "Transfer", "rerun", "run", "write_report"]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from manylabel import methods
+from manylabel.study.folder_names import MODEL, seed_folder
 from manylabel.study.variants import Variant
 
 
@@ -18,6 +21,7 @@ class CellKey(NamedTuple):
     seed: int
     wrong_labels: float = 0.0
     split: int | None = None
+    start: str = ""
 
     def __str__(self) -> str:
         return f"{self.method} seed {self.seed}"
@@ -44,6 +48,9 @@ class Cell:
         Share of the training labels on wrong rows; see :func:`manylabel.data.with_wrong_labels`.
     split : int or None, default None
         Draws the test rows from all rows, in place of the published ones; see :func:`manylabel.data.random_split`.
+    start : str, default ""
+        Folder of a method of a study, such as ``runs/scene/mulsupcon``: training starts from the encoder of its model
+        with the same seed; see :func:`manylabel.methods.start_from`.
     """
 
     data: str
@@ -53,6 +60,7 @@ class Cell:
     fraction: float = 1.0
     wrong_labels: float = 0.0
     split: int | None = None
+    start: str = ""
 
     @property
     def name(self) -> str:
@@ -62,7 +70,8 @@ class Cell:
     @property
     def key(self) -> CellKey:
         """What tells it from the other cells of a plan."""
-        return CellKey(self.data, self.fraction, self.name, self.seed, self.wrong_labels, self.split)
+        part = self.wrong_labels, self.split, self.start
+        return CellKey(self.data, self.fraction, self.name, self.seed, *part)
 
     @property
     def recipe(self) -> str:
@@ -72,4 +81,8 @@ class Cell:
     @property
     def changed(self) -> dict[str, Any]:
         """All settings that differ from the recipe."""
-        return {**Variant.parse(self.method).settings, **self.settings}
+        changed = {**Variant.parse(self.method).settings, **self.settings}
+        if self.start:
+            model = Path(self.start) / seed_folder(self.seed) / MODEL
+            changed |= methods.start_from(model, self.recipe)
+        return changed

@@ -17,9 +17,9 @@ from manylabel import files
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, SparseLabels
 from manylabel.methods import Predictor
+from manylabel.study.folder_names import MODEL, seed_folder
 from manylabel.study.records import RunRecord, StudyRecord, read_arrays, read_history, write_arrays
 
-MODEL = "model"  # in the folder of a run
 SPARE_BYTES = 64 * 2**20
 
 
@@ -40,7 +40,7 @@ class StudyFolder:
 
     def run_folder(self, method: str, seed: int) -> Path:
         """Where one run keeps its files."""
-        return self.path / method / f"seed-{seed}"
+        return self.path / method / seed_folder(seed)
 
     def record(self) -> StudyRecord:
         """What was asked for.
@@ -119,6 +119,11 @@ class StudyFolder:
     @property
     def report_file(self) -> Path:
         return self.path / "report.html"
+
+    @property
+    def examples_file(self) -> Path:
+        """The page of nearest rows and mistakes."""
+        return self.path / "examples.html"
 
     @contextmanager
     def occupied(self) -> Iterator[None]:

@@ -10,11 +10,13 @@ from pathlib import Path
 from manylabel.errors import ManyLabelError
 from manylabel.printable import printable
 
+MODEL = "model"  # in the folder of a run
 MOST_BYTES = 240  # file systems take 255, of which temporary files beside it need some
 TAKEN = {
     "study.json",
     "test_labels.npz",
     "report.html",
+    "examples.html",
     "tracking",
 }  # files of a study, beside the folders of its methods
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
@@ -76,14 +78,23 @@ def name_of_data(data: str) -> str:
     return name if name.strip(". ") else "data"
 
 
+def seed_folder(seed: int) -> str:
+    """What the folder of a run is called among those of its method."""
+    return f"seed-{seed}"
+
+
 def name_of_study(
-    data: str, fraction: float = 1.0, wrong_labels: float = 0.0, split: int | None = None
+    data: str, fraction: float = 1.0, wrong_labels: float = 0.0, split: int | None = None, start: str = ""
 ) -> str:
-    """What data given by name or path, or what a study makes of them, are called in folders."""
+    """What data given by name or path, or what a study makes of them, are called in folders.
+
+    ``start`` is the folder of a method of another study, whose models it starts from.
+    """
     name = name_of_data(data)
     name += "" if split is None else f"-split-{split}"
     name += "" if fraction == 1 else f"-{100 * fraction:g}-percent"
-    return name if not wrong_labels else f"{name}-{100 * wrong_labels:g}-percent-wrong"
+    name += f"-{100 * wrong_labels:g}-percent-wrong" if wrong_labels else ""
+    return name if not start else f"{name}-from-{Path(start).parent.name}-{Path(start).name}"
 
 
 def file_name(text: str, taken: Iterable[str] = ()) -> str:

@@ -43,14 +43,17 @@ class Plan:
     data_dir : Path or None
         Folder with local copies of data sets.
     nested : bool, default False
-        Whether each data set, and each fraction, share of wrong labels and split of it, has a folder of its own below
-        ``out``; else all cells share them.
+        Whether each data set, and each fraction, share of wrong labels, split and start of it, has a folder of its own
+        below ``out``; else all cells share them.
     rows : mapping of data set to number of training rows, where known
         Weigh the data sets in the time left.
     measures : bool, default False
         Whether slices of labels and rows, and retrieval by the embedding, are measured and recorded as well.
     labels : tuple of str, default none
         Label columns, where the data are a table; see :func:`manylabel.data.load`.
+    read : mapping, default none
+        Settings of the reader of a path or local folder, such as the side of pictures: the ``options`` of
+        :func:`manylabel.data.load`.
     track : tuple of str, default none
         Trackers that are told of epochs and final metrics, "csv", "tensorboard" or "mlflow".
     """
@@ -66,6 +69,7 @@ class Plan:
     measures: bool = False
     track: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    read: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def grid(
@@ -78,13 +82,14 @@ class Plan:
         fraction: float = 1.0,
         wrong_labels: float = 0.0,
         split: int | None = None,
+        start: str = "",
         **how: Any,
     ) -> Plan:
         """Every method with the first seed on one data set, then with the second, and so on.
 
         Parameters
         ----------
-        data, methods, seeds, fraction, wrong_labels, split
+        data, methods, seeds, fraction, wrong_labels, split, start
             As in :class:`Cell`.
         out : Path
         settings : mapping from method to settings that replace those of its recipe
@@ -101,7 +106,7 @@ class Plan:
         check_seeds("seeds", seeds)
         for method in settings:
             _check_choice("settings", method, tuple(methods))
-        part = fraction, wrong_labels, split
+        part = fraction, wrong_labels, split, start
         cells = [Cell(data, m, seed, settings.get(m, {}), *part) for seed in seeds for m in methods]
         return cls(tuple(cells), out, **how)
 
@@ -177,6 +182,16 @@ class Plan:
         """What draws the test rows of a study; None for the published ones."""
         return self.cells[0].split
 
+    @property
+    def start(self) -> str:
+        """The method of another study whose models a study starts from; "" for none."""
+        return self.cells[0].start
+
+    @property
+    def part(self) -> tuple[float, float, int | None, str]:
+        """What a study makes of its data, and where it starts; see :func:`name_of_study`."""
+        return self.fraction, self.wrong_labels, self.split, self.start
+
     @cached_property
     def methods(self) -> tuple[str, ...]:
         """The methods, as the cells name them."""
@@ -200,9 +215,9 @@ class Plan:
         """The cells of each folder as a plan of their own."""
         if not self.nested:
             return (self,)
-        groups: dict[tuple[str, float, float, int | None], list[Cell]] = {}
+        groups: dict[tuple[str, float, float, int | None, str], list[Cell]] = {}
         for cell in self.cells:
-            shared = cell.data, cell.fraction, cell.wrong_labels, cell.split
+            shared = cell.data, cell.fraction, cell.wrong_labels, cell.split, cell.start
             groups.setdefault(shared, []).append(cell)
         return tuple(
             replace(self, cells=tuple(cells), out=self.out / name_of_study(*shared), nested=False)
@@ -232,10 +247,12 @@ class Plan:
             "fraction": 1.0,
             "wrong_labels": 0.0,
             "split": None,
+            "start": "",
             "threads": 1,
             "data_dir": None,
             "track": [],
             "labels": [],
+            "read": {},
         }
         given = {
             "settings": settings,
@@ -243,10 +260,12 @@ class Plan:
             "fraction": self.fraction,
             "wrong_labels": self.wrong_labels,
             "split": self.split,
+            "start": self.start,
             "threads": self.threads,
             "data_dir": None if self.data_dir is None else str(self.data_dir),
             "track": list(self.track),
             "labels": list(self.labels),
+            "read": dict(self.read),
         }
         changed = {name: value for name, value in given.items() if value != defaults[name]}
         return {**asked, **changed, "out": str(self.out)}

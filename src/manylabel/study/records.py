@@ -8,6 +8,7 @@
     OUT/METHOD/seed-S/...         history.jsonl and checkpoint (training), scores.npz
     OUT/METHOD/seed-S/model/      the trained model, as manylabel.methods.Predictor saves it
     OUT/report.html
+    OUT/examples.html             nearest rows and mistakes, where they were asked for
     .../digests.json              SHA-256 of the files beside it that are read back
 
 A process that works in a folder holds its ``.lock``.
@@ -110,6 +111,7 @@ class StudyRecord(Record):
     seeds: tuple[int, ...]
     fraction: float = 1.0
     wrong_labels: float = 0.0
+    start: str = ""
     protocol: str
     asked: dict[str, Any] = {}  # parameters of the last plan
     command: str = ""  # in place of them, in records of earlier versions
@@ -117,10 +119,11 @@ class StudyRecord(Record):
 
     @property
     def title(self) -> str:
-        """The data set, with the share of its training rows that was taken, and that of their labels that is wrong."""
+        """The data set, shares of its training rows and of wrong labels, and whose models training starts from."""
         told = "" if self.fraction == 1 else f" with {100 * self.fraction:g} % of the training rows"
         wrong = "" if not self.wrong_labels else f" with {100 * self.wrong_labels:g} % wrong training labels"
-        return f"{self.card.name}{told}{wrong}"
+        start = f", starting from the models of {self.start}" if self.start else ""
+        return f"{self.card.name}{told}{wrong}{start}"
 
     def repeated(self, render: Render) -> str:
         """What makes the runs of the last call again."""

@@ -16,7 +16,7 @@ from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
 from manylabel.methods.versions import versions
 from manylabel.study.cell import Cell
-from manylabel.study.executors.base import loaded
+from manylabel.study.executors.base import loaded_as_asked
 from manylabel.study.folder import StudyFolder
 from manylabel.study.records import RunRecord, flattened, read_arrays
 from manylabel.study.run_cell import Job, begun, run_cell
@@ -82,12 +82,7 @@ def rerun(
     place = Path(folder).resolve()
     study, then = _finished(place)
     asked = study.record().asked
-    if "data" not in asked:
-        raise ManyLabelError(str(place), "a cell whose study names its data", "one of an earlier version")
-    source = data_dir or (Path(asked["data_dir"]) if "data_dir" in asked else None)
-    dataset = loaded(asked["data"], source, asked.get("split"), tuple(asked.get("labels", ())))
-    if dataset.digest != then.digest:
-        raise ManyLabelError(str(place), f"{dataset.name} as it was then", "other data", "Restore the data.")
+    dataset = loaded_as_asked(asked, then.digest, data_dir, str(place))
     cell = _cell(place, then, asked, dataset)
     with tempfile.TemporaryDirectory(prefix="manylabel-") as scratch:
         job = Job(cell, Path(scratch) / "cell", then.threads, bool(then.measures))

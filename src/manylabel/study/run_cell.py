@@ -20,7 +20,7 @@ from manylabel.methods.versions import versions
 from manylabel.metrics.report import Protocol
 from manylabel.metrics.thresholds import Rule
 from manylabel.study.cell import Cell
-from manylabel.study.folder import MODEL
+from manylabel.study.folder_names import MODEL
 from manylabel.study.measures import measures
 from manylabel.study.records import RunRecord, read_history, write_arrays
 from manylabel.study.threads import computing_on

@@ -76,13 +76,17 @@ def _check_all(plan: Plan) -> None:
     for study in plan.studies:
         if dataset is None or of != (study.data, study.split):  # those of one data set follow each other
             of = study.data, study.split
-            dataset = loaded(study.data, study.data_dir, study.split, study.labels)
+            dataset = _loaded(study)
         _sort(study, dataset)
         check_folder_names("`methods`", study.names)
 
 
+def _loaded(study: Plan) -> DataSet:
+    return loaded(study.data, study.data_dir, study.split, study.labels, study.read)
+
+
 def _run_study(study: Plan, listener: Listener, executor: Executor, retry: bool) -> list[Failed]:
-    dataset = loaded(study.data, study.data_dir, study.split, study.labels)
+    dataset = _loaded(study)
     _sort(study, dataset)  # refuses before anything is written
     check_folder_names("`methods`", study.names)
     record, folder = _record(study, dataset), study.folder
@@ -102,7 +106,7 @@ def _run_study(study: Plan, listener: Listener, executor: Executor, retry: bool)
         for failure in earlier:
             tell(failure)
         left = {failure.key for failure in earlier}
-        source = Source(study.data, study.data_dir, dataset, study.split, study.labels)
+        source = Source(study.data, study.data_dir, dataset, study.split, study.labels, study.read)
         failed = executor.run([job for job in to_do if job.cell.key not in left], source, tell)
         if fresh and len(failed) == len(study.cells):
             folder.leave_nothing_behind([job.folder for job in to_do])
@@ -155,6 +159,7 @@ def _record(study: Plan, dataset: DataSet) -> StudyRecord:
         seeds=study.seeds,
         fraction=study.fraction,
         wrong_labels=study.wrong_labels,
+        start=study.start,
         protocol=study.protocol,
         asked=study.asked,
         versions=versions(),
@@ -185,10 +190,11 @@ def _check_folder(study: Plan, dataset: DataSet) -> None:
     if study.folder.study_file.exists():
         record = study.folder.record()
         card = record.card
-        for name in ("fraction", "wrong_labels"):
-            if getattr(record, name) != getattr(study, name):
-                expected = f"a study with `{name}` {getattr(study, name):g}"
-                raise ManyLabelError(who, expected, f"one of {record.title}", hint)
+        for name in ("fraction", "wrong_labels", "start"):
+            wanted = getattr(study, name)
+            if getattr(record, name) != wanted:
+                told = (wanted or "none") if isinstance(wanted, str) else f"{wanted:g}"
+                raise ManyLabelError(who, f"a study with `{name}` {told}", f"one of {record.title}", hint)
         if card.digest != dataset.digest:
             raise ManyLabelError(
                 who, f"a study of {dataset.name} as it is now", f"one of other data ({card.name})", hint

@@ -27,7 +27,7 @@ class Tracking:
 
     def __init__(self, study: Plan) -> None:
         self.folder, self.place = study.folder, study.folder.tracking
-        self.experiment = name_of_study(study.data, study.fraction, study.wrong_labels, study.split)
+        self.experiment = name_of_study(study.data, *study.part)
         self.names = list(study.track)
         self._trackers: dict[tuple[str, CellKey], Tracker] = {}
 

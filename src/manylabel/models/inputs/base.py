@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from typing import Any, ClassVar, Self
 
@@ -86,6 +87,17 @@ class Preprocessor(nn.Module):
     @abstractmethod
     def like(cls, meta: dict[str, Any]) -> Self:
         """A preprocessor of the form that :meth:`meta` tells, not fitted."""
+
+    def adapted(self, X: Features) -> Self:
+        """A copy for rows of the form of ``X``, which may be another one where the encoder can eat such rows.
+
+        Raises
+        ------
+        ManyLabelError
+            If it cannot.
+        """
+        self.check(X)
+        return copy.deepcopy(self)
 
     def read(self, X: Any) -> Features:
         """New rows of the form of the training rows.

@@ -45,7 +45,8 @@ class ImagePreprocessor(Preprocessor):
     rows : (channels, height, width)
         Of the pictures as they come.
     shape : (channels, height, width), default as they come
-        Of those that the encoder eats. Grey pictures may become coloured ones of three equal channels.
+        Of those that the encoder eats. Grey pictures may become coloured ones of three equal channels, coloured ones
+        grey by the mean of their channels.
     """
 
     name: ClassVar[str] = "images"
@@ -87,6 +88,19 @@ class ImagePreprocessor(Preprocessor):
         )
         made.mean.copy_(mean.view_as(made.mean))
         made.scale.copy_(torch.where(std > 1e-8, std, torch.ones_like(std)).view_as(made.scale))
+        return made
+
+    def adapted(self, X: Features) -> Self:
+        """Pictures of other sizes are brought to that of the encoder, grey ones coloured and the other way round."""
+        if not isinstance(X, Images):
+            self.check(X)
+        channels = self.shape[0]
+        if channels != 1 and X.shape[1] not in (1, channels):
+            expected = f"pictures of {channels} channels, or grey ones"
+            raise ManyLabelError("X", expected, f"{X.shape[1]} channels")
+        check_range(X.values)
+        made = type(self)(tuple(X.shape[1:]), self.shape)
+        made.load_state_dict(self.state_dict())
         return made
 
     @property
@@ -134,6 +148,8 @@ class ImagePreprocessor(Preprocessor):
 
     def _resized(self, x: Tensor) -> Tensor:
         """Pictures of the size that the encoder eats; smaller ones are means of what they replace."""
+        if self.shape[0] == 1 < x.shape[1]:
+            x = x.mean(1, keepdim=True)  # (B, 1, height, width)
         if x.shape[2:] == self.shape[1:]:
             return x
         return F.interpolate(x, self.shape[1:], mode="bilinear", antialias=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -78,11 +78,26 @@ class Source:
     dataset: DataSet
     split: int | None = None
     labels: tuple[str, ...] = ()
+    read: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def where(self) -> tuple[Any, ...]:
+        """What :func:`loaded` takes."""
+        return self.data, self.data_dir, self.split, self.labels, dict(self.read)
 
 
-def loaded(name: str, data_dir: Path | None, split: int | None, labels: tuple[str, ...] = ()) -> DataSet:
-    """A data set with its published test rows, or with those that a split draws; of a table with these labels."""
-    dataset = data.load(name, data_dir, labels=labels)
+def loaded(
+    name: str,
+    data_dir: Path | None,
+    split: int | None,
+    labels: tuple[str, ...] = (),
+    read: Mapping[str, Any] | None = None,
+) -> DataSet:
+    """A data set with its published test rows, or with those that a split draws; of a table with these labels.
+
+    ``read`` are settings of its reader.
+    """
+    dataset = data.load(name, data_dir, labels=labels, options=read)
     return dataset if split is None else data.random_split(dataset, split)
 
 
@@ -91,6 +106,35 @@ def loaded_again(where: tuple[Any, ...], digest: str) -> DataSet:
     dataset = loaded(*where)
     if dataset.digest != digest:
         raise ManyLabelError(where[0], "the data that the study began with", "other data", "Run again.")
+    return dataset
+
+
+def loaded_as_asked(asked: Mapping[str, Any], digest: str, data_dir: Path | None, who: str) -> DataSet:
+    """The data set of the record of a study, as it was then.
+
+    Parameters
+    ----------
+    asked : mapping
+        The parameters that the record keeps.
+    digest : str
+    data_dir : Path or None
+        Folder with local copies of data sets; None stands for that of the study.
+    who : str
+        For messages.
+
+    Raises
+    ------
+    ManyLabelError
+        If the record is one of an earlier version, or the data are other ones now.
+    """
+    if "data" not in asked:
+        raise ManyLabelError(who, "a study that names its data", "one of an earlier version")
+    place = data_dir or (Path(asked["data_dir"]) if "data_dir" in asked else None)
+    dataset = loaded(
+        asked["data"], place, asked.get("split"), tuple(asked.get("labels", ())), asked.get("read")
+    )
+    if dataset.digest != digest:
+        raise ManyLabelError(who, f"{dataset.name} as it was then", "other data", "Restore the data.")
     return dataset
 
 

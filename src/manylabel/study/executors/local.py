@@ -95,8 +95,7 @@ class _Worker:
 
     def __init__(self, context: SpawnContext, source: Source) -> None:
         self.context = context
-        where = source.data, source.data_dir, source.split, source.labels
-        self.source = where, source.dataset.digest
+        self.source = source.where, source.dataset.digest
         self.job: Job | None = None
         self._start()
 

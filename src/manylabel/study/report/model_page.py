@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from manylabel import files
+from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError
 from manylabel.files.spreadsheet import csv_text
 from manylabel.labels import LabelMatrix
@@ -33,6 +34,7 @@ from manylabel.study.analysis.figures.decision_plots import f1_over_threshold, r
 from manylabel.study.analysis.figures.drawing import Picture, require_matplotlib
 from manylabel.study.analysis.figures.label_quality import f1_by_frequency
 from manylabel.study.analysis.tables import Cell, Table, evidence_table
+from manylabel.study.report.examples import Mistakes, RowGallery, mistakes_of
 from manylabel.study.report.html import render_page
 
 Array = np.ndarray[Any, Any]
@@ -62,6 +64,8 @@ class Evaluated:
     calibrated : bool
     evidence : StackEvidence or None
         What held-out rows said of the learners of a stack.
+    X : Features or None
+        The rows, whose surest mistakes are shown.
     """
 
     model: str
@@ -78,6 +82,7 @@ class Evaluated:
     groups: Any = None
     calibrated: bool = False
     evidence: StackEvidence | None = None
+    X: Features | None = None
 
 
 PAGE, METRICS, LABELS = "report.html", "metrics.json", "labels.csv"
@@ -123,6 +128,7 @@ def write_model_report(found: Evaluated, out: str | Path, repeat: str) -> ModelR
         means=MEANS,
         parts=_slice_tables(parts),
         pictures=_pictures(found, quality),
+        mistakes=None if found.X is None else _mistakes(found, found.X),
         repeat=repeat,
         n_unknown=found.Y.n_unknown,
         without=[found.label_names[c] for c in np.flatnonzero(quality.per_label["positives"] == 0)],
@@ -214,6 +220,10 @@ def _slice_tables(parts: list[Slice]) -> list[Table]:
         ]
         tables.append(Table("", headings, tuple(tuple(Cell(_shown(v)) for v in row) for row in rows)))
     return tables
+
+
+def _mistakes(found: Evaluated, X: Features) -> Mistakes | None:
+    return mistakes_of(RowGallery(X, found.Y, found.label_names), found.probabilities)
 
 
 def _pictures(found: Evaluated, quality: Quality) -> list[Picture]:

@@ -1,0 +1,340 @@
+"""Commands of the stages of a training: pretrain, probe, finetune; and transfer, which does them all.
+
+Each is a fit with settings of its own: a contrastive stage alone, an encoder that stays, or one that goes on learning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from manylabel.cli import commandline, option_values
+from manylabel.cli.fitting import ModelFolder, Validation, roles_of, run_fit
+from manylabel.cli.options import (
+    DataDir,
+    Jobs,
+    OneMethod,
+    OneSeed,
+    Protocol,
+    ProtocolOption,
+    Seeds,
+    Settings,
+    Threads,
+)
+from manylabel.cli.output import print_table, report_failures, say_path
+from manylabel.cli.studies import execute, resumable
+from manylabel.cli.table_options import (
+    ColumnRoles,
+    Delimiter,
+    Encoding,
+    LabelColumns,
+    Separator,
+    TextColumns,
+)
+from manylabel.errors import ManyLabelError
+from manylabel.printable import count
+
+if TYPE_CHECKING:
+    from manylabel.study.transfer import Transfer
+
+stages_app = typer.Typer()
+DataFile = Annotated[
+    str, typer.Argument(metavar="FILE", help="Rows with labels, as [cyan]manylabel fit[/] takes them.")
+]
+StartModel = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", help="Folder of a model, as pretrain, fit or a run writes it."),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a model that OUT holds.")]
+ProbeMethod = Annotated[
+    str | None,
+    typer.Option(
+        "--method",
+        "-m",
+        help="A name, a recipe file or an import path.",
+        show_default="logistic_regression_cv on texts and pictures, else bce",
+    ),
+]
+HELD_OUT = "0.1"
+"""Share of the rows that chooses epochs and decisions where the encoder is what is wanted: no folds are trained."""
+PretrainValidation = Annotated[
+    str,
+    typer.Option("--validation", help="Rows that are held out: a file like FILE, or a share of its rows."),
+]
+
+
+@stages_app.command(
+    epilog="Examples:\n\n"
+    "[cyan]manylabel pretrain photos/ --out encoder[/]  then manylabel probe encoder photos/ --out model\n\n"
+    "[cyan]manylabel pretrain films.csv --labels genres --text plot --out encoder[/]\n\n"
+    "[cyan]manylabel pretrain photos/ --method reg --set pretrain.stage.epochs=100 --out encoder[/]"
+)
+def pretrain(
+    file: DataFile,
+    labels: LabelColumns = None,
+    out: ModelFolder = Path("encoder"),
+    method: OneMethod = "mulsupcon",
+    seed: OneSeed = 0,
+    settings: Settings = None,
+    column: ColumnRoles = None,
+    text: TextColumns = None,
+    validation: PretrainValidation = HELD_OUT,
+    separator: Separator = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Train an encoder on the contrastive stage of a method alone, and write it into a folder.
+
+    The folder is that of a model: a linear probe on the frozen encoder comes along and tells on held-out rows how good
+    it is. Go on with [cyan]manylabel probe[/] or [cyan]manylabel finetune[/], on these rows or on others;
+    [cyan]manylabel embed[/] writes what the encoder makes of rows.
+    """
+    _refuse_without_pretraining(method)
+    _fit(
+        {"classify.encoder_rate": 0},
+        settings,
+        out,
+        data=file,
+        labels=labels,
+        method=method,
+        seed=seed,
+        columns=roles_of(column, text, None),
+        validation=validation,
+        separator=separator,
+        delimiter=delimiter,
+        encoding=encoding,
+        overwrite=overwrite or None,
+    )
+
+
+@stages_app.command(
+    epilog="Examples:\n\n"
+    "[cyan]manylabel probe encoder photos/ --out model[/]\n\n"
+    "[cyan]manylabel probe encoder other.csv --labels topics --text body --out model[/]  other rows, other labels"
+)
+def probe(
+    model: StartModel,
+    file: DataFile,
+    labels: LabelColumns = None,
+    out: ModelFolder = Path("model"),
+    method: ProbeMethod = None,
+    seed: OneSeed = 0,
+    settings: Settings = None,
+    column: ColumnRoles = None,
+    text: TextColumns = None,
+    validation: Validation = None,
+    separator: Separator = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Train a linear classifier on the encoder of a model, which stays as it is.
+
+    The rows may be others than those that the encoder was trained on, and have other labels; pictures of another size
+    or colour are brought to those of the encoder. Any method will do: one that trains no encoder takes texts and
+    pictures through it as vectors (short for [cyan]manylabel fit --encoder MODEL[/], and the folder of the encoder is
+    needed to predict); of one that does the encoder is held fast (classify.encoder_rate=0) and copied.
+    """
+    method = method or _usual_probe(model)
+    _fit(
+        _from(model, 0, method),
+        settings,
+        out,
+        data=file,
+        labels=labels,
+        method=method,
+        seed=seed,
+        columns=roles_of(column, text, None),
+        validation=validation,
+        separator=separator,
+        delimiter=delimiter,
+        encoding=encoding,
+        overwrite=overwrite or None,
+    )
+
+
+@stages_app.command(
+    epilog="Examples:\n\n"
+    "[cyan]manylabel finetune encoder photos/ --out model[/]\n\n"
+    "[cyan]manylabel finetune encoder photos/ --rate 0.01 --set classify.stage.epochs=10 --out model[/]"
+)
+def finetune(
+    model: StartModel,
+    file: DataFile,
+    labels: LabelColumns = None,
+    out: ModelFolder = Path("model"),
+    method: OneMethod = "bce",
+    rate: Annotated[
+        float,
+        typer.Option("--rate", help="Learning rate of the encoder, as a multiple of the classifier's."),
+    ] = 0.1,
+    seed: OneSeed = 0,
+    settings: Settings = None,
+    column: ColumnRoles = None,
+    text: TextColumns = None,
+    validation: Validation = None,
+    separator: Separator = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Train a classifier together with the encoder of a model, which goes on learning at a rate of its own.
+
+    Short for fit with encoder.name=model, encoder.weights=MODEL and classify.encoder_rate=RATE; 0 would be a probe,
+    and fit without a model trains from scratch.
+    """
+    _fit(
+        _from(model, rate, method),
+        settings,
+        out,
+        data=file,
+        labels=labels,
+        method=method,
+        seed=seed,
+        columns=roles_of(column, text, None),
+        validation=validation,
+        separator=separator,
+        delimiter=delimiter,
+        encoding=encoding,
+        overwrite=overwrite or None,
+    )
+
+
+@stages_app.command(
+    epilog="Examples:\n\n"
+    "[cyan]manylabel transfer miml_scenes digits[/]\n\n"
+    "[cyan]manylabel transfer miml_scenes digits --back --ways probe,finetune --seeds 3[/]\n\n"
+    "[cyan]manylabel transfer goemotions hallmarks_of_cancer --methods bce,mulsupcon,reg --rows 2000[/]"
+)
+def transfer(
+    data: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE TARGET",
+            help="Two data sets of rows of one kind, by name or path; or more such pairs.",
+        ),
+    ],
+    back: Annotated[bool, typer.Option("--back", help="From TARGET to SOURCE as well.")] = False,
+    methods: Annotated[
+        str,
+        typer.Option(
+            "--methods",
+            "-m",
+            help="What trains the encoders, comma-separated; of one that pretrains, the contrastive stage alone.",
+        ),
+    ] = "bce,mulsupcon",
+    ways: Annotated[
+        str,
+        typer.Option(
+            "--ways", help="What happens on TARGET, comma-separated: [bold]probe[/] or [bold]finetune[/]."
+        ),
+    ] = "probe",
+    seeds: Seeds = "3",
+    rows: Annotated[
+        int | None,
+        typer.Option(
+            "--rows", help="Of larger training parts, a share of about so many rows.", show_default="all"
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of all runs; finished ones are kept.")
+    ] = Path("runs/transfer"),
+    protocol: Annotated[Protocol, ProtocolOption] = Protocol.learnt,
+    settings: Settings = None,
+    jobs: Jobs = None,
+    threads: Threads = 1,
+    data_dir: DataDir = None,
+) -> None:
+    """Train encoders on one data set, take them to another, and compare them there on its test rows.
+
+    A linear probe on the frozen encoder, or fine-tuning, beside the same network from scratch: a table like Table 7 of
+    MulSupCon, as README.md in OUT. Ctrl-C is safe: the same command goes on where it stopped.
+    """
+    from manylabel.study.transfer import Transfer
+
+    pairs = _pairs(data)
+    names = option_values.methods(methods)
+    asked = Transfer(
+        pairs=(*pairs, *((target, source) for source, target in pairs if back)),
+        out=out,
+        methods=names,
+        ways=option_values.names("--ways", ways),
+        seeds=option_values.seeds(seeds),
+        settings=option_values.settings(settings or [], tuple(dict.fromkeys((*names, "bce")))),
+        rows=rows,
+        protocol=protocol.value,
+        jobs=jobs,
+        threads=threads,
+        data_dir=data_dir,
+    )
+    given = {"data": data, "methods": list(names), "ways": list(asked.ways), "seeds": list(asked.seeds)}
+    given |= {
+        "settings": {method: dict(own) for method, own in asked.settings.items()},
+        "protocol": protocol.value,
+    }
+    given |= {"back": back or None, "rows": rows, "data_dir": None if data_dir is None else str(data_dir)}
+    run_transfer(
+        asked, commandline.transfer({k: v for k, v in given.items() if v is not None} | {"out": str(out)})
+    )
+
+
+def run_transfer(asked: Transfer, repeat: str) -> None:
+    """Run a transfer and print its tables."""
+    from manylabel.study.report import transfer_page
+
+    with resumable(repeat):
+        failed = execute(asked.plan)
+    if not asked.results.is_empty:
+        written = transfer_page.write(asked, repeat)
+        for table in written.tables:
+            print_table(table)
+        say_path("page", written.path)
+    if failed:
+        report_failures(failed)
+
+
+def _pairs(data: list[str]) -> tuple[tuple[str, str], ...]:
+    if len(data) % 2:
+        raise ManyLabelError(
+            "`data`", "pairs of SOURCE and TARGET", count(len(data), "data set"), "Name two."
+        )
+    return tuple(zip(data[::2], data[1::2], strict=True))
+
+
+def _from(model: Path, rate: float, method: str) -> dict[str, Any]:
+    from manylabel import methods
+    from manylabel.methods import model_folder
+
+    model_folder.read(model)  # refuses what is none before rows are read
+    found = methods.start_from(model, method)
+    return found if "inputs.encoder" in found and rate == 0 else {**found, "classify.encoder_rate": rate}
+
+
+def _usual_probe(model: Path) -> str:
+    """Logistic regression where an encoder makes vectors of rows, else the linear layer of a network."""
+    from manylabel.methods import model_folder
+    from manylabel.methods.model_encoder import ModelEncoder
+    from manylabel.study.transfer import CLASSIFIER, PROBE
+
+    return PROBE if model_folder.read(model)[0].input.kind in ModelEncoder.kinds else CLASSIFIER
+
+
+def _fit(fixed: Mapping[str, Any], given: list[str] | None, out: Path, **asked: Any) -> None:
+    """A fit with the settings of a stage beside those that are given."""
+    method = asked["method"]
+    settings = option_values.settings(given or [], [method]).get(method, {})
+    told = {"out": str(out), "settings": {**fixed, **settings}, "thresholds": "tuned"}
+    run_fit(asked | told, out)
+
+
+def _refuse_without_pretraining(method: str) -> None:
+    from manylabel import methods
+
+    found = methods.get(method).recipe
+    if not any(getattr(own, "pretrain", None) is not None for own in found.settings.values()):
+        hint = "Take one such as mulsupcon, reg or supcon, or train it with fit."
+        raise ManyLabelError("`method`", "a method with a contrastive stage of its own", method, hint)

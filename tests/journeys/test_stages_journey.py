@@ -1,0 +1,128 @@
+"""Stages one by one: an encoder is pretrained, probed and fine-tuned on other labels, and taken to other data."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tests.journeys.conftest import Shell
+
+from manylabel.methods import Predictor, model_folder
+from manylabel.study import StudyFolder
+from text_encoders import themed_texts
+
+NAMES = ("cat", "dog", "sea", "sun")
+SHORT = ("--set", "classify.stage.epochs=2", "--set", "classify.stage.batch=16")
+SMALL = ("--set", "pretrain.stage.epochs=2", "--set", "encoder.widths=[12]", *SHORT)
+
+
+def write_table(path: Path, labels: slice, seed: int) -> Path:
+    """Texts with tags, some of the four words that they hold."""
+    texts, Y = themed_texts(90, seed)
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["plot", "tags"])
+        for text, row in zip(texts, Y, strict=True):
+            writer.writerow(
+                [text, "|".join(n for n, carried in zip(NAMES[labels], row[labels], strict=True) if carried)]
+            )
+    return path
+
+
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Of texts with two of the words as tags, and of other texts with the two others."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))
+    return write_table(tmp_path / "one.csv", slice(0, 2), 0), write_table(
+        tmp_path / "two.csv", slice(2, 4), 1
+    )
+
+
+def weights(folder: str) -> torch.Tensor:
+    scorer = Predictor.load(folder).scorer
+    return torch.cat([p.flatten() for p in scorer.encoder.parameters()])  # type: ignore[attr-defined]
+
+
+def test_an_encoder_is_pretrained_probed_fine_tuned_and_used(tables: tuple[Path, Path], shell: Shell) -> None:
+    words = ("--labels", "tags", "--text", "plot")
+    code, output, errors = shell("pretrain", tables[0], *words, *SMALL, "--out", "encoder")
+    assert code == 0, errors
+    assert "on held-out rows" in output
+    code, output, errors = shell("probe", "encoder", tables[1], *words, "--out", "probed")
+    assert code == 0, errors
+    words_bce = (*words, *SHORT, "--method", "bce", "--out", "layer")
+    assert shell("probe", "encoder", tables[1], *words_bce)[0] == 0
+    code, output, errors = shell("finetune", "encoder", tables[1], *words, *SHORT, "--out", "tuned")
+    assert code == 0, errors
+    assert torch.equal(weights("layer"), weights("encoder"))
+    assert model_folder.read("probed")[0].recipe["name"] == "logistic_regression_cv"
+    assert not torch.equal(weights("tuned"), weights("encoder"))
+    told = model_folder.read("tuned")[0]
+    assert told.recipe["classify"]["encoder_rate"] == 0.1
+    assert set(told.label_names) == {"sea", "sun"}
+    code, output, errors = shell("predict", "tuned", tables[1], "--out", "p.csv", "--probabilities")
+    assert code == 0, errors
+    for folder in ("encoder", "probed", "layer"):
+        assert shell("embed", folder, tables[1], "--out", f"{folder}.npy")[0] == 0
+    assert np.load("encoder.npy").shape == (90, 12)
+    assert np.array_equal(np.load("encoder.npy"), np.load("layer.npy"))
+    Z, scaled = np.load("encoder.npy"), np.load("probed.npy")  # a linear model takes them to unit variance
+    varying = Z.std(axis=0) > 1e-6
+    assert varying.sum() > 4
+    assert min(np.corrcoef(Z[:, c], scaled[:, c])[0, 1] for c in np.flatnonzero(varying)) > 0.9999
+
+
+def test_pictures_go_from_one_data_set_to_another(tmp_path: Path, shell: Shell, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, shape, seed in (("grey", (12, 12), 0), ("large", (16, 20, 3), 1)):
+        rng = np.random.default_rng(seed)
+        level = rng.random(100)
+        grown = level.reshape(-1, *(1 for _ in shape))
+        X = (255 * (0.7 * grown + 0.3 * rng.random((100, *shape)))).astype(np.uint8)
+        Y = np.column_stack([level > 0.5, level > 0.8, level < 0.3])
+        np.savez(f"{name}.npz", X_train=X[:70], y_train=Y[:70], X_test=X[70:], y_test=Y[70:])
+    short = ("--set", "encoder.widths=[8,16]", "--set", "mulsupcon.pretrain.stage.epochs=1", *SHORT)
+    short += ("--set", "mulsupcon.pretrain.stage.batch=16")
+    words = ("transfer", "./grey.npz", "./large.npz", "--back", "--ways", "probe", "--seeds", "1", *short)
+    code, _, errors = shell(*words, "--jobs", "1", "--out", "runs")
+    assert code == 0, errors
+    page = Path("runs/README.md").read_text("utf-8")
+    assert "| grey | large | mulsupcon | probe |" in page
+    assert "| large | grey | bce | probe |" in page
+    assert "| - | large | none, from scratch | - |" in page
+    assert "manylabel transfer ./grey.npz ./large.npz" in page
+    assert "--back --ways probe" in page
+    told = model_folder.read("runs/large-from-grey-bce/logistic_regression_cv/seed-0/model")[0]
+    assert told.input.form == "shape (3, 16, 20)"
+
+
+def test_a_run_reads_pictures_as_it_is_asked_to_and_so_do_its_examples(
+    tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))
+    Path("album").mkdir()
+    rng = np.random.default_rng(0)
+    lines = ["file,tags"]
+    for i in range(48):
+        Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(f"album/{i}.png")
+        lines.append(f"{i}.png,{('sea|sky', 'tree', 'sky')[i % 3]}")
+    Path("album/labels.csv").write_text("\n".join(lines) + "\n")
+    words = ("--methods", "logistic_regression", "--seeds", "1", "--jobs", "1", "--out", "runs")
+    code, _, errors = shell("run", "album/", "--read", "side=16", "--read", "fit=short", *words)
+    assert code == 0, errors
+    record = StudyFolder(Path("runs")).record()
+    assert "16 x 16 pixels" in record.card.features
+    assert record.asked["read"] == {"side": 16, "fit": "short"}
+    code, output, errors = shell("report", "runs", "--examples")
+    assert code == 0, errors
+    assert "examples: runs/examples.html" in output
+    assert Path("runs/examples.html").read_text("utf-8").count("data:image/png") > 40
+    code, _, errors = shell("run", "album/", "--read", "sides=16", *words[:-1], "elsewhere")
+    assert code == 2
+    assert "Did you mean 'side'?" in errors
