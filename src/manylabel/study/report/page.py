@@ -69,21 +69,12 @@ def write(
     if results.is_empty:
         hint = f"Finish them with: {repeat}"
         raise ManyLabelError(str(out), "a study with finished runs", "none", hint)
-    _refuse_not_recorded(results, str(out))
+    results.check_protocol(str(out))
     title = printable(record.title)
     table, sentence = results_table(results, title), " ".join([verdict(results, title), *_learners(results)])
     page = _page(record, results, table, sentence, _pictures(folder, record, results, temperature), repeat)
     files.write(folder.report_file, page.encode())
     return Report(folder.report_file, table, sentence)
-
-
-def _refuse_not_recorded(results: Results[str], who: str) -> None:
-    """Refuse runs that an earlier version finished without the protocol."""
-    for run in results.runs:
-        if results.protocol not in run.evaluations:
-            got = f"{run.method} seed {run.seed} with {', '.join(run.evaluations)} alone"
-            hint = "Ask for one of these as `protocol`, or run again in another folder."
-            raise ManyLabelError(who, f"runs under the {results.protocol} protocol", got, hint)
 
 
 def _pictures(
