@@ -204,17 +204,21 @@ def rerun(
 
 @studies_app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="The --out folder of a run.")],
+    folder: Annotated[Path, typer.Argument(help="The --out folder of a run or of a study.")],
     protocol: Annotated[Protocol | None, ProtocolOption] = None,
     temperature: Annotated[
-        float, typer.Option(help="Of the class heat map; lower values show smaller differences.")
+        float,
+        typer.Option(help="Of the class heat map of one data set; lower values show smaller differences."),
     ] = 1.0,
 ) -> None:
-    """Write the report of a study again, from what its finished runs left in the folder."""
-    from manylabel.study.report import page
+    """Write the report of a study again, from what its finished runs left in the folder.
+
+    One page for a data set; for a study of several, ranks and tests over them in HTML, Markdown, LaTeX and CSV.
+    """
+    from manylabel.study.report import any_study
 
     wanted = None if protocol is None else protocol.value
-    show_report(page.write(folder, wanted, temperature, commandline.run))
+    show_report(any_study.write(folder, wanted, temperature, commandline.run))
 
 
 SpaceFile = Annotated[
@@ -389,7 +393,7 @@ def _resumable(command: str) -> Iterator[None]:
 
 def run_plan(plan: Plan, study: str = "", retry: bool = True, scheduler: str | None = None) -> None:
     """Run the cells of a plan and print what was found in each of its studies; ``study`` is the command, if not run."""
-    from manylabel.study.report import page
+    from manylabel.study.report import comparison, page
 
     with _resumable(study or commandline.run(plan.asked)):
         failed = _execute(plan, retry, scheduler)
@@ -398,6 +402,8 @@ def run_plan(plan: Plan, study: str = "", retry: bool = True, scheduler: str | N
                 with make_console(stderr=True).status("writing the report"):
                     written = page.write(each.out, plan.protocol, render=commandline.run)
                 show_report(written)
+        if len(plan.studies) > 1 and any(each.folder.study_file.exists() for each in plan.studies):
+            show_report(comparison.write(plan.out, plan.protocol, commandline.run))
     if failed and study:
         say(f"\nTry failed cells again with:\n  {study} --retry", err=True)
     if failed:

@@ -40,13 +40,24 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under headings; the first columns, ``names`` of them, name the rows."""
+    """Rows of cells under headings; the first ``names`` columns name the rows, the last ``foot`` rows sum up."""
 
     title: str
     headings: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     numbers: bool = True
     names: int = 1
+    foot: int = 0
+
+    @property
+    def body(self) -> tuple[tuple[Cell, ...], ...]:
+        """The rows that can be sorted."""
+        return self.rows[: len(self.rows) - self.foot]
+
+    @property
+    def feet(self) -> tuple[tuple[Cell, ...], ...]:
+        """The rows that stay below."""
+        return self.rows[len(self.rows) - self.foot :]
 
     def markdown(self) -> str:
         """For a README; the best cells are bold, those that are not significantly worse underlined."""
@@ -58,7 +69,7 @@ class Table:
 
 def in_markdown(text: str) -> str:
     """A text of one line whose characters mean nothing to Markdown."""
-    return re.sub(r"[\\|<*`$]|(?<!\w)_|_(?!\w)", r"\\\g<0>", printable(text))
+    return re.sub(r"[\\|<*`$]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)", r"\\\g<0>", printable(text))
 
 
 def _in_markdown(cell: Cell) -> str:
