@@ -12,10 +12,11 @@ from tests.reproduction.small_findings import findings, reproduction, write_run
 from manylabel.reproduction.ablation import ablation
 from manylabel.reproduction.compare_losses import compare_losses
 from manylabel.reproduction.compare_published import compare_published, published_name
-from manylabel.reproduction.experiment import Axis, Point, Section
+from manylabel.reproduction.experiment import Axis, Point
 from manylabel.reproduction.sweep import sweep
 from manylabel.reproduction.win_tie_loss import win_tie_loss
 from manylabel.study.analysis.tables import Table
+from manylabel.study.report.sections import Section
 
 
 def rows(table: Table) -> list[list[str]]:

@@ -211,10 +211,11 @@ def rerun(
 
 @studies_app.command(epilog="Example:\n\n[cyan]manylabel report runs/digits --examples[/]")
 def report(
-    folder: Annotated[Path, typer.Argument(help="The --out folder of a run.")],
+    folder: Annotated[Path, typer.Argument(help="The --out folder of a run or of a study.")],
     protocol: Annotated[Protocol | None, ProtocolOption] = None,
     temperature: Annotated[
-        float, typer.Option(help="Of the class heat map; lower values show smaller differences.")
+        float,
+        typer.Option(help="Of the class heat map of one data set; lower values show smaller differences."),
     ] = 1.0,
     examples: Annotated[
         bool,
@@ -224,13 +225,14 @@ def report(
 ) -> None:
     """Write the report of a study again, from what its finished runs left in the folder.
 
-    With --examples also a page of rows as pictures or text: some test rows with their nearest ones in the embedding of
-    each method, and the mistakes that each was surest of. It reads the data set again.
+    One page for a data set; for a study of several, ranks and tests over them in HTML, Markdown, LaTeX and CSV. With
+    --examples also a page of rows as pictures or text: some test rows with their nearest ones in the embedding of each
+    method, and the mistakes that each was surest of. It reads the data set again.
     """
-    from manylabel.study.report import examples_page, page
+    from manylabel.study.report import any_study, examples_page
 
     wanted = None if protocol is None else protocol.value
-    show_report(page.write(folder, wanted, temperature, commandline.run))
+    show_report(any_study.write(folder, wanted, temperature, commandline.run))
     if examples:
         say_path("examples", examples_page.write(folder, data_dir, commandline.run))
 
@@ -407,7 +409,7 @@ def resumable(command: str) -> Iterator[None]:
 
 def run_plan(plan: Plan, study: str = "", retry: bool = True, scheduler: str | None = None) -> None:
     """Run the cells of a plan and print what was found in each of its studies; ``study`` is the command, if not run."""
-    from manylabel.study.report import page
+    from manylabel.study.report import comparison, page
 
     with resumable(study or commandline.run(plan.asked)):
         failed = execute(plan, retry, scheduler)
@@ -416,6 +418,8 @@ def run_plan(plan: Plan, study: str = "", retry: bool = True, scheduler: str | N
                 with make_console(stderr=True).status("writing the report"):
                     written = page.write(each.out, plan.protocol, render=commandline.run)
                 show_report(written)
+        if len(plan.studies) > 1 and any(each.folder.study_file.exists() for each in plan.studies):
+            show_report(comparison.write(plan.out, plan.protocol, commandline.run))
     if failed and study:
         say(f"\nTry failed cells again with:\n  {study} --retry", err=True)
     if failed:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from manylabel.reproduction.experiment import Place, Reproduction, Section
+from manylabel.reproduction.experiment import Place, Reproduction
 from manylabel.study.analysis.results import Results
 from manylabel.study.analysis.statistics import lead
 from manylabel.study.analysis.tables import Cell, Table, heading, signed
+from manylabel.study.report.sections import Section
 
 METRICS = ("example_f1", "micro_f1", "macro_f1", "hamming_accuracy", "map")
 

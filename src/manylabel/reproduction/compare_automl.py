@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from manylabel.metrics import DISPLAY_NAMES
 from manylabel.reproduction import published
-from manylabel.reproduction.experiment import Place, Reproduction, Section
+from manylabel.reproduction.experiment import Place, Reproduction
 from manylabel.study.analysis.results import Results
 from manylabel.study.analysis.statistics import lead
 from manylabel.study.analysis.tables import MEANING, Cell, Table, signed
+from manylabel.study.report.sections import Section
 
 FIGURES, TOOL = "automl 2025", "best tool"
 NONE = "-"  # no published figure

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from manylabel.reproduction import published
-from manylabel.reproduction.experiment import Place, Point, Reproduction, Section, Show
+from manylabel.reproduction.experiment import Place, Point, Reproduction, Show
 from manylabel.study.analysis.results import Results
 from manylabel.study.analysis.statistics import lead
 from manylabel.study.analysis.tables import Cell, Table, heading, signed
+from manylabel.study.report.sections import Section
 
 METRICS = ("map", "hamming_accuracy", "example_f1", "macro_f1", "micro_f1", "precision_at_1")
 

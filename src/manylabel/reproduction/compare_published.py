@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from manylabel.metrics import DISPLAY_NAMES
 from manylabel.reproduction import published
-from manylabel.reproduction.experiment import Place, Reproduction, Section, Show
+from manylabel.reproduction.experiment import Place, Reproduction, Show
 from manylabel.study.analysis.results import Results
 from manylabel.study.analysis.statistics import Summary, lead
 from manylabel.study.analysis.tables import Cell, Table, signed
+from manylabel.study.report.sections import Section
 from manylabel.study.variants import Variant
 
 TOLERANCE = 0.01

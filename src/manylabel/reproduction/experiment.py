@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from manylabel.printable import count
-from manylabel.study.analysis.figures.drawing import Picture
 from manylabel.study.analysis.results import Results
-from manylabel.study.analysis.tables import Table
+from manylabel.study.report.sections import Section
 
 
 @dataclass(frozen=True)
@@ -55,16 +54,6 @@ class Axis:
     def name(self, x: float) -> str:
         """The text of a value."""
         return self.names.get(x, f"{x:g}")
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of a page: a heading, sentences, tables, pictures by file name."""
-
-    title: str
-    sentences: Sequence[str] = ()
-    tables: Sequence[Table] = ()
-    pictures: Mapping[str, Picture] = field(default_factory=dict)
 
 
 Place: TypeAlias = tuple[str, Point]

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from manylabel import files
 from manylabel.errors import ManyLabelError
 from manylabel.methods.versions import versions
 from manylabel.printable import clock, printable
 from manylabel.reproduction import published
-from manylabel.reproduction.experiment import Place, Reproduction, Section
+from manylabel.reproduction.experiment import Place, Reproduction
 from manylabel.reproduction.request import Request
 from manylabel.study.analysis.results import Results
-from manylabel.study.analysis.tables import MEANING, Cell, Table, in_markdown
+from manylabel.study.analysis.tables import MEANING, Cell, Table
 from manylabel.study.parameters import Render, parameters, request_call
+from manylabel.study.report.sections import Section, in_markdown, save_pictures
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,7 @@ def write(request: Request, render: Render = request_call) -> Page:
     if found.is_empty:
         raise ManyLabelError(str(request.folder), "finished runs", "none", f"Make them with: {repeat}")
     sections = (*asked.show(asked, found), Section("Training time", tables=[_times(asked, found)]))
-    for section in sections:
-        for name, picture in section.pictures.items():
-            picture.save(request.folder / f"{name}.png")
-            picture.save(request.folder / f"{name}.svg")
+    save_pictures(sections, request.folder, ("png", "svg"))
     files.write(request.folder / "values.csv", _values(asked, found).encode())
     page = request.folder / "README.md"
     files.write(page, "\n".join(_lines(repeat, asked, len(found.missing), sections)).encode())
@@ -63,15 +60,7 @@ def _lines(repeat: str, asked: Reproduction, missing: int, sections: tuple[Secti
     if missing:
         runs = "1 run is" if missing == 1 else f"{missing} runs are"
         yield f"**{runs} not finished and not part of this page: the command below goes on with what is missing.**\n"
-    for section in sections:
-        yield f"## {in_markdown(section.title)}\n"
-        yield from (f"{in_markdown(sentence)}\n" for sentence in section.sentences)
-        for name, picture in section.pictures.items():
-            yield f"![{in_markdown(picture.alt)}]({quote(name)}.svg)\n"
-            yield f"{in_markdown(picture.caption)}\n"
-        for table in section.tables:
-            yield f"**{in_markdown(table.title)}**\n"
-            yield f"{table.markdown()}\n"
+    yield from in_markdown(sections)
     yield "## Protocol\n"
     yield f"{asked.protocol}\n"
     yield from (f"- {protocol}: {MEANING[protocol]}." for protocol in asked.protocols)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from manylabel.metrics import DISPLAY_NAMES
-from manylabel.reproduction.experiment import Place, Reproduction, Section, Show
+from manylabel.reproduction.experiment import Place, Reproduction, Show
 from manylabel.study.analysis.figures.curves import Curve, curves
 from manylabel.study.analysis.figures.drawing import Picture
 from manylabel.study.analysis.results import Results
 from manylabel.study.analysis.tables import Cell, Table, heading
+from manylabel.study.report.sections import Section
 
 METRICS = ("macro_f1", "map", "micro_f1")
 PROTOCOL = "tuned"

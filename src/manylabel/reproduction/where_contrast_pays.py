@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from manylabel.metrics import DISPLAY_NAMES
 from manylabel.printable import count
-from manylabel.reproduction.experiment import Place, Reproduction, Section
+from manylabel.reproduction.experiment import Place, Reproduction
 from manylabel.reproduction.regimes import (
     LEVEL,
     METRICS,
@@ -26,6 +26,7 @@ from manylabel.study.analysis.results import Results
 from manylabel.study.analysis.statistics import Summary
 from manylabel.study.analysis.tables import Cell, Table, signed
 from manylabel.study.folder_names import file_name
+from manylabel.study.report.sections import Section
 
 IN_SHORT = "In short"
 TAKE = {

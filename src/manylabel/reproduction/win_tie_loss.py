@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 from manylabel.metrics import DISPLAY_NAMES
 from manylabel.printable import count
-from manylabel.reproduction.experiment import Place, Point, Reproduction, Section
+from manylabel.reproduction.experiment import Place, Point, Reproduction
 from manylabel.study.analysis.figures.curves import Pair, paired_dots
 from manylabel.study.analysis.results import Results
 from manylabel.study.analysis.statistics import WinTieLoss, lead
 from manylabel.study.analysis.tables import Cell, Table, heading, signed
 from manylabel.study.folder_names import file_name
+from manylabel.study.report.sections import Section
 
 METRICS = ("macro_f1", "map")
 PROTOCOL = "tuned"

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import re
+
 import pytest
 from rich.console import Console
+from scipy import stats
 from tests.study.analysis.test_statistics import results
 
 from manylabel import methods
 from manylabel.methods.recipe import Expected
+from manylabel.study.analysis.latex import latex_table
 from manylabel.study.analysis.results import read_study
+from manylabel.study.analysis.statistics import paired_p_value
 from manylabel.study.analysis.table_layout import layout
 from manylabel.study.analysis.tables import (
     Cell,
@@ -160,3 +166,56 @@ def test_a_column_without_a_heading_or_without_rows_can_be_printed() -> None:
 def test_brackets_of_variants_stay_in_titles() -> None:
     table = Table("bce[lr=1]", ("set", "macro-F1"), ((Cell("yeast"), Cell("0.5")),))
     assert "bce[lr=1]" in text_of(table)
+
+
+def test_what_the_best_does_not_beat_significantly_is_underlined_everywhere() -> None:
+    scores = {
+        "best": [(0.70, 0.5), (0.80, 0.5), (0.75, 0.5)],
+        "level": [(0.71, 0.5), (0.70, 0.4), (0.76, 0.3)],
+        "worse": [(0.60, 0.1), (0.69, 0.1), (0.655, 0.1)],
+        "once": [(0.1, 0.1)],
+    }
+    table = results_table(results(**scores), "digits")
+    assert [(row[1].best, row[1].level) for row in table.rows] == [
+        (True, False),
+        (False, True),
+        (False, False),
+        (False, False),  # of one seed in common nothing can be said
+    ]
+    assert "<u>0.723 ± 0.032</u>" in table.markdown()
+    assert r"\underline{0.723 $\pm$ 0.032}" in latex_table(table)
+    console = Console(width=160, force_terminal=True, color_system="standard")
+    with console.capture() as capture:
+        console.print(layout(table, 160))
+    assert re.search("\x1b\\[4m *0.723 ± 0.032", capture.get())
+
+
+def test_p_values_of_paired_differences_at_their_ends() -> None:
+    assert paired_p_value([0.5, 0.6], [0.4, 0.5]) == 0.0
+    assert paired_p_value([0.5, 0.6], [0.5, 0.6]) == 1.0
+    assert math.isnan(paired_p_value([0.5], [0.4]))
+    assert paired_p_value([0.5, 0.7, 0.6], [0.4, 0.65, 0.45]) == pytest.approx(
+        stats.ttest_rel([0.5, 0.7, 0.6], [0.4, 0.65, 0.45]).pvalue
+    )
+
+
+def test_a_table_in_latex_has_names_as_text() -> None:
+    names = ["[1]\\input{/etc/passwd}", "$x^2$ & 50 % #1 ~a_b", "*--*---<b>|`\x1b\n"]
+    rows = tuple((Cell(name), Cell("0.5", best=name == names[0])) for name in names)
+    text = latex_table(Table("a & b", ("method", "mAP"), rows))
+    assert text.splitlines() == [
+        r"\begin{table}",
+        r"\centering",
+        r"\caption{a \& b}",
+        r"\begin{tabular}{lr}",
+        r"\toprule",
+        r"method & mAP \\",
+        r"\midrule",
+        r"{[}1]\textbackslash{}input\{/etc/passwd\} & \textbf{0.5} \\",
+        r"\$x\textasciicircum{}2\$ \& 50 \% \#1 \textasciitilde{}a\_b & 0.5 \\",
+        r"{*}-{}-{*}-{}-{}-\textless{}b\textgreater{}\textbar{}\textasciigrave{}\textbackslash{}x1b"
+        r"\textbackslash{}n & 0.5 \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]

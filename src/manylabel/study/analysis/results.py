@@ -9,8 +9,17 @@ from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 
+from manylabel.errors import ManyLabelError
 from manylabel.files.spreadsheet import csv_text
-from manylabel.study.analysis.statistics import Array, Difference, Summary, defined
+from manylabel.study.analysis.statistics import (
+    LEVEL,
+    Array,
+    Difference,
+    Summary,
+    defined,
+    holm,
+    paired_p_value,
+)
 from manylabel.study.folder import StudyFolder
 from manylabel.study.records import RunRecord
 
@@ -105,9 +114,24 @@ class Results(Generic[K]):
 
     def difference(self, ours: K, theirs: K, metric: str) -> Difference | None:
         """Paired over the seeds for which both are defined; None where there is none."""
+        values = self._common(ours, theirs, metric)
+        return Difference.of(*values) if values[0] else None
+
+    def _common(self, ours: K, theirs: K, metric: str) -> tuple[list[float], list[float]]:
+        """Values of both for the seeds for which both are defined."""
         a, b = self.by_seed(ours, metric), self.by_seed(theirs, metric)
         seeds = [seed for seed in sorted(a.keys() & b.keys()) if not math.isnan(a[seed] + b[seed])]
-        return Difference.of([a[s] for s in seeds], [b[s] for s in seeds]) if seeds else None
+        return [a[seed] for seed in seeds], [b[seed] for seed in seeds]
+
+    def level_with_best(self, metric: str) -> set[K]:
+        """Groups that the best one does not beat significantly: paired t-tests over seeds, with Holm's correction.
+
+        Without those of fewer than two seeds in common, of which nothing can be said.
+        """
+        best, *others = self.ranking(metric)
+        found = {other: paired_p_value(*self._common(best, other, metric)) for other in others}
+        told = {other: p for other, p in found.items() if not math.isnan(p)}
+        return {other for other, p in zip(told, holm(list(told.values())), strict=True) if p >= LEVEL}
 
     def per_label(self, group: K, key: str) -> tuple[Array, Array]:
         """Mean and spread over seeds of a value per label ("f1", "ap"), each (C,), NaN where undefined."""
@@ -135,6 +159,19 @@ class Results(Generic[K]):
                         yield group, (run.seed, protocol, metric, value, run.seconds)
                 for name, value in run.measures.items():
                     yield group, (run.seed, "tuned", name, value, run.seconds)
+
+    def check_protocol(self, who: str) -> None:
+        """Refuse runs that an earlier version finished without the protocol.
+
+        Raises
+        ------
+        ManyLabelError
+        """
+        for run in self.runs:
+            if self.protocol not in run.evaluations:
+                got = f"{run.method} seed {run.seed} with {', '.join(run.evaluations)} alone"
+                hint = "Ask for one of these as `protocol`, or run again in another folder."
+                raise ManyLabelError(who, f"runs under the {self.protocol} protocol", got, hint)
 
 
 def _value(run: RunRecord, metric: str, protocol: str) -> float:

@@ -14,6 +14,7 @@ Array: TypeAlias = NDArray[np.float64]
 
 ROUNDING = 1e-12  # values closer than this differ by rounding alone
 DECIMALS = 3  # of every value that is shown
+LEVEL = 0.05  # of significance, in every test
 
 
 def lead(ours: float, theirs: float) -> float:
@@ -124,6 +125,21 @@ class WinTieLoss:
     def of(cls, ours: Sequence[float], theirs: Sequence[float]) -> WinTieLoss:
         d = np.asarray(ours, dtype=np.float64) - np.asarray(theirs, dtype=np.float64)
         return cls(*_counts(ours, theirs), float(d.mean()), _signed_rank(d))
+
+
+def paired_p_value(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Of Student's two-sided t-test of paired differences: how surprising their mean were if neither were better.
+
+    NaN for fewer than two pairs. Differences that are all alike have no spread: 0, or 1 where there is none.
+    """
+    from scipy.stats import ttest_rel
+
+    d = np.asarray(ours, dtype=np.float64) - np.asarray(theirs, dtype=np.float64)
+    if len(d) < 2:
+        return math.nan
+    if np.ptp(d) < ROUNDING:
+        return float(abs(d[0]) < ROUNDING)
+    return float(ttest_rel(ours, theirs).pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -13,7 +13,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from manylabel.printable import printable
-from manylabel.study.analysis.tables import Table
+from manylabel.study.analysis.tables import Cell, Table
 
 GAP = 2
 INDENT = 2
@@ -30,13 +30,14 @@ class Column:
     ----------
     heading : str
     cells : tuple of str
-    best : tuple of bool
+    styles : tuple of str
+        Of the cells, as a terminal shows them.
     is_name, is_number : bool
     """
 
     heading: str
     cells: tuple[str, ...]
-    best: tuple[bool, ...]
+    styles: tuple[str, ...]
     is_name: bool
     is_number: bool
 
@@ -44,7 +45,7 @@ class Column:
     def stacked(self) -> Column:
         """With every spread below its mean."""
         cells = tuple(text.replace(" ± ", " ±\n") for text in self.cells)
-        return Column(self.heading, cells, self.best, self.is_name, self.is_number)
+        return Column(self.heading, cells, self.styles, self.is_name, self.is_number)
 
     @property
     def shown_heading(self) -> str:
@@ -97,7 +98,7 @@ def _columns(table: Table) -> list[Column]:
         Column(
             printable(heading),
             tuple(printable(row[i].text) for row in table.rows),
-            tuple(row[i].best for row in table.rows),
+            tuple(_style(row[i]) for row in table.rows),
             i < table.names,
             table.numbers and i >= table.names,
         )
@@ -143,12 +144,18 @@ def _table(columns: Sequence[Column], width: int) -> RichTable:
             overflow="fold",
         )
     for i in range(len(columns[0].cells)):
-        drawn.add_row(*(_cell(column.cells[i], column.best[i]) for column in columns))
+        drawn.add_row(*(_cell(column.cells[i], column.styles[i]) for column in columns))
     return drawn
 
 
-def _cell(text: str, best: bool) -> Text:
-    return Text(text, style="bold" if best else "", overflow="fold")
+def _style(cell: Cell) -> str:
+    if cell.best:
+        return "bold"
+    return "underline" if cell.level else ""
+
+
+def _cell(text: str, style: str) -> Text:
+    return Text(text, style=style, overflow="fold")
 
 
 def _shrunk(columns: Sequence[Column], width: int) -> list[int]:
@@ -175,7 +182,7 @@ def _row_by_row(table: Table, columns: Sequence[Column], width: int) -> Group:
         names = " ".join(column.cells[i] for column in columns if column.is_name)
         shown.append(Text(f"\n{names}", style="bold", overflow="fold"))
         for column in others:
-            value = _cell(column.cells[i], column.best[i])
+            value = _cell(column.cells[i], column.styles[i])
             if len(others) == 1:
                 shown.append(_indented(value, INDENT))
             elif room >= min(LEAST_PROSE, column.width):

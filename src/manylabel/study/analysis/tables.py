@@ -31,39 +31,52 @@ WITHOUT_THRESHOLD = ("map", "precision_at_1")
 
 @dataclass(frozen=True)
 class Cell:
-    """A text, and whether it is the best of its column."""
+    """A text, whether it is the best of those that it is compared with, and whether it is not significantly worse."""
 
     text: str
     best: bool = False
+    level: bool = False
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under headings; the first columns, ``names`` of them, name the rows."""
+    """Rows of cells under headings; the first ``names`` columns name the rows, the last ``foot`` rows sum up."""
 
     title: str
     headings: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     numbers: bool = True
     names: int = 1
+    foot: int = 0
+
+    @property
+    def body(self) -> tuple[tuple[Cell, ...], ...]:
+        """The rows that can be sorted."""
+        return self.rows[: len(self.rows) - self.foot]
+
+    @property
+    def feet(self) -> tuple[tuple[Cell, ...], ...]:
+        """The rows that stay below."""
+        return self.rows[len(self.rows) - self.foot :]
 
     def markdown(self) -> str:
-        """For a README; the best cells are bold."""
+        """For a README; the best cells are bold, those that are not significantly worse underlined."""
         rule = ["---:" if self.numbers and i >= self.names else "---" for i in range(len(self.headings))]
         headings = [in_markdown(text) for text in self.headings]
-        rows = [
-            [f"**{text}**" if best else text for text, best in map(_in_markdown, row)] for row in self.rows
-        ]
+        rows = [list(map(_in_markdown, row)) for row in self.rows]
         return "\n".join(f"| {' | '.join(line)} |" for line in (headings, rule, *rows))
 
 
 def in_markdown(text: str) -> str:
     """A text of one line whose characters mean nothing to Markdown."""
-    return re.sub(r"[\\|<*`$]|(?<!\w)_|_(?!\w)", r"\\\g<0>", printable(text))
+    return re.sub(r"[\\|<*`$]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)", r"\\\g<0>", printable(text))
 
 
-def _in_markdown(cell: Cell) -> tuple[str, bool]:
-    return in_markdown(cell.text), cell.best
+def _in_markdown(cell: Cell) -> str:
+    text = in_markdown(cell.text)
+    if cell.best:
+        return f"**{text}**"
+    return f"<u>{text}</u>" if cell.level else text
 
 
 def results_table(results: Results[str], data: str) -> Table:
@@ -113,13 +126,18 @@ def signed(difference: float, decimals: int = 3) -> str:
 
 
 def _row(results: Results[str], method: str) -> tuple[Cell, ...]:
-    cells = [Cell(method)]
-    for metric in results.metrics:
-        summary = results.summary(method, metric)
-        highest = results.summary(results.ranking(metric)[0], metric).mean
-        best = len(results.groups) > 1 and lead(summary.mean, highest) == 0 and not math.isnan(highest)
-        cells.append(Cell(str(summary), best))
-    return (*cells, Cell(_time(results.seconds(method))))
+    cells = [value_cell(results, method, metric) for metric in results.metrics]
+    return (Cell(method), *cells, Cell(_time(results.seconds(method))))
+
+
+def value_cell(results: Results[str], method: str, metric: str) -> Cell:
+    """Mean ± spread of a metric, marked where no method is higher, or none significantly so."""
+    summary = results.summary(method, metric)
+    if len(results.groups) < 2 or not summary.n:
+        return Cell(str(summary))
+    highest = results.summary(results.ranking(metric)[0], metric).mean
+    best = lead(summary.mean, highest) == 0 and not math.isnan(highest)
+    return Cell(str(summary), best, not best and method in results.level_with_best(metric))
 
 
 def _time(seconds: Summary) -> str:

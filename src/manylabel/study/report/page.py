@@ -23,6 +23,7 @@ from manylabel.study.analysis.verdict import verdict
 from manylabel.study.folder import StudyFolder
 from manylabel.study.parameters import Render, plan_call
 from manylabel.study.records import RunRecord, StudyRecord, flattened
+from manylabel.study.report.embedding_map import map_data
 from manylabel.study.report.html import render_page
 from manylabel.study.run_cell import PROTOCOLS
 
@@ -69,26 +70,19 @@ def write(
     if results.is_empty:
         hint = f"Finish them with: {repeat}"
         raise ManyLabelError(str(out), "a study with finished runs", "none", hint)
-    _refuse_not_recorded(results, str(out))
+    results.check_protocol(str(out))
     title = printable(record.title)
     table, sentence = results_table(results, title), " ".join([verdict(results, title), *_learners(results)])
-    page = _page(record, results, table, sentence, _pictures(folder, record, results, temperature), repeat)
+    pictures, data = _shown(folder, record, results, temperature)
+    page = _page(record, results, table, sentence, pictures, data, repeat)
     files.write(folder.report_file, page.encode())
     return Report(folder.report_file, table, sentence)
 
 
-def _refuse_not_recorded(results: Results[str], who: str) -> None:
-    """Refuse runs that an earlier version finished without the protocol."""
-    for run in results.runs:
-        if results.protocol not in run.evaluations:
-            got = f"{run.method} seed {run.seed} with {', '.join(run.evaluations)} alone"
-            hint = "Ask for one of these as `protocol`, or run again in another folder."
-            raise ManyLabelError(who, f"runs under the {results.protocol} protocol", got, hint)
-
-
-def _pictures(
+def _shown(
     folder: StudyFolder, record: StudyRecord, results: Results[str], temperature: float
-) -> list[Picture]:
+) -> tuple[list[Picture], dict[str, Any] | None]:
+    """The pictures, and what the interactive map shows; None where no method embeds rows."""
     names, labels = record.card.label_names, folder.test_labels()
     histories = {m: {run.seed: _history(folder, run) for run in results.of(m)} for m in results.groups}
     positives = labels.label_counts().int().tolist()
@@ -98,22 +92,26 @@ def _pictures(
     if any(positives):
         pictures.append(plots.label_scores(results, names, positives, len(labels)))
     represented = [m for m in results.groups if results.of(m)[0].recipe.get("family") not in _BARE]
-    if represented:
-        embeddings = {m: [_embedding(folder, run) for run in results.of(m)] for m in represented}
-        pictures += _of_embeddings(embeddings, labels, names, temperature, colours(results.groups))
-    return pictures
+    if not represented:
+        return pictures, None
+    arrays = {m: [folder.scores(run.method, run.seed) for run in results.of(m)] for m in represented}
+    embeddings = {m: [each["test_embedding"] for each in runs] for m, runs in arrays.items()}
+    first = {method: each[0] for method, each in embeddings.items()}
+    layout, ink = embedding_plots.Layout.of(first), colours(results.groups)
+    pictures.append(embedding_plots.embedding_maps(first, labels, names, ink, layout))
+    pictures += _heat_maps(embeddings, labels, names, temperature, ink)
+    data = map_data(layout, first, {m: runs[0] for m, runs in arrays.items()}, labels, names, ink)
+    return pictures, data | {"seed": results.of(represented[0])[0].seed}
 
 
-def _of_embeddings(
+def _heat_maps(
     embeddings: Mapping[str, Sequence[Any]],
     labels: LabelMatrix,
     names: Sequence[str],
     temperature: float,
     ink: Mapping[str, str],
 ) -> Iterator[Picture]:
-    """Maps of the first seed of each method, and the heat map where classes can be told apart."""
-    first = {method: each[0] for method, each in embeddings.items()}
-    yield embedding_plots.embedding_maps(first, labels, names, ink)
+    """The heat map where classes can be told apart."""
     heat = {
         m: mean_heat_map([class_heat_map(e, labels, temperature) for e in each])
         for m, each in embeddings.items()
@@ -150,16 +148,13 @@ def _learner_tables(results: Results[str]) -> list[Table]:
     return [replace(evidence_table(found), title=method) for method, found in first if found is not None]
 
 
-def _embedding(folder: StudyFolder, run: RunRecord) -> Any:
-    return folder.scores(run.method, run.seed)["test_embedding"]
-
-
 def _page(
     record: StudyRecord,
     results: Results[str],
     table: Table,
     sentence: str,
     pictures: list[Picture],
+    data: dict[str, Any] | None,
     repeat: str,
 ) -> str:
     return render_page(
@@ -176,6 +171,7 @@ def _page(
         learners=_learner_tables(results),
         means=MEANS,
         pictures=pictures,
+        map=data,
         has_heat_map=any(picture.title == embedding_plots.HEAT_MAP for picture in pictures),
         has_maps=any(picture.title == embedding_plots.MAPS for picture in pictures),
         recipes=_recipes(record, results),

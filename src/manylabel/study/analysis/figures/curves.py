@@ -29,6 +29,7 @@ Pair: TypeAlias = tuple[Summary, Summary]
 
 MOST_COLUMNS = 3
 PANEL, AXES = 3.0, 2.4  # inches
+MOST_TICKS = 12
 MARKERS = "osD^vPX*"
 
 
@@ -87,7 +88,8 @@ def _draw(axes: Axes, curve: Curve, colour: str, marker: str) -> Line2D:
     x = sorted(curve)
     mean = np.array([curve[at].mean for at in x])
     spread = np.nan_to_num([curve[at].spread for at in x])
-    (line,) = axes.plot(x, mean, color=colour, marker=marker, markersize=4, linewidth=1.4)
+    size = 4 if len(x) <= MOST_TICKS else 0
+    (line,) = axes.plot(x, mean, color=colour, marker=marker, markersize=size, linewidth=1.4)
     axes.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.13, linewidth=0)
     return line
 
@@ -98,7 +100,8 @@ def _ticks(axes: Axes, x: list[float], logarithmic: bool, names: Mapping[float, 
     if logarithmic:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(x, [names.get(at, f"{at:g}") for at in x])
+    if names or len(x) <= MOST_TICKS:
+        axes.set_xticks(x, [names.get(at, f"{at:g}") for at in x])
 
 
 def paired_dots(panels: Mapping[str, Mapping[str, Pair]], methods: tuple[str, str], title: str) -> Picture:

@@ -84,21 +84,45 @@ class Groups:
         return cls(_places(sets, kept), titles, "other label sets", note)
 
 
+@dataclass(frozen=True)
+class Layout:
+    """Test rows in the plane.
+
+    Attributes
+    ----------
+    rows : (n,) int array
+        The rows that are shown, the same for every method.
+    points : mapping of method to (n, 2) float array
+    """
+
+    rows: NDArray[np.int64]
+    points: Mapping[str, Embedding]
+
+    @classmethod
+    def of(cls, embeddings: Mapping[str, Embedding]) -> Layout:
+        """Up to a thousand rows of the embedding of each method, laid out by t-SNE."""
+        number = len(next(iter(embeddings.values())))
+        rows = np.random.default_rng(0).permutation(number)[:MOST_POINTS]
+        return cls(rows, {method: _flat(embedding[rows]) for method, embedding in embeddings.items()})
+
+
 def embedding_maps(
     embeddings: Mapping[str, Embedding],
     labels: LabelMatrix,
     names: Sequence[str],
     ink: Mapping[str, str] | None = None,
+    layout: Layout | None = None,
 ) -> Picture:
     """The same test rows in the embedding of each method, laid out by t-SNE; ``ink`` has the colours of its titles."""
-    rows = np.random.default_rng(0).permutation(len(labels))[:MOST_POINTS]
+    layout = layout or Layout.of(embeddings)
+    rows = layout.rows
     groups = Groups.of(labels.take(rows), names)
     texts = [groups.others, *groups.names]
     columns = max(1, min(6, len(texts), int(45 * min(len(embeddings), MOST_COLUMNS) / max(map(len, texts)))))
     with styled():
         figure, axes = _grid(embeddings, 3.6, 3.7, 0.3 + 0.18 * -(-len(texts) // columns), ink=ink)
-        for axis, embedding in zip(axes, embeddings.values(), strict=True):
-            _scatter(axis, _flat(embedding[rows]), groups)
+        for axis, points in zip(axes, layout.points.values(), strict=True):
+            _scatter(axis, points, groups)
         handles = axes[0].collections
         legend(figure, handles, texts, "lower center", columns, handletextpad=0.2, columnspacing=1.0)
     caption = (
@@ -166,8 +190,7 @@ def _flat(embedding: Embedding) -> Embedding:
     """Two coordinates per row: t-SNE of the unit vectors, or principal components of a handful of rows."""
     from sklearn.manifold import TSNE
 
-    unit = np.asarray(embedding, dtype=np.float32)
-    unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
+    unit = unit_vectors(embedding)
     U, S, _ = np.linalg.svd(unit - unit.mean(axis=0), full_matrices=False)
     components = np.pad(U * S, ((0, 0), (0, 2)))[:, :2]
     scale = components[:, 0].std()
@@ -177,6 +200,13 @@ def _flat(embedding: Embedding) -> Embedding:
     layout = TSNE(init=start, perplexity=min(30.0, len(unit) / 4), max_iter=500, random_state=0)
     with computing_on(1):
         return np.asarray(layout.fit_transform(unit))
+
+
+def unit_vectors(embedding: Embedding) -> NDArray[np.float32]:
+    """Rows of length 1; those of length 0 stay."""
+    rows = np.asarray(embedding, dtype=np.float32)
+    unit: NDArray[np.float32] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return unit
 
 
 def _scatter(axis: Axes, points: Embedding, groups: Groups) -> None:
