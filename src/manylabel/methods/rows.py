@@ -52,8 +52,8 @@ class SparseRows:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows: Tensor) -> Tensor | EntryBatch:
-        """The rows at these positions, (B, n_features)."""
+    def __getitem__(self, rows: Tensor) -> Any:
+        """The rows at these positions, a tensor or an EntryBatch (B, n_features)."""
         row, entries = self._entries(rows)
         if self.entries:
             columns = self.columns[entries].long()
