@@ -1,8 +1,8 @@
 """Precision at 1 with very many labels beside a tree of linear models: ``python -m benchmarks.large_beside SET.npz``.
 
 Takes a set that :mod:`benchmarks.large_sparse` wrote. Trains the tree of linear models of LibMultiLabel (the package
-``libmultilabel``, installed by hand) and ``bce`` with drawn labels on the same training rows, and prints precision at 1,
-3 and 5 of the same test rows and the processor's seconds of each, from matrices to scores.
+``libmultilabel``, installed by hand) and ``bce`` with drawn labels on the same training rows, and prints precision at
+1, 3 and 5 of the same test rows and the processor's seconds of each, from matrices to scores.
 """
 
 from __future__ import annotations

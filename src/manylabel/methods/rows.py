@@ -61,7 +61,7 @@ class SparseRows:
             return EntryBatch(self._offsets(rows), columns, values, self.shape[1])
         x = self.values.new_zeros(len(rows), self.shape[1])
         x[row, self.columns[entries].long()] = self.values[entries]
-        return self.inputs(x)  # type: ignore[no-any-return]
+        return self.inputs(x)
 
     def take(self, rows: Tensor) -> SparseRows:
         """The rows at these positions, still sparse."""
