@@ -40,7 +40,7 @@ class BlockRows:
     def order(self, generator: torch.Generator) -> Tensor:
         """A random order that reads every block once: blocks at random, rows at random within eight of them, (n,)."""
         n_blocks = -(-len(self) // self.size)
-        windows = torch.randperm(n_blocks, generator=generator).split(WINDOW)
+        windows = torch.split(torch.randperm(n_blocks, generator=generator), WINDOW)
         drawn = []
         for window in windows:
             rows = torch.cat([self.places[self._span(block)] for block in window.tolist()])
@@ -52,7 +52,7 @@ class BlockRows:
         ranks = self.ranks[rows.cpu()]
         owners = ranks // self.size
         made = torch.empty(len(ranks), *self.shape[1:], device=self.device)
-        for block in owners.unique().tolist():
+        for block in np.unique(owners.numpy()).tolist():
             at = (owners == block).nonzero()[:, 0]
             made[at.to(self.device)] = self._block(block)[(ranks[at] % self.size).to(self.device)]
         return made

@@ -213,7 +213,8 @@ class Classification:
         drawn = losses.draw_labels(Y, self.negatives)
         if weights is not None and weights.dim() == 2:
             weights = weights[:, drawn.numbers]
-        logits = drawn.logits(h, self.classifier.weight, self.classifier.bias)
+        classifier: Any = self.classifier  # linear, where labels are drawn
+        logits = drawn.logits(h, classifier.weight, classifier.bias)
         return criterion(logits, drawn.Y, sample_weight=weights, stands_for=drawn.stands_for)
 
     @torch.no_grad()

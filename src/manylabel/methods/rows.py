@@ -52,8 +52,8 @@ class SparseRows:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows: Tensor) -> Tensor | EntryBatch:
-        """The rows at these positions, (B, n_features)."""
+    def __getitem__(self, rows: Tensor) -> Any:
+        """The rows at these positions, a tensor or an EntryBatch (B, n_features)."""
         row, entries = self._entries(rows)
         if self.entries:
             columns = self.columns[entries].long()
@@ -61,7 +61,7 @@ class SparseRows:
             return EntryBatch(self._offsets(rows), columns, values, self.shape[1])
         x = self.values.new_zeros(len(rows), self.shape[1])
         x[row, self.columns[entries].long()] = self.values[entries]
-        return self.inputs(x)  # type: ignore[no-any-return]
+        return self.inputs(x)
 
     def take(self, rows: Tensor) -> SparseRows:
         """The rows at these positions, still sparse."""

@@ -144,8 +144,9 @@ class TopScores:
         k : int
         """
         S = scores if isinstance(scores, StreamedScores) else as_scores(scores, "TopScores.of")
-        k = min(k, S.shape[1])
-        parts = [_highest(S[rows], k) for rows in blocks(*S.shape, at_once=RANKED_AT_ONCE)]
+        n, n_labels = S.shape
+        k = min(k, n_labels)
+        parts = [_highest(S[rows], k) for rows in blocks(n, n_labels, RANKED_AT_ONCE)]
         labels, values = (np.concatenate(part) for part in zip(*parts, strict=True))
         return TopScores(labels, values, S.shape[1])
 
