@@ -28,7 +28,7 @@ def check(name: str, given: Path, out: Path, whole: dict[str, Any], **fault: int
     return True
 
 
-@pytest.mark.parametrize("kind", ERRORS)
+@pytest.mark.parametrize("kind", ["full", pytest.param("read-only", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("name", "at"), [(name, at) for name, places in SOME.items() for at in places])
 def test_a_refused_write_is_told_and_made_up_for(
     name: str, at: int, kind: str, given: Path, tmp_path: Path, whole: Callable[[str], dict[str, Any]]

@@ -76,7 +76,7 @@ def test_50_kills_at_random_moments_of_a_real_fit_change_nothing(shared_data: Pa
         out = tmp_path / f"killed-{fold}"
         for _ in range(5):
             process = start(lambda out=out: real(shared_data, out), str(out))
-            time.sleep(at.uniform(0.0, took / 3))
+            time.sleep(at.uniform(0.1, 0.9) * took)
             os.kill(process, signal.SIGKILL)
             end(process)
         assert end(start(lambda out=out: real(shared_data, out), str(out))) == 0
