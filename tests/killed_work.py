@@ -9,6 +9,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from manylabel.errors import ManyLabelError
@@ -40,10 +41,12 @@ def start(
                 resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
             code = work() or 0
         except ManyLabelError as told:
-            print(told, file=sys.stderr)
             code = 2
+            with suppress(OSError):  # where no file may grow, nor may that of the messages
+                print(told, file=sys.stderr)
         except BaseException:
-            traceback.print_exc()
+            with suppress(OSError):
+                traceback.print_exc()
         finally:
             os._exit(code)
     return process

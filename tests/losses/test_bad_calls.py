@@ -126,6 +126,8 @@ OTHER_SETTINGS: dict[str, tuple[Call, str]] = {
     "a name spelt wrong": (lambda: get("mulsupkon"), "mulsupcon"),
     "a setting of another loss": (lambda: get("bce", temperature=0.1), "settings among"),
     "group is text": (lambda: get("mulsupcon", group="world"), "process group"),
+    "group of a loss on logits is text": (lambda: get("bce", group="world"), "process group"),
+    "group of a loss on logits changed later": (lambda: changed("twoway", x, Y, group=3), "process group"),
     "group is a number": (lambda: changed("mulsupcon", z, Y, group=3), "process group"),
     "reduction is a number": (lambda: get("mulsupcon", reduction=3), "'mean', 'sum' or 'none'"),
     "reduction changed later": (lambda: changed("mulsupcon", z, Y, reduction="avg"), "'mean'"),

@@ -135,5 +135,7 @@ def test_what_cannot_be_trained_jointly_is_refused():
         get("mulsupcon", **{"contrast.weight": 0.1, "classify.encoder_rate": 0.3})
     with pytest.raises(ManyLabelError, match=r"no grid where losses are joined, but got classify\.grid"):
         get("joint_reg", **{"classify.grid": {}, "classify.encoder_rate": 0.0})
-    with pytest.raises(ManyLabelError, match="BCE: expected settings among reduction, but got 'gamma'"):
+    with pytest.raises(
+        ManyLabelError, match="BCE: expected settings among reduction, group, but got 'gamma'"
+    ):
         get("joint_reg", **{"classify.loss.gamma": 1.0})

@@ -61,7 +61,9 @@ def test_settings_of_a_loss_reach_it(monkeypatch):
 def test_an_unknown_setting_of_a_loss_is_refused():
     with pytest.raises(ManyLabelError, match=r"ASL: expected settings among gamma_neg, .*, but got 'gamma'"):
         get("asl", **{"classify.loss.gamma": 2.0})
-    with pytest.raises(ManyLabelError, match=r"BCE: expected settings among reduction, but got 'gamma'"):
+    with pytest.raises(
+        ManyLabelError, match=r"BCE: expected settings among reduction, group, but got 'gamma'"
+    ):
         get("bce", **{"classify.loss.gamma": 2.0})
 
 
