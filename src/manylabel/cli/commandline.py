@@ -27,6 +27,7 @@ OPTIONS = {
     "split": "--split",
     "space": "--space",
     "storage": "--storage",
+    "at_once": "--at-once",
     "scheduler": "--scheduler",
     "jobs": "--jobs",
     "threads": "--threads",
