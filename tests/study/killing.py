@@ -26,3 +26,16 @@ class KillsItsProcess(DummyClassifier):
         with open(os.environ["MANYLABEL_TEST_KILLS"], "a", encoding="utf-8") as file:
             file.write(f"{os.getpid()}\n")
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class KillsWhereAsked(DummyClassifier):
+    """Ends its process at once where a parameter says so."""
+
+    def __init__(self, deadly: bool = False) -> None:
+        super().__init__()
+        self.deadly = deadly
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        if self.deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().fit(X, y, sample_weight)

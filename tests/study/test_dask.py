@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.study.search.test_tune import search, trials
 from tests.study.small_study import TINY, TINY_PRETRAINING, Told, plan
 from tests.study.test_runner import assert_same_results
 
@@ -20,6 +22,7 @@ from manylabel.errors import ManyLabelError
 from manylabel.study import StudyFolder, run
 from manylabel.study.executors.base import Advanced, Finished
 from manylabel.study.executors.dask import MOST_DEATHS, Dask
+from manylabel.study.search import tune
 
 pytest.importorskip("distributed", reason="needs dask[distributed], the extra cluster")
 ROOT = Path(__file__).parents[2]
@@ -90,6 +93,18 @@ def test_the_results_are_those_of_this_machine(
     again = Told()
     assert run(asked, again, Dask("tcp://127.0.0.1:1")) == []  # nothing is left to run anywhere
     assert all(isinstance(event, Finished) and event.earlier for event in again.outcomes())
+
+
+def test_a_search_finds_the_same_as_on_this_machine(
+    cluster: Cluster, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wanted = {"splits": (0, 1), "at_once": 2, "trials": 4}
+    here = trials(search(tiny_data, tmp_path / "here", **wanted))
+    asked = replace(search(tiny_data, tmp_path / "there", **wanted), out=Path("there"))
+    study = tune.run(asked, lambda line: None, Dask(cluster.address))
+    assert [(t.params, t.value) for t in study.trials if t.state.name == "COMPLETE"] == here
+    assert len(list(asked.out.rglob("part.json"))) == 8
 
 
 @pytest.mark.slow

@@ -30,6 +30,7 @@ OPTIONS = {
     "ways": "--ways",
     "space": "--space",
     "storage": "--storage",
+    "at_once": "--at-once",
     "scheduler": "--scheduler",
     "jobs": "--jobs",
     "threads": "--threads",

@@ -88,6 +88,15 @@ Jobs = Annotated[
         show_default="one per core, or 1 on a GPU",
     ),
 ]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        help="Train on the workers of a Dask cluster, by the address of its scheduler such as tcp://host:8786; the "
+        "workers see the data and the folder of the results.",
+        show_default="processes of this machine",
+    ),
+]
 Fraction = Annotated[
     float,
     typer.Option(

@@ -23,6 +23,7 @@ from manylabel.cli.options import (
     ProtocolOption,
     RandomSplit,
     ReaderSettings,
+    Scheduler,
     SearchProtocol,
     Seeds,
     Settings,
@@ -45,7 +46,7 @@ from manylabel.errors import ManyLabelError
 
 if TYPE_CHECKING:
     from manylabel.reproduction import Request
-    from manylabel.study.executors.base import Failed
+    from manylabel.study.executors.base import Executor, Failed
     from manylabel.study.plan import Plan
     from manylabel.study.search.search import Search
 
@@ -155,15 +156,7 @@ def study(
     retry: Annotated[
         bool, typer.Option("--retry", help="Try cells again that failed in an earlier call.")
     ] = False,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            "--scheduler",
-            help="Run cells on the workers of a Dask cluster, by the address of its scheduler such as "
-            "tcp://host:8786; the workers see the data and the folder of the study.",
-            show_default="processes of this machine",
-        ),
-    ] = None,
+    scheduler: Scheduler = None,
     jobs: Jobs = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -302,6 +295,15 @@ def tune(
     ] = None,
     storage: StorageUrl = None,
     out: SearchFolder = None,
+    at_once: Annotated[
+        int,
+        typer.Option(
+            "--at-once",
+            help="Trials drawn together, before any of them is known: more of them run side by side, each knows less.",
+        ),
+    ] = 1,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
     threads: Annotated[int, typer.Option("--threads", help="Threads of training.")] = 1,
     data_dir: DataDir = None,
 ) -> None:
@@ -309,7 +311,8 @@ def tune(
 
     A fifth of the training rows is held out to measure on; the rest is split into training and validation rows
     as in a run. Ends with the best trials, a picture, and the winner as a recipe file. Ctrl-C is safe, and the
-    same command at the same time in several terminals shares the work.
+    same command at the same time in several terminals shares the work. Data sets, splits, seeds and trials drawn
+    together run side by side; what is found does not depend on where.
     """
     from manylabel import methods
     from manylabel.study.plan import MOST_SEEDS, check_number
@@ -330,8 +333,9 @@ def tune(
         storage=storage,
         threads=threads,
         data_dir=data_dir,
+        at_once=at_once,
     )
-    run_search(search)
+    run_search(search, jobs, scheduler)
 
 
 @studies_app.command(
@@ -430,24 +434,34 @@ def execute(plan: Plan, retry: bool = True, scheduler: str | None = None) -> lis
     """Run the cells of a plan and show how far they are."""
     from manylabel.study import runner
     from manylabel.study.analysis.figures.drawing import require_matplotlib
-    from manylabel.study.executors.dask import Dask
     from manylabel.study.progress import Display
 
     require_matplotlib()
-    executor = None if scheduler is None else Dask(scheduler)
     with Display(make_console(stderr=True), plan.weights, plan.protocol) as display:
-        return runner.run(plan, display, executor, retry)
+        return runner.run(plan, display, _executor(plan.jobs, scheduler), retry)
 
 
-def run_search(search: Search) -> None:
+def _executor(jobs: int | None, scheduler: str | None) -> Executor:
+    """Processes of this machine, or the workers of a cluster."""
+    from manylabel.study.executors.dask import Dask
+    from manylabel.study.executors.local import Local
+    from manylabel.study.plan import MOST_THREADS, check_number
+
+    check_number("jobs", 1 if jobs is None else jobs, MOST_THREADS)
+    return Local(jobs) if scheduler is None else Dask(scheduler)
+
+
+def run_search(search: Search, jobs: int | None = None, scheduler: str | None = None) -> None:
     """Carry out a search and print what it found."""
     from manylabel.study.analysis.figures.drawing import require_matplotlib
     from manylabel.study.parameters import parameters
     from manylabel.study.search import report, tune
 
     require_matplotlib()
-    with resumable(commandline.tune(parameters(search))):
-        study = tune.run(search, lambda line: say(commandline.in_options(line), err=True))
+    asked = parameters(search) | ({} if scheduler is None else {"scheduler": scheduler})
+    with resumable(commandline.tune(asked)):
+        executor = _executor(jobs, scheduler)
+        study = tune.run(search, lambda line: say(commandline.in_options(line), err=True), executor)
     found = report.write(search, study, commandline.tune)
     print_table(found.table)
     say(found.sentence)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from manylabel.methods.scorer import scores_of
 from manylabel.methods.versions import versions
 from manylabel.metrics.report import Protocol
 from manylabel.metrics.thresholds import Rule
-from manylabel.study.cell import Cell
+from manylabel.study.cell import Cell, CellKey
 from manylabel.study.folder_names import MODEL
 from manylabel.study.measures import measures
 from manylabel.study.records import RunRecord, read_history, write_arrays
@@ -43,6 +43,33 @@ class Job:
     folder: Path
     threads: int
     measures: bool = False
+
+    @property
+    def key(self) -> CellKey:
+        """That of its cell."""
+        return self.cell.key
+
+    @property
+    def marker(self) -> Path:
+        """The record of the study."""
+        return self.folder.parent.parent / "study.json"
+
+    def run(self, dataset: DataSet, tell: Callable[[Progress], None]) -> RunRecord:
+        """Run the cell and leave its folder finished; what a killed run left there is taken up."""
+        return run_cell(self, dataset, tell)
+
+    def found(self) -> RunRecord | None:
+        """The record of a finished run."""
+        path = self.folder / "run.json"
+        record = RunRecord.read(path) if path.exists() else None
+        return record if record is not None and record.status == "done" else None
+
+    def settled(self) -> Job:
+        """The same with whole paths."""
+        cell = self.cell
+        if cell.recipe.endswith(".toml"):
+            cell = replace(cell, method=cell.method.replace(cell.recipe, str(Path(cell.recipe).resolve()), 1))
+        return replace(self, cell=cell, folder=self.folder.resolve())
 
 
 def begun(cell: Cell, threads: int, dataset: DataSet) -> RunRecord:

@@ -25,6 +25,7 @@ from tests.test_cli import call
 from manylabel import methods
 from manylabel.cli import commandline
 from manylabel.errors import ManyLabelError
+from manylabel.study.executors.local import Local
 from manylabel.study.parameters import parameters
 from manylabel.study.search import report, tune
 from manylabel.study.search.search import Search
@@ -116,6 +117,53 @@ def _wait_for_second_trial(database: Path) -> None:
         except sqlite3.OperationalError:
             continue
     raise AssertionError("the second trial did not begin")
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_the_answer_is_the_same_in_one_process_and_in_several(
+    at_once: int, rows: Path, tmp_path: Path
+) -> None:
+    wanted = {"trials": 4, "splits": (0, 1), "at_once": at_once}
+    alone = trials(search(rows, tmp_path / "alone", **wanted))
+    study = tune.run(search(rows, tmp_path / "several", **wanted), lambda line: None, Local(2))
+    assert [(t.params, t.value) for t in study.trials if t.state.name == "COMPLETE"] == alone
+    assert len(alone) == 4
+
+
+class Stops(Local):
+    """Runs one part, then is interrupted."""
+
+    def run(self, jobs: Any, source: Any, listener: Any) -> Any:
+        super().run(jobs[:1], source, listener)
+        raise KeyboardInterrupt
+
+
+def test_a_round_that_is_interrupted_is_given_back_and_its_finished_parts_are_kept(
+    rows: Path, tmp_path: Path
+) -> None:
+    wanted = {"trials": 4, "splits": (0, 1), "at_once": 2}
+    whole = trials(search(rows, tmp_path / "whole", **wanted))
+    asked = search(rows, tmp_path / "out", **wanted)
+    with pytest.raises(KeyboardInterrupt):
+        tune.run(asked, lambda line: None, Stops(1))
+    study = tune.open_study(asked)
+    assert {trial.state.name for trial in study.trials} <= {"FAIL", "WAITING"}
+    (kept,) = (tmp_path / "out").rglob("part.json")
+    before = kept.stat().st_mtime_ns
+    assert trials(asked)[:2] == whole[:2]
+    assert kept.stat().st_mtime_ns == before
+    assert len(list((tmp_path / "out").rglob("part.json"))) == 8
+
+
+def test_a_trial_that_ends_its_process_fails_and_the_others_go_on(rows: Path, tmp_path: Path) -> None:
+    space = tmp_path / "deadly.toml"
+    space.write_text('"parameters.deadly" = { choices = [false, true] }')
+    told: list[str] = []
+    wanted = {"method": "tests.study.killing.KillsWhereAsked", "settings": {}, "trials": 4, "at_once": 4}
+    study = tune.run(search(rows, tmp_path / "out", **wanted | {"space": space}), told.append, Local(2))
+    outcomes = {trial.params["parameters.deadly"]: trial.state.name for trial in study.trials}
+    assert outcomes == {"false": "COMPLETE", "true": "FAIL"}
+    assert any("failed: its process ended with exit code -9" in line for line in told)
 
 
 def test_several_folders_share_a_storage(rows: Path, tmp_path: Path) -> None:

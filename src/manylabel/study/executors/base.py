@@ -13,8 +13,7 @@ from manylabel import data, files
 from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
 from manylabel.study.cell import CellKey
-from manylabel.study.records import DataCard, RunRecord
-from manylabel.study.run_cell import Job, run_cell
+from manylabel.study.records import DataCard
 from manylabel.training import Progress
 
 
@@ -45,10 +44,10 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Finished:
-    """A run is done, now or by an earlier call."""
+    """A run is done, now or by an earlier call; ``record`` is what it left."""
 
     key: CellKey
-    record: RunRecord
+    record: Any
     earlier: bool = False
 
 
@@ -138,30 +137,61 @@ def loaded_as_asked(asked: Mapping[str, Any], digest: str, data_dir: Path | None
     return dataset
 
 
+class Work(Protocol):
+    """What an executor runs: a cell of a study, or a part of a trial of a search."""
+
+    @property
+    def key(self) -> CellKey:
+        """Names it among the others of a call."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """Where it leaves what it found; nothing else works there."""
+        ...
+
+    @property
+    def marker(self) -> Path:
+        """What a process sees that shares the folder."""
+        ...
+
+    def run(self, dataset: DataSet, tell: Callable[[Progress], None]) -> Any:
+        """Do it, leave a record in the folder, and return the record."""
+        ...
+
+    def found(self) -> Any:
+        """The record in the folder; None where it is not done."""
+        ...
+
+    def settled(self) -> Work:
+        """The same with paths that mean the same in any folder."""
+        ...
+
+
 class Executor(Protocol):
     """Runs cells, here or elsewhere."""
 
-    def run(self, jobs: Sequence[Job], source: Source, listener: Listener) -> list[Failed]:
+    def run(self, jobs: Sequence[Work], source: Source, listener: Listener) -> list[Failed]:
         """Run cells, hand their events to the listener as they happen, and return the failed ones."""
         ...
 
 
-def attempt(job: Job, dataset: DataSet, tell: Listener) -> Finished | Failed:
+def attempt(job: Work, dataset: DataSet, tell: Listener) -> Finished | Failed:
     """One run; an error of it is put into its folder and handed back."""
     report = job.folder / "error.txt"
     try:
-        record = run_cell(job, dataset, lambda progress: tell(Advanced(job.cell.key, progress)))
+        record = job.run(dataset, lambda progress: tell(Advanced(job.key, progress)))
     except ConnectionError:
         raise  # nobody listens any more
     except (ManyLabelError, OSError) as error:
-        return Failed(job.cell.key, message(error), by_input=True)
+        return Failed(job.key, message(error), by_input=True)
     except Exception as error:
         with suppress(ManyLabelError):  # a place that cannot be written any more must not hide the error
             files.write(report, traceback.format_exc().encode())
-        return Failed(job.cell.key, f"{message(error)} (traceback in {report})", by_input=False)
+        return Failed(job.key, f"{message(error)} (traceback in {report})", by_input=False)
     with suppress(OSError):
         report.unlink(missing_ok=True)
-    return Finished(job.cell.key, record)
+    return Finished(job.key, record)
 
 
 def message(error: Exception) -> str:

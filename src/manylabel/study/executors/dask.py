@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from queue import Empty, Queue
@@ -23,12 +23,11 @@ from manylabel.study.executors.base import (
     Finished,
     Listener,
     Source,
+    Work,
     attempt,
     loaded_again,
     message,
 )
-from manylabel.study.records import RunRecord
-from manylabel.study.run_cell import Job
 from manylabel.training import Progress
 
 MOST_DEATHS = 3
@@ -58,7 +57,7 @@ class Dask:
     resources: Mapping[str, float] = field(default_factory=dict)
     patience: float = 30.0
 
-    def run(self, jobs: Sequence[Job], source: Source, listener: Listener) -> list[Failed]:
+    def run(self, jobs: Sequence[Work], source: Source, listener: Listener) -> list[Failed]:
         """Run cells; see :class:`manylabel.study.executors.base.Executor`.
 
         Raises
@@ -107,9 +106,9 @@ class _Call:
         self.where = name, folder, source.split, source.labels, dict(source.read)
         self.digest, self.topic = source.dataset.digest, f"manylabel-{uuid4().hex}"
         self.heard: Queue[Any] = Queue()
-        self.running: dict[Any, Job] = {}
+        self.running: dict[Any, Work] = {}
 
-    def run(self, jobs: Sequence[Job], listener: Listener) -> list[Failed]:
+    def run(self, jobs: Sequence[Work], listener: Listener) -> list[Failed]:
         self.client.subscribe_topic(self.topic, lambda event: self.heard.put(event[1]))
         failed: list[Failed] = []
         try:
@@ -126,9 +125,9 @@ class _Call:
                 self.client.cancel(list(self.running))
         return failed
 
-    def _submit(self, job: Job) -> None:
+    def _submit(self, job: Work) -> None:
         key = f"{self.topic}-{uuid4().hex}"
-        settled = _settled(job), self.where, self.digest, self.topic
+        settled = job.settled(), self.where, self.digest, self.topic
         resources = dict(self.resources) or None
         future = self.client.submit(run_there, *settled, key=key, pure=False, resources=resources)
         self.running[future] = job
@@ -157,13 +156,13 @@ class _Call:
         progress = told["progress"] | {"stages": tuple(told["progress"]["stages"])}
         wanted = (job for future, job in self.running.items() if future.key == told["task"])
         job = next(wanted, None)  # an end may overtake what came before it
-        return None if job is None else Advanced(job.cell.key, Progress(**progress))
+        return None if job is None else Advanced(job.key, Progress(**progress))
 
-    def _outcome(self, future: Any, job: Job) -> Finished | Failed | None:
+    def _outcome(self, future: Any, job: Work) -> Finished | Failed | None:
         """How a cell ended; None where it is to run again."""
         from distributed import KilledWorker
 
-        key = job.cell.key
+        key = job.key
         if future.status == "finished":
             found = future.result()
             return _read(job) if found is None else Failed(key, *found)
@@ -181,21 +180,12 @@ class _Call:
         return ManyLabelError("`scheduler`", "a scheduler until the end", "a lost one", hint)
 
 
-def _settled(job: Job) -> Job:
-    """A job whose paths mean the same in any folder."""
-    cell = job.cell
-    if cell.recipe.endswith(".toml"):
-        cell = replace(cell, method=cell.method.replace(cell.recipe, str(Path(cell.recipe).resolve()), 1))
-    return replace(job, cell=cell, folder=job.folder.resolve())
-
-
-def _read(job: Job) -> Finished | Failed:
+def _read(job: Work) -> Finished | Failed:
     """The record that a worker has left on the storage that is shared."""
-    path = job.folder / "run.json"
-    record = RunRecord.read(path) if path.exists() else None
-    if record is None or record.status != "done":
-        return Failed(job.cell.key, _not_shared(job.folder), by_input=True)
-    return Finished(job.cell.key, record)
+    record = job.found()
+    if record is None:
+        return Failed(job.key, _not_shared(job.folder), by_input=True)
+    return Finished(job.key, record)
 
 
 def _not_shared(folder: Path) -> str:
@@ -203,27 +193,27 @@ def _not_shared(folder: Path) -> str:
     return str(ManyLabelError(str(folder), "a folder that the workers share", "one of its own", hint))
 
 
-def _deadly(job: Job) -> Failed:
+def _deadly(job: Work) -> Failed:
     (job.folder / _ATTEMPTS).unlink(missing_ok=True)
     text = f"its worker ended {MOST_DEATHS} times while it ran, often for want of memory"
-    return Failed(job.cell.key, text, by_input=False)
+    return Failed(job.key, text, by_input=False)
 
 
 def _told(error: Exception) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
 
 
-def run_there(job: Job, where: tuple[Any, ...], digest: str, topic: str) -> tuple[str, bool] | None:
+def run_there(job: Work, where: tuple[Any, ...], digest: str, topic: str) -> tuple[str, bool] | None:
     """Run a cell in a worker; None once its record is written, else why it failed and whether by its input."""
     with _one_at_a_time:
-        if not (job.folder.parent.parent / "study.json").exists():
+        if not job.marker.exists():
             return _not_shared(job.folder), True
         job.folder.mkdir(parents=True, exist_ok=True)
         with files.Lock(job.folder, str(job.folder), _ENDING):
             return _attempted(job, where, digest, topic)
 
 
-def _attempted(job: Job, where: tuple[Any, ...], digest: str, topic: str) -> tuple[str, bool] | None:
+def _attempted(job: Work, where: tuple[Any, ...], digest: str, topic: str) -> tuple[str, bool] | None:
     """One attempt, written down before it begins, as it may end the process."""
     counted = job.folder / _ATTEMPTS
     if _attempts(job.folder, topic) >= MOST_DEATHS:
@@ -236,7 +226,7 @@ def _attempted(job: Job, where: tuple[Any, ...], digest: str, topic: str) -> tup
     except (ManyLabelError, OSError) as error:
         if isinstance(error, ConnectionError):
             raise
-        outcome = Failed(job.cell.key, message(error), by_input=True)
+        outcome = Failed(job.key, message(error), by_input=True)
     finally:
         counted.unlink(missing_ok=True)
     return (outcome.message, outcome.by_input) if isinstance(outcome, Failed) else None

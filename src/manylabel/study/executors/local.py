@@ -26,11 +26,11 @@ from manylabel.study.executors.base import (
     Finished,
     Listener,
     Source,
+    Work,
     attempt,
     loaded_again,
     message,
 )
-from manylabel.study.run_cell import Job
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Local:
 
     jobs: int | None = None
 
-    def run(self, jobs: Sequence[Job], source: Source, listener: Listener) -> list[Failed]:
+    def run(self, jobs: Sequence[Work], source: Source, listener: Listener) -> list[Failed]:
         """Run cells; see :class:`manylabel.study.executors.base.Executor`."""
         side_by_side = min(self.jobs or _default_jobs(), len(jobs))
         if side_by_side > 1:
@@ -53,7 +53,7 @@ def _default_jobs() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_this_process(jobs: Sequence[Job], dataset: DataSet, listener: Listener) -> list[Failed]:
+def in_this_process(jobs: Sequence[Work], dataset: DataSet, listener: Listener) -> list[Failed]:
     """Run cells one after another."""
     failed = []
     for job in jobs:
@@ -64,13 +64,14 @@ def in_this_process(jobs: Sequence[Job], dataset: DataSet, listener: Listener) -
     return failed
 
 
-def in_processes(jobs: Sequence[Job], source: Source, number: int, listener: Listener) -> list[Failed]:
+def in_processes(jobs: Sequence[Work], source: Source, number: int, listener: Listener) -> list[Failed]:
     """Run cells in a number of processes, each of which loads the data once.
 
     A process that dies takes one run with it; a new one carries on with the next.
     """
     context = multiprocessing.get_context("spawn")
-    waiting, failed = deque(jobs), []
+    waiting: deque[Work] = deque(jobs)
+    failed: list[Failed] = []
     workers = [_Worker(context, source) for _ in range(number)]
     try:
         for worker in workers:
@@ -96,7 +97,7 @@ class _Worker:
     def __init__(self, context: SpawnContext, source: Source) -> None:
         self.context = context
         self.source = source.where, source.dataset.digest
-        self.job: Job | None = None
+        self.job: Work | None = None
         self._start()
 
     def _start(self) -> None:
@@ -106,7 +107,7 @@ class _Worker:
             self.process.start()
         theirs.close()
 
-    def take_next(self, waiting: deque[Job]) -> None:
+    def take_next(self, waiting: deque[Work]) -> None:
         self.job = waiting.popleft() if waiting else None
         if self.job is not None:
             with suppress(ConnectionError):  # a process that is gone is noticed by hear
@@ -121,7 +122,7 @@ class _Worker:
             self.process.join()
             code = self.process.exitcode
             text = f"its process ended with exit code {code} (-9: killed, often for want of memory)"
-            event = Failed(self.job.cell.key, text, by_input=False)
+            event = Failed(self.job.key, text, by_input=False)
             self._start()
         return event
 
@@ -142,7 +143,7 @@ def _serve(connection: Connection, where: tuple[Any, ...], digest: str) -> None:
             try:
                 dataset = dataset or loaded_again(where, digest)
             except (ManyLabelError, OSError) as error:
-                connection.send(Failed(job.cell.key, message(error), by_input=True))
+                connection.send(Failed(job.key, message(error), by_input=True))
                 continue
             connection.send(attempt(job, dataset, connection.send))
     except (EOFError, ConnectionError):

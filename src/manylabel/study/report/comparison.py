@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -45,6 +46,16 @@ NOTE = (
 )
 
 
+@dataclass(frozen=True)
+class _Text:
+    """What every format says at its beginning."""
+
+    title: str
+    verdict: str
+    missing: list[str]
+    protocol: str
+
+
 def write(out: Path, protocol: str | None = None, render: Render = plan_call) -> Report:
     """Write ``report.html``, ``report.md``, ``report.tex``, ``values.csv`` and pictures into the folder of a study.
 
@@ -69,12 +80,12 @@ def write(out: Path, protocol: str | None = None, render: Render = plan_call) ->
     folders = studies_in(out)
     sections.append(Section("Data sets", tables=[_data_table(folders)]))
     formats.save_pictures(sections, out, ("svg",))
-    text = {
-        "title": f"{_and(compared[0].methods)} on {_and(list(compared[0].sets))}",
-        "verdict": " ".join(rank_sentence(compared[0], metric) for metric in compared[0].metrics[:1]),
-        "missing": _missing(folders),
-        "protocol": compared[0].protocol,
-    }
+    text = _Text(
+        title=f"{_and(compared[0].methods)} on {_and(list(compared[0].sets))}",
+        verdict=" ".join(rank_sentence(compared[0], metric) for metric in compared[0].metrics[:1]),
+        missing=_missing(folders),
+        protocol=compared[0].protocol,
+    )
     repeat = [printable(folder.record().repeated(render)) for folder in folders]
     page = render_page(
         "comparison.html.jinja",
@@ -83,13 +94,13 @@ def write(out: Path, protocol: str | None = None, render: Render = plan_call) ->
         links=_links(folders),
         repeat=repeat,
         note=NOTE,
-        **text,
+        **vars(text),
     )
     files.write(out / "report.html", page.encode())
     files.write(out / "report.md", "\n".join(_markdown(text, sections, repeat)).encode())
     files.write(out / "report.tex", "\n".join(formats.in_latex_document(sections)).encode())
     files.write(out / "values.csv", _values(compared).encode())
-    return Report(out / "report.html", overall_table(compared[0]), str(text["verdict"]))
+    return Report(out / "report.html", overall_table(compared[0]), text.verdict)
 
 
 def _of_part(compared: Comparison) -> Iterator[Section]:
@@ -252,16 +263,12 @@ def _missing(folders: Sequence[StudyFolder]) -> list[str]:
     return told
 
 
-def _markdown(
-    text: Mapping[str, object], sections: Sequence[Section], repeat: Sequence[str]
-) -> Iterator[str]:
-    yield f"# {in_markdown(str(text['title']))}\n"
-    yield f"{in_markdown(str(text['verdict']))}\n"
-    missing = text["missing"]
-    if missing:
-        yield f"**Not finished, and not part of this page: {in_markdown(', '.join(map(str, missing)))}.**\n"
-    protocol = str(text["protocol"])
-    yield f"Protocol {protocol}: {MEANING[protocol]}. {NOTE}\n"
+def _markdown(text: _Text, sections: Sequence[Section], repeat: Sequence[str]) -> Iterator[str]:
+    yield f"# {in_markdown(text.title)}\n"
+    yield f"{in_markdown(text.verdict)}\n"
+    if text.missing:
+        yield f"**Not finished, and not part of this page: {in_markdown(', '.join(text.missing))}.**\n"
+    yield f"Protocol {text.protocol}: {MEANING[text.protocol]}. {NOTE}\n"
     yield from formats.in_markdown(sections)
     yield "## Repeat it\n"
     yield from (f"```sh\n{command}\n```\n" for command in repeat)

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from manylabel import data, methods, metrics
 from manylabel.data.dataset import DataSet
 from manylabel.data.splits import held_out_rows
 from manylabel.errors import ManyLabelError
-from manylabel.methods.scorer import scores_of
 from manylabel.metrics.report import LOWER_IS_BETTER, Protocol
+from manylabel.study.executors.base import Source
 from manylabel.study.plan import MOST_THREADS, check_number, check_seeds
-from manylabel.study.run_cell import held_out_scores
 from manylabel.study.search.space import Space, default_space, read_space
-from manylabel.study.threads import computing_on
-from manylabel.training import Progress
 
 DEVELOPMENT = 0.2
 MOST_TRIALS = 1_000_000
@@ -37,30 +31,7 @@ class Problem:
     split: int
     seed: int
     dataset: DataSet
-
-    def __str__(self) -> str:
-        return f"{self.data} split {self.split} seed {self.seed}"
-
-    def value(
-        self,
-        method: str,
-        settings: Mapping[str, Any],
-        measured: tuple[str, ...],
-        protocol: Protocol,
-        tell: Callable[[Progress], None],
-    ) -> float:
-        """Mean of some metrics on the development rows; thresholds are learnt on the validation rows."""
-        train, validation = data.split_validation(self.dataset, self.seed)
-        development = self.dataset.test
-        made = methods.get(method, **settings)
-        scorer = made.fit(train, validation, seed=self.seed, progress=tell)
-        n_labels = development.Y.n_labels
-        held_out = held_out_scores(scorer, validation)
-        scores = scores_of(scorer.scores, development.X, n_labels)
-        found = metrics.evaluate(
-            scores, development.Y, protocol=protocol, validation=held_out, metrics=measured
-        )
-        return float(np.mean([found.values[metric] for metric in measured]))
+    source: Source
 
 
 def without_test_rows(dataset: DataSet, split: int) -> DataSet:
@@ -101,6 +72,9 @@ class Search:
         URL of an Optuna storage that several machines share.
     threads : int
     data_dir : Path or None
+    at_once : int, default 1
+        Trials drawn together, before any of them is known: more of them run side by side, each knows less. What is
+        found depends on it, but not on where and in what order they run.
     """
 
     data: tuple[str, ...]
@@ -116,10 +90,12 @@ class Search:
     storage: str | None = None
     threads: int = 1
     data_dir: Path | None = None
+    at_once: int = 1
 
     def __post_init__(self) -> None:
         check_number("trials", self.trials, MOST_TRIALS)
         check_number("threads", self.threads, MOST_THREADS)
+        check_number("at_once", self.at_once, MOST_TRIALS)
         check_seeds("seeds", self.seeds)
         check_seeds("splits", self.splits)
         known = tuple(name for name in metrics.DISPLAY_NAMES if name not in LOWER_IS_BETTER)
@@ -135,9 +111,10 @@ class Search:
         for name in self.data:
             dataset = data.load(name, self.data_dir)
             recipe.resolve(dataset.kind)
+            source = Source(name, self.data_dir, dataset)
             for split in self.splits:
                 rows = without_test_rows(dataset, split)
-                made += [Problem(dataset.name, split, seed, rows) for seed in self.seeds]
+                made += [Problem(dataset.name, split, seed, rows, source) for seed in self.seeds]
         return tuple(made)
 
     @property
@@ -172,23 +149,3 @@ class Search:
         """The objective in words."""
         names = [metrics.DISPLAY_NAMES[metric] for metric in self.metrics]
         return names[0] if len(names) == 1 else f"mean of {', '.join(names)}"
-
-    def evaluate(
-        self, found: Mapping[str, Any], tell: Callable[[int, Problem, Progress], None]
-    ) -> tuple[float, dict[str, float]]:
-        """The objective at some settings, and its part for each data set."""
-        values: dict[str, list[float]] = {problem.data: [] for problem in self.problems}
-        with computing_on(self.threads):
-            for i, problem in enumerate(self.problems):
-                value = problem.value(
-                    self.method,
-                    {**self.settings, **found},
-                    self.metrics,
-                    self.protocol,
-                    lambda progress, i=i, problem=problem: tell(i, problem, progress),  # type: ignore[misc]
-                )
-                if math.isnan(value):
-                    raise ManyLabelError(str(problem), "a metric that is defined", "NaN", "Name another.")
-                values[problem.data].append(value)
-        means = {name: float(np.mean(each)) for name, each in values.items()}
-        return float(np.mean(list(means.values()))), means

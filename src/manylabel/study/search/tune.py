@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from manylabel.errors import ManyLabelError, missing_extra
-from manylabel.printable import clock
+from manylabel.study.executors.base import Executor
+from manylabel.study.executors.local import Local
 from manylabel.study.search import trials
-from manylabel.study.search.search import Problem, Search
+from manylabel.study.search.rounds import Tell, make_round
+from manylabel.study.search.search import Search
 from manylabel.study.search.space import decoded, recipe_values
-from manylabel.training import Progress
 
 if TYPE_CHECKING:
     import optuna
 
 _ATTEMPTS, _PAUSE = 2, 1.0
-Tell: TypeAlias = Callable[[str], None]
-
 SAMPLER_SEED = 0
 RANDOM_TRIALS = 10  # before the sampler has something to learn from
-EVERY = 10.0  # seconds between two lines of progress
 
 
-def run(search: Search, tell: Tell) -> optuna.Study:
+def run(search: Search, tell: Tell, executor: Executor | None = None) -> optuna.Study:
     """Make trials until there are as many as asked for.
 
     The first trial is the recipe as it is, if the space holds it. A trial that was killed is made again by the next
@@ -37,21 +35,24 @@ def run(search: Search, tell: Tell) -> optuna.Study:
     search : Search
     tell : callable
         Receives lines that say how far the search is.
+    executor : Executor, optional
+        Runs the parts of the trials; by default one after another in this process. What is found is the same.
 
     Raises
     ------
     ManyLabelError
         If Optuna is not installed, the storage cannot be used or holds another search, or no trial succeeds.
     KeyboardInterrupt
-        After the trial in progress was given back.
+        After the trials in progress were given back.
     """
     study = open_study(search)
     with storage_errors(search):
         trials.take_up(study, recipe_values(search.choices, search.recipe, search.kinds))
         there = len(trials.taken(study))
         tell(f"{study.study_name}: {there} of {search.trials} trials are there")
-        while len(trials.taken(study)) < search.trials:
-            _one_trial(search, study, tell)
+        while (left := search.trials - len(trials.taken(study))) > 0:
+            room = search.at_once - len(trials.taken(study)) % search.at_once
+            make_round(search, study, min(left, room), tell, executor or Local(1))
     return study
 
 
@@ -169,71 +170,6 @@ def _sampler() -> Any:
             return self.of(study, trial).sample_independent(study, trial, name, distribution)
 
     return Numbered()
-
-
-def _one_trial(search: Search, study: optuna.Study, tell: Tell) -> None:
-    trial = trials.begin(study)
-    if trial is None:
-        return
-    watch = _Watch(search, study, trial.number, tell)
-    try:
-        found = {name: choice.suggest(name, trial) for name, choice in search.choices.items()}
-        value, parts = search.evaluate(found, watch.advance)
-    except ManyLabelError as error:
-        trials.fail(study, trial, error)
-        if not trials.best_first(study):
-            raise  # the first trial already cannot be made
-        tell(f"trial {trial.number} failed: {error}")
-        return
-    except BaseException:
-        trials.give_back(study, trial.number)
-        raise
-    trials.end(study, trial, value, parts, watch.seconds)
-    watch.end(value)
-
-
-class _Watch:
-    """Says how far the search is, every few seconds and after each trial."""
-
-    def __init__(self, search: Search, study: optuna.Study, number: int, tell: Tell) -> None:
-        self.search, self.study, self.number, self.tell = search, study, number, tell
-        self.began = self.last = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        """Since the trial began."""
-        return time.monotonic() - self.began
-
-    def advance(self, place: int, problem: Problem, progress: Progress) -> None:
-        now = time.monotonic()
-        if now - self.last < EVERY:
-            return
-        self.last = now
-        stage = (progress.stages.index(progress.stage) + progress.step / progress.steps) / len(
-            progress.stages
-        )
-        share = (place + stage) / len(self.search.problems)
-        left = self._left(now - self.began, share)
-        self.tell(f"trial {self.number}: {problem}, {progress.stage}, {share:.0%} of the trial; {left}")
-
-    def end(self, value: float) -> None:
-        best = self.study.best_trial
-        took = clock(self.seconds)
-        self.tell(
-            f"trial {self.number}: {self.search.objective} {value:.4f} in {took} "
-            f"(best {best.value:.4f}, trial {best.number}); {self._left(0.0, 0.0)}"
-        )
-
-    def _left(self, elapsed: float, share: float) -> str:
-        """Trials and time left by the pace of the finished ones, or of this one."""
-        done = trials.seconds(self.study)
-        if not done and not share:
-            return f"{self.search.trials} trials left"
-        each = sum(done) / len(done) if done else elapsed / share
-        if not share and len(trials.taken(self.study)) >= self.search.trials:
-            return "nothing left"
-        number = max(0, self.search.trials - len(trials.taken(self.study))) + (1 - share) * (share > 0)
-        return f"about {clock(number * each)} left"
 
 
 def settings_of(search: Search, trial: Any) -> dict[str, Any]:
