@@ -119,6 +119,9 @@ def test_an_evaluation_writes_a_page_and_the_numbers_of_the_estimator(
     assert all(tag in page for tag in TAGS)
     assert page.count("<img ") == 3
     assert "manylabel evaluate" in page
+    mistakes = page.partition("Surest mistakes")[2]
+    assert mistakes.count("<li>") == 12
+    assert mistakes.count("name: ") == 12
     assert "http" not in page.replace("http-equiv", "")
     labels = lines_of(out / "labels.csv")
     assert {line["label"]: int(line["rows"]) for line in labels} == dict(
