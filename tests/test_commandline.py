@@ -76,7 +76,7 @@ def test_commands_read_back_as_what_they_were_rendered_from(
     heard: list[object] = []
     names = {Plan: ("run", "plan"), Search: ("tune", "search"), Request: ("reproduce", "request")}
     command, what = names[type(asked)]
-    monkeypatch.setattr(studies, f"run_{what}", heard.append)
+    monkeypatch.setattr(studies, f"run_{what}", lambda given, *how: heard.append(given))
     given = asked.asked if isinstance(asked, Plan) else parameters(asked)
     assert call(*shlex.split(commandline.command_line(command, given))[1:]) == 0
     assert heard == [asked]

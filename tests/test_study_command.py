@@ -49,6 +49,7 @@ def test_a_study_ends_with_a_table_for_each_data_set_and_says_how_to_try_again(
     assert told.out.count("mAP") >= 2
     assert "report: runs/asked/one/report.html" in told.out
     assert "report: runs/asked/two/report.html" in told.out
+    assert "report: runs/asked/report.html" in told.out
     assert "Try failed cells again with:\n  manylabel study asked.toml --out runs/asked --retry" in told.err
     block.unlink()
     assert call("study", "asked.toml", "--jobs", "1") == 2
@@ -59,6 +60,12 @@ def test_a_study_ends_with_a_table_for_each_data_set_and_says_how_to_try_again(
     assert "failed" not in told.err
     assert FAILS in told.out
     assert call("report", "runs/asked/two") == 0
+    capsys.readouterr()
+    assert call("report", "runs/asked") == 0
+    told = capsys.readouterr()
+    assert "2 data sets, learnt protocol" in told.out
+    assert "On mAP over 2 data sets, bce has the best average rank" in told.out
+    assert {path.suffix for path in Path("runs/asked").glob("report.*")} == {".html", ".md", ".tex"}
 
 
 def test_errors_name_the_keys_of_the_file_and_not_options(
