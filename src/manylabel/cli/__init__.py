@@ -13,7 +13,18 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from manylabel import __version__
-from manylabel.cli import auditing, bench, data, embedding, fitting, methods, models, stages, studies
+from manylabel.cli import (
+    auditing,
+    bench,
+    data,
+    embedding,
+    fitting,
+    methods,
+    models,
+    stages,
+    studies,
+    transferring,
+)
 from manylabel.cli.commandline import explained
 from manylabel.cli.interrupts import INTERRUPTED, interrupts
 from manylabel.cli.output import say
@@ -42,6 +53,7 @@ app.add_typer(fitting.fitting_app)
 app.add_typer(models.models_app)
 app.add_typer(embedding.embedding_app)
 app.add_typer(stages.stages_app)
+app.add_typer(transferring.transferring_app)
 app.add_typer(auditing.auditing_app)
 app.add_typer(studies.studies_app)
 app.add_typer(data.data_app, name="data")

@@ -26,7 +26,6 @@ OPTIONS = {
     "wrong_labels": "--wrong-labels",
     "split": "--split",
     "start": "--start",
-    "back": "--back",
     "ways": "--ways",
     "space": "--space",
     "storage": "--storage",

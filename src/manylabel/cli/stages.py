@@ -1,4 +1,4 @@
-"""Commands of the stages of a training: pretrain, probe, finetune; and transfer, which does them all.
+"""Commands of the stages of a training: pretrain, probe, finetune.
 
 Each is a fit with settings of its own: a contrastive stage alone, an encoder that stays, or one that goes on learning.
 """
@@ -7,25 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from manylabel.cli import commandline, option_values
+from manylabel.cli import option_values
 from manylabel.cli.fitting import ModelFolder, Validation, roles_of, run_fit
-from manylabel.cli.options import (
-    DataDir,
-    Jobs,
-    OneMethod,
-    OneSeed,
-    Protocol,
-    ProtocolOption,
-    Seeds,
-    Settings,
-    Threads,
-)
-from manylabel.cli.output import print_table, report_failures, say_path
-from manylabel.cli.studies import execute, resumable
+from manylabel.cli.options import OneMethod, OneSeed, Settings
 from manylabel.cli.table_options import (
     ColumnRoles,
     Delimiter,
@@ -35,10 +23,6 @@ from manylabel.cli.table_options import (
     TextColumns,
 )
 from manylabel.errors import ManyLabelError
-from manylabel.printable import count
-
-if TYPE_CHECKING:
-    from manylabel.study.transfer import Transfer
 
 stages_app = typer.Typer()
 DataFile = Annotated[
@@ -202,107 +186,6 @@ def finetune(
         encoding=encoding,
         overwrite=overwrite or None,
     )
-
-
-@stages_app.command(
-    epilog="Examples:\n\n"
-    "[cyan]manylabel transfer miml_scenes digits[/]\n\n"
-    "[cyan]manylabel transfer miml_scenes digits --back --ways probe,finetune --seeds 3[/]\n\n"
-    "[cyan]manylabel transfer goemotions hallmarks_of_cancer --methods bce,mulsupcon,reg --rows 2000[/]"
-)
-def transfer(
-    data: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SOURCE TARGET",
-            help="Two data sets of rows of one kind, by name or path; or more such pairs.",
-        ),
-    ],
-    back: Annotated[bool, typer.Option("--back", help="From TARGET to SOURCE as well.")] = False,
-    methods: Annotated[
-        str,
-        typer.Option(
-            "--methods",
-            "-m",
-            help="What trains the encoders, comma-separated; of one that pretrains, the contrastive stage alone.",
-        ),
-    ] = "bce,mulsupcon",
-    ways: Annotated[
-        str,
-        typer.Option(
-            "--ways", help="What happens on TARGET, comma-separated: [bold]probe[/] or [bold]finetune[/]."
-        ),
-    ] = "probe",
-    seeds: Seeds = "3",
-    rows: Annotated[
-        int | None,
-        typer.Option(
-            "--rows", help="Of larger training parts, a share of about so many rows.", show_default="all"
-        ),
-    ] = None,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder of all runs; finished ones are kept.")
-    ] = Path("runs/transfer"),
-    protocol: Annotated[Protocol, ProtocolOption] = Protocol.learnt,
-    settings: Settings = None,
-    jobs: Jobs = None,
-    threads: Threads = 1,
-    data_dir: DataDir = None,
-) -> None:
-    """Train encoders on one data set, take them to another, and compare them there on its test rows.
-
-    A linear probe on the frozen encoder, or fine-tuning, beside the same network from scratch: a table like Table 7 of
-    MulSupCon, as README.md in OUT. Ctrl-C is safe: the same command goes on where it stopped.
-    """
-    from manylabel.study.transfer import Transfer
-
-    pairs = _pairs(data)
-    names = option_values.methods(methods)
-    asked = Transfer(
-        pairs=(*pairs, *((target, source) for source, target in pairs if back)),
-        out=out,
-        methods=names,
-        ways=option_values.names("--ways", ways),
-        seeds=option_values.seeds(seeds),
-        settings=option_values.settings(settings or [], tuple(dict.fromkeys((*names, "bce")))),
-        rows=rows,
-        protocol=protocol.value,
-        jobs=jobs,
-        threads=threads,
-        data_dir=data_dir,
-    )
-    given = {"data": data, "methods": list(names), "ways": list(asked.ways), "seeds": list(asked.seeds)}
-    given |= {
-        "settings": {method: dict(own) for method, own in asked.settings.items()},
-        "protocol": protocol.value,
-    }
-    given |= {"back": back or None, "rows": rows, "data_dir": None if data_dir is None else str(data_dir)}
-    run_transfer(
-        asked, commandline.transfer({k: v for k, v in given.items() if v is not None} | {"out": str(out)})
-    )
-
-
-def run_transfer(asked: Transfer, repeat: str) -> None:
-    """Run a transfer and print its tables."""
-    from manylabel.study.report import transfer_page
-
-    with resumable(repeat):
-        failed = execute(asked.plan)
-    if not asked.results.is_empty:
-        written = transfer_page.write(asked, repeat)
-        for table in written.tables:
-            print_table(table)
-        say_path("page", written.path)
-    if failed:
-        report_failures(failed)
-
-
-def _pairs(data: list[str]) -> tuple[tuple[str, str], ...]:
-    if len(data) % 2:
-        raise ManyLabelError(
-            "`data`", "pairs of SOURCE and TARGET", count(len(data), "data set"), "Name two."
-        )
-    return tuple(zip(data[::2], data[1::2], strict=True))
 
 
 def _from(model: Path, rate: float, method: str) -> dict[str, Any]:

@@ -51,6 +51,13 @@ if TYPE_CHECKING:
     from manylabel.study.search.search import Search
 
 studies_app = typer.Typer()
+OneDataSet = Annotated[
+    str,
+    typer.Argument(
+        help="A data set by name (see [cyan]manylabel data list[/]) or by path ([cyan]manylabel data formats[/]); "
+        "a table by path, with [cyan]--labels[/]."
+    ),
+]
 
 
 @studies_app.command(
@@ -63,13 +70,7 @@ studies_app = typer.Typer()
     "[cyan]manylabel run scene -m mulsupcon --set pretrain.temperature=0.2[/]"
 )
 def run(
-    data: Annotated[
-        str,
-        typer.Argument(
-            help="A data set by name (see [cyan]manylabel data list[/]) or by path ([cyan]manylabel data formats[/]); "
-            "a table by path, with [cyan]--labels[/]."
-        ),
-    ],
+    data: OneDataSet,
     labels: LabelColumns = None,
     methods: Methods = COMPARED,
     seeds: Seeds = "3",
