@@ -96,9 +96,9 @@ class ExcelSheet(TableSource):
     def _book(self) -> Iterator[Any]:
         from openpyxl import load_workbook
 
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), self.path.open("rb") as file:
             warnings.simplefilter("ignore")  # of styles and validations, which are not looked at
-            book = load_workbook(self.path, read_only=True, data_only=True, keep_links=False)
+            book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
             try:
                 yield book
             finally:
