@@ -26,7 +26,7 @@ LogitLoss: TypeAlias = Callable[..., Tensor]
 """``loss(logits, Y, sample_weight=None) -> scalar``"""
 
 MONITORED_OF_HIGHEST = ("precision_at_1", "precision_at_5", "macro_f1", "micro_f1", "example_f1")
-_ENTRIES_OF_ROW = 1 << 11  # so that a block is of 512 rows
+_ENTRIES_OF_ROW = 1 << 11  # what a row counts where the loss is monitored: blocks are of 512 rows
 MONITORED = ("map", "macro_f1", "micro_f1", "example_f1", "hamming_accuracy")
 
 
@@ -292,7 +292,7 @@ def monitor_highest(
     Y : LabelMatrix (n, n_labels)
     """
     loss = 0.0
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng():
         torch.manual_seed(0)
         for part in blocks(len(Z), _ENTRIES_OF_ROW):
             loss += float(classified(Z[part], Y.take(part), None)) * (part.stop - part.start)

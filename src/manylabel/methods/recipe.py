@@ -10,7 +10,7 @@ from manylabel.data.rows import Images, TableRows, Texts, Vectors
 from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError
 from manylabel.models.frozen import FrozenSettings
-from manylabel.models.inputs import MOST_FEATURES, Scaling, ViewSettings, WordSettings, check_scaling
+from manylabel.models.inputs import Scaling, ViewSettings, WordSettings, check_scaling
 from manylabel.training import LastStage
 
 
@@ -41,12 +41,12 @@ class InputSettings(FrozenSettings, WordSettings):
     pixels : int or None, default None
         Of pictures: the side to which they are brought on their way into a method. None leaves them as they are, or
         brings them to the size that the weights of an encoder were trained with.
-    most_features : int, default 10 000
-        Of sparse vectors: so many columns are kept, those that the most training rows have.
+    most_features : int or None, default None
+        Of sparse vectors: so many columns are kept, those that the most training rows have; None keeps 10 000.
     """
 
     scaling: Scaling = "auto"
-    most_features: int = Field(MOST_FEATURES, ge=1)
+    most_features: int | None = Field(None, ge=1)
     pixels: int | None = Field(None, ge=8, le=4096)
 
     @property
@@ -264,7 +264,7 @@ class ScaledSettings(AnySettings):
             changed = [n for n, v in WordSettings() if getattr(self.inputs, n) != v]
             hint = f"Write text.inputs.{changed[0]} where it is meant for texts alone."
             raise ManyLabelError(f"{who}, inputs.{changed[0]}", "texts as TF-IDF", kind, hint)
-        if self.inputs.most_features != MOST_FEATURES and kind != Vectors.kind:
+        if self.inputs.most_features is not None and kind != Vectors.kind:
             hint = f"Write {Vectors.kind}.inputs.most_features; texts have most_words."
             raise ManyLabelError(f"{who}, inputs.most_features", "sparse vectors", kind, hint)
         if self.inputs.pixels is not None and kind != Images.kind:

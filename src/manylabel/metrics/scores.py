@@ -211,7 +211,7 @@ def _highest(S: Array, k: int) -> tuple[Array, Array]:
     return np.take_along_axis(labels, order, 1).astype(np.int32), np.take_along_axis(values, order, 1)
 
 
-def blocks(n: int, width: int, at_once: int = ENTRIES_AT_ONCE) -> Iterator[slice]:
-    """Slices that cover ``range(n)`` in pieces of ``at_once`` entries, a million, each of ``width`` entries a row."""
-    step = max(1, at_once // width)
+def blocks(n: int, width: int, at_once: int | None = None) -> Iterator[slice]:
+    """Slices that cover ``range(n)`` in pieces of ``at_once`` entries (a million by default), of ``width`` a row."""
+    step = max(1, (at_once or ENTRIES_AT_ONCE) // width)
     return (slice(start, min(start + step, n)) for start in range(0, n, step))

@@ -16,10 +16,9 @@ from manylabel.models.inputs.table import TablePreprocessor
 from manylabel.models.inputs.tfidf import TextPreprocessor, WordSettings
 from manylabel.models.inputs.tfidf_columns import TfidfColumnPreprocessor
 from manylabel.models.inputs.tokens import TokenPreprocessor
-from manylabel.models.inputs.vectors import MOST_FEATURES, Scaling, VectorPreprocessor
+from manylabel.models.inputs.vectors import Scaling, VectorPreprocessor
 
 __all__ = [
-    "MOST_FEATURES",
     "EntryBatch",
     "ImagePreprocessor",
     "LsaPreprocessor",

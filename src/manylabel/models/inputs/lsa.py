@@ -12,7 +12,7 @@ from manylabel.data.rows import Features, TableRows, Texts, as_features
 from manylabel.models.inputs.table import TablePreprocessor
 from manylabel.models.inputs.tfidf import PLAIN, TextPreprocessor, WordSettings
 from manylabel.models.inputs.tfidf_columns import TfidfColumnPreprocessor
-from manylabel.models.inputs.vectors import MOST_FEATURES, OfFeatures, OfVectors, VectorPreprocessor
+from manylabel.models.inputs.vectors import OfFeatures, OfVectors, VectorPreprocessor
 
 MOST_COMPONENTS = 512
 _POWER_ITERATIONS = 2
@@ -114,7 +114,7 @@ class LsaPreprocessor(OfVectors):
 
 
 def feature_preprocessor(
-    X: Features, words: WordSettings = PLAIN, most_features: int = MOST_FEATURES
+    X: Features, words: WordSettings = PLAIN, most_features: int | None = None
 ) -> OfFeatures:
     """Learn from training rows the features whose singular vectors :class:`LsaPreprocessor` takes."""
     if isinstance(X, Texts):

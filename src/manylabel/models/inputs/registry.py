@@ -24,7 +24,7 @@ from manylabel.models.inputs.table import TablePreprocessor
 from manylabel.models.inputs.tfidf import PLAIN, TextPreprocessor, WordSettings
 from manylabel.models.inputs.tfidf_columns import TfidfColumnPreprocessor
 from manylabel.models.inputs.tokens import TokenPreprocessor
-from manylabel.models.inputs.vectors import MOST_FEATURES, Scaling, VectorPreprocessor
+from manylabel.models.inputs.vectors import Scaling, VectorPreprocessor
 
 MOST_OF_TABLE = 2000
 """Features of a table up to which "lsa" leaves them as they are."""
@@ -61,7 +61,7 @@ def fit_preprocessor(
     pixels: int | None = None,
     standard: Standard | None = None,
     words: WordSettings = PLAIN,
-    most_features: int = MOST_FEATURES,
+    most_features: int | None = None,
 ) -> Preprocessor:
     """Learn from training rows how to make them what an encoder eats.
 
@@ -84,8 +84,8 @@ def fit_preprocessor(
         ``X``.
     words : WordSettings
         Of texts: what counts as a word.
-    most_features : int, default 10 000
-        Of sparse vectors: so many columns are kept, those that the most rows have.
+    most_features : int or None, default None
+        Of sparse vectors: so many columns are kept, those that the most rows have; None keeps 10 000.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def fit_preprocessor(
     return _OF_SCALING.get(scaling, VectorPreprocessor).fit(rows, scaling, most_features)
 
 
-def _lsa(rows: Features, words: WordSettings, most_features: int) -> Preprocessor:
+def _lsa(rows: Features, words: WordSettings, most_features: int | None) -> Preprocessor:
     """Singular vectors of the features of rows, or these themselves where a table has few."""
     inner = feature_preprocessor(rows, words, most_features)
     few = isinstance(rows, TableRows) and inner.shape[0] <= MOST_OF_TABLE

@@ -100,12 +100,13 @@ class VectorPreprocessor(OfFeatures):
         self.register_buffer("columns", None if raw_features is None else torch.arange(shape[0]))
 
     @classmethod
-    def fit(cls, X: Vectors | SparseVectors, scaling: Scaling = "auto", most: int = MOST_FEATURES) -> Self:
+    def fit(cls, X: Vectors | SparseVectors, scaling: Scaling = "auto", most: int | None = None) -> Self:
         """Learn from training rows how to scale them, "columns", "one" or "none".
 
-        Of sparse rows the ``most`` frequent columns are kept. "auto" is "one" of sparse rows of more columns than that,
-        or than 10 000, otherwise "columns".
+        Of sparse rows the ``most`` frequent columns are kept, by default 10 000. "auto" is "one" of sparse rows of more
+        columns than that, or than 10 000, otherwise "columns".
         """
+        most = MOST_FEATURES if most is None else most
         made = cls._of_columns(X, most)
         kept = made._kept(X)
         if scaling == "none" or made.columns is not None:  # no mean is taken out before numbers are narrowed
@@ -116,7 +117,7 @@ class VectorPreprocessor(OfFeatures):
         return made
 
     @classmethod
-    def _of_columns(cls, X: Vectors | SparseVectors, most: int = MOST_FEATURES) -> Self:
+    def _of_columns(cls, X: Vectors | SparseVectors, most: int) -> Self:
         """One that has learnt only which columns are kept."""
         dtype = torch.float64 if is_wide(X.dtype) else torch.float32
         if not isinstance(X, SparseVectors) or X.shape[1] <= most:
