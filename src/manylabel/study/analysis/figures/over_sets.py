@@ -27,6 +27,7 @@ MOST_COLUMNS = 3
 PANEL, AXES = 3.0, 2.4  # inches
 BINS, FEWEST_IN_A_BIN = 6, 3
 MARKERS = "osD^vPX*"
+MOST_STEPS = 300.0  # beyond, only powers of ten have a number
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,9 @@ def _log_scale(axes: Axes) -> None:
     """Powers of ten as plain numbers: a dollar is a dollar in all figures, so formulas are off."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+    wide = axes.dataLim.x1 > MOST_STEPS * axes.dataLim.minposx
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=6))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 3.0), numticks=6))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
