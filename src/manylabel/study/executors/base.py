@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,8 +81,8 @@ class Source:
 
     @property
     def where(self) -> tuple[Any, ...]:
-        """What :func:`loaded` takes."""
-        return self.data, self.data_dir, self.split, self.labels, dict(self.read)
+        """What :func:`loaded` takes; it can be hashed."""
+        return self.data, self.data_dir, self.split, self.labels, tuple(self.read.items())
 
 
 def loaded(
@@ -90,13 +90,13 @@ def loaded(
     data_dir: Path | None,
     split: int | None,
     labels: tuple[str, ...] = (),
-    read: Mapping[str, Any] | None = None,
+    read: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
 ) -> DataSet:
     """A data set with its published test rows, or with those that a split draws; of a table with these labels.
 
     ``read`` are settings of its reader.
     """
-    dataset = data.load(name, data_dir, labels=labels, options=read)
+    dataset = data.load(name, data_dir, labels=labels, options=dict(read))
     return dataset if split is None else data.random_split(dataset, split)
 
 
@@ -130,7 +130,7 @@ def loaded_as_asked(asked: Mapping[str, Any], digest: str, data_dir: Path | None
         raise ManyLabelError(who, "a study that names its data", "one of an earlier version")
     place = data_dir or (Path(asked["data_dir"]) if "data_dir" in asked else None)
     dataset = loaded(
-        asked["data"], place, asked.get("split"), tuple(asked.get("labels", ())), asked.get("read")
+        asked["data"], place, asked.get("split"), tuple(asked.get("labels", ())), asked.get("read", ())
     )
     if dataset.digest != digest:
         raise ManyLabelError(who, f"{dataset.name} as it was then", "other data", "Restore the data.")

@@ -103,7 +103,7 @@ class _Call:
         data = Path(source.data)
         name = str(data.resolve()) if data.exists() else source.data
         folder = None if source.data_dir is None else source.data_dir.resolve()
-        self.where = name, folder, source.split, source.labels, dict(source.read)
+        self.where = name, folder, source.split, source.labels, tuple(source.read.items())
         self.digest, self.topic = source.dataset.digest, f"manylabel-{uuid4().hex}"
         self.heard: Queue[Any] = Queue()
         self.running: dict[Any, Work] = {}
