@@ -87,7 +87,9 @@ def test_what_three_decimals_do_not_show_shares_a_rank() -> None:
 
 def test_the_friedman_test_at_its_ends() -> None:
     alike = Ranks.of(np.tile([0.9, 0.8, 0.7], (4, 1)))
-    assert (alike.chi_square, alike.f, alike.p_value) == (pytest.approx(8.0), math.inf, 0.0)
+    assert (alike.chi_square, alike.f, alike.p_value) == (pytest.approx(8.0), math.inf, pytest.approx(6**-3))
+    two_tied = Ranks.of(np.tile([0.9, 0.7, 0.7], (4, 1)))
+    assert two_tied.p_value == pytest.approx(3**-3)  # of three places for the best
     tied = Ranks.of(np.full((4, 3), 0.5))
     assert (tied.chi_square, tied.p_value) == (0.0, 1.0)
     for few in (np.tile([0.9, 0.8], (4, 1)), np.array([[0.9, 0.8, 0.7]])):

@@ -195,9 +195,10 @@ def rank_sentence(compared: Comparison, metric: str) -> str:
         return f"{start}; the Friedman test takes three methods."
     k, n = ranks.n_methods, ranks.n_sets
     told = "the methods differ" if ranks.p_value < LEVEL else "no difference between the methods is shown"
+    davenport = f"Iman-Davenport F({k - 1}, {(k - 1) * (n - 1)}) = {ranks.f:.2f}"
+    tested = "every data set ranks them alike" if math.isinf(ranks.f) else davenport
     return (
-        f"{start}; {told}: Friedman χ²({k - 1}) = {ranks.chi_square:.2f}, Iman-Davenport "
-        f"F({k - 1}, {(k - 1) * (n - 1)}) = {ranks.f:.2f}, p = {ranks.p_value:.3g}. "
+        f"{start}; {told}: Friedman χ²({k - 1}) = {ranks.chi_square:.2f}, {tested}, p = {ranks.p_value:.3g}. "
         f"{_told_apart(compared, ranks)}"
     )
 

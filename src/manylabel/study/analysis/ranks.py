@@ -28,7 +28,8 @@ class Ranks:
     f : float
         Iman and Davenport's statistic made of it, which is less conservative.
     p_value : float
-        Of ``f``, with k - 1 and (k - 1)(N - 1) degrees of freedom.
+        Of ``f``, with k - 1 and (k - 1)(N - 1) degrees of freedom; where all data sets rank the methods alike and ``f``
+        is infinite, the share of such rankings among all that are possible.
 
     Notes
     -----
@@ -84,6 +85,12 @@ class Ranks:
         return groups
 
 
+def _orders(ranks: Array) -> int:
+    """In how many ways so many methods can be ranked with these ties."""
+    _, tied = np.unique(ranks, return_counts=True)
+    return math.factorial(len(ranks)) // math.prod(map(math.factorial, tied.tolist()))
+
+
 def _friedman(ranks: Array) -> tuple[float, float, float]:
     """Friedman's statistic, Iman and Davenport's, and the p-value of the latter."""
     from scipy.stats import f, friedmanchisquare
@@ -96,7 +103,7 @@ def _friedman(ranks: Array) -> tuple[float, float, float]:
     chi_square = float(friedmanchisquare(*ranks.T).statistic)
     rest = n_sets * (n_methods - 1) - chi_square
     if rest < ROUNDING:  # every data set ranks them alike
-        return chi_square, math.inf, 0.0
+        return chi_square, math.inf, _orders(ranks[0]) ** (1.0 - n_sets)
     statistic = (n_sets - 1) * chi_square / rest
     freedom = n_methods - 1, (n_methods - 1) * (n_sets - 1)
     return chi_square, statistic, float(f.sf(statistic, *freedom))
