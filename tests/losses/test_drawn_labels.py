@@ -14,6 +14,7 @@ from manylabel import losses
 from manylabel.errors import ManyLabelError
 from manylabel.labels import as_labels
 from manylabel.losses import DrawnLabels, draw_labels
+from manylabel.losses.sample_weight import of_rows
 
 SUMS = [("bce", {"reduction": "rows"}), ("bce", {}), ("focal", {}), ("asl", {"reduction": "rows"})]
 LOG_SUMS = [("zlpr", {}), ("twoway", {})]
@@ -61,6 +62,18 @@ def test_sums_over_labels_are_unbiased(name, settings, weight) -> None:
     assert max(values) > 1.05 * exact  # each draw is an estimate
     assert sum(values) / len(values) == pytest.approx(exact, rel=1e-5)
     torch.testing.assert_close(torch.stack(gradients).mean(0), gradient, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "settings"), SUMS)
+def test_weights_of_entries_count_for_the_labels_that_are_not_drawn(name, settings) -> None:
+    weight = torch.full((B, C), 0.2)
+    weight[:, CARRIED], weight[0] = 1.0, weight[0] * 5
+    exact, _ = of_all(name, settings, weight=weight)
+    found = [of_draw(name, settings, d, weight[:, d.numbers])[0] for d in every_draw(2)]
+    assert sum(found) / len(found) == pytest.approx(exact, rel=0.01)  # the divisor is an estimate, too
+    each = torch.tensor([1.0, 1.0, 1.0, 3.0, 3.0])  # two of the same weight stand for six
+    drawn = of_rows(weight[:, [1, 4, 6, 0, 2]], None, each)
+    torch.testing.assert_close(drawn, weight.mean(1, keepdim=True))
 
 
 @pytest.mark.parametrize(("name", "settings"), LOG_SUMS)

@@ -172,3 +172,10 @@ def test_all_columns_of_sparse_rows_are_kept_where_that_is_asked_for() -> None:
     assert few.fit(sparse(40, 0), sparse(20, 1)).scores(sparse(5, 2).X).shape == (5, N_LABELS)
     with pytest.raises(ManyLabelError, match="most_features"):
         get("bce", **{"images.inputs.most_features": 40}).recipe.resolve("images")
+
+
+def test_three_labels_may_be_drawn_from() -> None:
+    rows = Rows(sparse(60, 0).X, sparse(60, 0).Y.select_labels(torch.arange(3)))
+    settings = STILL | {"classify.negatives": 1}
+    scores = get("bce", **settings).fit(rows.take(slice(0, 40)), rows.take(slice(40, 60))).scores(rows.X)
+    assert scores.shape == (60, 3)

@@ -177,3 +177,26 @@ def test_other_files_and_columns_are_refused(tmp_path) -> None:
     pq.write_table(pa.table({"a": [1.0, None]}), tmp_path / "gap.parquet")
     with pytest.raises(ManyLabelError, match=r"gap\.parquet: expected finite numbers, but got NaN in row 1"):
         _ = open_parts(tmp_path / "gap.parquet").values
+    pq.write_table(pa.table({"a": pa.array([1, None, 3]), "b": [1, 2, 3]}), tmp_path / "hole.parquet")
+    with pytest.raises(
+        ManyLabelError, match=r"hole\.parquet, column a: expected a number in every row, but got 1"
+    ):
+        _ = open_parts(tmp_path / "hole.parquet").values
+    for dtype in (">f4", "longdouble", "complex64"):
+        np.save(tmp_path / "odd.npy", np.ones((3, 2), dtype=dtype))
+        with pytest.raises(ManyLabelError, match=r"odd\.npy: expected an npy file of rows of numbers"):
+            open_parts(tmp_path / "odd.npy")
+
+
+def test_numbers_of_another_byte_order_are_those_numbers(tmp_path) -> None:
+    with h5py.File(tmp_path / "X.h5", "w") as file:
+        file["X"] = np.arange(6, dtype=">f4").reshape(3, 2)
+    X = open_parts(tmp_path / "X.h5")
+    assert (X.dtype, X.values.tolist()) == (torch.float32, [[0, 1], [2, 3], [4, 5]])
+
+
+def test_a_file_that_was_written_again_is_read_again(tmp_path) -> None:
+    path = tmp_path / "X.parquet"
+    for value in (9.0, 1.0):
+        pq.write_table(pa.table({"a": [value] * 4}), path)
+        assert open_parts(path).values.tolist() == [[value]] * 4

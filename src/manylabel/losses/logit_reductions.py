@@ -72,7 +72,7 @@ def reduce_weighted(
     shard: Shard | None,
 ) -> Tensor:
     """The same of rows or entries that weigh (B, 1) or (B, C), each label so often, (C,)."""
-    rows, per_entry = of_rows(weight, known), terms.shape == known.shape
+    rows, per_entry = of_rows(weight, known, each), terms.shape == known.shape
     entries = weight if each is None else weight * each
     terms = terms.masked_fill(~known, 0) * entries if per_entry else terms * rows
     if reduction in ("none", "sum"):

@@ -355,7 +355,7 @@ class TwoWay(LogitLoss):
         each: Tensor | None = None,
         shard: Shard | None = None,
     ) -> Tensor:
-        temperatures, rows = self._read_temperatures(), of_rows(weight, known)  # (B, 1)
+        temperatures, rows = self._read_temperatures(), of_rows(weight, known, each)  # (B, 1)
         share = rows.where(rows > 0, 1).log().T  # within a label, a weight of 2 is a second summand
         within_rows = _one_way(x, y, known, *temperatures, weight=rows[:, 0])
         return within_rows + _one_way(x.T, y.T, known.T, *temperatures, share=share)

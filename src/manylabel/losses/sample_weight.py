@@ -29,13 +29,16 @@ def read_weight(who: str, sample_weight: Any, shape: tuple[int, int], beside: Te
     return weight[:, None] if weight.dim() == 1 else weight
 
 
-def of_rows(weight: Tensor, known: Tensor | None) -> Tensor:
-    """The weight of each row, (B, 1): the mean of those of its known entries, where each entry has one."""
+def of_rows(weight: Tensor, known: Tensor | None, each: Tensor | None = None) -> Tensor:
+    """The weight of each row, (B, 1): the mean of those of its known entries, where each entry has one.
+
+    Entries of a label count ``each``, (C,), times.
+    """
     if weight.shape[1] == 1:
         return weight
-    if known is None:
-        return weight.mean(1, keepdim=True)
-    return (weight * known).sum(1, keepdim=True) / known.sum(1, keepdim=True).clamp(min=1)
+    counts = torch.ones_like(weight) if known is None else known.to(weight)
+    counts = counts if each is None else counts * each
+    return (weight * counts).sum(1, keepdim=True) / counts.sum(1, keepdim=True).clamp(min=1)
 
 
 def anchor_weight(who: str, sample_weight: Any, Y: Labels, beside: Tensor) -> Tensor:

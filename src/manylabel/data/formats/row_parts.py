@@ -12,7 +12,7 @@ import numpy as np
 
 from manylabel.data.formats.border import border
 from manylabel.data.formats.hdf5 import Hdf5Arrays
-from manylabel.data.rows.parts import NpyPart, RowPart, VectorParts
+from manylabel.data.rows.parts import NpyPart, RowPart, VectorParts, is_number
 from manylabel.errors import ManyLabelError, missing_extra
 
 
@@ -68,14 +68,14 @@ class Hdf5Part:
         """Look at the data set, whose checks are those of every HDF5 file that is read."""
         with _hdf5(path) as file:
             found = Hdf5Arrays(path, file).data_set("X")
-            shape, dtype = tuple(found.shape), found.dtype
+            shape, dtype = tuple(found.shape), found.dtype.newbyteorder("=")
         _check_numbers(path, shape, dtype)
         return cls(path, (shape[0], shape[1]), dtype)
 
     def read(self, start: int, stop: int) -> np.ndarray[Any, Any]:
         """Consecutive rows, (stop - start, n_features)."""
         with border(self.path, f"rows {start} to {stop - 1}"), _hdf5(self.path) as file:
-            rows = np.asarray(file["X"][start:stop])
+            rows = np.asarray(file["X"][start:stop], dtype=self.dtype)
         _check_count(self.path, rows, start, stop)
         return rows
 
@@ -97,26 +97,31 @@ class ParquetPart:
     ----------
     ends : tuple of int
         Where each row group begins, and the end of the last.
+    version : (int, int)
+        Time of change and size of the file: rows of another are not taken for its own.
     """
 
     path: Path
     shape: tuple[int, int]
     dtype: np.dtype[Any]
     ends: tuple[int, ...]
+    version: tuple[int, int]
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Look at the schema and the sizes of the row groups."""
         with border(path, "a Parquet file of columns of numbers"), _parquet(path) as file:
+            found = path.stat()
             kinds = {_numpy_type(path, field) for field in file.schema_arrow}
             groups = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
         shape = (sum(groups), len(file.schema_arrow))
         dtype = np.result_type(*kinds) if kinds else np.dtype(object)
         _check_numbers(path, shape, dtype)
-        return cls(path, shape, dtype, tuple(np.cumsum([0, *groups]).tolist()))
+        version = found.st_mtime_ns, found.st_size
+        return cls(path, shape, dtype, tuple(np.cumsum([0, *groups]).tolist()), version)
 
     def read(self, start: int, stop: int) -> np.ndarray[Any, Any]:
-        """Consecutive rows, (stop - start, n_features); missing cells are NaN."""
+        """Consecutive rows, (stop - start, n_features); missing cells of floats are NaN, others are refused."""
         first, last = np.searchsorted(self.ends, [start, stop - 1], side="right") - 1
         groups = [_row_group(self, i) for i in range(int(first), int(last) + 1)]
         rows = np.concatenate(groups)[start - self.ends[first] : stop - self.ends[first]]
@@ -128,8 +133,13 @@ class ParquetPart:
 def _row_group(part: ParquetPart, number: int) -> np.ndarray[Any, Any]:
     """A row group as an array; the last two stay in memory, since blocks are smaller."""
     with border(part.path, f"row group {number}"), _parquet(part.path) as file:
-        columns = file.read_row_group(number, use_threads=False).columns
-        return np.stack([column.to_numpy() for column in columns], axis=1).astype(part.dtype)
+        table = file.read_row_group(number, use_threads=False)
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            if column.null_count and part.dtype.kind != "f":
+                hint = "Fill them in, or write the column as floats, of which they are NaN."
+                got = f"{column.null_count} missing in row group {number}"
+                raise ManyLabelError(f"{part.path}, column {name:.60}", "a number in every row", got, hint)
+        return np.stack([column.to_numpy() for column in table.columns], axis=1).astype(part.dtype)
 
 
 def _parquet(path: Path) -> Any:
@@ -152,7 +162,7 @@ def _numpy_type(path: Path, field: Any) -> Any:
 
 def _check_numbers(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Refuse what is no rows of numbers."""
-    if len(shape) != 2 or 0 in shape or dtype.kind not in "iuf":
+    if len(shape) != 2 or 0 in shape or not is_number(dtype):
         raise ManyLabelError(str(path), "rows of numbers, (n_rows, n_features)", f"{dtype} of shape {shape}")
 
 

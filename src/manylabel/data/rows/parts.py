@@ -37,6 +37,11 @@ class RowPart(Protocol):
         ...
 
 
+def is_number(dtype: np.dtype[Any]) -> bool:
+    """Whether a tensor can hold such numbers as they are: of up to 64 bits, in the byte order of this machine."""
+    return dtype.kind in "iuf" and dtype.itemsize <= 8 and dtype.isnative
+
+
 @dataclass(frozen=True)
 class NpyPart:
     """An array (n, n_features) in a file of ``numpy.save``; build it with :meth:`open`.
@@ -66,7 +71,7 @@ class NpyPart:
         """
         place = Path(path)
         expected = "an npy file of rows of numbers, (n_rows, n_features)"
-        hint = "Write it with numpy.save, row by row (C order)."
+        hint = "Write it with numpy.save, row by row (C order), as float32 for example."
         try:
             with place.open("rb") as file:
                 version = np.lib.format.read_magic(file)
@@ -79,7 +84,7 @@ class NpyPart:
             size = place.stat().st_size
         except (OSError, ValueError, KeyError) as error:
             raise ManyLabelError(str(path), expected, str(error).splitlines()[0][:200], hint) from None
-        if len(shape) != 2 or 0 in shape or in_columns or dtype.kind not in "iuf":
+        if len(shape) != 2 or 0 in shape or in_columns or not is_number(dtype):
             got = f"{dtype} of shape {shape}" + (", column by column" if in_columns else "")
             raise ManyLabelError(str(path), expected, got, hint)
         declared = math.prod(shape) * dtype.itemsize
