@@ -143,3 +143,10 @@ def test_bad_numbers_are_refused(negatives) -> None:
 def test_bad_shares_are_refused(stands_for) -> None:
     with pytest.raises(ManyLabelError, match="stands_for"):
         losses.BCE()(torch.zeros(2, 3), torch.ones(2, 3), stands_for=torch.tensor(stands_for))
+
+
+def test_other_shapes_and_generators_are_refused() -> None:
+    with pytest.raises(ManyLabelError, match="`generator` as a torch.Generator, but got 5"):
+        draw_labels(Y, 2, generator=5)
+    with pytest.raises(ManyLabelError, match=r"`weight` \(n_labels, H\), but got \(4, 5\) and \(9, 4\)"):
+        draw_labels(Y, 2).logits(Z, W[:, :4])

@@ -157,6 +157,8 @@ def test_hdf5_and_parquet_are_read_by_rows_too(ending, saved, tmp_path) -> None:
 
 
 def test_other_files_and_columns_are_refused(tmp_path) -> None:
+    with pytest.raises(ManyLabelError, match="paths of files, but got 5"):
+        open_parts(5)
     with pytest.raises(ManyLabelError, match=r"ends in \.npy, \.h5, \.hdf5, \.parquet"):
         open_parts(tmp_path / "X.csv")
     pq.write_table(pa.table({"a": [1.0], "b": ["x"]}), tmp_path / "X.parquet")

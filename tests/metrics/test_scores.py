@@ -156,3 +156,9 @@ def test_what_the_highest_scores_cannot_tell():
         metrics.learn_thresholds(top, Y, weights=np.ones(N))
     with pytest.raises(ManyLabelError, match="from 1 to the number of scores kept"):
         metrics.ndcg_at_k(top, Y, 6)
+
+
+@pytest.mark.parametrize("k", [0, -1, 2.0, True, None])
+def test_other_numbers_of_highest_scores_are_refused(k) -> None:
+    with pytest.raises(ManyLabelError, match="`k` as an integer of at least 1"):
+        metrics.TopScores.of(np.zeros((2, 3)), k)

@@ -46,6 +46,9 @@ class DrawnLabels:
         (B, K) tensor
             Its gradient reaches the drawn rows of ``weight`` as a sparse tensor: nothing of its size is made.
         """
+        if h.dim() != 2 or weight.dim() != 2 or h.shape[1] != weight.shape[1]:
+            got = f"{tuple(h.shape)} and {tuple(weight.shape)}"
+            raise ManyLabelError("DrawnLabels.logits", "`h` (B, H) and `weight` (n_labels, H)", got)
         x = h @ F.embedding(self.numbers, weight, sparse=True).to(h.dtype).T
         return x if bias is None else x + bias.index_select(0, self.numbers).to(h.dtype)
 
@@ -64,7 +67,7 @@ def draw_labels(Y: Labels, negatives: int, generator: torch.Generator | None = N
     Raises
     ------
     ManyLabelError
-        If ``negatives`` is no integer of at least 1.
+        If ``negatives`` is no integer of at least 1, or ``generator`` none of torch.
 
     Notes
     -----
@@ -85,6 +88,7 @@ def draw_labels(Y: Labels, negatives: int, generator: torch.Generator | None = N
     >>> loss = BCE()(x, drawn.Y, stands_for=drawn.stands_for)
     """
     _check_negatives(negatives)
+    _check_generator(generator)
     labels = as_labels(Y, who="draw_labels").sparse()
     carried = labels.label_counts() > 0
     if labels.has_unknown:  # an entry that nobody asked for is no negative either
@@ -95,6 +99,11 @@ def draw_labels(Y: Labels, negatives: int, generator: torch.Generator | None = N
     stands_for = torch.ones(len(numbers), device=numbers.device)
     stands_for[len(own) :] = len(others) / max(len(order), 1)
     return DrawnLabels(numbers, stands_for, labels.select_labels(numbers))
+
+
+def _check_generator(generator: Any) -> None:
+    if not isinstance(generator, torch.Generator | None):
+        raise ManyLabelError("draw_labels", "`generator` as a torch.Generator", f"{generator!r:.60}")
 
 
 def _check_negatives(negatives: Any) -> None:

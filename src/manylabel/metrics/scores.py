@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -142,10 +143,18 @@ class TopScores:
         ----------
         scores : (n, C) array, tensor or StreamedScores
         k : int
+            At least 1.
+
+        Raises
+        ------
+        ManyLabelError
+            For another `k`.
         """
+        if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
+            raise ManyLabelError("TopScores.of", "`k` as an integer of at least 1", f"{k!r:.60}")
         S = scores if isinstance(scores, StreamedScores) else as_scores(scores, "TopScores.of")
         n, n_labels = S.shape
-        k = min(k, n_labels)
+        k = min(int(k), n_labels)
         parts = [_highest(S[rows], k) for rows in blocks(n, n_labels, RANKED_AT_ONCE)]
         labels, values = (np.concatenate(part) for part in zip(*parts, strict=True))
         return TopScores(labels, values, S.shape[1])

@@ -110,5 +110,6 @@ class _Unfolding(io.RawIOBase):
         return len(data)
 
     def close(self) -> None:
-        self._packed.close()
+        if hasattr(self, "_packed"):  # a file that is not there was never opened
+            self._packed.close()
         super().close()

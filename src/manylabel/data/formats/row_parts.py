@@ -44,6 +44,9 @@ def open_parts(*paths: str | Path) -> VectorParts:
     >>> open_parts(path).shape
     (3, 2)
     """
+    for path in paths:
+        if not isinstance(path, str | Path):
+            raise ManyLabelError("open_parts", "paths of files", f"{path!r:.60}")
     return VectorParts([_open(Path(path)) for path in paths])
 
 
