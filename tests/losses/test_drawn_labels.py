@@ -146,7 +146,7 @@ def test_bad_shares_are_refused(stands_for) -> None:
 
 
 def test_other_shapes_and_generators_are_refused() -> None:
-    with pytest.raises(ManyLabelError, match="`generator` as a torch.Generator, but got 5"):
+    with pytest.raises(ManyLabelError, match=r"`generator` as a torch\.Generator, but got 5"):
         draw_labels(Y, 2, generator=5)
     with pytest.raises(ManyLabelError, match=r"`weight` \(n_labels, H\), but got \(4, 5\) and \(9, 4\)"):
         draw_labels(Y, 2).logits(Z, W[:, :4])

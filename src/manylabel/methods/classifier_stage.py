@@ -304,7 +304,7 @@ def measure_highest(scores: metrics.StreamedScores, Y: LabelMatrix) -> dict[str,
     """Metrics of the highest scores of validation rows, thresholds chosen on them; only what these tell."""
     top = metrics.TopScores.of(scores, metrics.KEPT)
     grid = [t for t in metrics.GRID if t > top.bound]
-    named = MONITORED_OF_HIGHEST if grid else MONITORED_OF_HIGHEST[:2]
+    named: tuple[str, ...] = MONITORED_OF_HIGHEST if grid else MONITORED_OF_HIGHEST[:2]
     if Y.n_labels < 5:  # no five places
         named = tuple(name for name in named if name != "precision_at_5")
     return dict(metrics.evaluate(top, Y, protocol="oracle", metrics=named, grid=grid or None).values)
