@@ -71,18 +71,21 @@ def audit(
     }
     rows = read_rows(asked)
     show_rows(rows)
+    chosen = option_values.settings(settings or [], [method]).get(method, {})
     names = _names_of_rows(file, rows, identifier, {"delimiter": delimiter, "encoding": encoding})
     with TrainingDisplay(make_console(stderr=True)) as display:
         found = audit_labels(
             rows.X if rows.table is None else rows.table,
             rows.Y,
             method=method,
-            settings=option_values.settings(settings or [], [method]).get(method, {}),
+            settings=chosen,
             class_names=rows.label_names,
             random_state=seed,
             progress=display,
         )
-    given = {name: value for name, value in asked.items() if value} | {"top": str(top)}
+    asked |= {"method": method, "settings": chosen, "seed": seed, "identifier": identifier, "out": out}
+    given = {name: str(value) if name == "out" else value for name, value in asked.items() if value}
+    given["top"] = str(top)
     _show(found, names, top, out, commandline.command_line("audit", given))
 
 
