@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from manylabel.errors import ManyLabelError
 from manylabel.study import Plan, StudyFolder, run
 from manylabel.study.executors.base import Failed
 from manylabel.study.report import transfer_page
+from manylabel.study.rerun import rerun
 from manylabel.study.transfer import SCRATCH, Place, Transfer
 
 PROBE, TUNE = "bce[classify.encoder_rate=0]", "bce[classify.encoder_rate=0.1]"
@@ -91,6 +93,36 @@ def test_a_run_starts_from_another_one_and_says_so(asked: Transfer, tmp_path: Pa
     others = plan(Path(asked.pairs[0][1]), tmp_path / "out", methods=("bce",), settings={"bce": TINY})
     with pytest.raises(ManyLabelError, match="a study with `start` none, but got one of two, starting from"):
         run(others, Told())
+
+
+def test_a_start_that_was_trained_anew_is_not_taken_for_the_one_before(
+    asked: Transfer, tmp_path: Path
+) -> None:
+    one, two = (Path(name) for name in asked.pairs[0])
+    how = {"methods": ("bce",), "seeds": (0,), "settings": {"bce": TINY}}
+    first = plan(one, tmp_path / "first", **how)
+    second = plan(two, tmp_path / "second", **how, start=str(first.out / "bce"))
+    assert run(first, Told()) == run(second, Told()) == []
+    told = Told()
+    assert run(second, told) == []
+    assert [event.earlier for event in told.outcomes()] == [True]
+    shutil.rmtree(first.out)
+    assert run(second, Told()) == []  # what is not there is not another one
+    more = {"settings": {"bce": TINY | {"classify.stage.epochs": 2}}}
+    assert run(plan(one, first.out, **how | more), Told()) == []
+    cell = second.out / "bce" / "seed-0"
+    before = (cell / "run.json").read_bytes()
+    with pytest.raises(ManyLabelError, match="bce seed 0 there with the model that it starts from as it was"):
+        run(second, Told())
+    with pytest.raises(
+        ManyLabelError, match="the model that it starts from as it was, but got one trained anew"
+    ):
+        rerun(cell)
+    assert (cell / "run.json").read_bytes() == before
+    shutil.rmtree(cell)
+    assert run(second, Told()) == []
+    assert torch.isfinite(weights(second.folder, "bce", 0)).all()
+    assert (cell / "run.json").read_bytes() != before
 
 
 def test_a_seed_without_a_model_fails_alone(asked: Transfer, tmp_path: Path) -> None:
