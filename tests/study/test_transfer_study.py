@@ -19,6 +19,8 @@ from manylabel.study.rerun import rerun
 from manylabel.study.transfer import SCRATCH, Place, Transfer
 
 PROBE, TUNE = "bce[classify.encoder_rate=0]", "bce[classify.encoder_rate=0.1]"
+TRAINED = {name: value for name, value in TINY.items() if name != "vectors.encoder.widths"}
+"""For an encoder that a model brings."""
 PRETRAINED = "mulsupcon[classify.encoder_rate=0]"
 
 
@@ -85,7 +87,7 @@ def test_the_same_transfer_again_trains_nothing(asked: Transfer) -> None:
 def test_a_run_starts_from_another_one_and_says_so(asked: Transfer, tmp_path: Path) -> None:
     start = str(asked.out / "one-50-percent" / "bce")
     again = plan(
-        Path(asked.pairs[0][1]), tmp_path / "out", methods=("bce",), settings={"bce": TINY}, start=start
+        Path(asked.pairs[0][1]), tmp_path / "out", methods=("bce",), settings={"bce": TRAINED}, start=start
     )
     assert again.asked["start"] == start
     assert run(again, Told()) == []
@@ -101,7 +103,8 @@ def test_a_start_that_was_trained_anew_is_not_taken_for_the_one_before(
     one, two = (Path(name) for name in asked.pairs[0])
     how = {"methods": ("bce",), "seeds": (0,), "settings": {"bce": TINY}}
     first = plan(one, tmp_path / "first", **how)
-    second = plan(two, tmp_path / "second", **how, start=str(first.out / "bce"))
+    begins = {"settings": {"bce": TRAINED}, "start": str(first.out / "bce")}
+    second = plan(two, tmp_path / "second", **how | begins)
     assert run(first, Told()) == run(second, Told()) == []
     told = Told()
     assert run(second, told) == []
@@ -125,10 +128,30 @@ def test_a_start_that_was_trained_anew_is_not_taken_for_the_one_before(
     assert (cell / "run.json").read_bytes() != before
 
 
+@pytest.mark.parametrize("name", ["encoder.widths", "vectors.encoder.widths", "encoder.weights"])
+def test_settings_of_an_encoder_are_refused_beside_a_start(tmp_path: Path, name: str) -> None:
+    for method, settings in (("bce", {name: "x"}), (f"bce[{name}=x]", {})):
+        asked = {"methods": (method,), "settings": {method: settings}, "start": "runs/one/bce"}
+        with pytest.raises(ManyLabelError, match=f"none of the encoder beside `start`, but got {name}"):
+            plan(Path("two.npz"), tmp_path, **asked)
+
+
+def test_the_settings_of_a_target_ask_for_it_again(asked: Transfer) -> None:
+    for study in asked.plan.studies:
+        told = study.asked
+        again = Plan.grid(**told | {"out": Path(told["out"])})
+        assert again.cells == study.cells
+
+
 def test_a_seed_without_a_model_fails_alone(asked: Transfer, tmp_path: Path) -> None:
     start = str(asked.out / "one-50-percent" / "bce")
     cells = plan(
-        Path(asked.pairs[0][1]), tmp_path, methods=("bce",), settings={"bce": TINY}, start=start, seeds=(0, 7)
+        Path(asked.pairs[0][1]),
+        tmp_path,
+        methods=("bce",),
+        settings={"bce": TRAINED},
+        start=start,
+        seeds=(0, 7),
     )
     [failed] = run(cells, Told())
     assert isinstance(failed, Failed)
