@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 from tests.study.small_study import TINY, TINY_PRETRAINING, Told, plan, write_rows
+from tests.test_cli import call
 
 from manylabel import data
 from manylabel.errors import ManyLabelError
-from manylabel.study import Plan, StudyFolder, run
+from manylabel.study import Plan, StudyFolder, run, write_report
 from manylabel.study.executors.base import Failed
 from manylabel.study.report import transfer_page
 from manylabel.study.rerun import rerun
@@ -76,6 +77,18 @@ def test_the_table_has_every_encoder_and_the_network_from_scratch(asked: Transfe
     by = found.difference(place, place._replace(method="bce"), "map")
     assert by is not None
     assert f"{by.mean:+.3f}" in written.tables[1].rows[0][1].text
+
+
+def test_the_report_of_a_transfer_is_refused_and_loses_nothing(
+    asked: Transfer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    transfer_page.write(asked, "manylabel transfer one two")
+    before = {path: path.read_bytes() for path in asked.out.rglob("*") if path.is_file()}
+    with pytest.raises(ManyLabelError, match="the folder of a study, but got that of a transfer"):
+        write_report(asked.out)
+    assert call("report", str(asked.out), "--examples") == 2
+    assert "The same transfer again writes its page" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in asked.out.rglob("*") if path.is_file()} == before
 
 
 def test_the_same_transfer_again_trains_nothing(asked: Transfer) -> None:
