@@ -227,20 +227,10 @@ def report(
 
     wanted = None if protocol is None else protocol.value
     options = {"--examples": examples, "--temperature": temperature != 1}
-    _refuse_for_several(folder, [name for name, given in options.items() if given])
+    any_study.check_options(folder, [name for name, given in options.items() if given])
     show_report(any_study.write(folder, wanted, temperature, commandline.run))
     if examples:
         say_path("examples", examples_page.write(folder, data_dir, commandline.run))
-
-
-def _refuse_for_several(folder: Path, options: list[str]) -> None:
-    """Refuse options of the report of one data set for a study of several."""
-    from manylabel.study.report import any_study
-
-    if options and any_study.is_of_several(folder):
-        inner = ", ".join(str(each.path) for each in any_study.studies_in(folder)[:3])
-        hint = f"Ask for the report of a folder in it, such as {inner}."
-        raise ManyLabelError(options[0], "the folder of one data set", f"{folder}, a study of several", hint)
 
 
 SpaceFile = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from manylabel.errors import ManyLabelError
@@ -37,6 +38,20 @@ def write(
     if is_of_several(out):
         return comparison.write(out, protocol, render)
     return page.write(out, protocol, temperature, render)
+
+
+def check_options(out: Path, options: Sequence[str]) -> None:
+    """Refuse options of the report of one data set, by the names that the caller has for them, for several.
+
+    Raises
+    ------
+    ManyLabelError
+        If there are any and the folder is that of several data sets, or if it is that of a transfer.
+    """
+    if is_of_several(out) and options:
+        inner = ", ".join(str(study.path) for study in studies_in(out)[:3])
+        hint = f"Ask for the report of a folder in it, such as {inner}."
+        raise ManyLabelError(options[0], "the folder of one data set", f"{out}, a study of several", hint)
 
 
 def is_of_several(out: Path) -> bool:
