@@ -125,6 +125,26 @@ BAD = {
         "finetune model places.csv --labels tags --rate -1 --out other",
         "classify.encoder_rate: expected greater than or equal to 0, but got -1.0",
     ),
+    "two rates": (
+        "finetune model places.csv --labels tags --rate 0.1 --set classify.encoder_rate=0.7 --out other",
+        "--set: expected no rate of the encoder, which the command sets, but got classify.encoder_rate",
+    ),
+    "a rate of a probe": (
+        "probe model places.csv --labels tags --method bce --set table.classify.encoder_rate=1 --out other",
+        "but got table.classify.encoder_rate. finetune trains the encoder on.",
+    ),
+    "a rate of a pretraining": (
+        "pretrain places.csv --labels tags --set classify.encoder_rate=1 --out other",
+        "but got classify.encoder_rate. finetune trains an encoder on.",
+    ),
+    "an encoder beside a model": (
+        "finetune model places.csv --labels tags --set encoder.weights=torn --out other",
+        "--set: expected none of the encoder, which is that of the model, but got encoder.weights",
+    ),
+    "an encoder beside a start": (
+        "run six.npz --methods bce --set encoder.widths=[8] --start runs/one/bce --out other",
+        "--set: expected none of the encoder beside --start, but got encoder.widths",
+    ),
     "nothing to pretrain": (
         "pretrain places.csv --labels tags --method bce --out other",
         "--method: expected a method with a contrastive stage of its own, but got bce",

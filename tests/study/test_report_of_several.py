@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from tests.study.small_study import TINY, TINY_PRETRAINING, Told, write_rows
 from tests.study.test_report import Page, WellFormed
+from tests.test_cli import call
 
 from manylabel.errors import ManyLabelError
 from manylabel.study import Plan, Report, run, write_report
@@ -166,3 +167,15 @@ def test_gains_are_averaged_from_rare_to_frequent_labels() -> None:
 def test_the_front_holds_what_no_other_method_beats_in_cost_and_quality() -> None:
     points = {"a": Cost(1, 0.5), "b": Cost(2, 0.4), "c": Cost(3, 0.7), "d": Cost(3, 0.6), "e": Cost(9, 0.7)}
     assert pareto(points) == ["a", "c"]
+
+
+@pytest.mark.parametrize("option", [("--examples",), ("--temperature", "0.5")])
+def test_what_one_data_set_has_is_refused_before_anything_is_written(
+    report: Report, folder: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, ...]
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert call("report", str(folder), *option) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"{option[0]}: expected the folder of one data set, but got" in told
+    assert str(folder / "one") in told.replace(" ", "")
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before

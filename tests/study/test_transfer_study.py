@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from tests.study.small_study import TINY, TINY_PRETRAINING, Told, plan, write_rows
+from tests.test_cli import call
 
 from manylabel import data
 from manylabel.errors import ManyLabelError
-from manylabel.study import Plan, StudyFolder, run
+from manylabel.study import Plan, StudyFolder, run, write_report
 from manylabel.study.executors.base import Failed
 from manylabel.study.report import transfer_page
+from manylabel.study.rerun import rerun
 from manylabel.study.transfer import SCRATCH, Place, Transfer
 
 PROBE, TUNE = "bce[classify.encoder_rate=0]", "bce[classify.encoder_rate=0.1]"
+TRAINED = {name: value for name, value in TINY.items() if name != "vectors.encoder.widths"}
+"""For an encoder that a model brings."""
 PRETRAINED = "mulsupcon[classify.encoder_rate=0]"
 
 
@@ -74,6 +79,18 @@ def test_the_table_has_every_encoder_and_the_network_from_scratch(asked: Transfe
     assert f"{by.mean:+.3f}" in written.tables[1].rows[0][1].text
 
 
+def test_the_report_of_a_transfer_is_refused_and_loses_nothing(
+    asked: Transfer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    transfer_page.write(asked, "manylabel transfer one two")
+    before = {path: path.read_bytes() for path in asked.out.rglob("*") if path.is_file()}
+    with pytest.raises(ManyLabelError, match="the folder of a study, but got that of a transfer"):
+        write_report(asked.out)
+    assert call("report", str(asked.out), "--examples") == 2
+    assert "The same transfer again writes its page" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in asked.out.rglob("*") if path.is_file()} == before
+
+
 def test_the_same_transfer_again_trains_nothing(asked: Transfer) -> None:
     told = Told()
     assert run(asked.plan, told) == []
@@ -83,7 +100,7 @@ def test_the_same_transfer_again_trains_nothing(asked: Transfer) -> None:
 def test_a_run_starts_from_another_one_and_says_so(asked: Transfer, tmp_path: Path) -> None:
     start = str(asked.out / "one-50-percent" / "bce")
     again = plan(
-        Path(asked.pairs[0][1]), tmp_path / "out", methods=("bce",), settings={"bce": TINY}, start=start
+        Path(asked.pairs[0][1]), tmp_path / "out", methods=("bce",), settings={"bce": TRAINED}, start=start
     )
     assert again.asked["start"] == start
     assert run(again, Told()) == []
@@ -93,10 +110,61 @@ def test_a_run_starts_from_another_one_and_says_so(asked: Transfer, tmp_path: Pa
         run(others, Told())
 
 
+def test_a_start_that_was_trained_anew_is_not_taken_for_the_one_before(
+    asked: Transfer, tmp_path: Path
+) -> None:
+    one, two = (Path(name) for name in asked.pairs[0])
+    how = {"methods": ("bce",), "seeds": (0,), "settings": {"bce": TINY}}
+    first = plan(one, tmp_path / "first", **how)
+    begins = {"settings": {"bce": TRAINED}, "start": str(first.out / "bce")}
+    second = plan(two, tmp_path / "second", **how | begins)
+    assert run(first, Told()) == run(second, Told()) == []
+    told = Told()
+    assert run(second, told) == []
+    assert [event.earlier for event in told.outcomes()] == [True]
+    shutil.rmtree(first.out)
+    assert run(second, Told()) == []  # what is not there is not another one
+    more = {"settings": {"bce": TINY | {"classify.stage.epochs": 2}}}
+    assert run(plan(one, first.out, **how | more), Told()) == []
+    cell = second.out / "bce" / "seed-0"
+    before = (cell / "run.json").read_bytes()
+    with pytest.raises(ManyLabelError, match="bce seed 0 there with the model that it starts from as it was"):
+        run(second, Told())
+    with pytest.raises(
+        ManyLabelError, match="the model that it starts from as it was, but got one trained anew"
+    ):
+        rerun(cell)
+    assert (cell / "run.json").read_bytes() == before
+    shutil.rmtree(cell)
+    assert run(second, Told()) == []
+    assert torch.isfinite(weights(second.folder, "bce", 0)).all()
+    assert (cell / "run.json").read_bytes() != before
+
+
+@pytest.mark.parametrize("name", ["encoder.widths", "vectors.encoder.widths", "encoder.weights"])
+def test_settings_of_an_encoder_are_refused_beside_a_start(tmp_path: Path, name: str) -> None:
+    for method, settings in (("bce", {name: "x"}), (f"bce[{name}=x]", {})):
+        asked = {"methods": (method,), "settings": {method: settings}, "start": "runs/one/bce"}
+        with pytest.raises(ManyLabelError, match=f"none of the encoder beside `start`, but got {name}"):
+            plan(Path("two.npz"), tmp_path, **asked)
+
+
+def test_the_settings_of_a_target_ask_for_it_again(asked: Transfer) -> None:
+    for study in asked.plan.studies:
+        told = study.asked
+        again = Plan.grid(**told | {"out": Path(told["out"])})
+        assert again.cells == study.cells
+
+
 def test_a_seed_without_a_model_fails_alone(asked: Transfer, tmp_path: Path) -> None:
     start = str(asked.out / "one-50-percent" / "bce")
     cells = plan(
-        Path(asked.pairs[0][1]), tmp_path, methods=("bce",), settings={"bce": TINY}, start=start, seeds=(0, 7)
+        Path(asked.pairs[0][1]),
+        tmp_path,
+        methods=("bce",),
+        settings={"bce": TRAINED},
+        start=start,
+        seeds=(0, 7),
     )
     [failed] = run(cells, Told())
     assert isinstance(failed, Failed)

@@ -78,6 +78,7 @@ def pretrain(
     [cyan]manylabel embed[/] writes what the encoder makes of rows.
     """
     _refuse_without_pretraining(method)
+    _refuse_rate(settings, method, "finetune trains an encoder on.")
     _fit(
         {"classify.encoder_rate": 0},
         settings,
@@ -124,6 +125,8 @@ def probe(
     needed to predict); of one that does the encoder is held fast (classify.encoder_rate=0) and copied.
     """
     method = method or _usual_probe(model)
+    _refuse_encoder(settings, method)
+    _refuse_rate(settings, method, "finetune trains the encoder on.")
     _fit(
         _from(model, 0, method),
         settings,
@@ -171,6 +174,8 @@ def finetune(
     Short for fit with encoder.name=model, encoder.weights=MODEL and classify.encoder_rate=RATE; 0 would be a probe,
     and fit without a model trains from scratch.
     """
+    _refuse_encoder(settings, method)
+    _refuse_rate(settings, method, "Give it with --rate.")
     _fit(
         _from(model, rate, method),
         settings,
@@ -209,9 +214,31 @@ def _usual_probe(model: Path) -> str:
 def _fit(fixed: Mapping[str, Any], given: list[str] | None, out: Path, **asked: Any) -> None:
     """A fit with the settings of a stage beside those that are given."""
     method = asked["method"]
-    settings = option_values.settings(given or [], [method]).get(method, {})
+    settings = _given(given, method)
     told = {"out": str(out), "settings": {**fixed, **settings}, "thresholds": "tuned"}
     run_fit(asked | told, out)
+
+
+def _given(settings: list[str] | None, method: str) -> dict[str, Any]:
+    return option_values.settings(settings or [], [method]).get(method, {})
+
+
+def _refuse_rate(settings: list[str] | None, method: str, hint: str) -> None:
+    """Refuse a learning rate of the encoder where the command itself sets it."""
+    named = [name for name in _given(settings, method) if f".{name}".endswith(".classify.encoder_rate")]
+    if named:
+        raise ManyLabelError("`settings`", "no rate of the encoder, which the command sets", named[0], hint)
+
+
+def _refuse_encoder(settings: list[str] | None, method: str) -> None:
+    """Refuse another encoder than that of the model."""
+    from manylabel.study.cell import encoder_settings
+
+    given = _given(settings, method)
+    named = encoder_settings(given) + [name for name in given if f".{name}".endswith(".inputs.encoder")]
+    if named:
+        hint = "Leave it out, or take another model."
+        raise ManyLabelError("`settings`", "none of the encoder, which is that of the model", named[0], hint)
 
 
 def _refuse_without_pretraining(method: str) -> None:

@@ -226,6 +226,8 @@ def report(
     from manylabel.study.report import any_study, examples_page
 
     wanted = None if protocol is None else protocol.value
+    options = {"--examples": examples, "--temperature": temperature != 1}
+    any_study.check_options(folder, [name for name, given in options.items() if given])
     show_report(any_study.write(folder, wanted, temperature, commandline.run))
     if examples:
         say_path("examples", examples_page.write(folder, data_dir, commandline.run))

@@ -175,6 +175,15 @@ def _serialised(tensors: Tensors) -> bytes:
     )  # none shares memory
 
 
+def weights_digest(folder: str | Path) -> str:
+    """What tells the tensors of a model from those of any other; "" where no model can be read."""
+    try:
+        record = _record(files.as_path(folder, "load"))
+    except ManyLabelError:
+        return ""
+    return hashlib.sha256("".join(sorted(record.sha256.values())).encode()).hexdigest()
+
+
 def holds_model(folder: str | Path) -> bool:
     """Whether there is a model in a folder, which :func:`write` would replace."""
     return (Path(folder) / RECORD).exists()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,11 @@ class CellKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.method} seed {self.seed}"
+
+
+def encoder_settings(settings: Iterable[str]) -> list[str]:
+    """Names of settings, of all kinds of rows or of one, that an encoder to start from takes the place of."""
+    return [name for name in settings if re.fullmatch(r"(\w+\.)?encoder\.\w+", name)]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from manylabel import methods
 from manylabel.errors import ManyLabelError
-from manylabel.study.cell import Cell, CellKey
+from manylabel.study.cell import Cell, CellKey, encoder_settings
 from manylabel.study.folder import StudyFolder
 from manylabel.study.folder_names import name_of_study
 from manylabel.study.run_cell import PROTOCOLS
@@ -108,6 +108,7 @@ class Plan:
             _check_choice("settings", method, tuple(methods))
         part = fraction, wrong_labels, split, start
         cells = [Cell(data, m, seed, settings.get(m, {}), *part) for seed in seeds for m in methods]
+        _check_start(cells)
         return cls(tuple(cells), out, **how)
 
     @classmethod
@@ -298,6 +299,15 @@ def check_seeds(parameter: str, seeds: Sequence[int]) -> None:
     for seed in seeds:
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
             raise ManyLabelError(f"`{parameter}`", f"seeds from 0 to {LARGEST_SEED}", str(seed))
+
+
+def _check_start(cells: Sequence[Cell]) -> None:
+    """Refuse settings of an encoder that the one of a model takes the place of."""
+    for cell in cells:
+        named = encoder_settings({**Variant.parse(cell.method).settings, **cell.settings})
+        if cell.start and named:
+            hint = "The model brings its encoder: leave out the setting, or `start`."
+            raise ManyLabelError("`settings`", "none of the encoder beside `start`", ", ".join(named), hint)
 
 
 def _check_part(cell: Cell) -> None:

@@ -142,7 +142,8 @@ class RunRecord(Record):
     ``fraction`` is the share of the training rows that it saw, ``wrong_labels`` that of their labels on wrong rows,
     ``seconds`` the wall-clock time of training, ``measures`` what was measured beside the metrics of the protocols,
     ``unsaved`` why the model could not be saved; "" where it was. ``failure`` says of a failed run why, ``by_input``
-    whether the input or the machine is to blame. ``learners`` says of a stack what each of its
+    whether the input or the machine is to blame. ``start_digest`` tells the weights of the trained model that it starts
+    from; "" for none, and before there is one. ``learners`` says of a stack what each of its
     learners is worth, ``evidence`` in numbers.
     """
 
@@ -150,6 +151,7 @@ class RunRecord(Record):
     recipe: dict[str, Any]
     seed: int
     digest: str
+    start_digest: str = ""
     fraction: float = 1.0
     wrong_labels: float = 0.0
     threads: int
@@ -166,9 +168,14 @@ class RunRecord(Record):
     evidence: StackEvidence | None = None
 
     def asks_for_the_same(self, other: RunRecord) -> bool:
-        """Whether both stand for the same recipe, seed and data."""
+        """Whether both stand for the same recipe, seed, data and model to start from."""
         names = ("settings", "seed", "digest", "fraction", "wrong_labels")
-        return all(getattr(self, name) == getattr(other, name) for name in names)
+        return self.starts_like(other) and all(getattr(self, name) == getattr(other, name) for name in names)
+
+    def starts_like(self, other: RunRecord) -> bool:
+        """Whether both start from the same weights, or those of one are not known, as its model is not there."""
+        known = {self.start_digest, other.start_digest} - {""}
+        return len(known) < 2
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -126,6 +126,9 @@ def _cell(place: Path, then: RunRecord, asked: Mapping[str, Any], dataset: DataS
     part = then.fraction, then.wrong_labels, asked.get("split")
     cell = Cell(asked["data"], method, then.seed, settings, *part)
     again = begun(cell, then.threads, dataset)
+    if not again.starts_like(then):
+        hint = "Train the cell again in another folder, or take that model from a copy."
+        raise ManyLabelError(str(place), "the model that it starts from as it was", "one trained anew", hint)
     if not again.asks_for_the_same(
         then.model_copy(update={"recipe": then.recipe | {"name": again.recipe["name"]}})
     ):

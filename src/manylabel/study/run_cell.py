@@ -13,7 +13,7 @@ import numpy as np
 from manylabel import data, methods, metrics
 from manylabel.data.dataset import DataSet, Rows
 from manylabel.labels import LabelMatrix
-from manylabel.methods import Predictor
+from manylabel.methods import Predictor, model_folder
 from manylabel.methods.estimator_state import NotWritten
 from manylabel.methods.scorer import scores_of
 from manylabel.methods.versions import versions
@@ -81,7 +81,7 @@ def begun(cell: Cell, threads: int, dataset: DataSet) -> RunRecord:
         If the method or one of its settings is unknown, or of no use for these data.
     """
     recipe = methods.get(cell.recipe, **cell.changed).recipe.resolve(dataset.kind)
-    return RunRecord(
+    record = RunRecord(
         method=cell.name,
         recipe=recipe.model_dump(mode="json", exclude={"expected"}, exclude_none=True),
         seed=cell.seed,
@@ -91,6 +91,9 @@ def begun(cell: Cell, threads: int, dataset: DataSet) -> RunRecord:
         threads=threads,
         versions=versions(),
     )
+    start = record.settings.get("encoder.weights") or record.settings.get("inputs.encoder")
+    known = "" if start is None else model_folder.weights_digest(start)
+    return record.model_copy(update={"start_digest": known})
 
 
 def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> RunRecord:

@@ -211,6 +211,8 @@ def _difference(found: RunRecord, asked: RunRecord) -> str:
         return f"the settings of all kinds of data in one record, as version {version} wrote them"
     old, new = found.settings, asked.settings
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    if not found.starts_like(asked):
+        return "the model that it starts from as it was before it was trained anew"
     if not names:
         return "other data"
     told = ", ".join(f"{name} = {old.get(name)} instead of {new.get(name)}" for name in names[:3])

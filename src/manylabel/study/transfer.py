@@ -12,7 +12,7 @@ from manylabel import data, methods
 from manylabel.errors import ManyLabelError
 from manylabel.methods.model_encoder import ModelEncoder
 from manylabel.study.analysis.results import Results
-from manylabel.study.cell import Cell
+from manylabel.study.cell import Cell, encoder_settings
 from manylabel.study.folder import StudyFolder
 from manylabel.study.folder_names import name_of_study
 from manylabel.study.plan import Plan, check_number, check_seeds
@@ -133,7 +133,10 @@ class Transfer:
         """The cell of the first seed; ``more`` stands in the name of the method."""
         variant = Variant.parse(method)
         named = str(Variant(variant.method, {**variant.settings, **more}))
-        return Cell(name, named, 0, dict(self.settings.get(method, {})), self._share(name), start=start)
+        settings = self.settings.get(method, {})
+        brought = encoder_settings(settings) if start else []  # by the model
+        own = {setting: value for setting, value in settings.items() if setting not in brought}
+        return Cell(name, named, 0, own, self._share(name), start=start)
 
     def _pretrained(self, source: str, method: str) -> Cell:
         """What trains an encoder on a source; pretraining alone, where the method has such a stage."""
