@@ -137,7 +137,9 @@ class Column:
         }.get(self.role, "a finite number" + (" with a decimal comma" if self.form == "," else ""))
         hint = "Correct the cell, or leave it empty."
         if self.role != "weight":
-            hint += " Or train with another role of the column, such as category or text, named with `columns`."
+            hint += (
+                " Or train with another role of the column, such as category or text, named with `columns`."
+            )
         return ManyLabelError(f"{where}, {place}, column {shown(self.name)}", expected, shown(cell), hint)
 
 
