@@ -61,7 +61,7 @@ def audit(
     from manylabel.estimator.audit import audit as audit_labels
 
     _check_out(out)
-    asked = {
+    asked: dict[str, Any] = {
         "data": file,
         "labels": labels,
         "columns": roles_of(column, text, groups),
@@ -83,9 +83,9 @@ def audit(
             random_state=seed,
             progress=display,
         )
-    asked |= {"method": method, "settings": chosen, "seed": seed, "identifier": identifier, "out": out}
-    given = {name: str(value) if name == "out" else value for name, value in asked.items() if value}
-    given["top"] = str(top)
+    told = {"method": method, "settings": chosen, "seed": seed, "identifier": identifier, "top": top}
+    given = {name: value for name, value in (asked | told).items() if value}
+    given |= {} if out is None else {"out": str(out)}
     _show(found, names, top, out, commandline.command_line("audit", given))
 
 
