@@ -19,7 +19,7 @@ from manylabel import MultiLabelClassifier, data
 from manylabel.files import is_own
 from manylabel.training import Run
 
-SOME = {"fit": (4, 60, 101), "embed": (6, 9), "search": (70, 170), "study": (55,)}
+SOME = {"fit": (4, 60, 101), "embed": (6, 9), "search": (70,), "study": (55,)}
 
 
 def check_write(name: str, given: Path, out: Path, at: int, whole: dict[str, Any]) -> bool:

@@ -95,6 +95,7 @@ def test_the_results_are_those_of_this_machine(
     assert all(isinstance(event, Finished) and event.earlier for event in again.outcomes())
 
 
+@pytest.mark.slow
 def test_a_search_finds_the_same_as_on_this_machine(
     cluster: Cluster, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

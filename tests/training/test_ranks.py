@@ -35,6 +35,7 @@ def weights(folder):
     return model_folder.read(folder)[1]["scorer"].tensors
 
 
+@pytest.mark.slow
 def test_ranks_end_with_the_same_weights_and_one_history(tmp_path):
     torchrun(tmp_path, Path(__file__).parent / "small_run.py")
     one, two = (weights(tmp_path / f"model-{rank}") for rank in range(2))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from manylabel import data, methods
 from manylabel.errors import ManyLabelError
+from manylabel.methods.families import SINGLE, recipe_of, takes_encoder
 from manylabel.methods.model_encoder import ModelEncoder
 from manylabel.study.analysis.results import Results
 from manylabel.study.cell import Cell, encoder_settings
@@ -107,6 +108,10 @@ class Transfer:
                 raise ManyLabelError(
                     "`data`", f"two sets of {kinds[0]}", f"{target}, one of {kinds[1]}", hint
                 )
+        for method in self.methods:
+            if not takes_encoder(recipe_of(Variant.parse(method).method, SINGLE, {})[1]):
+                hint = "Take bce or mulsupcon, for example."
+                raise ManyLabelError("`methods`", "methods that train an encoder", method, hint)
         how = {name: getattr(self, name) for name in ("protocol", "jobs", "threads", "data_dir")}
         cells = tuple(dict.fromkeys((*self._pretraining(), *self._on_targets())))
         return Plan(cells, self.out, nested=True, **how)
