@@ -134,3 +134,19 @@ def test_an_encoder_of_another_type_than_the_classifier_is_trained_along():
     trained = predictor.scorer.encoder.layer.weight
     assert trained.dtype == torch.float64
     assert not torch.equal(trained, encoder.layer.weight)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"encoder.sigma": 0.2}, r"encoder\.sigma: expected the network numeric_mlp, but got mlp"),
+        ({"encoder.name": "resmlp", "encoder.sigma": 0.2}, r"encoder\.sigma: .* but got resmlp"),
+        (
+            {"encoder.name": "numeric_mlp", "encoder.weights": "w.pth"},
+            r"encoder\.weights: .* but got numeric_mlp",
+        ),
+    ],
+)
+def test_settings_of_another_network_are_refused(settings, told):
+    with pytest.raises(ManyLabelError, match=told):
+        get("bce", **settings).fit(rows(40, 0), rows(20, 1))

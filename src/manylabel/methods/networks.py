@@ -193,7 +193,7 @@ def _build(settings: EncoderSettings, size: int) -> nn.Module:
     chosen: dict[str, Any] = {"dropout": settings.dropout}
     if settings.widths is not None:
         chosen["widths"] = settings.widths
-    if settings.name == "numeric_mlp":
+    if settings.sigma is not None:  # of numeric_mlp alone
         chosen["sigma"] = settings.sigma
     return _VECTOR_ENCODERS[settings.name](size, **chosen)
 

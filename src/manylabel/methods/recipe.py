@@ -79,8 +79,8 @@ class EncoderSettings(Config):
         (``small_resnet``); None takes the network's own default.
     dropout : float, default 0.2
         Of the networks of vectors; those of texts have the dropout that their folder says.
-    sigma : float, default 0.1
-        Of ``numeric_mlp``: standard deviation of the first frequencies.
+    sigma : float or None, default None
+        Of ``numeric_mlp``: standard deviation of the first frequencies; None is 0.1.
     pooling : "auto", "mean" or "first", default "auto"
         Of texts: the mean of the vectors of all tokens, or the vector of the first; "auto" is what the folder says.
     length : int or None, default None
@@ -106,7 +106,7 @@ class EncoderSettings(Config):
     weights: str | None = Field(None, min_length=1)
     widths: Widths | None = None
     dropout: float = Field(0.2, ge=0, lt=1)
-    sigma: float = Field(0.1, gt=0)
+    sigma: float | None = Field(None, gt=0)
     pooling: Literal["auto", "mean", "first"] = "auto"
     length: int | None = Field(None, ge=2)
     checkpointing: bool = False
@@ -299,10 +299,13 @@ class Settings(ScaledSettings):
         if self.encoder.name == "huggingface" and kind != Texts.kind:
             hint = "Take another network, such as mlp."
             raise ManyLabelError(f"{who}, encoder.name huggingface", "texts", kind, hint)
-        if self.encoder.weights is not None and self.encoder.name in ("mlp", "resmlp"):
+        if self.encoder.weights is not None and self.encoder.name in ("mlp", "resmlp", "numeric_mlp"):
             expected = "a network of pictures, or encoder.name model beside it"
             hint = "A network of vectors starts from a model that was trained before."
             raise ManyLabelError(f"{who}, encoder.weights", expected, self.encoder.name, hint)
+        if self.encoder.sigma is not None and self.encoder.name != "numeric_mlp":
+            hint = "Leave it out, or set encoder.name beside it."
+            raise ManyLabelError(f"{who}, encoder.sigma", "the network numeric_mlp", self.encoder.name, hint)
 
 
 class VectorViewSettings(Config):
