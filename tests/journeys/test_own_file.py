@@ -122,6 +122,7 @@ def test_an_evaluation_writes_a_page_and_the_numbers_of_the_estimator(
     mistakes = page.partition("Surest mistakes")[2]
     assert mistakes.count("<li>") == 12
     assert mistakes.count("name: ") == 12
+    assert f"<h1>{model.name} on test.csv</h1>" in page  # without the folders that they lie in
     assert "http" not in page.replace("http-equiv", "")
     labels = lines_of(out / "labels.csv")
     assert {line["label"]: int(line["rows"]) for line in labels} == dict(
@@ -169,6 +170,9 @@ def test_files_of_other_formats_take_the_same_commands(shell: Shell, tmp_path: P
         tmp_path / "s"
     )
     assert shell("evaluate", tmp_path / "s", tmp_path / "rows.npz", "--out", tmp_path / "report")[0] == 0
+    for folder, said in ((tmp_path / "model", False), (tmp_path / "s", True)):
+        _, output, _ = shell("embed", folder, tmp_path / "rows.npz", "--out", tmp_path / "z.npy")
+        assert ("the features as it sees them" in output) == said
     page = (tmp_path / "report" / "report.html").read_text("utf-8")
     assert "the model of a study keeps nothing of the labels of its training rows" in page
 

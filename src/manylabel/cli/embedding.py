@@ -10,7 +10,7 @@ import typer
 
 from manylabel.cli import option_values
 from manylabel.cli.fitting import roles_of
-from manylabel.cli.models import Identifier, check_place, load_model, model_blocks
+from manylabel.cli.models import Identifier, check_place, load_model, model_blocks, say_what_is_embedded
 from manylabel.cli.options import DataDir
 from manylabel.cli.output import say, say_path
 from manylabel.cli.table_options import (
@@ -118,7 +118,9 @@ def _by_model(
     check_place(out, file)
     loaded, schema = load_model(Path(source))
     blocks = model_blocks(file, schema, identifier, reading["delimiter"], reading["encoding"])
-    _told(out, *write_embeddings(loaded.embed, blocks, out, identifier))
+    written = write_embeddings(loaded.embed, blocks, out, identifier)
+    say_what_is_embedded(loaded)
+    _told(out, *written)
 
 
 def _of_table(

@@ -89,6 +89,8 @@ def predict(
     shown = [(name, ", ".join(f"{c} {p:.2f}" for c, p in of.items()) or "none") for name, of in written.first]
     print_rows((identifier or "row", "labels and their probabilities"), shown)
     mean = written.labels / max(1, written.rows)
+    if embeddings:
+        say_what_is_embedded(loaded)
     say_path("predictions", out)
     say(f"{count(written.rows, 'row')}, {mean:.2f} labels a row, {count(written.without, 'row')} without one")
 
@@ -162,6 +164,14 @@ def _usual(schema: Schema | None, model: Predictor) -> str | None:
     if not sign or sign == "list" or any(sign in name for name in model.label_names):
         return None
     return sign
+
+
+def say_what_is_embedded(model: Predictor) -> None:
+    """A note where the embeddings of a model are no more than the features of rows."""
+    if model.scorer.embeds_features:
+        say(
+            "note: this method learns no representation, so that its embeddings are the features as it sees them"
+        )
 
 
 def model_blocks(

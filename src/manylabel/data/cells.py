@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -195,6 +195,14 @@ def as_date(cell: str | None, form: str) -> float | None:
         return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - _EPOCH).total_seconds()
     except (ValueError, OverflowError):
         return None
+
+
+def written_date(seconds: float) -> str | None:
+    """The date so many seconds after 1970, with the time unless it is midnight; None where it is missing."""
+    if np.isnan(seconds):
+        return None
+    found = _EPOCH + timedelta(seconds=seconds)
+    return found.strftime("%Y-%m-%d") if seconds % 86400 == 0 else found.isoformat(" ").removesuffix("+00:00")
 
 
 def date_form(values: Iterable[str]) -> str | None:

@@ -5,7 +5,7 @@ A column is decided over all of its rows, never over a sample, and says why; who
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
@@ -21,6 +21,7 @@ from manylabel.data.cells import (
     has_decimal_commas,
     is_missing,
     is_yes_or_no,
+    written_date,
 )
 from manylabel.data.column_storage import Codes, ColumnBuilder, Numbers, Storage, Stored, Strings
 from manylabel.data.formats.border import shown
@@ -105,6 +106,14 @@ class Column:
         if len(infinite):
             raise self._refusal(where, place(int(infinite[0])), str(found[infinite[0]]))
         return Numbers(np.nan_to_num(found, nan=0.0) if self.form == "x" else found)
+
+    def written(self, stored: Stored) -> Iterator[str | None]:
+        """Taken cells as a person reads them: dates as year-month-day, tags parted by commas."""
+        if self.role == "date" and isinstance(stored, Numbers):
+            return (written_date(seconds) for seconds in stored.values.tolist())
+        if self.role == "tags":
+            return (cell and ", ".join(cell.split(UNIT)) for cell in stored.cells())
+        return stored.cells()
 
     def _numbers(self, stored: Stored, where: str, place: Callable[[int], str]) -> Any:
         read = self._reader()

@@ -164,7 +164,7 @@ def _blocks_of_table(
         yield from ((table.X, None) for table in unlabelled.blocks(opened, rows))
         return
     if identifier not in opened.names:
-        hint = did_you_mean(identifier, opened.names, "Name one that the file has.")
+        hint = did_you_mean(identifier, opened.names, f"It has {', '.join(map(repr, opened.names)):.400}.")
         raise ManyLabelError(
             f"{opened.where}, `identifier`", "one of its columns", f"{identifier!r:.60}", hint
         )

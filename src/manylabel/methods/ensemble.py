@@ -60,6 +60,10 @@ class EnsembleScorer:
     def n_labels(self) -> int:
         return self.members[0].n_labels
 
+    @property
+    def embeds_features(self) -> bool:
+        return all(member.embeds_features for member in self.members)
+
     def scores(self, X: Features) -> np.ndarray[Any, Any]:
         """The mean of the members' probabilities, (n, n_labels) float32."""
         mean: np.ndarray[Any, Any] = np.mean([member.scores(X) for member in self.members], axis=0)

@@ -86,6 +86,10 @@ class NeighbourScorer:
     def n_labels(self) -> int:
         return int(self.labels.shape[1])
 
+    @property
+    def embeds_features(self) -> bool:
+        return self.scorer.embeds_features
+
     def scores(self, X: Features) -> np.ndarray[Any, Any]:
         """Probabilities, (n, n_labels) float32."""
         alone = self.scorer.scores(X)

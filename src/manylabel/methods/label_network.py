@@ -96,6 +96,8 @@ class LabelNetworkScorer:
         How ``network`` was built.
     """
 
+    embeds_features: ClassVar[bool] = False
+
     def __init__(self, inputs: Preprocessor, network: LabelNetwork, family: str, settings: Config) -> None:
         self.inputs, self.network, self.family, self.settings = inputs, network, family, settings
         self.module = nn.ModuleDict({"inputs": inputs, "network": network}).eval()

@@ -41,6 +41,11 @@ class Scorer(Protocol):
     @property
     def n_labels(self) -> int: ...
 
+    @property
+    def embeds_features(self) -> bool:
+        """Whether :meth:`embed` gives the features of rows, as of a method that learns no representation."""
+        ...
+
     def scores(self, X: Features) -> np.ndarray[Any, Any]:
         """Probabilities, (n, n_labels) float32."""
         ...

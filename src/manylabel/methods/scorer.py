@@ -36,6 +36,7 @@ class NetworkScorer:
     """
 
     part_type: ClassVar[str] = "network"
+    embeds_features: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -86,6 +86,7 @@ class SklearnBaselineScorer:
     """
 
     part_type: ClassVar[str] = "sklearn_baseline"
+    embeds_features: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -265,3 +265,17 @@ def test_tags_can_be_corrected_and_are_kept_with_the_schema(write):
     assert [cell.split("\x1f") for cell in new.X.values["who"].cells()] == [["Bo 3", "Ann 1"], [""]]
     back = read_table({"t": ["a, b", "b", "a"] * 9}, columns={"t": "category"})
     assert back.X.columns["t"].role == "category"
+
+
+@pytest.mark.parametrize(
+    ("role", "cells", "read"),
+    [
+        ("date", ["1.2.2024", "", "28.2.1912"], ["2024-02-01", None, "1912-02-28"]),
+        ("date", ["2024-02-03T04:05:06", "2024-02-03"], ["2024-02-03 04:05:06", "2024-02-03"]),
+        ("tags", ["a|b c", "", "d"], ["a, b c", "", "d"]),
+        ("number", ["3", "0.25", ""], ["3", "0.25", None]),
+    ],
+)
+def test_cells_are_written_as_a_person_reads_them(role, cells, read) -> None:
+    table = read_table({"c": cells, "x": [*range(len(cells))]}, columns={"c": role})
+    assert [*table.X.columns["c"].written(table.X.values["c"])] == read

@@ -7,6 +7,7 @@ import pytest
 
 from manylabel.metrics import Calibration, Counts, f1_curves, learn_decision, reliability
 from manylabel.study.analysis.figures.decision_plots import f1_over_threshold, reliability_diagram
+from manylabel.study.analysis.figures.label_quality import f1_by_frequency
 
 
 def draw(n: int = 400) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -44,3 +45,18 @@ def test_an_f1_curve_is_that_of_every_threshold_and_marks_the_one_learnt() -> No
             expected = float(Counts.of(np.float32(t) <= S[:, [label]], Y[:, [label]]).macro_f1())
             assert there == pytest.approx(expected)
     assert picture.figure.axes[3].get_title(loc="left") == "d (0, shared)"
+
+
+def test_names_of_labels_cover_no_point_and_no_other_name() -> None:
+    rng = np.random.default_rng(0)
+    crowded, apart = (rng.integers(50, 60, 30), rng.random(30) * 0.1), ([10, 20, 90], [0.3, 0.5, 0.9])
+    for (positives, f1), fewest in ((crowded, 3), (apart, 3)):
+        positives, f1 = np.asarray(positives), np.asarray(f1)
+        picture = f1_by_frequency(positives, f1, [f"label number {c}" for c in range(len(f1))])
+        (axes,) = picture.figure.axes
+        picture.figure.draw_without_rendering()
+        rooms = [name.get_window_extent() for name in axes.texts]
+        points = axes.transData.transform(axes.lines[0].get_xydata())
+        assert len(rooms) >= fewest
+        assert not any(room.count_contains(points) for room in rooms)
+        assert all(room.count_overlaps(rooms) == 1 for room in rooms)  # itself

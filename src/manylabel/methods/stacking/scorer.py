@@ -59,6 +59,10 @@ class StackScorer:
     def n_labels(self) -> int:
         return max(learner.n_labels for learner in self.learners.values())
 
+    @property
+    def embeds_features(self) -> bool:
+        return self.learners[self.represents].embeds_features
+
     def scores(self, X: Features) -> Array:
         """Probabilities, (n, n_labels) float32; of labels that joined later the votes of the neighbours."""
         found = {name: learner.scores(self._seen(name, X)) for name, learner in self.learners.items()}

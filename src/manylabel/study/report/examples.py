@@ -220,8 +220,8 @@ def _text(one: Features) -> str:
     if isinstance(one, Texts):
         return short_text(one.values[0])
     if isinstance(one, TableRows):
-        cells = [(name, next(iter(stored.cells()))) for name, stored in one.values.items()]
-        return short_text("; ".join(f"{n}: {c}" for n, c in cells[:MOST_CELLS] if c is not None))
+        cells = [(name, next(iter(one.columns[name].written(stored)))) for name, stored in one.values.items()]
+        return short_text("; ".join(f"{n}: {c}" for n, c in cells[:MOST_CELLS] if c))
     return ""
 
 

@@ -121,6 +121,7 @@ def write_model_report(found: Evaluated, out: str | Path, repeat: str) -> ModelR
     page = render_page(
         "model_page.html.jinja",
         found=found,
+        title=f"{Path(found.model).name} on {Path(found.data).name}",
         protocol=protocol_of(found.decision),
         overall=overall,
         labels=labels,
