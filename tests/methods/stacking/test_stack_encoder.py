@@ -60,6 +60,7 @@ def test_learners_on_the_vectors_stand_beside_those_on_the_words(encoder, tmp_pa
     learners = model.evidence.learners
     assert set(learners) == {
         "linear",
+        "margin",
         "neighbours",
         "encoded_linear",
         "encoded_network",
@@ -91,9 +92,9 @@ def test_labels_that_only_the_encoder_tells_are_learnt_from_it(encoder):
 
 def test_without_an_encoder_there_are_no_such_learners(encoder):
     model = fit(rows(), settings=FEW)
-    assert set(model.evidence.learners) == {"linear", "neighbours"}
+    assert set(model.evidence.learners) == {"linear", "margin", "neighbours"}
     assert model.encoder is None
-    alone = FEW | {"learners.linear": None, "learners.neighbours": None}
+    alone = FEW | dict.fromkeys(["learners.linear", "learners.margin", "learners.neighbours"])
     with pytest.raises(ManyLabelError, match="learners: expected at least one"):
         fit(rows(), settings=alone)
     assert fit(rows(), settings=alone | {"inputs.encoder": encoder}).evidence.learners

@@ -280,6 +280,21 @@ def test_settings_of_a_learner_hold_on_sparse_rows_as_well() -> None:
     assert evidence.learners["linear"].settings == {"parameters.C": 0.9}
 
 
+def test_support_vectors_stand_beside_the_linear_model_of_sparse_rows_and_texts() -> None:
+    X = sp.csr_matrix((np.random.default_rng(0).random((160, 60)) < 0.05).astype(np.float32))
+    Y = labels((X.toarray()[:, :20].reshape(160, 4, 5).sum(2) > 0).astype(int))
+    texts = [" ".join(f"word{c}" for c in row.indices) for row in X]
+    dense = np.random.default_rng(1).normal(size=(160, 5)).astype(np.float32)
+    for rows, among in ((X, True), (texts, True), (dense, False)):
+        model = fit(Rows(rows, Y), settings=LINEAR)
+        assert model.evidence is not None
+        assert ("margin" in model.evidence.learners) == among
+        if among:
+            found = model.evidence.learners["margin"]
+            assert (found.method, found.left_out) == ("sklearn.svm.LinearSVC", "")
+            assert found.share > 0
+
+
 def test_texts_tables_and_pictures() -> None:
     words = ["sea", "sand", "wood", "leaf", "road", "car"]
     rng = np.random.default_rng(0)

@@ -152,12 +152,12 @@ class StackingSettings(AnySettings):
     def chosen(self, layout: Layout) -> dict[str, Learner]:
         """The learners that are not left out, on rows of a layout."""
         encoded = self.inputs.encoder is not None
-        given = {name: learner for name, learner in self.learners.items() if learner is not None}
-        return {
+        found = {
             name: learner.of("dense" if learner.on == "encoder" else layout)
-            for name, learner in given.items()
-            if learner.use and learner.on != ("rows_alone" if encoded else "encoder")
+            for name, learner in self.learners.items()
+            if learner is not None and learner.on != ("rows_alone" if encoded else "encoder")
         }
+        return {name: learner for name, learner in found.items() if learner.use}
 
     def n_folds(self, n_rows: int) -> int:
         """Folds of so many rows."""
