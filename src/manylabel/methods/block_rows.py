@@ -28,7 +28,7 @@ class BlockRows:
     Notes
     -----
     The blocks of the last two windows are kept, standardised: some 16 times 8 MiB. Rows asked for in the order of
-    :meth:`order` are read once in an epoch; in a random order almost every batch would read almost every block.
+    :meth:`windows` are read once in an epoch; in a random order almost every batch would read almost every block.
     """
 
     def __init__(self, X: VectorParts | SparseParts, inputs: Preprocessor) -> None:
@@ -42,15 +42,14 @@ class BlockRows:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def order(self, generator: torch.Generator) -> Tensor:
-        """A random order that reads every block once: blocks at random, rows at random within eight of them, (n,)."""
+    def windows(self, generator: torch.Generator) -> list[Tensor]:
+        """A random order that reads every block once: blocks at random, in windows of eight the rows at random."""
         n_blocks = -(-len(self) // self.size)
-        windows = torch.split(torch.randperm(n_blocks, generator=generator), WINDOW)
         drawn = []
-        for window in windows:
+        for window in torch.split(torch.randperm(n_blocks, generator=generator), WINDOW):
             rows = torch.cat([self.places[self._span(block)] for block in window.tolist()])
             drawn.append(rows[torch.randperm(len(rows), generator=generator)])
-        return torch.cat(drawn)
+        return drawn
 
     def __getitem__(self, rows: Tensor) -> Any:
         """The rows at these positions, standardised, (B, n_features)."""

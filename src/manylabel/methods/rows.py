@@ -96,11 +96,11 @@ class DeviceRows:
     def __len__(self) -> int:
         return len(self.X)
 
-    def order(self, generator: torch.Generator) -> Tensor:
-        """A random order of the rows, (n,), for an epoch: by blocks where they are read from disk."""
+    def windows(self, generator: torch.Generator) -> list[Tensor]:
+        """A random order of the rows for an epoch, in pieces of several blocks where they are read from disk."""
         if isinstance(self.X, BlockRows):
-            return self.X.order(generator)
-        return torch.randperm(len(self), generator=generator)
+            return self.X.windows(generator)
+        return [torch.randperm(len(self), generator=generator)]
 
     def parts(self, size: int) -> Iterator[Any]:
         """The features of so many rows at a time."""
