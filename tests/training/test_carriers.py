@@ -69,7 +69,9 @@ def test_rows_that_are_read_together_are_taken_together_and_keep_the_promise() -
     order, steps = ordered(Y, 12, 2, window=240)
     for start in (0, 240, 480):  # three windows, one after the other
         assert sorted(order[start : start + 240].tolist()) == sorted(drawn[start : start + 240].tolist())
-    assert lacking(Y, steps, 2) < lacking(Y, list(drawn.split(12)), 2) / 4  # what is left of each window lacks some
+    assert (
+        lacking(Y, steps, 2) < lacking(Y, list(drawn.split(12)), 2) / 4
+    )  # what is left of each window lacks some
     assert torch.equal(ordered(Y, 12, 2, window=720)[0], ordered(Y, 12, 2)[0])
 
 

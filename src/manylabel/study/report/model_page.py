@@ -138,7 +138,7 @@ def write_model_report(found: Evaluated, out: str | Path, repeat: str) -> ModelR
         means=MEANS,
         parts=_slice_tables(parts),
         pictures=_pictures(found, quality),
-        mistakes=None if found.X is None or found.streamed else _mistakes(found, found.X),
+        mistakes=_mistakes(found),
         repeat=repeat,
         n_unknown=found.Y.n_unknown,
         without=[found.label_names[c] for c in np.flatnonzero(quality.per_label["positives"] == 0)],
@@ -234,8 +234,10 @@ def _slice_tables(parts: list[Slice]) -> list[Table]:
     return tables
 
 
-def _mistakes(found: Evaluated, X: Features) -> Mistakes | None:
-    return mistakes_of(RowGallery(X, found.Y, found.label_names), found.probabilities)
+def _mistakes(found: Evaluated) -> Mistakes | None:
+    if found.X is None or isinstance(found.probabilities, StreamedScores):
+        return None
+    return mistakes_of(RowGallery(found.X, found.Y, found.label_names), found.probabilities)
 
 
 def _pictures(found: Evaluated, quality: Quality) -> list[Picture]:
@@ -244,7 +246,7 @@ def _pictures(found: Evaluated, quality: Quality) -> list[Picture]:
     told = np.sort(by_frequency[:MOST_LABELS])
     names = [found.label_names[c] for c in told.tolist()]
     f1 = f1_by_frequency(positives[told], quality.per_label["f1"][told], names)
-    if found.streamed:
+    if isinstance(found.scores, StreamedScores):
         return [f1]
     of = {"scores": reliability(found.scores, found.Y)}
     if found.calibrated:
@@ -253,14 +255,14 @@ def _pictures(found: Evaluated, quality: Quality) -> list[Picture]:
     frequent = by_frequency[:_MOST_CURVES]
     shown = np.sort(frequent[positives[frequent] > 0])
     if isinstance(found.decision, LearntThresholds) and len(shown):
-        pictures.append(_curves(found, found.decision, shown))
+        pictures.append(_curves(found, found.scores[:, shown], found.decision, shown))
     return pictures
 
 
-def _curves(found: Evaluated, decision: LearntThresholds, labels: Array) -> Picture:
+def _curves(found: Evaluated, scores: Array, decision: LearntThresholds, labels: Array) -> Picture:
     """F1 at every threshold of some labels, in ascending order."""
     chosen = decision.report()
-    curves = f1_curves(found.scores[:, labels], found.Y.sparse().select_labels(torch.from_numpy(labels)))
+    curves = f1_curves(scores, found.Y.sparse().select_labels(torch.from_numpy(labels)))
     numbers = labels.tolist()
     return f1_over_threshold(curves, [chosen[c] for c in numbers], [found.label_names[c] for c in numbers])
 
