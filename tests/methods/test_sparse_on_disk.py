@@ -208,6 +208,29 @@ def test_a_damaged_line_is_named_with_its_file(tmp_path, ending, monkeypatch) ->
             data.load(path, options=ON_DISK)
 
 
+@pytest.mark.parametrize("form", ["svmlight", "xmc"])
+def test_what_is_read_or_refused_in_memory_is_so_on_disk(form, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sparse_lines, "_LINES", 7)
+    path = tmp_path / ("t.svm" if form == "svmlight" else "t.txt")
+    head = b"" if form == "svmlight" else f"30 {WIDTH} {LABELS}\n".encode()
+    whole, rng, outcomes = head + b"".join(lines(30)), np.random.default_rng(0), []
+    for _ in range(150):
+        content = bytearray(whole)
+        for at in rng.integers(len(whole), size=2).tolist():
+            content[at : at + 1] = rng.choice([b"#", b":", b" ", b"\n", b",", b"7", b"-", b"", b"0\r"])
+        path.write_bytes(bytes(content))
+        found = []
+        for options in ({}, ON_DISK):
+            try:
+                dataset = data.load(path, undivided=True, options=options)
+                found.append((dataset.digest, dataset.remarks))
+            except ManyLabelError as error:
+                found.append(str(error))
+        assert found[0] == found[1]
+        outcomes.append(isinstance(found[0], str))
+    assert 20 < sum(outcomes) < 147  # some are refused, some still are data sets
+
+
 def test_a_file_that_changes_is_refused(tmp_path) -> None:
     path = write_svm(tmp_path)
     dataset = data.load(path, options=ON_DISK)
