@@ -3,7 +3,8 @@
 Writes a seeded set of sparse rows and labels to disk once (5 labels a row by a power law, 60 of 50 000 features each),
 trains ``bce`` or ``mulsupcon`` on it for one epoch a stage in a child process, takes the 5 highest scores of each test
 row, and prints for each phase its seconds, by the clock and of the processor, and how far memory rose. Several
-``--rows`` give the slope of the processor's time in rows.
+``--rows`` give the slope of the processor's time in rows. ``--method tree`` and ``--method centroids`` take the linear
+models of :mod:`benchmarks.linear_models` on the same rows.
 
 Each label has 16 features of its own, drawn evenly. A row has 8 draws from the features of each of its labels and 20 of
 all features by a power law, so that a label can be told from the features, and a rare one only from few rows.
@@ -22,7 +23,10 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from benchmarks.linear_models import MODELS, Linear
 from benchmarks.many_labels import Phases
+
+from manylabel import data, methods, metrics
 
 PER_ROW, OWN, DRAWN, NOISE = 5, 16, 8, 20
 POWER = 0.8  # the frequency of the r-th label is r ** -POWER
@@ -90,19 +94,25 @@ def settings(method: str, given: list[str]) -> dict[str, Any]:
 
 def run(path: Path, method: str, given: list[str]) -> dict[str, Any]:
     """Every phase, in this process."""
-    from manylabel import data, methods, metrics
-
     phases = Phases()
     with phases.phase("load"):
         dataset = data.load(str(path))
     with phases.phase("split"):
         train, validation = data.split_validation(dataset, 0)
     with phases.phase("fit"):
-        model = methods.get(method, **settings(method, given)).fit(train, validation, seed=0)
+        model = _fitted(method, given, train, validation)
     with phases.phase("predict"):
-        top = model.scores(dataset.test.X, top=5)
+        top = model.scores(dataset.test.X if method not in MODELS else dataset.test.X.values, top=5)
     precision = {f"precision_at_{k}": metrics.precision_at_k(top, dataset.test.Y, k) for k in (1, 3, 5)}
     return {"phases": phases.found, "precision": precision}
+
+
+def _fitted(method: str, given: list[str], train: Any, validation: Any) -> Any:
+    if method in MODELS:
+        Y = train.Y.sparse()
+        labels = np.ones(len(Y.columns), np.uint8), Y.columns.numpy(), Y.offsets.numpy()
+        return Linear(method).fit(train.X.values, sp.csr_matrix(labels, shape=Y.shape))
+    return methods.get(method, **settings(method, given)).fit(train, validation, seed=0)
 
 
 def measured(path: Path, method: str, given: list[str]) -> dict[str, Any]:

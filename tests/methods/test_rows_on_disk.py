@@ -66,7 +66,7 @@ def test_an_epoch_reads_every_block_once_in_an_order_of_its_own(saved, monkeypat
     part = np.random.default_rng(0).permutation(N)[:800]  # as a split leaves them, in any order
     X = resident(disk.take(part), monkeypatch)
     wanted = fit_preprocessor(disk.take(part).X)(memory.X.values[part])
-    orders = [X.order(torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    orders = [torch.cat(X.windows(torch.Generator().manual_seed(seed))) for seed in (0, 0, 1)]
     assert torch.equal(orders[0], orders[1])
     assert not torch.equal(orders[0], orders[2])
     assert orders[0].sort().values.tolist() == list(range(800))
@@ -79,6 +79,20 @@ def test_an_epoch_reads_every_block_once_in_an_order_of_its_own(saved, monkeypat
     assert len(X.kept) <= 2 * block_rows.WINDOW
     near = torch.tensor(part)[orders[0][:100]] // 40
     assert len(near.unique()) > 4  # rows of several blocks are mixed
+
+
+def test_steps_whose_labels_have_carriers_read_every_block_once_too(saved, monkeypatch) -> None:
+    memory, disk, _ = saved
+    monkeypatch.setattr(DeviceRows, "dense_bytes", 0)
+    read: list[int] = []
+    of_block = BlockRows._read
+    monkeypatch.setattr(BlockRows, "_read", lambda X, part: read.append(len(part)) or of_block(X, part))
+    settings = {"encoder.widths": [8], "classify.stage.batch": 16, "classify.stage.carriers": 3}
+    for epochs in (1, 3):
+        get("bce", **settings, **{"classify.stage.epochs": epochs}).fit(
+            disk, memory.take(slice(0, 50)), seed=0
+        )
+    assert N <= sum(read) <= (1 + 3) * N  # a block that is still kept is not read again
 
 
 @pytest.mark.parametrize("method", ["bce", "mulsupcon", "rbcc"])

@@ -15,11 +15,12 @@ from manylabel.training import Loop, Ranks, Stage, divide
 from manylabel.training.sampling import order_by_carriers
 
 
-def ordered(Y: torch.Tensor, batch: int, carriers: int, seed: int = 0, lists: bool = True):
+def ordered(Y: torch.Tensor, batch: int, carriers: int, seed: int = 0, lists: bool = True, window: int = 0):
     """The order, and the rows of each step."""
     labels: LabelMatrix = as_labels(Y).sparse() if lists else as_labels(Y)
     division = divide(Stage(epochs=1, batch=batch), len(Y))
-    order = order_by_carriers(labels, division, carriers, torch.Generator().manual_seed(seed))
+    drawn = torch.randperm(len(Y), generator=torch.Generator().manual_seed(seed))
+    order = order_by_carriers(labels, division, carriers, drawn.split(window or len(Y)))
     return order, [order[division.span(step)] for step in range(division.steps)]
 
 
@@ -60,6 +61,18 @@ def test_few_labels_all_have_carriers_and_many_have_them_more_often_than_by_chan
     _, steps = ordered(many, 32, 2)
     random = list(torch.randperm(600, generator=torch.Generator().manual_seed(0)).split(32))
     assert lacking(many, steps, 2) < 0.75 * lacking(many, random, 2)
+
+
+def test_rows_that_are_read_together_are_taken_together_and_keep_the_promise() -> None:
+    Y = torch.eye(30).repeat(24, 1)
+    drawn = torch.randperm(720, generator=torch.Generator().manual_seed(0))
+    order, steps = ordered(Y, 12, 2, window=240)
+    for start in (0, 240, 480):  # three windows, one after the other
+        assert sorted(order[start : start + 240].tolist()) == sorted(drawn[start : start + 240].tolist())
+    assert (
+        lacking(Y, steps, 2) < lacking(Y, list(drawn.split(12)), 2) / 4
+    )  # what is left of each window lacks some
+    assert torch.equal(ordered(Y, 12, 2, window=720)[0], ordered(Y, 12, 2)[0])
 
 
 def test_a_loop_taken_up_in_an_epoch_goes_on_in_its_order() -> None:

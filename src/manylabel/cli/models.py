@@ -207,15 +207,15 @@ def _evaluated(
     given = None if train is None else read_test_rows(train, schema, model.label_names, **tables).Y
     for sentence in rows.told:
         say(f"note: {sentence}")
-    S = model.scores(rows.X)
+    S, P, predicted = _made(model, rows.X)
     return Evaluated(
         model=str(folder),
         data=rows.where,
         method=str(model.recipe.get("name", "unknown")),
         label_names=model.label_names,
         scores=S,
-        probabilities=model.probabilities(S),
-        predictions=model.decided(S),
+        probabilities=P,
+        predictions=predicted,
         Y=rows.Y,
         decision=model.decision,
         note=model.note,
@@ -225,6 +225,16 @@ def _evaluated(
         evidence=model.evidence,
         X=rows.X,
     )
+
+
+def _made(model: Predictor, X: Features) -> tuple[Any, Any, Any]:
+    """Scores, probabilities and predictions, made by the block where they would be large."""
+    from manylabel import metrics
+
+    if 4 * len(X) * len(model.label_names) > metrics.WHOLE_UP_TO:
+        return model.streamed(X)
+    S = model.scores(X)
+    return S, model.probabilities(S), model.decided(S)
 
 
 def _group_names(rows: OwnRows) -> list[str] | None:

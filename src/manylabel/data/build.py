@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from manylabel.data.dataset import DataSet, Rows
 from manylabel.data.quality import checked_labels, checked_names, find_remarks
 from manylabel.data.rows import features_of_file
+from manylabel.data.rows.base import add_piece
 from manylabel.data.splits import held_out_rows
 from manylabel.errors import ManyLabelError
 
@@ -169,14 +171,9 @@ def _positions(rows: Any, n: int, where: str) -> np.ndarray[Any, Any]:
 
 
 def _digest(train: Rows, test: Rows, names: tuple[str, ...], validation: np.ndarray[Any, Any] | None) -> str:
-    """sha256 over the content, whatever file it came from; each field is preceded by its length."""
+    """sha256 over the content, whatever file it came from."""
     digest = hashlib.sha256()
-
-    def add(data: Any) -> None:
-        view = memoryview(data).cast("B") if len(data) else memoryview(b"")
-        digest.update(view.nbytes.to_bytes(8, "little"))
-        digest.update(view)
-
+    add = partial(add_piece, digest)
     for rows in (train, test):
         for piece in rows.X.content():
             add(piece)

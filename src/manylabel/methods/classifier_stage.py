@@ -193,7 +193,7 @@ class Classification:
         self.module: nn.Module = nn.ModuleDict({"network": self.network, "encoder": encoder})
         self.labels = train.Y
         if isinstance(self.rows, Parts):
-            self.order = train.order
+            self.windows = train.windows
         self.groups = _groups(encoder, classifier, settings.encoder_rate, encoder_groups)
         self.n_rows = len(train)
 

@@ -140,7 +140,7 @@ class Pretraining:
         self.encoder, self.inputs, self.view = encoder, inputs, inputs.view(settings.views)
         self.settings, self.highest = settings, highest
         self.train, self.validation, self.n_rows = train, validation, len(train)
-        self.labels, self.order = train.Y, train.order
+        self.labels, self.windows = train.Y, train.windows
 
     def loss(self, rows: Tensor) -> Tensor:
         """The contrastive loss of these rows."""

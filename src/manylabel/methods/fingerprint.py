@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import partial
 from types import CodeType
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from manylabel import __version__
 from manylabel.arrays import as_array
 from manylabel.data.dataset import Rows
+from manylabel.data.rows.base import add_piece
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
@@ -36,13 +38,7 @@ def fingerprint(settings: str, network: nn.Module | None, *parts: Rows) -> str:
         sha256, which reads more than a gigabyte a second.
     """
     digest = hashlib.sha256()
-
-    def add(data: Any) -> None:
-        """Each piece is preceded by its length: pieces cannot be taken for one another."""
-        view = memoryview(data).cast("B") if len(data) else memoryview(b"")
-        digest.update(view.nbytes.to_bytes(8, "little"))
-        digest.update(view)
-
+    add = partial(add_piece, digest)
     add(f"manylabel {__version__}\n{settings}".encode())
     for rows in parts:
         for piece in _of_rows(rows):

@@ -47,7 +47,7 @@ class NetworkTraining:
         self.network, self.train, self.validation, self.mask = network, train, validation, mask
         self.module: nn.Module = network
         self.groups = [Group(FlatParameters(network.parameters()))]
-        self.n_rows, self.labels, self.order = len(train), train.Y, train.order
+        self.n_rows, self.labels, self.windows = len(train), train.Y, train.windows
 
     def loss(self, rows: Tensor) -> Tensor:
         """The network's loss on these rows."""

@@ -25,7 +25,7 @@ from manylabel.methods.scorer import top_scores
 from manylabel.methods.stacking.evidence import StackEvidence
 from manylabel.methods.stacking.scorer import StackScorer
 from manylabel.methods.versions import versions
-from manylabel.metrics import Calibration, Decision, TopScores
+from manylabel.metrics import Calibration, Decision, StreamedScores, TopScores
 from manylabel.metrics.inputs import check_k
 from manylabel.models.frozen import FrozenEncoder
 
@@ -136,6 +136,21 @@ class Predictor:
         if not len(S):
             return np.zeros(S.shape, dtype=bool)
         return self.decision.predict(self.probabilities(S) if self.decision.wants_probabilities else S)
+
+    def streamed(self, X: Any) -> tuple[StreamedScores, StreamedScores, StreamedScores]:
+        """Scores, probabilities and predicted labels of rows, each made a block of rows at a time."""
+        rows = self.read(X)
+        shape = len(rows), self.scorer.n_labels
+
+        def scores(part: slice) -> Array:
+            return self.scorer.scores(rows.take(part))
+
+        made = (
+            scores,
+            lambda part: self.probabilities(scores(part)),
+            lambda part: self.decided(scores(part)),
+        )
+        return tuple(StreamedScores(each, shape) for each in made)  # type: ignore[return-value]
 
     def save(self, folder: str | Path) -> None:
         """Write a model folder: JSON and safetensors files, without code in them.

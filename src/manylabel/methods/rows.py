@@ -8,77 +8,17 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from manylabel.data import Rows, VectorParts
+from manylabel.data.rows import SparseParts
 from manylabel.labels import DenseLabels, LabelMatrix
-from manylabel.methods.block_rows import BlockRows
+from manylabel.methods.block_rows import BlockRows, SparseBlockRows
+from manylabel.methods.sparse_rows import SparseRows
 from manylabel.models import Preprocessor
-from manylabel.models.inputs import EntryBatch, ImagePreprocessor
+from manylabel.models.inputs import ImagePreprocessor
 from manylabel.models.inputs.vectors import OfFeatures
 
 _RESIDENT_BYTES = 2**32  # of pictures that are kept on the device; more are fetched by the batch
-
-
-class SparseRows:
-    """Rows kept as lists of entries; those that are asked for are standardised, and made dense if they have to be.
-
-    Parameters
-    ----------
-    offsets : (n + 1,) int64 tensor
-        Row i owns the entries ``offsets[i]:offsets[i + 1]``.
-    columns : (nnz,) integer tensor
-    values : (nnz,) tensor of the type of ``inputs``
-    inputs : Preprocessor
-    entries : bool, default False
-        Whether batches stay lists of entries, which they can where no mean is taken out.
-    """
-
-    def __init__(
-        self, offsets: Tensor, columns: Tensor, values: Tensor, inputs: Preprocessor, entries: bool = False
-    ) -> None:
-        self.offsets, self.columns, self.values, self.inputs = offsets, columns, values, inputs
-        self.shape, self.device = (len(offsets) - 1, *inputs.shape), values.device
-        self.entries = entries and not bool(inputs.mean.any())
-
-    @classmethod
-    def of(cls, X: Any, inputs: Preprocessor, entries: bool = False) -> SparseRows:
-        """From a SciPy CSR matrix (n, n_features)."""
-        device = inputs.mean.device
-        parts = (torch.from_numpy(part).to(device) for part in (X.indptr, X.indices, X.data))
-        offsets, columns, values = parts
-        return cls(offsets.long(), columns, values.to(inputs.dtype), inputs, entries)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, rows: Tensor) -> Any:
-        """The rows at these positions, a tensor or an EntryBatch (B, n_features)."""
-        row, entries = self._entries(rows)
-        if self.entries:
-            columns = self.columns[entries].long()
-            values = (self.values[entries] / self.inputs.scale[columns]).float()
-            return EntryBatch(self._offsets(rows), columns, values, self.shape[1])
-        x = self.values.new_zeros(len(rows), self.shape[1])
-        x[row, self.columns[entries].long()] = self.values[entries]
-        return self.inputs(x)
-
-    def take(self, rows: Tensor) -> SparseRows:
-        """The rows at these positions, still sparse."""
-        _, entries = self._entries(rows)
-        columns, values = self.columns[entries], self.values[entries]
-        return SparseRows(self._offsets(rows), columns, values, self.inputs, self.entries)
-
-    def _offsets(self, rows: Tensor) -> Tensor:
-        """Where the entries of some rows begin among those of these rows alone, (B + 1,)."""
-        return F.pad((self.offsets[rows + 1] - self.offsets[rows]).cumsum(0), (1, 0))
-
-    def _entries(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """The entries of some rows, and the position among ``rows`` of each."""
-        lengths = self.offsets[rows + 1] - self.offsets[rows]
-        row = torch.repeat_interleave(torch.arange(len(rows), device=self.device), lengths)
-        shift = self.offsets[rows] - (lengths.cumsum(0) - lengths)
-        return row, torch.arange(len(row), device=self.device) + shift[row]
 
 
 class PictureRows:
@@ -143,6 +83,8 @@ class DeviceRows:
         Y = _labels(rows.Y, cls.dense_label_bytes).to(device)
         weights = None if rows.weights is None else torch.tensor(rows.weights, device=device)
         large = 4 * len(rows) * inputs.shape[0] > cls.dense_bytes
+        if large and isinstance(rows.X, SparseParts) and isinstance(inputs, OfFeatures):
+            return cls(SparseBlockRows(rows.X, inputs, entries), Y, weights)
         if large and rows.X.is_sparse and isinstance(inputs, OfFeatures):
             return cls(SparseRows.of(inputs.csr(rows.X), inputs, entries), Y, weights)
         if large and isinstance(rows.X, VectorParts):
@@ -154,11 +96,11 @@ class DeviceRows:
     def __len__(self) -> int:
         return len(self.X)
 
-    def order(self, generator: torch.Generator) -> Tensor:
-        """A random order of the rows, (n,), for an epoch: by blocks where they are read from disk."""
+    def windows(self, generator: torch.Generator) -> list[Tensor]:
+        """A random order of the rows for an epoch, in pieces of several blocks where they are read from disk."""
         if isinstance(self.X, BlockRows):
-            return self.X.order(generator)
-        return torch.randperm(len(self), generator=generator)
+            return self.X.windows(generator)
+        return [torch.randperm(len(self), generator=generator)]
 
     def parts(self, size: int) -> Iterator[Any]:
         """The features of so many rows at a time."""

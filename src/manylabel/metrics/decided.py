@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from manylabel.labels import Labels, as_labels
+from manylabel.labels import Labels
 from manylabel.metrics.at_k import precision_at_k
+from manylabel.metrics.inputs import scores_and_labels
 from manylabel.metrics.ranking import average_precision, mean_over_present
-from manylabel.metrics.scores import Array, Scores, as_scores
+from manylabel.metrics.scores import Array, Scores
 from manylabel.metrics.sets import Counts
 
 SET_METRICS = ("macro_f1", "micro_f1", "example_f1", "hamming_accuracy", "subset_accuracy")
@@ -47,8 +48,8 @@ def measure_decisions(scores: Scores, predictions: Scores, Y: Labels) -> Quality
 
     Parameters
     ----------
-    scores : (n, C) array or tensor
-    predictions : (n, C) bool or 0/1 array or tensor
+    scores : (n, C) array or tensor, or StreamedScores
+    predictions : (n, C) bool or 0/1 array or tensor, or StreamedScores of 0 and 1
     Y : (n, C) labels, dense or sparse
         Unknown entries count for nothing: a set is right if it is in all known entries.
 
@@ -63,7 +64,7 @@ def measure_decisions(scores: Scores, predictions: Scores, Y: Labels) -> Quality
     example-F1 rows without labels and predictions, as :func:`manylabel.metrics.evaluate` does.
     """
     who = "measure_decisions"
-    S, labels = as_scores(scores, who), as_labels(Y, binary=True, who=who)
+    S, labels = scores_and_labels(scores, Y, who)
     counts, ap = Counts.of(predictions, labels), average_precision(S, labels)
     tally = counts.labels
     values = {

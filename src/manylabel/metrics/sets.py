@@ -27,7 +27,7 @@ from manylabel.metrics.inputs import (
     scores_and_labels,
     true_labels,
 )
-from manylabel.metrics.scores import Array, Made, Scores, TopScores, as_matrix, blocks
+from manylabel.metrics.scores import Array, Made, Scores, StreamedScores, TopScores, as_matrix
 
 NAN = float("nan")
 
@@ -127,7 +127,7 @@ class Counts:
 
         Parameters
         ----------
-        predictions : (n, C) bool or 0/1 array or tensor
+        predictions : (n, C) bool or 0/1 array or tensor, or StreamedScores of such blocks
         Y : (n, C) labels, dense or sparse
 
         Raises
@@ -135,13 +135,10 @@ class Counts:
         ManyLabelError
             If shapes differ, or predictions or labels are not 0/1.
         """
-        P: Array = as_matrix(predictions, "Counts.of")
+        streamed = isinstance(predictions, StreamedScores)
+        P: Made = predictions if streamed else as_matrix(predictions, "Counts.of")  # type: ignore[assignment]
         T = labels_of(P.shape, Y, "Counts.of")
-        if P.dtype != bool and not all(_is_binary(P[rows]) for rows in blocks(*P.shape)):
-            raise ManyLabelError(
-                "Counts.of", "predictions that are 0 or 1", "other values", "Compare scores with >=."
-            )
-        return joined(count_sets(p.astype(bool), t, known) for _, p, t, known in row_blocks(P, T))
+        return joined(count_sets(_binary(p), t, known) for _, p, t, known in row_blocks(P, T))
 
     @staticmethod
     def sweep(scores: Scores, Y: Labels, thresholds: Array | list[float] | tuple[float, ...]) -> Counts:
@@ -266,8 +263,19 @@ def _n_known(known: Array | None, shape: tuple[int, ...]) -> tuple[Array, Array]
     return known.sum(0), known.sum(1)
 
 
-def _is_binary(P: Array) -> bool:
-    return bool(((P == 0) | (P == 1)).all())
+def _binary(P: Array) -> Array:
+    """Predictions as bool.
+
+    Raises
+    ------
+    ManyLabelError
+        If they are not 0/1.
+    """
+    if P.dtype != bool and not ((P == 0) | (P == 1)).all():
+        raise ManyLabelError(
+            "Counts.of", "predictions that are 0 or 1", "other values", "Compare scores with >=."
+        )
+    return P.astype(bool)
 
 
 def joined(parts: Iterable[Counts]) -> Counts:

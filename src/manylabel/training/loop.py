@@ -152,16 +152,17 @@ class Loop:
 
     def _order(self) -> Tensor:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        windows = getattr(self.task, "windows", None)
+        drawn = (
+            [torch.randperm(self.task.n_rows, generator=generator)] if windows is None else windows(generator)
+        )
         if self.stage.carriers is None:
-            order = getattr(self.task, "order", None)
-            return (
-                torch.randperm(self.task.n_rows, generator=generator) if order is None else order(generator)
-            )
+            return torch.cat(drawn)
         labels = getattr(self.task, "labels", None)
         if labels is None:
             hint = "Leave carriers out."
             raise ManyLabelError(f"stage {self.name}, carriers", "a task with labels", "one without", hint)
-        return order_by_carriers(labels, self.division, self.stage.carriers, generator)
+        return order_by_carriers(labels, self.division, self.stage.carriers, drawn)
 
     def _batch(self, order: Tensor, step: int) -> Tensor:
         rows = order[self.division.span(step)]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice, takewhile
 
 import torch
 from torch import Tensor
@@ -96,9 +96,7 @@ def rows_of_step(batch: int | str, n_rows: int) -> int:
     return next((rows for below, rows in _AUTO if n_rows < below), _MOST_AUTO)
 
 
-def order_by_carriers(
-    Y: LabelMatrix, division: Division, carriers: int, generator: torch.Generator
-) -> Tensor:
+def order_by_carriers(Y: LabelMatrix, division: Division, carriers: int, windows: Sequence[Tensor]) -> Tensor:
     """An order of the rows in which the labels of a step are carried by several of its rows.
 
     Parameters
@@ -110,7 +108,9 @@ def order_by_carriers(
     carriers : int
         How many rows of a step carry each of its labels, as far as there are so many that no earlier step took, and
         room in the step. A label without a second carrier has nothing to be contrasted with.
-    generator : torch.Generator
+    windows : sequence of int64 tensors
+        The rows in a random order, in one piece, or in pieces of rows that are read together: those of one are all
+        taken before any of the next.
 
     Returns
     -------
@@ -124,8 +124,8 @@ def order_by_carriers(
     is served first. When none is left that can be served, another random row follows. The time is that of reading all
     entries a few times, and grows with rows.
     """
-    drawn = torch.randperm(len(Y), generator=generator)
-    epoch = _Epoch(Y.take(drawn.to(Y.device)), carriers)
+    drawn = torch.cat([*windows])
+    epoch = _Epoch(Y.take(drawn.to(Y.device)), carriers, list(accumulate(map(len, windows))))
     sizes = (division.span(step) for step in range(division.steps))
     places = [place for size in sizes for place in epoch.step(size.stop - size.start)]
     places += epoch.unused()
@@ -135,13 +135,14 @@ def order_by_carriers(
 class _Epoch:
     """Rows in a random order, of which each is given once."""
 
-    def __init__(self, Y: LabelMatrix, carriers: int) -> None:
+    def __init__(self, Y: LabelMatrix, carriers: int, ends: Sequence[int]) -> None:
         by_row, self.carriers = Y.sparse().to("cpu"), carriers
         by_label = by_row.transposed
         self.row_ends, self.labels = (t.numpy().data for t in (by_row.offsets, by_row.columns))
         self.label_ends, self.rows = (t.numpy().data for t in (by_label.offsets, by_label.columns))
         self.first = self.label_ends.tolist()  # where the unused rows of each label begin
         self.used, self.next = bytearray(len(by_row)), 0
+        self.ends, self.end = iter(ends), 0  # of the windows, and of the one that rows are taken from
 
     def step(self, size: int) -> list[int]:
         """The rows of a step."""
@@ -176,17 +177,20 @@ class _Epoch:
         return None
 
     def _any(self) -> int:
-        """The next row of the random order."""
+        """The next row of the random order, and with it the next window where one is used up."""
         while self.used[self.next]:
             self.next += 1
+        while self.next >= self.end:
+            self.end = next(self.ends)
         return self.next
 
     def _unused_of(self, label: int) -> Iterator[int]:
-        """The unused rows that carry a label."""
+        """The unused rows of the window that carry a label."""
         end = self.label_ends[label + 1]
         while self.first[label] < end and self.used[self.rows[self.first[label]]]:
             self.first[label] += 1  # rows before it stay used
-        return (row for row in self.rows[self.first[label] : end] if not self.used[row])
+        carriers = takewhile(lambda row: row < self.end, self.rows[self.first[label] : end])
+        return (row for row in carriers if not self.used[row])
 
     def _labels_of(self, row: int) -> memoryview:
         return self.labels[self.row_ends[row] : self.row_ends[row + 1]]

@@ -181,8 +181,8 @@ class Task(Protocol):
         Training rows.
     labels : LabelMatrix, where a stage may ask for ``carriers``
         Of the training rows.
-    order : callable (generator) -> (n_rows,) int64 tensor, where rows are not taken in any order
-        A random order of the training rows for an epoch.
+    windows : callable (generator) -> list of int64 tensors, where rows are not taken in any order
+        A random order of the training rows for an epoch, in pieces of rows that are read together.
     """
 
     module: nn.Module

@@ -50,6 +50,18 @@ class PictureOptions(ReadOptions):
     unreadable: Literal["refuse", "skip"] = "refuse"
 
 
+class SparseOptions(ReadOptions):
+    """Settings of readers of sparse text.
+
+    Attributes
+    ----------
+    on_disk : bool, default False
+        Whether features stay in their file, of which a block of rows is decoded at a time; labels are in memory.
+    """
+
+    on_disk: bool = False
+
+
 def refuse_options(options: Mapping[str, Any], who: str) -> None:
     """For readers without settings.
 

@@ -14,7 +14,7 @@ from manylabel.data.formats.foreign import refuse_foreign
 from manylabel.data.formats.format import Format
 from manylabel.data.formats.hdf5 import read_hdf5
 from manylabel.data.formats.mulan import arff_files, read_mulan
-from manylabel.data.formats.options import PictureOptions
+from manylabel.data.formats.options import PictureOptions, SparseOptions
 from manylabel.data.formats.parts import ending, only_table, stem
 from manylabel.data.formats.picture_list import ENDINGS, lists_pictures
 from manylabel.data.formats.pictures import read_pictures
@@ -149,6 +149,7 @@ GENERAL: tuple[Format, ...] = (
         endings=(".xmc",),
         looks_so=looks_like_xmc,
         find=lambda folder: _in_folder(folder, "xmc", of_features),
+        options=SparseOptions,
     ),
     Format(
         name="svmlight",
@@ -158,6 +159,7 @@ GENERAL: tuple[Format, ...] = (
         endings=(".svm", ".libsvm", ".svmlight"),
         looks_so=looks_like_svmlight,
         find=lambda folder: _in_folder(folder, "svmlight"),
+        options=SparseOptions,
     ),
     Format(
         name="tagged",

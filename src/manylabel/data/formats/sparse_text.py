@@ -38,6 +38,8 @@ class SparseText:
         The same for label numbers.
     blank, queries : int
         Rows without anything, and rows with a ``qid``.
+    least, columns_to : int
+        The lowest feature number that occurs, and one more than the highest.
     """
 
     path: Path
@@ -48,6 +50,8 @@ class SparseText:
     label_ends: array[int] = field(default_factory=lambda: array("q", [0]))
     blank: int = 0
     queries: int = 0
+    least: int = MOST_FEATURES
+    columns_to: int = 0
 
     def __len__(self) -> int:
         return len(self.ends) - 1
@@ -55,6 +59,9 @@ class SparseText:
     def add(self, labels: list[int], columns: list[int], values: list[float]) -> None:
         """Append a row."""
         self.blank += not labels and not columns
+        if columns:
+            self.least = min(self.least, *columns)
+            self.columns_to = max(self.columns_to, 1 + max(columns))
         self.columns.extend(columns)
         self.values.extend(values)
         self.ends.append(len(self.columns))
@@ -119,9 +126,9 @@ def read_sparse_text(
     """
     rows = SparseText(path)
     for number, line in lines:
-        body, comment, _ = line.partition(b"#")
-        if comment and not body.strip():
+        if is_comment(line):
             continue
+        body = line.partition(b"#")[0]
         labels, pairs = _labels(path, number, body, n_labels) if labelled else ([], body)
         query = _QUERY.match(pairs)
         if query:
@@ -129,6 +136,12 @@ def read_sparse_text(
             pairs = pairs[query.end() :]
         rows.add(labels, *_features(path, number, pairs, n_features))
     return rows
+
+
+def is_comment(line: bytes) -> bool:
+    """Whether a line holds a comment alone, and so is no row."""
+    body, comment, _ = line.partition(b"#")
+    return bool(comment) and not body.strip()
 
 
 def _labels(path: Path, number: int, body: bytes, n_labels: int | None) -> tuple[list[int], bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import numpy as np
 
 from manylabel.data.build import About, Part, assemble
 from manylabel.data.dataset import DataSet
+from manylabel.data.formats.options import SparseOptions
 from manylabel.data.formats.parts import remark_if_alone, train_and_test
+from manylabel.data.formats.sparse_lines import index_lines
 from manylabel.data.formats.sparse_text import (
     MOST_LABELS,
     SparseText,
@@ -53,10 +55,13 @@ def read_svmlight(path: Path, about: About) -> DataSet:
     """
     train_path, test_path = train_and_test(path)
     paths = [train_path] if test_path is None else [train_path, test_path]
-    files = [read_sparse_text(p, numbered_lines(p, "a readable svmlight file")) for p in paths]
+    on_disk = SparseOptions.of(about).on_disk
+    read = index_lines if on_disk else read_sparse_text
+    files = [read(p, numbered_lines(p, "a readable svmlight file")) for p in paths]
     first, width = _numbering(files)
     numbers = _label_numbers(files)
-    features = compact(*(file.features(width, first) for file in files))
+    found = tuple(file.features(width, first) for file in files)
+    features = found if on_disk else compact(*found)
     skipped = int(_is_binary(numbers, files))  # -1 is no label of its own
     parts = [
         Part(X, file.label_matrix(numbers)[:, skipped:], str(file.path))
@@ -70,17 +75,17 @@ def read_svmlight(path: Path, about: About) -> DataSet:
     )
 
 
-def _numbering(files: list[SparseText]) -> tuple[int, int]:
+def _numbering(files: Sequence[SparseText]) -> tuple[int, int]:
     """The number of the first feature, and how many features there are."""
-    columns = [np.frombuffer(file.columns, dtype=np.int32) for file in files if len(file.columns)]
-    if not columns:
+    columns_to = max(file.columns_to for file in files)
+    if not columns_to:
         hint = "Is this a file of labels alone?"
         raise ManyLabelError(str(files[0].path), "a feature in some row", "none", hint)
-    first = 0 if min(int(c.min()) for c in columns) == 0 else 1
-    return first, max(int(c.max()) for c in columns) + 1 - first
+    first = 0 if min(file.least for file in files) == 0 else 1
+    return first, columns_to - first
 
 
-def _label_numbers(files: list[SparseText]) -> np.ndarray[Any, Any]:
+def _label_numbers(files: Sequence[SparseText]) -> np.ndarray[Any, Any]:
     numbers = np.unique(np.concatenate([np.frombuffer(file.labels, dtype=np.int64) for file in files]))
     if not 0 < len(numbers) <= MOST_LABELS:
         raise ManyLabelError(
@@ -89,11 +94,11 @@ def _label_numbers(files: list[SparseText]) -> np.ndarray[Any, Any]:
     return numbers
 
 
-def _is_binary(numbers: np.ndarray[Any, Any], files: list[SparseText]) -> bool:
+def _is_binary(numbers: np.ndarray[Any, Any], files: Sequence[SparseText]) -> bool:
     return numbers.tolist() == [-1, 1] and all(len(file.labels) == len(file) for file in files)
 
 
-def _remarks(files: list[SparseText], first: int) -> Iterator[str]:
+def _remarks(files: Sequence[SparseText], first: int) -> Iterator[str]:
     yield f"Features are counted from {first} in the file" + (": no 0 occurs." if first else ".")
     for file in files:
         if file.blank:

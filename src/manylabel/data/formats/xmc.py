@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import numpy as np
 from manylabel.data.build import About, Part, assemble
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.border import shown
+from manylabel.data.formats.options import SparseOptions
 from manylabel.data.formats.parts import remark_if_alone, stem, train_and_test
+from manylabel.data.formats.sparse_lines import index_lines
 from manylabel.data.formats.sparse_text import (
     MOST_FEATURES,
     MOST_LABELS,
@@ -57,12 +60,13 @@ def read_xmc(path: Path, about: About) -> DataSet:
     Features and labels are counted from 0; those that no row has are kept, as the header counts them.
     """
     train_path, test_path = train_and_test(of_features(path))
-    tables = [_read(p) for p in (train_path, test_path) if p is not None]
+    on_disk = SparseOptions.of(about).on_disk
+    tables = [_read(p, on_disk) for p in (train_path, test_path) if p is not None]
     if len({(X.shape[1], Y.shape[1]) for X, Y in tables}) > 1:
         (X, Y), (X_test, Y_test) = tables
         expected = f"the {X.shape[1]} features and {Y.shape[1]} labels of {train_path.name}"
         raise ManyLabelError(str(test_path), expected, f"{X_test.shape[1]} and {Y_test.shape[1]}")
-    features = compact(*(X for X, _ in tables))
+    features = [X for X, _ in tables] if on_disk else compact(*(X for X, _ in tables))
     paths = (train_path, test_path)
     parts = [Part(X, Y, str(p)) for X, (_, Y), p in zip(features, tables, paths, strict=False)]
     remarks = about.remarks + remark_if_alone(train_path, test_path)
@@ -70,17 +74,18 @@ def read_xmc(path: Path, about: About) -> DataSet:
     return assemble(dataclasses.replace(about, remarks=remarks), *parts, label_names=names)
 
 
-def _read(path: Path) -> tuple[Any, Any]:
-    """Features and labels of one part, both CSR."""
+def _read(path: Path, on_disk: bool) -> tuple[Any, Any]:
+    """Features, CSR or on disk, and labels of one part, CSR."""
     lines = numbered_lines(path, _WHAT)
-    sizes = _sizes(path, lines)
+    sizes, header = _sizes(path, lines)
+    read = partial(index_lines, start=header) if on_disk else read_sparse_text
     if len(sizes) == 3:
-        n, width, n_labels = sizes
+        _, width, n_labels = sizes
         _check_labels(path, n_labels)
-        rows = _rows(path, lines, n, width, n_labels)
+        rows = _rows(path, lines, sizes, n_labels, read)
         return rows.features(width), rows.label_matrix(np.arange(n_labels))
     Y = _labels_beside(path, sizes[0])
-    return _matrix(path, lines, sizes), Y
+    return _rows(path, lines, sizes, None, read).features(sizes[1]), Y
 
 
 def _labels_beside(path: Path, n: int) -> Any:
@@ -89,12 +94,12 @@ def _labels_beside(path: Path, n: int) -> Any:
         hint = "Features stand in trn_X_Xf.txt and labels in trn_X_Y.txt, or both in one file with three numbers first."
         raise ManyLabelError(str(path), "a file of labels beside these features", "none", hint)
     lines = numbered_lines(label_path, _WHAT)
-    sizes = _sizes(label_path, lines)
+    sizes, _ = _sizes(label_path, lines)
     if len(sizes) != 2 or sizes[0] != n:
         got = " ".join(map(str, sizes))
         raise ManyLabelError(f"{label_path}, line 1", f"{n} rows, as {path.name} has, and labels", got)
     _check_labels(label_path, sizes[1])
-    Y = _matrix(label_path, lines, sizes)
+    Y = _rows(label_path, lines, sizes, None, read_sparse_text).features(sizes[1])
     return (Y != 0).astype(np.uint8)
 
 
@@ -105,14 +110,16 @@ def _check_labels(path: Path, n_labels: int) -> None:
         raise ManyLabelError(f"{path}, line 1", expected, f"{n_labels}")
 
 
-def _matrix(path: Path, lines: Iterator[Line], sizes: tuple[int, ...]) -> Any:
-    n, width = sizes
-    return _rows(path, lines, n, width, None).features(width)
-
-
-def _rows(path: Path, lines: Iterator[Line], n: int, width: int, n_labels: int | None) -> SparseText:
+def _rows(
+    path: Path,
+    lines: Iterator[Line],
+    sizes: tuple[int, ...],
+    n_labels: int | None,
+    read: Callable[..., SparseText],
+) -> SparseText:
     """The rows that the header counts; blank lines behind them are ignored."""
-    rows = read_sparse_text(path, islice(lines, n), width, n_labels, labelled=n_labels is not None)
+    n, width = sizes[:2]
+    rows = read(path, islice(lines, n), width, n_labels, labelled=n_labels is not None)
     if len(rows) != n:
         hint = "The file may have been cut off."
         raise ManyLabelError(str(path), f"{n} rows, as line 1 says", f"{len(rows)}", hint)
@@ -122,7 +129,8 @@ def _rows(path: Path, lines: Iterator[Line], n: int, width: int, n_labels: int |
     return rows
 
 
-def _sizes(path: Path, lines: Iterator[Line]) -> tuple[int, ...]:
+def _sizes(path: Path, lines: Iterator[Line]) -> tuple[tuple[int, ...], int]:
+    """The numbers of the first line, and how many bytes it has."""
     _, line = next(lines, (1, b""))
     words = line.split()
     where = f"{path}, line 1"
@@ -133,7 +141,7 @@ def _sizes(path: Path, lines: Iterator[Line]) -> tuple[int, ...]:
     sizes = tuple(map(int, words))
     if sizes[0] == 0 or sizes[1] == 0 or sizes[1] > MOST_FEATURES:
         raise ManyLabelError(where, f"rows, and from 1 to {MOST_FEATURES} columns", " ".join(map(str, sizes)))
-    return sizes
+    return sizes, len(line)
 
 
 def of_features(path: Path) -> Path:

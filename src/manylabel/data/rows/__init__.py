@@ -7,6 +7,7 @@ from manylabel.data.rows.mapped import MappedImages
 from manylabel.data.rows.parts import NpyPart, RowPart, VectorParts
 from manylabel.data.rows.registry import as_features, features_of_file
 from manylabel.data.rows.sparse import SparseVectors
+from manylabel.data.rows.sparse_parts import SparsePart, SparseParts
 from manylabel.data.rows.table import TableRows
 from manylabel.data.rows.text import Texts
 from manylabel.data.rows.vectors import Vectors
@@ -18,6 +19,8 @@ __all__ = [
     "MappedImages",
     "NpyPart",
     "RowPart",
+    "SparsePart",
+    "SparseParts",
     "SparseVectors",
     "TableRows",
     "Texts",

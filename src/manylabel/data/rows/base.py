@@ -3,10 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """A piece of content that is never in memory as a whole: how many bytes it has, and buffers that make it up."""
+
+    nbytes: int
+    buffers: Iterable[Any]
+
+
+def add_piece(digest: Any, piece: Any) -> None:
+    """Add a buffer, or one that is streamed, to a digest of hashlib.
+
+    Each is preceded by its length: pieces cannot be taken for one another.
+    """
+    if not isinstance(piece, Streamed):
+        view = memoryview(piece).cast("B") if len(piece) else memoryview(b"")
+        piece = Streamed(view.nbytes, (view,))
+    digest.update(piece.nbytes.to_bytes(8, "little"))
+    for buffer in piece.buffers:
+        digest.update(buffer)
 
 
 class Features(ABC):
@@ -78,7 +100,10 @@ class Features(ABC):
 
     @abstractmethod
     def content(self) -> Iterator[Any]:
-        """Shape and values as buffers, to digest: the same on every machine, whatever the rows were read from."""
+        """Shape and values as buffers or :class:`Streamed`, to digest.
+
+        They are the same on every machine, whatever the rows were read from.
+        """
 
     @abstractmethod
     def describe(self) -> str:

@@ -37,6 +37,26 @@ class RowPart(Protocol):
         ...
 
 
+def of_parts(
+    parts: Sequence[Any], starts: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]
+) -> Iterator[tuple[Any, np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+    """Each part that holds some of the rows, their numbers in it, and where they stand among those wanted."""
+    owner = np.searchsorted(starts, wanted, side="right") - 1
+    for number in np.unique(owner).tolist():
+        at = np.flatnonzero(owner == number)
+        yield parts[number], wanted[at] - starts[number], at
+
+
+def pieces_of(part: Any, own: np.ndarray[Any, Any], block: int) -> Iterator[tuple[slice, Any]]:
+    """Rows of a part, with what lies between them read too, or one by one where they are far from each other."""
+    first, last = int(own.min()), int(own.max())
+    if last - first <= 2 * len(own) + block:
+        yield slice(None), part.read(first, last + 1)[own - first]
+        return
+    for place, row in enumerate(own.tolist()):
+        yield slice(place, place + 1), part.read(row, row + 1)
+
+
 def is_number(dtype: np.dtype[Any]) -> bool:
     """Whether a tensor can hold such numbers as they are: of up to 64 bits, in the byte order of this machine."""
     return dtype.kind in "iuf" and dtype.itemsize <= 8 and dtype.isnative
@@ -162,18 +182,13 @@ class VectorParts(Vectors):
             For a number that is not finite.
         """
         wanted = self.rows[rows]
-        made = np.empty((len(wanted), *self.row_shape), self.parts[0].dtype)
-        owner = np.searchsorted(self._starts, wanted, side="right") - 1
-        for number in np.unique(owner).tolist():
-            at, part = owner == number, self.parts[number]
-            own = wanted[at] - self._starts[number]
-            first, last = int(own.min()), int(own.max())
-            if last - first <= 2 * len(own) + self.block:
-                made[at] = part.read(first, last + 1)[own - first]
-            else:  # far from each other
-                made[at] = np.concatenate([part.read(row, row + 1) for row in own.tolist()])
+        made, places = np.empty((len(wanted), *self.row_shape), self.parts[0].dtype), []
+        for part, own, at in of_parts(self.parts, self._starts, wanted):
+            places.append(str(part.path))
+            for some, read in pieces_of(part, own, self.block):
+                made[at[some]] = read
         found = torch.from_numpy(made)
-        check_finite(found, ", ".join(str(self.parts[number].path) for number in np.unique(owner).tolist()))
+        check_finite(found, ", ".join(places))
         return found
 
     def blocks(self) -> Iterator[Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -60,15 +61,7 @@ class SparseVectors(Features):
         dtype = narrowest(
             vectors.dtype, vectors.data, lambda: _blurred(vectors.astype(np.float64, copy=False))
         )
-        with np.errstate(over="ignore"):
-            vectors = vectors.astype(dtype, copy=False)
-        vectors.sum_duplicates()
-        vectors.eliminate_zeros()
-        if not np.isfinite(vectors.data).all():
-            entries = vectors.tocoo()
-            first = np.flatnonzero(~np.isfinite(entries.data))[0]
-            raise not_finite(who, entries.data[first], entries.row[first], entries.col[first])
-        return cls(vectors)
+        return cls(canonical(vectors, dtype, who))
 
     def _as_array(self) -> Any:
         return self.values.toarray()
@@ -89,7 +82,7 @@ class SparseVectors(Features):
             yield blake2b(entries, digest_size=8).digest()
 
     def content(self) -> Iterator[Any]:
-        yield repr(self.values.shape).encode()
+        yield repr(self.shape).encode()
         yield self.values.indptr.astype("<i8")
         yield self.values.indices.astype("<i8")
         yield self.values.data
@@ -110,6 +103,14 @@ class SparseVectors(Features):
         """The matrix, whose own type stays."""
         return self.values
 
+    def column_counts(self) -> np.ndarray[Any, Any]:
+        """How many rows have an entry in each column, (n_features,) int64."""
+        return self.values.getnnz(axis=0)  # type: ignore[no-any-return]
+
+    def square_sum(self, dtype: torch.dtype) -> float:
+        """The sum of the squares of all entries."""
+        return float(np.square(self.csr(dtype).data, dtype=np.float64).sum())
+
     def moments(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Standard deviation and mean of every column, in a type; large matrices a block of columns at a time."""
         n, n_features = self.values.shape
@@ -125,6 +126,25 @@ class SparseVectors(Features):
             warn_of_blurred(_blurred(self.values), lambda j: self.values[:, [j]].data, names)
 
 
+def canonical(X: Any, dtype: Any, who: str) -> Any:
+    """A CSR matrix of a type with ascending columns and without stored zeros; ``X`` itself may be changed.
+
+    Raises
+    ------
+    ManyLabelError
+        Naming the first number that is not finite.
+    """
+    with np.errstate(over="ignore"):
+        vectors = X.astype(dtype, copy=False)
+    vectors.sum_duplicates()
+    vectors.eliminate_zeros()
+    if not np.isfinite(vectors.data).all():
+        entries = vectors.tocoo()
+        first = np.flatnonzero(~np.isfinite(entries.data))[0]
+        raise not_finite(who, entries.data[first], entries.row[first], entries.col[first])
+    return vectors
+
+
 def narrowed(X: Any) -> Any:
     """A float64 matrix of a file as float32, or as it is where that might blur a column."""
     return X.astype(np.float32) if may_narrow(X.data, _blurred(X)) else X
@@ -132,16 +152,62 @@ def narrowed(X: Any) -> Any:
 
 def _blurred(X: Any) -> Any:
     """The columns of a float64 matrix that float32 blurs; only the stored entries are compared with each other."""
-    width = X.shape[1]
-    if width > len(X.indices):  # hashed features: billions of columns, of which few hold anything
-        stored, at = np.unique(X.indices, return_inverse=True)
-    else:
-        stored, at = np.arange(width), X.indices
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        n = np.bincount(at, minlength=len(stored))
-        mean = np.bincount(at, X.data, len(stored)) / n
-        apart = np.square(X.data - mean[at])
-        return stored[blurred_columns(mean, np.sqrt(np.bincount(at, apart, len(stored)) / n))]
+    return ColumnSpread.of(X).blurred()
+
+
+@dataclass(frozen=True)
+class ColumnSpread:
+    """Number, mean and squared deviations of the stored entries of columns; blocks of rows can be put together.
+
+    Attributes
+    ----------
+    columns : (k,) int64 array
+        In ascending order; those without an entry may be left out.
+    n, mean, apart : (k,) float64 arrays
+        Entries of each, their mean, and the sum of their squared deviations from it.
+    """
+
+    columns: np.ndarray[Any, Any]
+    n: np.ndarray[Any, Any]
+    mean: np.ndarray[Any, Any]
+    apart: np.ndarray[Any, Any]
+
+    @classmethod
+    def of(cls, X: Any) -> Self:
+        """Of the entries of a float64 CSR matrix."""
+        width = X.shape[1]
+        if width > len(X.indices):  # hashed features: billions of columns, of which few hold anything
+            stored, at = np.unique(X.indices, return_inverse=True)
+        else:
+            stored, at = np.arange(width), X.indices
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            n = np.bincount(at, minlength=len(stored))
+            mean = np.bincount(at, X.data, len(stored)) / n
+            apart = np.bincount(at, np.square(X.data - mean[at]), len(stored))
+        return cls(stored, n, mean, apart)
+
+    def with_others(self, other: Self) -> Self:
+        """Of the entries of both."""
+        columns = np.union1d(self.columns, other.columns)
+        (n, mean, apart), (m, others, apart_others) = (part._at(columns) for part in (self, other))
+        with np.errstate(over="ignore", invalid="ignore"):
+            share = m / np.maximum(n + m, 1)
+            shift = others - mean
+            apart = apart + apart_others + np.square(shift) * n * share
+            return type(self)(columns, n + m, mean + shift * share, apart)
+
+    def blurred(self) -> Any:
+        """The columns that float32 blurs."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self.columns[blurred_columns(self.mean, np.sqrt(self.apart / self.n))]
+
+    def _at(self, columns: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
+        """Number, mean and deviations of these columns, 0 where there is no entry."""
+        place = np.searchsorted(columns, self.columns)
+        for of_column in (self.n, np.where(self.n > 0, self.mean, 0), self.apart):
+            made = np.zeros(len(columns))
+            made[place] = of_column
+            yield made
 
 
 def as_csr(X: Any, who: str) -> sp.csr_matrix:

@@ -67,6 +67,10 @@ class Vectors(DenseFeatures):
 
         return sp.csr_matrix(as_array(self.dense(dtype), "X"))
 
+    def square_sum(self, dtype: torch.dtype) -> float:
+        """The sum of the squares of all entries."""
+        return float(np.square(self.csr(dtype).data, dtype=np.float64).sum())
+
     def moments(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Standard deviation and mean of every column, in a type."""
         return torch.std_mean(self.dense(dtype), dim=0, correction=0)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from manylabel.data.cache import cached_array, key_of
 from manylabel.data.rows import EncodedRows, Features, Vectors, raw_rows
+from manylabel.data.rows.base import add_piece
 from manylabel.models.frozen.settings import FrozenSettings
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -116,7 +117,5 @@ def content_digest(X: Features) -> str:
     """sha256 of rows: of each piece of their content, with its length before it."""
     digest = hashlib.sha256(f"{type(X).__name__} {len(X)} {X.dtype}".encode())
     for piece in X.content():
-        view = memoryview(piece).cast("B") if len(piece) else memoryview(b"")
-        digest.update(view.nbytes.to_bytes(8, "little"))
-        digest.update(view)
+        add_piece(digest, piece)
     return digest.hexdigest()

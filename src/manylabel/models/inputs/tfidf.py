@@ -9,7 +9,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 
-from manylabel.data.rows import Texts, as_features
+from manylabel.data.rows import SparseVectors, Texts, as_features
 from manylabel.errors import ManyLabelError
 from manylabel.models.inputs import vectors
 from manylabel.models.inputs.vectors import OfFeatures
@@ -152,7 +152,7 @@ class TextPreprocessor(OfFeatures):
         words = Words.fit(X.values, settings.most_words, settings=settings)
         made = cls(words.vocabulary, settings)
         made.words = words
-        made.scale_by_one_number(made.csr(X))
+        made.scale_by_one_number(SparseVectors(made.csr(X)))
         return made
 
     @property

@@ -47,7 +47,7 @@ class TfidfColumnPreprocessor(VectorPreprocessor):
             )
         carried = np.bincount(rows.indices[rows.data != 0], minlength=self.shape[0])
         self.idf.copy_(torch.from_numpy(np.log((1 + rows.shape[0]) / (1 + carried)) + 1))
-        self.scale_by_one_number(self._weighted(rows))
+        self.scale_by_one_number(SparseVectors(self._weighted(rows)))
 
     def matrix(self, X: Any, sparse: bool) -> Any:
         weighted = self._weighted(self.csr(self.read(X)))

@@ -55,13 +55,13 @@ class OfFeatures(OfVectors, ABC):
     def csr(self, X: Any) -> Any:
         """Rows as a CSR matrix of the features that are kept, (n, n_features)."""
 
-    def scale_by_one_number(self, rows: Any) -> None:
-        """Divide by the root mean square of all entries of a CSR matrix.
+    def scale_by_one_number(self, kept: Vectors | SparseVectors) -> None:
+        """Divide by the root mean square of all entries of the columns that are kept.
 
         Rare words scaled to the variance of frequent ones would drown them.
         """
-        squares = float(np.square(rows.data, dtype=np.float64).sum())
-        self.scale.fill_((squares / (rows.shape[0] * rows.shape[1])) ** 0.5 or 1.0)
+        squares = kept.square_sum(self.dtype)
+        self.scale.fill_((squares / (kept.shape[0] * kept.shape[1])) ** 0.5 or 1.0)
 
 
 class VectorPreprocessor(OfFeatures):
@@ -124,14 +124,14 @@ class VectorPreprocessor(OfFeatures):
             return cls(X.shape[1:], dtype=dtype)
         made = cls((most,), raw_features=X.shape[1], dtype=dtype)
         assert made.columns is not None
-        frequent = np.argsort(-X.values.getnnz(axis=0), kind="stable")[:most]
+        frequent = np.argsort(-X.column_counts(), kind="stable")[:most]
         made.columns.copy_(torch.from_numpy(np.sort(frequent)))
         return made
 
     def learn(self, kept: Vectors | SparseVectors, scaling: Scaling) -> None:
         """Learn the scaling from the columns that are kept of the training rows."""
         if scaling == "one":
-            self.scale_by_one_number(kept.csr(self.dtype))
+            self.scale_by_one_number(kept)
         elif scaling == "columns":
             std, mean = kept.moments(self.dtype)
             least = 1e-8 if self.dtype == torch.float32 else mean.abs().mul(2.0**-49).clamp_min(1e-8)

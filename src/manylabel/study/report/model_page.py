@@ -23,6 +23,7 @@ from manylabel.metrics import (
     LearntThresholds,
     Quality,
     Slice,
+    StreamedScores,
     Threshold,
     TrainingLabels,
     f1_curves,
@@ -30,6 +31,7 @@ from manylabel.metrics import (
     reliability,
     slices,
 )
+from manylabel.metrics.scores import Made
 from manylabel.study.analysis.figures.decision_plots import f1_over_threshold, reliability_diagram
 from manylabel.study.analysis.figures.drawing import Picture, require_matplotlib
 from manylabel.study.analysis.figures.label_quality import f1_by_frequency
@@ -38,6 +40,8 @@ from manylabel.study.report.examples import Mistakes, RowGallery, mistakes_of
 from manylabel.study.report.html import render_page
 
 Array = np.ndarray[Any, Any]
+MOST_LABELS = 1000
+"""Labels on the page, the most frequent; all of them are in ``labels.csv``."""
 _MOST_CURVES = 12
 
 
@@ -50,9 +54,9 @@ class Evaluated:
     model, data, method : str
         Where they come from, for the page.
     label_names : tuple of C str
-    scores, probabilities : (n, C) float32 array
-        Before and after calibration.
-    predictions : (n, C) bool array
+    scores, probabilities : (n, C) float32 array or StreamedScores
+        Before and after calibration. Of streamed ones slices, reliability, curves and mistakes are left out.
+    predictions : (n, C) bool array or StreamedScores
     Y : LabelMatrix (n, C)
     decision : Decision
         What decided.
@@ -72,9 +76,9 @@ class Evaluated:
     data: str
     method: str
     label_names: tuple[str, ...]
-    scores: Array
-    probabilities: Array
-    predictions: Array
+    scores: Made
+    probabilities: Made
+    predictions: Made
     Y: LabelMatrix
     decision: Decision
     note: str = ""
@@ -83,6 +87,11 @@ class Evaluated:
     calibrated: bool = False
     evidence: StackEvidence | None = None
     X: Features | None = None
+
+    @property
+    def streamed(self) -> bool:
+        """Whether scores are made by the block."""
+        return isinstance(self.scores, StreamedScores)
 
 
 PAGE, METRICS, LABELS = "report.html", "metrics.json", "labels.csv"
@@ -125,11 +134,12 @@ def write_model_report(found: Evaluated, out: str | Path, repeat: str) -> ModelR
         protocol=protocol_of(found.decision),
         overall=overall,
         labels=labels,
+        most_labels=MOST_LABELS,
         learners=None if found.evidence is None else evidence_table(found.evidence),
         means=MEANS,
         parts=_slice_tables(parts),
         pictures=_pictures(found, quality),
-        mistakes=None if found.X is None else _mistakes(found, found.X),
+        mistakes=_mistakes(found),
         repeat=repeat,
         n_unknown=found.Y.n_unknown,
         without=[found.label_names[c] for c in np.flatnonzero(quality.per_label["positives"] == 0)],
@@ -170,9 +180,11 @@ def values_table(values: Mapping[str, float], title: str) -> Table:
 
 
 def label_table(found: Evaluated, quality: Quality) -> Table:
-    """Support, threshold, precision, recall, F1 and average precision of each label, the most frequent first."""
+    """Support, threshold, precision, recall, F1 and average precision of the most frequent labels, in that order."""
     headings = ("label", "rows", "predicted", "threshold", "precision", "recall", "F1", "AP")
-    rows = tuple(tuple(Cell(_shown(value)) for value in row) for row in _numbers(found, quality))
+    rows = tuple(
+        tuple(Cell(_shown(value)) for value in row) for row in _numbers(found, quality)[:MOST_LABELS]
+    )
     return Table("", headings, rows)
 
 
@@ -203,8 +215,8 @@ def _thresholds(decision: Decision, n_labels: int) -> list[float | None]:
 
 
 def _slices(found: Evaluated) -> list[Slice]:
-    """None where nothing is known of the labels of the training rows."""
-    if found.Y_train is None:
+    """None where nothing is known of the labels of the training rows, and of streamed scores."""
+    if found.Y_train is None or found.streamed:
         return []
     return slices(found.scores, found.predictions, found.Y, found.Y_train, found.groups)
 
@@ -223,30 +235,35 @@ def _slice_tables(parts: list[Slice]) -> list[Table]:
     return tables
 
 
-def _mistakes(found: Evaluated, X: Features) -> Mistakes | None:
-    return mistakes_of(RowGallery(X, found.Y, found.label_names), found.probabilities)
+def _mistakes(found: Evaluated) -> Mistakes | None:
+    if found.X is None or isinstance(found.probabilities, StreamedScores):
+        return None
+    return mistakes_of(RowGallery(found.X, found.Y, found.label_names), found.probabilities)
 
 
 def _pictures(found: Evaluated, quality: Quality) -> list[Picture]:
+    positives = quality.per_label["positives"]
+    by_frequency = np.argsort(-positives, kind="stable")
+    told = np.sort(by_frequency[:MOST_LABELS])
+    names = [found.label_names[c] for c in told.tolist()]
+    f1 = f1_by_frequency(positives[told], quality.per_label["f1"][told], names)
+    if isinstance(found.scores, StreamedScores):
+        return [f1]
     of = {"scores": reliability(found.scores, found.Y)}
     if found.calibrated:
         of["calibrated"] = reliability(found.probabilities, found.Y)
-    positives = quality.per_label["positives"]
-    pictures = [
-        reliability_diagram(of),
-        f1_by_frequency(positives, quality.per_label["f1"], found.label_names),
-    ]
-    frequent = np.argsort(-positives, kind="stable")[:_MOST_CURVES]
+    pictures = [reliability_diagram(of), f1]
+    frequent = by_frequency[:_MOST_CURVES]
     shown = np.sort(frequent[positives[frequent] > 0])
     if isinstance(found.decision, LearntThresholds) and len(shown):
-        pictures.append(_curves(found, found.decision, shown))
+        pictures.append(_curves(found, found.scores[:, shown], found.decision, shown))
     return pictures
 
 
-def _curves(found: Evaluated, decision: LearntThresholds, labels: Array) -> Picture:
+def _curves(found: Evaluated, scores: Array, decision: LearntThresholds, labels: Array) -> Picture:
     """F1 at every threshold of some labels, in ascending order."""
     chosen = decision.report()
-    curves = f1_curves(found.scores[:, labels], found.Y.sparse().select_labels(torch.from_numpy(labels)))
+    curves = f1_curves(scores, found.Y.sparse().select_labels(torch.from_numpy(labels)))
     numbers = labels.tolist()
     return f1_over_threshold(curves, [chosen[c] for c in numbers], [found.label_names[c] for c in numbers])
 
