@@ -27,6 +27,7 @@ RUNS = {
 REFUSED = {
     "momentum": ("mulsupcon", {"pretrain.stage.shard": True, "pretrain.candidates": "momentum"}),
     "joint": ("joint_reg", {"classify.stage.shard": True}),
+    "mixture": ("kmcl", {"classify.stage.shard": True}),
     "frozen": ("bce", {"classify.stage.shard": True, "classify.encoder_rate": 0}),
     "network": ("lamp", {"classify.stage.shard": True}),
     "compile": ("bce", {"classify.stage.shard": True, "classify.stage.compile": True}),
