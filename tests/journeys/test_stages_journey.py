@@ -101,18 +101,56 @@ def test_pictures_go_from_one_data_set_to_another(tmp_path: Path, shell: Shell, 
     assert told.input.form == "shape (3, 16, 20)"
 
 
+def write_album(folder: Path) -> None:
+    """Pictures of noise with tags."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    lines = ["file,tags"]
+    for i in range(48):
+        Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+        lines.append(f"{i}.png,{('sea|sky', 'tree', 'sky')[i % 3]}")
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+
+
+def test_a_model_reads_pictures_as_it_is_asked_to(
+    tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))
+    write_album(Path("album"))
+    asked = ("--read", "side=16", "--read", "fit=short")
+    few = ("--method", "logistic_regression", "--validation", "0.3", "--out", "model")
+    code, output, errors = shell("fit", "album/", *asked, *few)
+    assert code == 0, errors
+    assert "resized to 16 x 16, cut to the middle square" in output
+    assert model_folder.read("model")[0].input.form == "shape (3, 16, 16)"
+    assert shell("evaluate", "model", "album/", *asked, "--out", "report")[0] == 0
+    page = Path("report/report.html").read_text("utf-8")
+    assert "manylabel evaluate model album/ --read side=16 --read fit=short --out report" in page
+    assert shell("predict", "model", "album/", *asked, "--probabilities", "--out", "p.csv")[0] == 0
+    assert shell("embed", "model", "album/", *asked, "--out", "z.npy")[0] == 0
+    assert np.load("z.npy").shape[0] == 48
+    code, _, errors = shell("predict", "model", "album/", "--out", "q.csv")
+    assert code == 2
+    assert "expected rows of shape (3, 16, 16), but got shape (3, 64, 64)" in errors
+    of_model = ("predict", "model", "album/"), ("evaluate", "model", "album/"), ("embed", "model", "album/")
+    for command in (("fit", "album/", *few[:-1], "other"), ("audit", "album/"), *of_model):
+        code, _, errors = shell(*command, "--read", "sides=16")
+        assert code == 2
+        assert "--read: expected of" in errors
+        assert "Did you mean 'side'?" in errors
+    Path("table.csv").write_text("a,tags\n" + "1,sea\n2,sky\n" * 20)
+    code, _, errors = shell("fit", "table.csv", "--labels", "tags", *asked, "--out", "other")
+    assert code == 2
+    assert "table.csv: expected no settings of the reader, but got 'side', 'fit'" in errors
+
+
 def test_a_run_reads_pictures_as_it_is_asked_to_and_so_do_its_examples(
     tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))
-    Path("album").mkdir()
-    rng = np.random.default_rng(0)
-    lines = ["file,tags"]
-    for i in range(48):
-        Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(f"album/{i}.png")
-        lines.append(f"{i}.png,{('sea|sky', 'tree', 'sky')[i % 3]}")
-    Path("album/labels.csv").write_text("\n".join(lines) + "\n")
+    write_album(Path("album"))
     words = ("--methods", "logistic_regression", "--seeds", "1", "--jobs", "1", "--out", "runs")
     code, _, errors = shell("run", "album/", "--read", "side=16", "--read", "fit=short", *words)
     assert code == 0, errors

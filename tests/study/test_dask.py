@@ -109,6 +109,27 @@ def test_a_search_finds_the_same_as_on_this_machine(
 
 
 @pytest.mark.slow
+def test_workers_get_what_a_recipe_file_holds(
+    cluster: Cluster, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of files by relative paths, one like the other; the workers run in another folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("plain.toml").write_text('like = "bce"\n[classify.stage]\nepochs = 2\nbatch = 16\n')
+    Path("mine.toml").write_text('like = "plain.toml"\n[vectors.encoder]\nwidths = [16]\n')
+    wanted = {"method": "mine.toml", "settings": {}, "trials": 2}
+    here = trials(search(tiny_data, tmp_path / "here", **wanted))
+    study_here = plan(tiny_data, tmp_path / "cells", methods=("mine.toml",), settings={}, seeds=(0,))
+    assert run(study_here, Told()) == []
+    asked = replace(search(tiny_data, tmp_path / "there", **wanted), out=Path("there"))
+    cells = plan(tiny_data, Path("cells-there"), methods=("mine.toml",), settings={}, seeds=(0,))
+    assert not (cluster.folder / "mine.toml").exists()
+    study = tune.run(asked, lambda line: None, Dask(cluster.address))
+    assert [(t.params, t.value) for t in study.trials if t.state.name == "COMPLETE"] == here
+    assert run(cells, Told(), Dask(cluster.address)) == []
+    assert_same_results(cells.folder, study_here.folder)
+
+
+@pytest.mark.slow
 def test_a_cell_that_kills_its_workers_is_reported_and_the_others_finish(
     cluster: Cluster, tiny_data: Path, tmp_path: Path
 ) -> None:

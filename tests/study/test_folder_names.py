@@ -31,7 +31,19 @@ from manylabel.study.folder_names import check_folder_names, file_name, name_of_
             "a\nb",
             "\x1b[31m",
         ),
-        *("\u202ea", "x" * 241, "日" * 81, "study.json", "Report.HTML", "con", "NUL.txt", "lpt1"),
+        *(
+            "\u202ea",
+            "x" * 241,
+            "日" * 81,
+            "study.json",
+            "Report.HTML",
+            "report.md",
+            "Values.csv",
+            "report-maps.svg",
+            "con",
+            "NUL.txt",
+            "lpt1",
+        ),
     ],
 )
 def test_names_that_lead_elsewhere_are_refused(name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import json
 import re
 import shutil
@@ -18,6 +19,7 @@ from manylabel.labels import as_labels
 from manylabel.study import Report, StudyFolder, write_report
 from manylabel.study.analysis.figures import drawing, embedding_plots, plots
 from manylabel.study.analysis.figures.heat_map import class_heat_map
+from manylabel.study.analysis.latex import latex_table
 from manylabel.study.parameters import plan_call
 
 
@@ -116,9 +118,49 @@ def test_names_from_the_data_cannot_become_markup(report: Report, page: Page) ->
     assert "<b>last" not in report.path.read_text(encoding="utf-8")
 
 
-def test_the_same_study_gives_the_same_page(report: Report) -> None:
-    before = report.path.read_bytes()
-    assert write_report(report.path.parent).path.read_bytes() == before
+def test_the_same_study_gives_the_same_files(report: Report) -> None:
+    before = {path: path.read_bytes() for path in (report.path, *report.beside)}
+    written = write_report(report.path.parent)
+    assert {path: path.read_bytes() for path in (written.path, *written.beside)} == before
+
+
+def test_the_page_says_which_files_lie_beside_it(report: Report, page: Page) -> None:
+    assert [path.name for path in report.beside] == ["report.md", "report.tex", "values.csv"]
+    assert "in values.csv, the tables in report.md and report.tex." in page.text
+    linked = re.findall(r"\]\(([^)]*\.svg)\)", (report.path.with_name("report.md")).read_text("utf-8"))
+    assert linked == [
+        "report-learning-curves.svg",
+        "report-f1-per-label.svg",
+        "report-embeddings-of-the-test-rows.svg",
+        "report-class-heat-map.svg",
+    ]
+    assert sorted(linked) == sorted(path.name for path in report.path.parent.glob("*.svg"))
+
+
+def test_tables_are_the_same_in_markdown_and_latex(report: Report) -> None:
+    markdown, latex, _ = (path.read_text("utf-8") for path in report.beside)
+    assert report.table.markdown() in markdown
+    assert latex_table(report.table) in latex
+    for row in report.table.rows:
+        for cell in row:
+            marked = f"**{cell.text}**" if cell.best else f"<u>{cell.text}</u>" if cell.level else cell.text
+            assert f"| {marked} |" in markdown
+    assert any(cell.best for row in report.table.rows for cell in row)
+    assert "**Differences, seed by seed**" in markdown
+    assert r"\caption{Differences, seed by seed}" in latex
+    assert latex.isascii()
+
+
+def test_values_of_one_data_set_have_the_columns_of_several(report: Report, study: StudyFolder) -> None:
+    with report.beside[-1].open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["set", "fraction", "method", "seed", "protocol", "metric", "value", "seconds"]
+    for run in study.finished_runs():
+        for protocol, evaluation in run.evaluations.items():
+            for metric, value in evaluation["values"].items():
+                asked = {"set": "tiny", "method": run.method, "seed": str(run.seed), "protocol": protocol}
+                (row,) = [row for row in rows if row.items() >= (asked | {"metric": metric}).items()]
+                assert (float(row["value"]), float(row["seconds"])) == (value, run.seconds)
 
 
 def test_oracle_is_marked_and_explained(report: Report, tmp_path: Path) -> None:

@@ -186,8 +186,14 @@ def test_a_transfer_without_sense_is_refused_before_training(asked: Transfer, tm
             Transfer(**{"pairs": asked.pairs, "out": tmp_path, **changes})  # type: ignore[arg-type]
     with pytest.raises(ManyLabelError, match=r"two sets of images, but got .*one\.npz, one of vectors"):
         Transfer((("digits", one),), tmp_path).plan  # noqa: B018
-    with pytest.raises(ManyLabelError, match="methods that train an encoder, but got logistic_regression"):
-        Transfer(asked.pairs, tmp_path, methods=("bce", "logistic_regression")).plan  # noqa: B018
+    for method in ("logistic_regression", "best", "lamp", "boomer[folds=2]"):
+        with pytest.raises(ManyLabelError, match="methods that train an encoder, but got") as refused:
+            Transfer(asked.pairs, tmp_path, methods=("bce", method)).plan  # noqa: B018
+        assert refused.value.got == method
+        named = refused.value.hint.removeprefix("Take some of ").partition(", or")[0].split(", ")
+        assert {"bce", "mulsupcon", "kmcl", "reg"} <= set(named)
+        assert not {"best", "lamp", "text_bce"} & set(named)  # of vectors, on which text_bce is not defined
+        Transfer(asked.pairs, tmp_path, methods=named).plan  # noqa: B018
 
 
 def test_larger_training_parts_are_cut(asked: Transfer) -> None:

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from manylabel.models import FlatParameters
-from manylabel.training import Group, Ranks, Run, Stage, checkpoint, joined
+from manylabel.training import Group, Ranks, Run, Stage, Task, checkpoint, joined
 
 
-class Linear:
+class Linear(Task):
     def __init__(self):
         generator = torch.Generator().manual_seed(0)
         self.X, self.y = torch.randn(41, 6, generator=generator), torch.randn(41, 1, generator=generator)

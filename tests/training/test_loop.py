@@ -11,12 +11,12 @@ from torch import nn
 from manylabel import ManyLabelError
 from manylabel.labels import as_labels
 from manylabel.models import FlatParameters
-from manylabel.training import Group, Loop, Ranks, Stage, divide
+from manylabel.training import Group, Loop, Ranks, Stage, Task, divide
 from manylabel.training.probe import ridge
 from manylabel.training.schedules import Plateau, factor
 
 
-class Line:
+class Line(Task):
     """Fit one number to the mean of ``n_rows`` numbers; the monitor says how far off it is."""
 
     def __init__(self, n_rows=20, scores=None):

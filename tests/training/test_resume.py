@@ -31,6 +31,13 @@ def assert_same(a, b):
         assert torch.equal(a[name], b[name]), name
 
 
+def test_a_random_state_may_be_a_row_of_those_of_all_ranks():
+    with torch.random.fork_rng(devices=[]):
+        states = torch.stack([torch.manual_seed(seed).get_state() for seed in (1, 2)])
+        checkpoint.set_random_state({"cpu": states[1]})
+        assert torch.equal(torch.get_rng_state(), states[1])
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from manylabel.cli import commandline, option_values
-from manylabel.cli.fitting import read_rows, roles_of, show_rows
+from manylabel.cli.fitting import read_rows, show_rows
+from manylabel.cli.option_groups import LabelledRows, grouped
 from manylabel.cli.options import OneMethod, OneSeed, Settings
 from manylabel.cli.output import make_console, print_rows, say, say_path
-from manylabel.cli.table_options import ColumnRoles, Delimiter, Encoding, LabelColumns, Separator, TextColumns
 from manylabel.cli.training_progress import TrainingDisplay
 from manylabel.errors import ManyLabelError
 
@@ -34,9 +34,10 @@ _SAYS = {
     "[cyan]manylabel audit films.csv --labels genres --id title[/]\n\n"
     "[cyan]manylabel audit films.csv --labels genres --top 200 --out suspects.csv[/]"
 )
+@grouped
 def audit(
     file: Annotated[str, typer.Argument(help="A table or any other file that fit takes.")],
-    labels: LabelColumns = None,
+    rows: LabelledRows,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write as well; ends in .csv or .html.")
     ] = None,
@@ -45,14 +46,9 @@ def audit(
     method: OneMethod = "best",
     seed: OneSeed = 0,
     settings: Settings = None,
-    column: ColumnRoles = None,
-    text: TextColumns = None,
     groups: Annotated[
         str | None, typer.Option("--groups", help="Column of what stays together in a fold.")
     ] = None,
-    separator: Separator = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
 ) -> None:
     """Rank label entries that look wrong or missing, with the evidence; nothing in the file is changed.
 
@@ -61,25 +57,18 @@ def audit(
     from manylabel.estimator.audit import audit as audit_labels
 
     _check_out(out)
-    asked: dict[str, Any] = {
-        "data": file,
-        "labels": labels,
-        "columns": roles_of(column, text, groups),
-        "separator": separator,
-        "delimiter": delimiter,
-        "encoding": encoding,
-    }
-    rows = read_rows(asked)
-    show_rows(rows)
+    asked = rows.asked(file, groups)
+    judged = read_rows(asked)
+    show_rows(judged)
     chosen = option_values.settings(settings or [], [method]).get(method, {})
-    names = _names_of_rows(file, rows, identifier, {"delimiter": delimiter, "encoding": encoding})
+    names = _names_of_rows(file, judged, identifier, asked)
     with TrainingDisplay(make_console(stderr=True)) as display:
         found = audit_labels(
-            rows.X if rows.table is None else rows.table,
-            rows.Y,
+            judged.X if judged.table is None else judged.table,
+            judged.Y,
             method=method,
             settings=chosen,
-            class_names=rows.label_names,
+            class_names=judged.label_names,
             random_state=seed,
             progress=display,
         )
@@ -96,12 +85,13 @@ def _check_out(out: Path | None) -> None:
         )
 
 
-def _names_of_rows(file: str, rows: OwnRows, identifier: str | None, reading: dict[str, Any]) -> list[str]:
+def _names_of_rows(file: str, rows: OwnRows, identifier: str | None, asked: dict[str, Any]) -> list[str]:
     from manylabel.data.own_rows import blocks_of_rows
 
     if identifier is None:
         return [f"row {i + 1}" for i in range(len(rows))]
     schema = None if rows.table is None else rows.table.schema
+    reading = {name: asked[name] for name in ("delimiter", "encoding")}
     return [name for _, names in blocks_of_rows(file, schema, identifier, **reading) for name in names or ()]
 
 

@@ -118,7 +118,7 @@ transfer = partial(command_line, "transfer")
 
 def in_options(text: str, command: str = "") -> str:
     """A text with the option in place of each parameter in backquotes."""
-    options = OPTIONS | _OF_COMMANDS.get(command, {})
+    options = OPTIONS | {"options": OPTIONS["read"]} | _OF_COMMANDS.get(command, {})
     return re.sub(r"`(\w+)`", lambda found: options.get(found[1], found[0]), text)
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from manylabel.cli import option_values
-from manylabel.cli.fitting import roles_of
+from manylabel.cli.data_facts import read_options
 from manylabel.cli.models import Identifier, check_place, load_model, model_blocks, say_what_is_embedded
-from manylabel.cli.options import DataDir
+from manylabel.cli.option_groups import roles_of
+from manylabel.cli.options import DataDir, ReaderSettings
 from manylabel.cli.output import say, say_path
 from manylabel.cli.table_options import (
     ColumnRoles,
@@ -81,6 +82,7 @@ def embed(
     identifier: Identifier = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
+    read: ReaderSettings = None,
     data_dir: DataDir = None,
 ) -> None:
     """Write the representation of each row as one array, in their order.
@@ -89,12 +91,13 @@ def embed(
     cache, so that the same rows are read the next time. A data set with labels becomes one of vectors, as .npz,
     on which every command runs.
     """
+    from manylabel.data.formats.options import refuse_options
     from manylabel.methods.embedding_files import check_embedding_file
 
     check_embedding_file(out, identifier)
-    reading = {"delimiter": delimiter, "encoding": encoding}
+    reading, options = {"delimiter": delimiter, "encoding": encoding}, read_options(read)
     if encoder is None:
-        _by_model(source, file, out, identifier, reading)
+        _by_model(source, file, out, identifier, reading, options)
         return
     if file is not None:
         raise ManyLabelError("embed", "one source of rows beside `encoder`", f"{source} and {file}")
@@ -102,13 +105,19 @@ def embed(
     chosen = option_values.settings(settings or [], ["embed"]).get("embed", {})
     asked = {"encoder": encoder, **chosen}
     if labels is None and Path(source).is_file() and _is_table(source):
+        refuse_options(options, source)
         _of_table(source, out, identifier, asked, {**reading, "columns": roles_of(column, text, None)})
     else:
-        _of_dataset(source, labels, out, asked, data_dir)
+        _of_dataset(source, labels, out, asked, data_dir, options)
 
 
 def _by_model(
-    source: str, file: str | None, out: Path, identifier: str | None, reading: dict[str, Any]
+    source: str,
+    file: str | None,
+    out: Path,
+    identifier: str | None,
+    reading: dict[str, Any],
+    options: dict[str, Any],
 ) -> None:
     from manylabel.methods.embedding_files import write_embeddings
 
@@ -117,7 +126,7 @@ def _by_model(
         raise ManyLabelError("embed", "a model and a file", f"{source!r} alone", hint)
     check_place(out, file)
     loaded, schema = load_model(Path(source))
-    blocks = model_blocks(file, schema, identifier, reading["delimiter"], reading["encoding"])
+    blocks = model_blocks(file, schema, identifier, reading, options)
     written = write_embeddings(loaded.embed, blocks, out, identifier)
     say_what_is_embedded(loaded)
     _told(out, *written)
@@ -149,7 +158,12 @@ def _slices(vectors: Any, blocks: Iterator[Any]) -> Iterator[Any]:
 
 
 def _of_dataset(
-    source: str, labels: str | None, out: Path, asked: dict[str, Any], data_dir: Path | None
+    source: str,
+    labels: str | None,
+    out: Path,
+    asked: dict[str, Any],
+    data_dir: Path | None,
+    options: dict[str, Any],
 ) -> None:
     """A data set with labels, as one of vectors."""
     from manylabel import data
@@ -158,7 +172,7 @@ def _of_dataset(
     if out.suffix != ".npz":
         hint = "Such a file holds the labels and the split as well, and every command reads it."
         raise ManyLabelError("`out`", "a file of a data set, which ends in .npz", str(out), hint)
-    dataset = data.load(source, data_dir, labels=label_names(labels, source) or None)
+    dataset = data.load(source, data_dir, labels=label_names(labels, source) or None, options=options)
     vectors = embed_dataset(dataset, _opened(asked, dataset.train.X))
     write_dataset(vectors, out)
     _told(out, len(vectors.train) + len(vectors.test), vectors.train.X.shape[1])

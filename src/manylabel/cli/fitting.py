@@ -11,18 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from manylabel.cli import commandline, option_values
-from manylabel.cli.options import Encoder, OneMethod, OneSeed, Settings
+from manylabel.cli.option_groups import LabelledRows, TrainingOptions, grouped
+from manylabel.cli.options import Encoder, OneMethod
 from manylabel.cli.output import make_console, print_table, say, say_path
-from manylabel.cli.table_options import (
-    ColumnRoles,
-    Delimiter,
-    Encoding,
-    LabelColumns,
-    Separator,
-    TextColumns,
-    column_roles,
-    label_option,
-)
+from manylabel.cli.table_options import label_option
 from manylabel.cli.training_progress import TrainingDisplay
 from manylabel.errors import ManyLabelError
 from manylabel.printable import count
@@ -54,8 +46,10 @@ Validation = Annotated[
     epilog="Examples:\n\n"
     "[cyan]manylabel fit films.csv --labels genres --out model[/]\n\n"
     "[cyan]manylabel fit films.parquet --labels 'is_*' --column zip=category --groups director --out model[/]\n\n"
-    "[cyan]manylabel fit yeast.arff --method mulsupcon --out model[/]"
+    "[cyan]manylabel fit yeast.arff --method mulsupcon --out model[/]\n\n"
+    "[cyan]manylabel fit photos/ --read side=224 --encoder resnet50 --out model[/]"
 )
+@grouped
 def fit(
     file: Annotated[
         str,
@@ -64,14 +58,11 @@ def fit(
             "[cyan]manylabel data formats[/]."
         ),
     ],
-    labels: LabelColumns = None,
+    rows: LabelledRows,
+    training: TrainingOptions,
     out: ModelFolder = Path("model"),
     method: OneMethod = "best",
-    seed: OneSeed = 0,
     encoder: Encoder = None,
-    settings: Settings = None,
-    column: ColumnRoles = None,
-    text: TextColumns = None,
     groups: Annotated[
         str | None, typer.Option("--groups", help="Column of what stays together when rows are held out.")
     ] = None,
@@ -84,54 +75,38 @@ def fit(
             "[bold]top_k[/], [bold]expected_f1[/], [bold]seen_sets[/], or a number.",
         ),
     ] = "tuned",
-    separator: Separator = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that OUT holds.")] = False,
 ) -> None:
     """Train a model on a file with labels, and write it into a folder that can be handed on.
 
     Says what every column was taken for, and how good the decisions are on rows held out. Ctrl-C is safe: the same
     command goes on where it stopped.
     """
-    roles = roles_of(column, text, groups)
-    reading = {"delimiter": delimiter, "encoding": encoding}
-    asked = {
-        "data": file,
-        "labels": labels,
-        "out": str(out),
-        "method": method,
-        "seed": seed,
-        "settings": option_values.settings(settings or [], [method], encoder).get(method, {}),
-        "columns": roles,
-        "validation": validation,
-        "thresholds": thresholds,
-        "separator": separator,
-        **reading,
-        "overwrite": overwrite or None,
-    }
-    run_fit(asked, out)
+    settings = option_values.settings(training.settings or [], [method], encoder).get(method, {})
+    asked = {"settings": settings, "validation": validation, "thresholds": thresholds}
+    run_fit(rows.asked(file, groups) | asked, training, method, out)
 
 
-def run_fit(asked: Mapping[str, Any], out: Path) -> None:
+def run_fit(given: Mapping[str, Any], training: TrainingOptions, method: str, out: Path) -> None:
     """Read, train, save, and say what was found; of the processes of ``torchrun`` the first saves and says it."""
     from manylabel.methods import model_folder
     from manylabel.training import joined
 
+    of_training = {"seed": training.seed, "overwrite": training.overwrite or None}
+    asked = {**given, "method": method, "out": str(out), **of_training}
     _keep_model(out, asked["overwrite"])
     rows = read_rows(asked)
     model_folder.usable_place(out)
-    training = out.with_name(out.name + TRAINING)
-    with joined() as ranks, _resumable(asked), _no_empty_folders(training, out):
+    folder = out.with_name(out.name + TRAINING)
+    with joined() as ranks, _resumable(asked), _no_empty_folders(folder, out):
         if ranks.world > 1:
             _check_method(asked["method"])
         if ranks.first:
             show_rows(rows)
-        model = _train(rows, asked, training, quiet=not ranks.first)
+        model = _train(rows, asked, folder, quiet=not ranks.first)
     if not ranks.first:
         return
     model.save(out)
-    shutil.rmtree(training, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     _show_quality(model)
     say_path("model", out)
     example = "NEW.csv" if rows.table is not None else "NEW_FILE"
@@ -157,14 +132,6 @@ def _keep_model(out: Path, overwrite: bool | None) -> None:
         raise ManyLabelError("`out`", "a folder without a model", f"{out}, which holds one", hint)
 
 
-def roles_of(column: list[str] | None, text: str | None, groups: str | None) -> dict[str, str]:
-    """Column -> role, of all three options."""
-    roles = column_roles(column)
-    if text is not None:
-        roles |= dict.fromkeys(option_values.names("--text", text), "text")
-    return roles if groups is None else roles | {groups: "group"}
-
-
 def read_rows(asked: Mapping[str, Any]) -> OwnRows:
     """The rows that options name."""
     from manylabel.data.own_rows import read_training_rows
@@ -172,10 +139,11 @@ def read_rows(asked: Mapping[str, Any]) -> OwnRows:
     file, labels = asked["data"], asked["labels"]
     if labels is None:
         _refuse_table_options(asked)
-        return read_training_rows(file)
+        return read_training_rows(file, options=asked["read"])
     return read_training_rows(
         file,
         labels=label_option(labels, file),
+        options=asked["read"],
         columns=asked["columns"],
         separator=asked["separator"],
         delimiter=asked["delimiter"],
@@ -286,7 +254,7 @@ def _validation(rows: OwnRows, asked: Mapping[str, Any]) -> Any:
         return share
     schema = None if rows.table is None else rows.table.schema
     reading = {name: asked[name] for name in ("delimiter", "encoding")} if schema else {}
-    held_out = read_test_rows(given, schema, rows.label_names, **reading)
+    held_out = read_test_rows(given, schema, rows.label_names, options=asked["read"], **reading)
     return held_out.X, held_out.Y
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from manylabel.cli import commandline
+from manylabel.cli.data_facts import read_options
+from manylabel.cli.options import ReaderSettings
 from manylabel.cli.output import make_console, print_rows, print_table, say, say_path
 from manylabel.cli.table_options import Delimiter, Encoding
 from manylabel.errors import ManyLabelError
@@ -72,6 +74,7 @@ def predict(
     ] = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
+    read: ReaderSettings = None,
     encoder: MovedEncoder = None,
 ) -> None:
     """Predict labels and their probabilities for the rows of a file, in their order.
@@ -84,7 +87,8 @@ def predict(
     check_place(out, file)
     loaded, schema = load_model(model, encoder)
     wanted = Wanted(identifier, probabilities, embeddings, top, separator or _usual(schema, loaded))
-    blocks = model_blocks(file, schema, identifier, delimiter, encoding)
+    reading = {"delimiter": delimiter, "encoding": encoding}
+    blocks = model_blocks(file, schema, identifier, reading, read_options(read))
     written = write_predictions(loaded, blocks, out, wanted)
     shown = [(name, ", ".join(f"{c} {p:.2f}" for c, p in of.items()) or "none") for name, of in written.first]
     print_rows((identifier or "row", "labels and their probabilities"), shown)
@@ -112,6 +116,7 @@ def evaluate(
     ] = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
+    read: ReaderSettings = None,
     encoder: MovedEncoder = None,
 ) -> None:
     """Measure a model on rows with labels, and write a page: metrics, every label, slices, reliability.
@@ -122,8 +127,9 @@ def evaluate(
 
     report_folder(out)
     reading = {"delimiter": delimiter, "encoding": encoding}
-    found = _evaluated(model, file, train, reading, encoder)
-    asked = {"data": [str(model), file], "train": train, **reading, "encoder": encoder}
+    options = read_options(read)
+    found = _evaluated(model, file, train, reading, options, encoder)
+    asked = {"data": [str(model), file], "train": train, **reading, "read": options, "encoder": encoder}
     given = {name: value for name, value in asked.items() if value is not None} | {"out": str(out)}
     written = write_model_report(found, out, commandline.command_line("evaluate", given))
     print_table(written.overall)
@@ -175,13 +181,17 @@ def say_what_is_embedded(model: Predictor) -> None:
 
 
 def model_blocks(
-    file: str, schema: Schema | None, identifier: str | None, delimiter: str | None, encoding: str | None
+    file: str,
+    schema: Schema | None,
+    identifier: str | None,
+    reading: dict[str, Any],
+    options: dict[str, Any],
 ) -> Iterator[tuple[Features, list[str] | None]]:
     """Rows of a file block by block, told on a terminal."""
     from manylabel.data.own_rows import blocks_of_rows
 
-    reading: dict[str, Any] = {"delimiter": delimiter, "encoding": encoding} if schema else {}
-    return _told(blocks_of_rows(file, schema, identifier, **reading))
+    of_table = reading if schema else {}
+    return _told(blocks_of_rows(file, schema, identifier, options=options, **of_table))
 
 
 def _told(blocks: Iterable[tuple[Features, list[str] | None]]) -> Iterator[tuple[Features, list[str] | None]]:
@@ -194,7 +204,12 @@ def _told(blocks: Iterable[tuple[Features, list[str] | None]]) -> Iterator[tuple
 
 
 def _evaluated(
-    folder: Path, file: str, train: str | None, reading: dict[str, Any], encoder: str | None
+    folder: Path,
+    file: str,
+    train: str | None,
+    reading: dict[str, Any],
+    options: dict[str, Any],
+    encoder: str | None,
 ) -> Evaluated:
     from manylabel.data.own_rows import read_test_rows
     from manylabel.estimator import MultiLabelClassifier
@@ -202,9 +217,9 @@ def _evaluated(
 
     loaded = MultiLabelClassifier.load(folder, encoder=encoder)
     model, schema = loaded.predictor_, _schema(loaded)
-    tables = reading if schema is not None else {}
-    rows = read_test_rows(file, schema, model.label_names, **tables)
-    given = None if train is None else read_test_rows(train, schema, model.label_names, **tables).Y
+    as_asked = {"options": options, **(reading if schema is not None else {})}
+    rows = read_test_rows(file, schema, model.label_names, **as_asked)
+    given = None if train is None else read_test_rows(train, schema, model.label_names, **as_asked).Y
     for sentence in rows.told:
         say(f"note: {sentence}")
     S, P, predicted = _made(model, rows.X)

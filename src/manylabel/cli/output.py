@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from manylabel.study.analysis.tables import Table
     from manylabel.study.executors.base import Failed
-    from manylabel.study.report.page import Report
+    from manylabel.study.report.sections import Report
 
 WIDE = 160  # columns where nobody's window limits it
 

@@ -12,16 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from manylabel.cli import option_values
-from manylabel.cli.fitting import ModelFolder, Validation, roles_of, run_fit
-from manylabel.cli.options import OneMethod, OneSeed, Settings
-from manylabel.cli.table_options import (
-    ColumnRoles,
-    Delimiter,
-    Encoding,
-    LabelColumns,
-    Separator,
-    TextColumns,
-)
+from manylabel.cli.fitting import ModelFolder, Validation, run_fit
+from manylabel.cli.option_groups import LabelledRows, TrainingOptions, grouped
+from manylabel.cli.options import OneMethod
 from manylabel.errors import ManyLabelError
 
 stages_app = typer.Typer()
@@ -32,7 +25,6 @@ StartModel = Annotated[
     Path,
     typer.Argument(metavar="MODEL", help="Folder of a model, as pretrain, fit or a run writes it."),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a model that OUT holds.")]
 ProbeMethod = Annotated[
     str | None,
     typer.Option(
@@ -56,20 +48,14 @@ PretrainValidation = Annotated[
     "[cyan]manylabel pretrain films.csv --labels genres --text plot --out encoder[/]\n\n"
     "[cyan]manylabel pretrain photos/ --method reg --set pretrain.stage.epochs=100 --out encoder[/]"
 )
+@grouped
 def pretrain(
     file: DataFile,
-    labels: LabelColumns = None,
+    rows: LabelledRows,
+    training: TrainingOptions,
     out: ModelFolder = Path("encoder"),
     method: OneMethod = "mulsupcon",
-    seed: OneSeed = 0,
-    settings: Settings = None,
-    column: ColumnRoles = None,
-    text: TextColumns = None,
     validation: PretrainValidation = HELD_OUT,
-    separator: Separator = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-    overwrite: Overwrite = False,
 ) -> None:
     """Train an encoder on the contrastive stage of a method alone, and write it into a folder.
 
@@ -78,22 +64,8 @@ def pretrain(
     [cyan]manylabel embed[/] writes what the encoder makes of rows.
     """
     _refuse_without_pretraining(method)
-    _refuse_rate(settings, method, "finetune trains an encoder on.")
-    _fit(
-        {"classify.encoder_rate": 0},
-        settings,
-        out,
-        data=file,
-        labels=labels,
-        method=method,
-        seed=seed,
-        columns=roles_of(column, text, None),
-        validation=validation,
-        separator=separator,
-        delimiter=delimiter,
-        encoding=encoding,
-        overwrite=overwrite or None,
-    )
+    _refuse_rate(training, method, "finetune trains an encoder on.")
+    _fit({"classify.encoder_rate": 0}, rows.asked(file), training, method, validation, out)
 
 
 @stages_app.command(
@@ -101,21 +73,15 @@ def pretrain(
     "[cyan]manylabel probe encoder photos/ --out model[/]\n\n"
     "[cyan]manylabel probe encoder other.csv --labels topics --text body --out model[/]  other rows, other labels"
 )
+@grouped
 def probe(
     model: StartModel,
     file: DataFile,
-    labels: LabelColumns = None,
+    rows: LabelledRows,
+    training: TrainingOptions,
     out: ModelFolder = Path("model"),
     method: ProbeMethod = None,
-    seed: OneSeed = 0,
-    settings: Settings = None,
-    column: ColumnRoles = None,
-    text: TextColumns = None,
     validation: Validation = None,
-    separator: Separator = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-    overwrite: Overwrite = False,
 ) -> None:
     """Train a linear classifier on the encoder of a model, which stays as it is.
 
@@ -125,23 +91,9 @@ def probe(
     needed to predict); of one that does the encoder is held fast (classify.encoder_rate=0) and copied.
     """
     method = method or _usual_probe(model)
-    _refuse_encoder(settings, method)
-    _refuse_rate(settings, method, "finetune trains the encoder on.")
-    _fit(
-        _from(model, 0, method),
-        settings,
-        out,
-        data=file,
-        labels=labels,
-        method=method,
-        seed=seed,
-        columns=roles_of(column, text, None),
-        validation=validation,
-        separator=separator,
-        delimiter=delimiter,
-        encoding=encoding,
-        overwrite=overwrite or None,
-    )
+    _refuse_encoder(training, method)
+    _refuse_rate(training, method, "finetune trains the encoder on.")
+    _fit(_from(model, 0, method), rows.asked(file), training, method, validation, out)
 
 
 @stages_app.command(
@@ -149,48 +101,28 @@ def probe(
     "[cyan]manylabel finetune encoder photos/ --out model[/]\n\n"
     "[cyan]manylabel finetune encoder photos/ --rate 0.01 --set classify.stage.epochs=10 --out model[/]"
 )
+@grouped
 def finetune(
     model: StartModel,
     file: DataFile,
-    labels: LabelColumns = None,
+    rows: LabelledRows,
+    training: TrainingOptions,
     out: ModelFolder = Path("model"),
     method: OneMethod = "bce",
     rate: Annotated[
         float,
         typer.Option("--rate", help="Learning rate of the encoder, as a multiple of the classifier's."),
     ] = 0.1,
-    seed: OneSeed = 0,
-    settings: Settings = None,
-    column: ColumnRoles = None,
-    text: TextColumns = None,
     validation: Validation = None,
-    separator: Separator = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-    overwrite: Overwrite = False,
 ) -> None:
     """Train a classifier together with the encoder of a model, which goes on learning at a rate of its own.
 
     Short for fit with encoder.name=model, encoder.weights=MODEL and classify.encoder_rate=RATE; 0 would be a probe,
     and fit without a model trains from scratch.
     """
-    _refuse_encoder(settings, method)
-    _refuse_rate(settings, method, "Give it with --rate.")
-    _fit(
-        _from(model, rate, method),
-        settings,
-        out,
-        data=file,
-        labels=labels,
-        method=method,
-        seed=seed,
-        columns=roles_of(column, text, None),
-        validation=validation,
-        separator=separator,
-        delimiter=delimiter,
-        encoding=encoding,
-        overwrite=overwrite or None,
-    )
+    _refuse_encoder(training, method)
+    _refuse_rate(training, method, "Give it with --rate.")
+    _fit(_from(model, rate, method), rows.asked(file), training, method, validation, out)
 
 
 def _from(model: Path, rate: float, method: str) -> dict[str, Any]:
@@ -211,30 +143,37 @@ def _usual_probe(model: Path) -> str:
     return PROBE if model_folder.read(model)[0].input.kind in ModelEncoder.kinds else CLASSIFIER
 
 
-def _fit(fixed: Mapping[str, Any], given: list[str] | None, out: Path, **asked: Any) -> None:
+def _fit(
+    fixed: Mapping[str, Any],
+    rows: Mapping[str, Any],
+    training: TrainingOptions,
+    method: str,
+    validation: str | None,
+    out: Path,
+) -> None:
     """A fit with the settings of a stage beside those that are given."""
-    method = asked["method"]
-    settings = _given(given, method)
-    told = {"out": str(out), "settings": {**fixed, **settings}, "thresholds": "tuned"}
-    run_fit(asked | told, out)
+    settings = {**fixed, **_given(training, method)}
+    run_fit(
+        {**rows, "settings": settings, "validation": validation, "thresholds": "tuned"}, training, method, out
+    )
 
 
-def _given(settings: list[str] | None, method: str) -> dict[str, Any]:
-    return option_values.settings(settings or [], [method]).get(method, {})
+def _given(training: TrainingOptions, method: str) -> dict[str, Any]:
+    return option_values.settings(training.settings or [], [method]).get(method, {})
 
 
-def _refuse_rate(settings: list[str] | None, method: str, hint: str) -> None:
+def _refuse_rate(training: TrainingOptions, method: str, hint: str) -> None:
     """Refuse a learning rate of the encoder where the command itself sets it."""
-    named = [name for name in _given(settings, method) if f".{name}".endswith(".classify.encoder_rate")]
+    named = [name for name in _given(training, method) if f".{name}".endswith(".classify.encoder_rate")]
     if named:
         raise ManyLabelError("`settings`", "no rate of the encoder, which the command sets", named[0], hint)
 
 
-def _refuse_encoder(settings: list[str] | None, method: str) -> None:
+def _refuse_encoder(training: TrainingOptions, method: str) -> None:
     """Refuse another encoder than that of the model."""
     from manylabel.study.cell import encoder_settings
 
-    given = _given(settings, method)
+    given = _given(training, method)
     named = encoder_settings(given) + [name for name in given if f".{name}".endswith(".inputs.encoder")]
     if named:
         hint = "Leave it out, or take another model."

@@ -219,7 +219,7 @@ def report(
 ) -> None:
     """Write the report of a study again, from what its finished runs left in the folder.
 
-    One page for a data set; for a study of several, ranks and tests over them in HTML, Markdown, LaTeX and CSV. With
+    Tables, tests and pictures in HTML, Markdown, LaTeX and CSV; for a study of several data sets, ranks over them. With
     --examples also a page of rows as pictures or text: some test rows with their nearest ones in the embedding of each
     method, and the mistakes that each was surest of. It reads the data set again.
     """

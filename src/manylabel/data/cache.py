@@ -123,10 +123,15 @@ def cached_array(
         return found
     usable_folder(place.folder, who)
     with _in_this_process[place.folder], _alone(place, who):
-        if (found := place.whole()) is None:  # the process that was waited for may have written it
-            _write(place, compute, who)
-            found = place.whole()
-    if found is None:
+        return _written(place, compute, who)
+
+
+def _written(place: _Place, compute: Callable[[int], Iterable[Array]], who: str) -> Array:
+    """The array, computed unless another process has just done so."""
+    if (found := place.whole()) is not None:
+        return found
+    _write(place, compute, who)
+    if (found := place.whole()) is None:
         hint = "Check the disk, or name another folder with MANYLABEL_CACHE."
         raise Unusable(who, f"to read back what was written to {place.folder}", "other content", hint)
     return found

@@ -62,19 +62,31 @@ def load(
     >>> scenes.train.X.shape
     torch.Size([3000, 1, 32, 32])
     """
-    from manylabel.data.formats.options import refuse_options
-
     name, folder = str(name_or_path), _local_folder(data_dir)
     if labels:
-        refuse_options(options or {}, name)
-        return _from_table(name, labels, undivided)
+        return _from_table(name, labels, undivided, options)
     if name == DIGITS:
-        refuse_options(options or {}, name)
-        from manylabel.data.digits import compose_digits
-
-        return compose_digits()
+        return _digits(options)
     if isinstance(name_or_path, os.PathLike) or Path(name).name != name:
         return _from_path(Path(name), undivided, options)
+    found = _by_name(name, folder, undivided, options)
+    if found is None:
+        raise _unknown(name, data_dir)
+    return found
+
+
+def _digits(options: Mapping[str, Any] | None) -> DataSet:
+    from manylabel.data.digits import compose_digits
+    from manylabel.data.formats.options import refuse_options
+
+    refuse_options(options or {}, DIGITS)
+    return compose_digits()
+
+
+def _by_name(
+    name: str, folder: Path | None, undivided: bool, options: Mapping[str, Any] | None
+) -> DataSet | None:
+    """A local copy, else what the catalogue knows, else a file of that name; None without any."""
     from manylabel.data.cache import cache_folder
     from manylabel.data.catalogue import catalogue, load_entry, read_copy
     from manylabel.data.formats.folder import read_folder
@@ -89,7 +101,7 @@ def load(
         return load_entry(entry, cache_folder(), options)
     if name and Path(name).exists():
         return _from_path(Path(name), undivided, options)
-    raise _unknown(name, data_dir)
+    return None
 
 
 def names(data_dir: str | Path | None = None) -> tuple[str, ...]:
@@ -130,11 +142,15 @@ def _from_path(path: Path, undivided: bool, options: Mapping[str, Any] | None) -
         return read_file(path, undivided, options)
 
 
-def _from_table(source: str, labels: str | Sequence[str], undivided: bool) -> DataSet:
+def _from_table(
+    source: str, labels: str | Sequence[str], undivided: bool, options: Mapping[str, Any] | None
+) -> DataSet:
     from manylabel.data.build import About, Part, assemble
+    from manylabel.data.formats.options import refuse_options
     from manylabel.data.formats.parts import stem
     from manylabel.data.tables import read_table
 
+    refuse_options(options or {}, source)
     table = read_table(source, labels=labels)
     about = About(stem(Path(source)), table.where, remarks=table.told, undivided=undivided)
     return assemble(about, Part(table.X, table.Y, table.where), label_names=table.label_names)

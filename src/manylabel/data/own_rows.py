@@ -12,6 +12,7 @@ import numpy as np
 
 from manylabel.data.build import UNDIVIDED
 from manylabel.data.dataset import DataSet, Rows
+from manylabel.data.formats.options import refuse_options
 from manylabel.data.loading import load
 from manylabel.data.rows import Features
 from manylabel.data.tables import Schema, Table, read_table
@@ -50,7 +51,11 @@ class OwnRows:
 
 
 def read_training_rows(
-    source: str | Path, *, labels: str | Sequence[str] | None = None, **reading: Any
+    source: str | Path,
+    *,
+    labels: str | Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    **reading: Any,
 ) -> OwnRows:
     """Rows to train on: of a table with its label columns named, or the training part of a data set.
 
@@ -59,6 +64,8 @@ def read_training_rows(
     source : str or Path
     labels : str or sequence of str, optional
         Label columns, for a table alone; see :func:`manylabel.data.read_table`.
+    options : mapping, optional
+        Settings of the reader of a data set, such as ``{"side": 224}`` for pictures; a table has none.
     **reading
         Other arguments of :func:`manylabel.data.read_table`.
 
@@ -69,13 +76,19 @@ def read_training_rows(
     """
     if labels is None:
         _refuse_table(source)
-        dataset = load(source, undivided=True)
+        dataset = load(source, undivided=True, options=options)
         return _of_dataset(dataset, dataset.train, "training")
+    refuse_options(options or {}, str(source))
     return _of_table(read_table(source, labels=labels, **reading))
 
 
 def read_test_rows(
-    source: str | Path, schema: Schema | None, label_names: tuple[str, ...], **reading: Any
+    source: str | Path,
+    schema: Schema | None,
+    label_names: tuple[str, ...],
+    *,
+    options: Mapping[str, Any] | None = None,
+    **reading: Any,
 ) -> OwnRows:
     """Rows with the labels of a model: of a table like its training rows, or the test part of a data set.
 
@@ -86,6 +99,8 @@ def read_test_rows(
         What the columns of the training table meant.
     label_names : tuple of n_labels str
         In the order of the columns that the labels shall have.
+    options : mapping, optional
+        As :func:`read_training_rows` takes them.
     **reading
         ``delimiter`` and ``encoding`` of a table.
 
@@ -95,8 +110,9 @@ def read_test_rows(
         If the file cannot be read, has no labels or others than these.
     """
     if schema is not None:
+        refuse_options(options or {}, str(source))
         return _of_table(schema.apply(source, **reading))
-    dataset = load(source, undivided=True)
+    dataset = load(source, undivided=True, options=options)
     found = _of_dataset(dataset, dataset.test, "test")
     place = {name: i for i, name in enumerate(dataset.label_names)}
     absent = [name for name in label_names if name not in place]
@@ -114,6 +130,7 @@ def blocks_of_rows(
     schema: Schema | None,
     identifier: str | None = None,
     rows: int = BLOCK_ROWS,
+    options: Mapping[str, Any] | None = None,
     **reading: Any,
 ) -> Iterator[tuple[Features, list[str] | None]]:
     """Features of new rows block by block, in the order of their file; labels in it are not looked at.
@@ -128,6 +145,8 @@ def blocks_of_rows(
     identifier : str, optional
         A column of the table that names the rows.
     rows : int, default 4096
+    options : mapping, optional
+        As :func:`read_training_rows` takes them.
     **reading
         ``delimiter`` and ``encoding`` of a table.
 
@@ -142,13 +161,14 @@ def blocks_of_rows(
         If the file cannot be read, or has other columns than the training rows.
     """
     if schema is not None:
+        refuse_options(options or {}, str(source))
         yield from _blocks_of_table(source, schema, identifier, rows, reading)
         return
     if identifier is not None:
         hint = "Its rows keep their order: row i of the output is row i of the input."
         raise ManyLabelError("`identifier`", "a column of a table", f"{str(source)!r}, which has none", hint)
     _refuse_other_table(source)
-    X = load(source, undivided=True).test.X
+    X = load(source, undivided=True, options=options).test.X
     for start in range(0, len(X), rows):
         yield X.take(slice(start, start + rows)), None
 

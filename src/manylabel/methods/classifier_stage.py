@@ -20,7 +20,8 @@ from manylabel.methods.rows import DeviceRows
 from manylabel.metrics.scores import blocks
 from manylabel.models import FlatParameters, Preprocessor
 from manylabel.models.inputs import View
-from manylabel.training import Group, Ranks, divide
+from manylabel.training import Group, Ranks, ShardedParameters, Task, divide
+from manylabel.training.sharding import is_in_parts
 
 LogitLoss: TypeAlias = Callable[..., Tensor]
 """``loss(logits, Y, sample_weight=None) -> scalar``"""
@@ -147,7 +148,7 @@ class Frozen:
         return DeviceRows(embed(self.encoder, part, self.inputs), part.Y, part.weights)
 
 
-class Classification:
+class Classification(Task):
     """Train a classifier on labelled rows; with an encoder rate of 0 the encoder stays as it is.
 
     Parameters
@@ -192,8 +193,6 @@ class Classification:
             self.view, self.plain = inputs.view(settings.views), inputs.finished
         self.module: nn.Module = nn.ModuleDict({"network": self.network, "encoder": encoder})
         self.labels = train.Y
-        if isinstance(self.rows, Parts):
-            self.windows = train.windows
         self.groups = _groups(encoder, classifier, settings.encoder_rate, encoder_groups)
         self.n_rows = len(train)
 
@@ -216,6 +215,10 @@ class Classification:
         classifier: Any = self.classifier  # linear, where labels are drawn
         logits = drawn.logits(h, classifier.weight, classifier.bias)
         return criterion(logits, drawn.Y, sample_weight=weights, stands_for=drawn.stands_for)
+
+    def windows(self, generator: torch.Generator) -> list[Tensor]:
+        """By blocks where rows are read from disk, which representations are not."""
+        return self.rows.train.windows(generator)
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:
@@ -242,6 +245,8 @@ def _groups(
     encoder: nn.Module, classifier: nn.Module, rate: float, others: Sequence[Group] | None
 ) -> list[Group]:
     """What is trained: one group where one learning rate and type hold for all, which makes a step cheaper."""
+    if any(map(is_in_parts, encoder.parameters())):
+        return [Group(FlatParameters(classifier.parameters())), Group(ShardedParameters(encoder), rate)]
     every = [*classifier.parameters(), *encoder.parameters()]
     if others is None and rate == 1 and len({p.dtype for p in every if p.requires_grad}) == 1:
         return [Group(FlatParameters(every))]

@@ -25,7 +25,7 @@ from manylabel.methods.rows import DeviceRows
 from manylabel.methods.scorer import NetworkScorer
 from manylabel.models import Preprocessor
 from manylabel.models.inputs import ViewSettings
-from manylabel.training import Ranks, Run, Stage, divide
+from manylabel.training import Ranks, Run, Stage, Task, divide, sharded
 from manylabel.training.probe import ridge
 from manylabel.training.sampling import Division
 
@@ -106,7 +106,7 @@ class ContrastiveSettings(Settings):
             raise ManyLabelError(who, "classify.encoder_rate 1 where losses are joined", repr(rate))
 
 
-class Pretraining:
+class Pretraining(Task):
     """Train an encoder on a contrastive loss.
 
     Parameters
@@ -140,13 +140,17 @@ class Pretraining:
         self.encoder, self.inputs, self.view = encoder, inputs, inputs.view(settings.views)
         self.settings, self.highest = settings, highest
         self.train, self.validation, self.n_rows = train, validation, len(train)
-        self.labels, self.windows = train.Y, train.windows
+        self.labels = train.Y
 
     def loss(self, rows: Tensor) -> Tensor:
         """The contrastive loss of these rows."""
         own, others = self.term.views(self.train.X[rows], self.view)
         labels, weights = self.train.Y.take(rows), self.train.weights_of(rows)
         return self.term(self.encoder(own), labels, others, weights)  # type: ignore[no-any-return]
+
+    def windows(self, generator: torch.Generator) -> list[Tensor]:
+        """By blocks where rows are read from disk."""
+        return self.train.windows(generator)
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:
@@ -202,10 +206,12 @@ class ContrastiveMethod(EncoderTrainer):
         encoder = self.new_encoder(inputs)
         if settings.pretrain is not None:
             highest = settings.classify.negatives is not None
-            pretraining = Pretraining(
-                settings.loss, inputs, encoder, *ready.parts, settings.pretrain, highest
-            )
-            run.train("pretrain", pretraining, settings.pretrain.stage)
+            stage, momentum = settings.pretrain.stage, settings.pretrain.candidates == "momentum"
+            with sharded(encoder, stage.shard and not momentum) as trained:
+                pretraining = Pretraining(
+                    settings.loss, inputs, trained, *ready.parts, settings.pretrain, highest
+                )
+                run.train("pretrain", pretraining, stage)
         return self.scorer(inputs, encoder, self._classifier(run, inputs, encoder, *ready.parts))
 
     def _classifier(
@@ -225,12 +231,17 @@ class ContrastiveMethod(EncoderTrainer):
             run.train(name, grid, classify.stage)
             return grid.classifier()
         classifier = new_classifier(width(encoder, inputs), train.Y, classify)
-        parts = inputs, encoder, classifier, train, validation, classify, criterion
+        parts = train, validation, classify, criterion
         if settings.contrast is None:
-            run.train(name, Classification(*parts), classify.stage)
+            with sharded(encoder, classify.stage.shard and classify.encoder_rate > 0) as trained:
+                run.train(name, Classification(inputs, trained, classifier, *parts), classify.stage)
             return classifier
         division, contrast = contrasted(classify.stage, len(train)), settings.contrast
         term = build_term(settings.loss, inputs, encoder, train.Y, contrast, division.least)
         balance = Balance(contrast.weight, contrast.balance, classify.stage.epochs * division.steps)
-        run.train(name, JointTraining(*parts, term, balance.to(inputs.mean.device)), classify.stage)
+        run.train(
+            name,
+            JointTraining(inputs, encoder, classifier, *parts, term, balance.to(inputs.mean.device)),
+            classify.stage,
+        )
         return classifier

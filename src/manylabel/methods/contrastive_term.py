@@ -30,7 +30,8 @@ from manylabel.models import (
     ProjectionHead,
 )
 from manylabel.models.inputs import View
-from manylabel.training import Group, Ranks
+from manylabel.training import Group, Ranks, ShardedParameters
+from manylabel.training.sharding import is_in_parts
 
 _MANY_BATCHES = 8  # from so many batches in a queue on, running label sums cost less than summing all
 
@@ -133,8 +134,10 @@ class ContrastiveTerm(nn.Module):
         self.query = nn.Sequential(encoder, head.to(device))
         self.criterion = build_contrast(loss, settings)
         self.n_views = self.n_encoded = 2 if settings.candidates == "views" else 1
-        query = FlatParameters(self.query.parameters())
-        self.groups = [Group(query)]
+        if any(map(is_in_parts, encoder.parameters())):
+            self.groups = [Group(FlatParameters(head.parameters())), Group(ShardedParameters(encoder))]
+        else:
+            self.groups = [Group(FlatParameters(self.query.parameters()))]
         self.prototypes: nn.Parameter | None = None
         if isinstance(self.criterion, PrototypeLoss):
             start = nn.init.xavier_uniform_(torch.empty(n_labels, settings.dim))
@@ -222,7 +225,9 @@ class MomentumTerm(ContrastiveTerm):
     ) -> None:
         super().__init__(loss, inputs, encoder, n_labels, settings)
         self.n_views, self.n_encoded = 2, 1
-        self.key = MomentumEncoder(self.query, self.groups[0].parameters, settings.momentum)
+        flat = self.groups[0].parameters
+        assert isinstance(flat, FlatParameters), "an encoder with a momentum copy is never in parts"
+        self.key = MomentumEncoder(self.query, flat, settings.momentum)
         self.ranks = Ranks.current()
         self.queue: LabelQueue | None = None
         if settings.queue:

@@ -25,12 +25,12 @@ from manylabel.models import FlatParameters, Preprocessor, fit_preprocessor
 from manylabel.models.inputs.augment import mask
 from manylabel.models.inputs.vectors import OfFeatures
 from manylabel.models.label_network import LabelNetwork
-from manylabel.training import Group, Ranks, Run
+from manylabel.training import Group, Ranks, Run, Task
 
 _ENTRIES_AT_ONCE = 1 << 22
 
 
-class NetworkTraining:
+class NetworkTraining(Task):
     """Train a network on its own loss.
 
     Parameters
@@ -47,7 +47,7 @@ class NetworkTraining:
         self.network, self.train, self.validation, self.mask = network, train, validation, mask
         self.module: nn.Module = network
         self.groups = [Group(FlatParameters(network.parameters()))]
-        self.n_rows, self.labels, self.windows = len(train), train.Y, train.windows
+        self.n_rows, self.labels = len(train), train.Y
 
     def loss(self, rows: Tensor) -> Tensor:
         """The network's loss on these rows."""
@@ -56,6 +56,10 @@ class NetworkTraining:
         target = Y.dense(torch.uint8) if known is None else Y.dense().masked_fill(~known, torch.nan)
         value = self.network.loss(mask(x, self.mask) if self.mask else x, target)
         return Ranks.current().weigh(value, len(rows))
+
+    def windows(self, generator: torch.Generator) -> list[Tensor]:
+        """By blocks where rows are read from disk."""
+        return self.train.windows(generator)
 
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:

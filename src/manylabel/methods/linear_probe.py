@@ -16,7 +16,7 @@ from manylabel.methods.networks import width
 from manylabel.methods.recipe import Config
 from manylabel.methods.rows import DeviceRows
 from manylabel.models import FlatParameters, Preprocessor
-from manylabel.training import Group
+from manylabel.training import Group, Task
 
 
 class LinearProbeSettings(Config):
@@ -37,7 +37,7 @@ class LinearProbeSettings(Config):
     heads: int = Field(3, ge=1)
 
 
-class LinearProbeEvaluation:
+class LinearProbeEvaluation(Task):
     """Train the classifiers of all points of a grid at once, each for itself, and assemble one out of the best.
 
     Parameters

@@ -9,7 +9,7 @@ from manylabel.methods.classifier_stage import Classification, build_criterion, 
 from manylabel.methods.networks import width
 from manylabel.methods.recipe import Settings
 from manylabel.methods.scorer import NetworkScorer
-from manylabel.training import Run
+from manylabel.training import Run, sharded
 
 
 class LogitMethod(EncoderTrainer):
@@ -24,6 +24,7 @@ class LogitMethod(EncoderTrainer):
         encoder = self.new_encoder(inputs)
         classifier = new_classifier(width(encoder, inputs), ready.train.Y, settings)
         criterion = build_criterion(self.settings.loss, settings.loss)
-        task = Classification(inputs, encoder, classifier, *ready.parts, settings, criterion)
-        run.train("train", task, settings.stage)
+        with sharded(encoder, settings.stage.shard and settings.encoder_rate > 0) as trained:
+            task = Classification(inputs, trained, classifier, *ready.parts, settings, criterion)
+            run.train("train", task, settings.stage)
         return self.scorer(inputs, encoder, classifier)

@@ -119,14 +119,7 @@ class Method:
             trainer, names = self._trainer(train), checked_names(label_names, train.Y.n_labels)
             encoder = self._encoder(train.X.kind, device)
             train, validation = self._seen(trainer, encoder, train, validation)
-        if isinstance(trainer, CrossFitter):
-            scorer, held_out = trainer.fit_folds(train, validation, groups, order)
-            decision, note = _decided(held_out)
-        else:
-            scorer = _fitted(trainer, train, validation, order)  # type: ignore[arg-type]  # it refuses None
-            assert validation is not None
-            scores = scores_of(scorer.scores, validation.X, validation.Y.n_labels)
-            (decision, note), held_out = tuned(scores, validation.Y), None
+        scorer, held_out, (decision, note) = _trained(trainer, train, validation, groups, order)
         assert schema is not None
         recipe = trainer.settings.model_dump(mode="json", exclude={"expected"}, exclude_none=True)
         return Predictor(
@@ -157,11 +150,19 @@ class Method:
         return self.trainers[train.X.kind]
 
 
-def _decided(held_out: HeldOut | None) -> tuple[Decision, str]:
-    """The threshold that held-out rows of a cross-fitting teach, and a note where they teach none."""
-    if held_out is None:
-        return NOTHING_HELD_OUT
-    return tuned(held_out.scores, held_out.Y, held_out.weights)
+def _trained(
+    trainer: Trainer, train: Rows, validation: Rows | None, groups: Any, order: Order
+) -> tuple[Scorer, HeldOut | None, tuple[Decision, str]]:
+    """The scorer, the held-out rows of a cross-fitting, and the threshold that held-out rows teach, with a note."""
+    if isinstance(trainer, CrossFitter):
+        scorer, held_out = trainer.fit_folds(train, validation, groups, order)
+        if held_out is None:
+            return scorer, None, NOTHING_HELD_OUT
+        return scorer, held_out, tuned(held_out.scores, held_out.Y, held_out.weights)
+    scorer = _fitted(trainer, train, validation, order)  # type: ignore[arg-type]  # it refuses None
+    assert validation is not None
+    scores = scores_of(scorer.scores, validation.X, validation.Y.n_labels)
+    return scorer, None, tuned(scores, validation.Y)
 
 
 def _fitted(trainer: Trainer, train: Rows, validation: Rows, order: Order) -> Scorer:

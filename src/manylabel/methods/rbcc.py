@@ -16,7 +16,7 @@ from manylabel.methods.rows import DeviceRows
 from manylabel.models import FlatParameters
 from manylabel.models.bayesian_network import learn_parents
 from manylabel.models.rbcc import BinaryRelevance, RecurrentChains
-from manylabel.training import Group, Ranks, Run, Stage
+from manylabel.training import Group, Ranks, Run, Stage, Task
 
 _ROWS = 256  # at once: the hidden layer is wide
 
@@ -49,7 +49,7 @@ class RBCCSettings(VectorSettings):
     errors: ErrorSettings
 
 
-class HalvesTraining:
+class HalvesTraining(Task):
     """Binary relevance on each half of the training rows.
 
     Parameters

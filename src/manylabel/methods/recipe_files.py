@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,32 @@ _MOST_LIKE = 16  # recipes that are like one another
 _OF_THE_RECIPE = ("name", "family", "about", "source", "expected")  # what cannot be taken away
 
 PAPER = "paper-"  # how the names of recipes begin that follow the papers
+
+
+_tables: ContextVar[dict[str, dict[str, Any]] | None] = ContextVar("tables of recipe files", default=None)
+
+
+@contextmanager
+def kept(tables: Mapping[str, dict[str, Any]]) -> Iterator[dict[str, dict[str, Any]]]:
+    """Within, recipe files are read once: those of these tables are not read at all.
+
+    So a process elsewhere, which may not see the files, gets what they hold.
+
+    Parameters
+    ----------
+    tables : mapping of path, as it was given, to table
+
+    Yields
+    ------
+    dict
+        All of them in the end, also those that were read within.
+    """
+    known = dict(tables)
+    before = _tables.set(known)
+    try:
+        yield known
+    finally:
+        _tables.reset(before)
 
 
 def names() -> tuple[str, ...]:
@@ -58,7 +86,7 @@ def _read(name: Any, above: tuple[str, ...]) -> Layers:
     """The layers of a recipe that those ``above`` it are like."""
     _check_name(name, above)
     if name.endswith(".toml"):
-        table = read_toml(Path(name), f"`method`, {name}", "a recipe")
+        table = _of_file(name)
     elif "." in name:
         table = _of_import_path(name)
     elif name in names():
@@ -76,6 +104,16 @@ def _read(name: Any, above: tuple[str, ...]) -> Layers:
     layers = () if parent is None else _read(parent, (*above, name))
     _check_without(name, layers, own)
     return (*layers, own)
+
+
+def _of_file(name: str) -> dict[str, Any]:
+    known = _tables.get()
+    if known is not None and name in known:
+        return known[name]
+    table = read_toml(Path(name), f"`method`, {name}", "a recipe")
+    if known is not None:
+        known[name] = table
+    return table
 
 
 def _check_name(name: Any, above: tuple[str, ...]) -> None:

@@ -180,14 +180,9 @@ def learn_thresholds(
     check_probabilities(S, who)
     w = read_weights(weights, S.shape, who)
     if rule == "top_k":
-        sizes = np.arange(max(_most_labels(T), 1), 0, -1)
-        counts = count_sweep(
-            S, T, 1.0 - sizes, lambda s: -places(s), w
-        )  # among the k highest: place <= k - 1
-        return {m: Threshold(rule, int(_best(counts, m, sizes))) for m in metrics}
-    return _on_grid(
-        count_sweep(S, T, as_grid_of(thresholds, S.dtype, who), weights=w), metrics, rule, thresholds
-    )
+        return _on_sizes(S, T, metrics, w)
+    counts = count_sweep(S, T, as_grid_of(thresholds, S.dtype, who), weights=w)
+    return _on_grid(counts, metrics, rule, thresholds)
 
 
 def _learn_of_top(
@@ -208,6 +203,14 @@ def _learn_of_top(
     reachable = thresholds[as_grid_of(thresholds, top.values.dtype, who) > top.bound]
     counts = Counts.sweep(top, T, reachable if len(reachable) else thresholds)
     return _on_grid(counts, metrics, rule, reachable)
+
+
+def _on_sizes(S: Made, T: LabelMatrix, metrics: Sequence[str], weights: Array | None) -> dict[str, Threshold]:
+    """The best numbers of labels a row."""
+    sizes = np.arange(max(_most_labels(T), 1), 0, -1)
+    # among the k highest: place <= k - 1
+    counts = count_sweep(S, T, 1.0 - sizes, lambda s: -places(s), weights)
+    return {m: Threshold("top_k", int(_best(counts, m, sizes))) for m in metrics}
 
 
 def _on_grid(counts: Counts, metrics: Sequence[str], rule: Rule, thresholds: Array) -> dict[str, Threshold]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,22 @@ class FlatParameters:
             p.data = self.vector.detach()[start:stop].view_as(p)
             p.grad = self.vector.grad[start:stop].view_as(p)
             start = stop
+
+    sharded = False
+    """Whether each rank trains a part of the values."""
+
+    @property
+    def vectors(self) -> list[nn.Parameter]:
+        """What an optimiser trains: the one vector."""
+        return [self.vector]
+
+    def whole(self, parts: Sequence[Tensor]) -> Tensor:
+        """Numbers for each value, (n,), from those for the tensors of :attr:`vectors`."""
+        return parts[0]
+
+    def parts(self, whole: Tensor) -> list[Tensor]:
+        """Numbers for the tensors of :attr:`vectors`, from those for each value, (n,)."""
+        return [whole]
 
     @property
     def intact(self) -> bool:

@@ -9,7 +9,7 @@ from manylabel.study.cell import Cell
 from manylabel.study.folder import StudyFolder
 from manylabel.study.plan import Plan
 from manylabel.study.report.any_study import write as write_report
-from manylabel.study.report.page import Report
+from manylabel.study.report.sections import Report
 from manylabel.study.rerun import Rerun, rerun
 from manylabel.study.runner import run
 from manylabel.study.transfer import Transfer

@@ -16,9 +16,13 @@ TAKEN = {
     "study.json",
     "test_labels.npz",
     "report.html",
+    "report.md",
+    "report.tex",
+    "values.csv",
     "examples.html",
     "tracking",
 }  # files of a study, beside the folders of its methods
+PICTURE = "report-"  # before the names of a report's pictures
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
 
@@ -60,7 +64,9 @@ def _flaw(name: str) -> str:
         return "which begins or ends with a dot or a space"
     if len(name.encode(errors="surrogateescape")) > MOST_BYTES:
         return f"which takes more than {MOST_BYTES} bytes"
-    if _folded(name) in TAKEN or _folded(name).partition(".")[0] in DEVICES:
+    folded = _folded(name)
+    is_picture = folded.startswith(PICTURE) and folded.endswith(".svg")
+    if folded in TAKEN or is_picture or folded.partition(".")[0] in DEVICES:
         return "which is the name of a file of a study or of a device"
     return ""
 

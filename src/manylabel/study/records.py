@@ -7,7 +7,7 @@
     OUT/METHOD/seed-S/run.json    one run: recipe, versions, seconds, metrics of the test rows per protocol
     OUT/METHOD/seed-S/...         history.jsonl and checkpoint (training), scores.npz
     OUT/METHOD/seed-S/model/      the trained model, as manylabel.methods.Predictor saves it
-    OUT/report.html
+    OUT/report.html, report.md, report.tex, values.csv, report-*.svg
     OUT/examples.html             nearest rows and mistakes, where they were asked for
     .../digests.json              SHA-256 of the files beside it that are read back
 

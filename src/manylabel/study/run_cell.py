@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from manylabel.data.dataset import DataSet, Rows
 from manylabel.labels import LabelMatrix
 from manylabel.methods import Predictor, model_folder
 from manylabel.methods.estimator_state import NotWritten
+from manylabel.methods.recipe_files import kept
 from manylabel.methods.scorer import scores_of
 from manylabel.methods.versions import versions
 from manylabel.metrics.report import Protocol
@@ -37,12 +38,16 @@ PROTOCOLS: dict[str, tuple[Protocol, Rule]] = {
 
 @dataclass(frozen=True)
 class Job:
-    """A cell to run: everything it needs but the data; see :class:`manylabel.study.Plan`."""
+    """A cell to run: everything it needs but the data; see :class:`manylabel.study.Plan`.
+
+    ``files`` is what recipe files hold, for a process that may not see them; see :func:`.recipe_files.kept`.
+    """
 
     cell: Cell
     folder: Path
     threads: int
     measures: bool = False
+    files: Mapping[str, dict[str, Any]] = field(default_factory=dict, hash=False)
 
     @property
     def key(self) -> CellKey:
@@ -56,7 +61,8 @@ class Job:
 
     def run(self, dataset: DataSet, tell: Callable[[Progress], None]) -> RunRecord:
         """Run the cell and leave its folder finished; what a killed run left there is taken up."""
-        return run_cell(self, dataset, tell)
+        with kept(self.files):
+            return run_cell(self, dataset, tell)
 
     def found(self) -> RunRecord | None:
         """The record of a finished run."""
@@ -65,11 +71,10 @@ class Job:
         return record if record is not None and record.status == "done" else None
 
     def settled(self) -> Job:
-        """The same with whole paths."""
-        cell = self.cell
-        if cell.recipe.endswith(".toml"):
-            cell = replace(cell, method=cell.method.replace(cell.recipe, str(Path(cell.recipe).resolve()), 1))
-        return replace(self, cell=cell, folder=self.folder.resolve())
+        """The same with a whole path, and with what recipe files hold."""
+        with kept(self.files) as tables:
+            methods.get(self.cell.recipe, **self.cell.changed)
+        return replace(self, files=tables, folder=self.folder.resolve())
 
 
 def begun(cell: Cell, threads: int, dataset: DataSet) -> RunRecord:

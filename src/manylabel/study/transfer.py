@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from manylabel import data, methods
 from manylabel.errors import ManyLabelError
-from manylabel.methods.families import SINGLE, recipe_of, takes_encoder
+from manylabel.methods.families import recipe_of, takes_encoder
 from manylabel.methods.model_encoder import ModelEncoder
 from manylabel.study.analysis.results import Results
 from manylabel.study.cell import Cell, encoder_settings
@@ -109,9 +109,8 @@ class Transfer:
                     "`data`", f"two sets of {kinds[0]}", f"{target}, one of {kinds[1]}", hint
                 )
         for method in self.methods:
-            if not takes_encoder(recipe_of(Variant.parse(method).method, SINGLE, {})[1]):
-                hint = "Take bce or mulsupcon, for example."
-                raise ManyLabelError("`methods`", "methods that train an encoder", method, hint)
+            if not _trains_encoder(Variant.parse(method).method):
+                raise ManyLabelError("`methods`", "methods that train an encoder", method, self._hint)
         how = {name: getattr(self, name) for name in ("protocol", "jobs", "threads", "data_dir")}
         cells = tuple(dict.fromkeys((*self._pretraining(), *self._on_targets())))
         return Plan(cells, self.out, nested=True, **how)
@@ -123,6 +122,14 @@ class Transfer:
             place: {seed: self._folder(cell, seed) for seed in self.seeds} for place, cell in self._places()
         }
         return Results.read(folders, self.protocol)
+
+    @property
+    def _hint(self) -> str:
+        """Which methods train an encoder on rows of this kind."""
+        kind = self._loaded[self.pairs[0][0]].kind
+        usual = (name for name in methods.names() if not name.startswith(methods.PAPER))
+        ours = [name for name in usual if _trains_encoder(name) and kind in methods.get(name).recipe.settings]
+        return f"Take some of {', '.join(ours)}, or the paper-... recipes of these."
 
     @cached_property
     def _loaded(self) -> dict[str, Any]:
@@ -185,3 +192,7 @@ class Transfer:
         """Of a run, or where no seed is given of all runs of its method."""
         study = StudyFolder(self.out / name_of_study(cell.data, cell.fraction, start=cell.start))
         return study.path / cell.name if seed is None else study.run_folder(cell.name, seed)
+
+
+def _trains_encoder(method: str) -> bool:
+    return takes_encoder(recipe_of(method, methods.FAMILIES, {})[1])

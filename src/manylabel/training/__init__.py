@@ -6,6 +6,7 @@ from manylabel.training.loop import Loop
 from manylabel.training.progress import Listener, Progress
 from manylabel.training.run import Run
 from manylabel.training.sampling import divide
+from manylabel.training.sharding import ShardedParameters, sharded
 from manylabel.training.stage import EarlyStop, Group, LastStage, Stage, Task
 
 __all__ = [
@@ -18,8 +19,10 @@ __all__ = [
     "Progress",
     "Ranks",
     "Run",
+    "ShardedParameters",
     "Stage",
     "Task",
     "divide",
     "joined",
+    "sharded",
 ]

@@ -116,6 +116,7 @@ def random_state() -> Tensors:
 
 
 def set_random_state(state: Tensors) -> None:
-    torch.set_rng_state(state["cpu"])
+    """Set it; torch takes copies alone, and reads a row of a larger tensor from a wrong place."""
+    torch.set_rng_state(state["cpu"].clone())
     if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])
+        torch.cuda.set_rng_state(state["cuda"].clone())

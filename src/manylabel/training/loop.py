@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from manylabel.errors import ManyLabelError, NotFinite
 from manylabel.training import checkpoint
@@ -21,7 +21,8 @@ from manylabel.training.divergence import Diverged, Sighting, Watch, diverged
 from manylabel.training.progress import Progress
 from manylabel.training.sampling import divide, order_by_carriers
 from manylabel.training.schedules import Plateau, factor
-from manylabel.training.stage import Stage, Task
+from manylabel.training.sharding import is_in_parts, load_state, whole_state, whole_tensors
+from manylabel.training.stage import Group, Stage, Task
 
 PRECISIONS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -59,7 +60,8 @@ class Loop:
         self.kept_at = kept_at
         synchronise(task.module, stage.sync_batch_norm)
         self._follow_first()
-        self.vectors = [group.parameters.vector for group in task.groups]
+        self._check_shards()
+        self.vectors = [vector for group in task.groups for vector in group.parameters.vectors]
         self.device = self.vectors[0].device
         self.optimiser = _optimiser(task, stage)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=stage.precision == "float16")
@@ -118,11 +120,11 @@ class Loop:
     def state(self) -> tuple[Tensors, dict[str, Any]]:
         """All that decides how training goes on: tensors, and facts that fit in JSON."""
         self._stop_if(self.watch.look())
-        tensors = prefixed("module", self.task.module.state_dict()) | prefixed("best", self.best)
-        for i, vector in enumerate(self.vectors):
-            kept = {k: v for k, v in self.optimiser.state[vector].items() if isinstance(v, Tensor)}
-            tensors |= prefixed(f"optimiser.{i}", kept)
-        tensors |= {f"average.{i}": average for i, average in enumerate(self.averages)}
+        tensors = prefixed("module", whole_state(self.task.module))
+        tensors |= prefixed("best", whole_tensors(self.best))
+        for i, group in enumerate(self.task.groups):
+            tensors |= prefixed(f"optimiser.{i}", self._optimiser_state(group))
+        tensors |= {f"average.{i}": average for i, average in enumerate(self._by_group(self.averages))}
         tensors["loss_sum"] = self.loss_sum
         for name, state in checkpoint.random_state().items():
             tensors[f"random.{name}"] = self.ranks.gather(state[None].to(self.device)).cpu()
@@ -132,16 +134,12 @@ class Loop:
 
     def load(self, tensors: Tensors, facts: dict[str, Any]) -> None:
         """Continue from a :meth:`state`."""
-        self.task.module.load_state_dict(under("module", tensors))
+        load_state(self.task.module, under("module", tensors))
         self.best = under("best", tensors)
-        for i, vector in enumerate(self.vectors):
-            kept = under(f"optimiser.{i}", tensors)
-            if kept:
-                self.optimiser.state[vector] = {
-                    k: v if k == "step" else v.to(self.device) for k, v in kept.items()
-                }
-        for i, average in enumerate(self.averages):
-            average.copy_(tensors[f"average.{i}"])
+        for i, group in enumerate(self.task.groups):
+            self._load_optimiser_state(group, under(f"optimiser.{i}", tensors))
+        for average, part in zip(self.averages, self._parts("average", tensors), strict=False):
+            average.copy_(part)
         self.loss_sum.copy_(tensors["loss_sum"])
         facts = dict(facts)
         self.plateau.state = facts.pop("plateau")
@@ -150,19 +148,57 @@ class Loop:
             setattr(self, name, value)
         checkpoint.set_random_state({k: v[self.ranks.rank] for k, v in under("random", tensors).items()})
 
+    def _optimiser_state(self, group: Group) -> Tensors:
+        """What the optimiser keeps of the parameters of a group, each as one vector; nothing before the first step."""
+        states = [self.optimiser.state[vector] for vector in group.parameters.vectors]
+        kept = {k for k, v in states[0].items() if isinstance(v, Tensor)} if states else set()
+        return {
+            k: states[0][k] if k == "step" else group.parameters.whole([state[k] for state in states])
+            for k in sorted(kept)
+        }
+
+    def _load_optimiser_state(self, group: Group, kept: Tensors) -> None:
+        vectors = group.parameters.vectors
+        for k, v in kept.items():
+            parts = [v.clone() for _ in vectors] if k == "step" else group.parameters.parts(v.to(self.device))
+            for vector, part in zip(vectors, parts, strict=True):
+                self.optimiser.state[vector][k] = part
+
+    def _by_group(self, numbers: list[Tensor]) -> Iterator[Tensor]:
+        """One vector a group, of numbers for each of ``vectors``; nothing of none."""
+        left = iter(numbers)
+        for group in self.task.groups if numbers else ():
+            yield group.parameters.whole([next(left) for _ in group.parameters.vectors])
+
+    def _parts(self, prefix: str, tensors: Tensors) -> Iterator[Tensor]:
+        """Numbers for each of ``vectors``, of one vector a group."""
+        for i, group in enumerate(self.task.groups if self.averages else ()):
+            yield from group.parameters.parts(tensors[f"{prefix}.{i}"].to(self.device))
+
+    def _check_shards(self) -> None:
+        """Refuse to shard what is not in parts, and what does not go with it."""
+        stage, who = self.stage, f"stage {self.name}, shard"
+        if not stage.shard or self.ranks.world == 1:
+            return
+        if stage.compile or stage.precision == "float16":
+            other = "compile" if stage.compile else "precision float16"
+            raise ManyLabelError(who, f"a stage without {other}", other, "Leave one of the two out.")
+        if not any(group.parameters.sharded for group in self.task.groups):
+            expected = (
+                "a trained encoder below a classifier, or one that is pretrained without a momentum copy"
+            )
+            hint = "Set pretrain.candidates to batch or views, or leave shard out."
+            raise ManyLabelError(who, expected, "another training", hint)
+
     def _order(self) -> Tensor:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        windows = getattr(self.task, "windows", None)
-        drawn = (
-            [torch.randperm(self.task.n_rows, generator=generator)] if windows is None else windows(generator)
-        )
+        drawn = self.task.windows(generator)
         if self.stage.carriers is None:
             return torch.cat(drawn)
-        labels = getattr(self.task, "labels", None)
-        if labels is None:
+        if self.task.labels is None:
             hint = "Leave carriers out."
             raise ManyLabelError(f"stage {self.name}, carriers", "a task with labels", "one without", hint)
-        return order_by_carriers(labels, self.division, self.stage.carriers, drawn)
+        return order_by_carriers(self.task.labels, self.division, self.stage.carriers, drawn)
 
     def _batch(self, order: Tensor, step: int) -> Tensor:
         rows = order[self.division.span(step)]
@@ -178,8 +214,8 @@ class Loop:
         except NotFinite as error:
             raise self._diverged(self.step_in_epoch, error.expected, error.got) from error
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        gradients = [group.parameters.grad for group in self.task.groups]
-        for gradient in gradients:  # still scaled, so that all ranks skip a step or none does
+        gradients = [_gradient(vector) for vector in self.vectors]
+        for gradient in self._gradients(False):  # still scaled, so that all ranks skip a step or none does
             self.ranks.mean_(gradient)
         skipped = self.scaler.is_enabled() and not all(bool(g.isfinite().all()) for g in gradients)
         self.scaler.unscale_(self.optimiser)
@@ -218,12 +254,21 @@ class Loop:
 
     def _clip(self, gradients: list[Tensor]) -> Tensor:
         """The norm of the gradient, of which no more than ``clip`` is left."""
-        norm: Tensor = torch.stack([g.norm() for g in gradients]).norm()
+        norms = [gradient.norm() for gradient in self._gradients(False)]
+        if in_parts := self._gradients(True):
+            own = torch.stack([gradient.norm() for gradient in in_parts]).norm()
+            norms.append(self.ranks.sum(own.square()).sqrt())
+        norm: Tensor = torch.stack(norms).norm()
         if self.stage.clip is not None:
             scale = (self.stage.clip / (norm + 1e-12)).clamp(max=1.0)
             for gradient in gradients:
                 gradient.mul_(scale)
         return norm
+
+    def _gradients(self, sharded: bool) -> list[Tensor]:
+        """Those of parameters in parts, which are means over the ranks as they are; or of the others."""
+        groups = (group for group in self.task.groups if group.parameters.sharded == sharded)
+        return [_gradient(vector) for group in groups for vector in group.parameters.vectors]
 
     def _stop_if(self, trouble: tuple[int, str, str] | None) -> None:
         if trouble is not None:
@@ -257,7 +302,8 @@ class Loop:
         """Weights drawn and running statistics kept by the first rank, on every rank."""
         if self.ranks.world > 1:
             for tensor in self.task.module.state_dict().values():
-                self.ranks.copy_first_(tensor)
+                if not is_in_parts(tensor):
+                    self.ranks.copy_first_(tensor)
 
     def _monitor(self) -> dict[str, float]:
         with self._averaged(), torch.no_grad():
@@ -290,10 +336,15 @@ class Loop:
 
     def _finish(self) -> None:
         if self.best:
-            self.task.module.load_state_dict(self.best)
+            load_state(self.task.module, self.best)
         else:
             for vector, average in zip(self.vectors, self.averages, strict=False):
                 vector.detach().copy_(average)
+
+
+def _gradient(vector: nn.Parameter) -> Tensor:
+    assert vector.grad is not None
+    return vector.grad
 
 
 def _optimiser(task: Task, stage: Stage) -> torch.optim.Optimizer:
@@ -301,7 +352,7 @@ def _optimiser(task: Task, stage: Stage) -> torch.optim.Optimizer:
     usual = stage.weight_decay + stage.l2_per_row / task.n_rows
     for group in task.groups:
         weight_decay = usual if group.weight_decay is None else group.weight_decay
-        groups.append({"params": [group.parameters.vector], "weight_decay": weight_decay})
+        groups.append({"params": group.parameters.vectors, "weight_decay": weight_decay})
     if stage.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=stage.lr, momentum=0.9)
     kind = torch.optim.AdamW if stage.optimiser == "adamw" else torch.optim.Adam

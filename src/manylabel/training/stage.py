@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from manylabel.labels import LabelMatrix
 from manylabel.models.flat import FlatParameters
+from manylabel.training.sharding import ShardedParameters
 
 
 class Stage(BaseModel):
@@ -69,6 +72,10 @@ class Stage(BaseModel):
     compile : bool, default False
         The encoder goes through ``torch.compile``. That takes a minute or more, before the first step and again for
         batches of another size, and pays in long trainings of large networks on a GPU.
+    shard : bool, default False
+        Over several ranks each keeps a part of the encoder, its gradients and its optimiser's state, for encoders that
+        one process cannot hold; see :func:`manylabel.training.sharded`. One process trains as without it. It goes with
+        neither ``compile`` nor float16.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -98,6 +105,7 @@ class Stage(BaseModel):
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     sync_batch_norm: bool = False
     compile: bool = False
+    shard: bool = False
 
     @property
     def last_epoch(self) -> int:
@@ -156,20 +164,22 @@ class Group:
 
     Attributes
     ----------
-    parameters : FlatParameters
+    parameters : FlatParameters or ShardedParameters
     rate : float, default 1.0
         Their learning rate as a multiple of the stage's.
     weight_decay : float or None, default None
         Their weight decay; None takes the stage's, ``l2_per_row`` included.
     """
 
-    parameters: FlatParameters
+    parameters: FlatParameters | ShardedParameters
     rate: float = 1.0
     weight_decay: float | None = None
 
 
 class Task(Protocol):
     """What a stage trains: a loss on some training rows and a look at the validation rows.
+
+    Tasks are subclasses, which have an order of the rows and no labels unless they say otherwise.
 
     Attributes
     ----------
@@ -179,15 +189,14 @@ class Task(Protocol):
         What the optimiser changes.
     n_rows : int
         Training rows.
-    labels : LabelMatrix, where a stage may ask for ``carriers``
-        Of the training rows.
-    windows : callable (generator) -> list of int64 tensors, where rows are not taken in any order
-        A random order of the training rows for an epoch, in pieces of rows that are read together.
+    labels : LabelMatrix or None, default None
+        Of the training rows; a stage may ask for ``carriers`` of each of them.
     """
 
     module: nn.Module
     groups: list[Group]
     n_rows: int
+    labels: LabelMatrix | None = None
 
     def loss(self, rows: Tensor) -> Tensor:
         """The loss of the training rows at these positions, as a scalar with gradient.
@@ -196,6 +205,10 @@ class Task(Protocol):
         value and gradient over the ranks is that of all rows.
         """
         ...
+
+    def windows(self, generator: torch.Generator) -> list[Tensor]:
+        """A random order of the training rows for an epoch, int64, in pieces of rows that are read together."""
+        return [torch.randperm(self.n_rows, generator=generator)]
 
     def monitor(self) -> dict[str, float]:
         """Measurements on validation rows, all networks in evaluation mode; the key ``loss`` is lower-is-better."""

@@ -6,13 +6,17 @@ import math
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 from rich.console import Console
 from scipy import stats
 from tests.study.analysis.test_statistics import results
 
 from manylabel import methods
 from manylabel.methods.recipe import Expected
-from manylabel.study.analysis.latex import latex_table
+from manylabel.printable import printable
+from manylabel.study.analysis.latex import in_latex, latex_table
 from manylabel.study.analysis.results import read_study
 from manylabel.study.analysis.statistics import paired_p_value
 from manylabel.study.analysis.table_layout import layout
@@ -128,6 +132,10 @@ def test_a_table_in_markdown_marks_the_best_and_aligns_numbers() -> None:
         ("_x_", "\\_x\\_"),
         ("<b>*a* `c` $5|", "\\<b>\\*a\\* \\`c\\` \\$5\\|"),
         ("a\nb", "a\\\\nb"),
+        ("__init__", "\\_\\_init\\_\\_"),
+        ("[x](http://y)", "[x\\](http\\://y)"),
+        ("![x][y]: ~z~ #", "![x\\][y\\]: \\~z\\~ \\#"),
+        ("www.x.org", "www\\.x.org"),
     ],
 )
 def test_names_mean_nothing_to_markdown(text: str, shown: str) -> None:
@@ -137,6 +145,78 @@ def test_names_mean_nothing_to_markdown(text: str, shown: str) -> None:
         "| --- |",
         f"| **{in_markdown(text)}** |",
     ]
+
+
+HOSTILE = st.lists(
+    st.one_of(
+        st.sampled_from(
+            ["](", "![", "][", "**", "__", "~~", "<b>", "&amp;", "|", "`", "\\", "http://", " #", "--"]
+        ),
+        st.sampled_from(
+            ["\\input{x}", "%", "''", ",,", "$", "^^41", "é", "ǟ", "中", "ß", "π", "\u202e", "\U0001f600"]
+        ),
+        st.characters(),
+    ),
+    max_size=12,
+).map("".join)
+
+
+def words(text: str) -> str:
+    """A text as a page shows it: white space of any length as one space."""
+    return " ".join(text.split())
+
+
+@settings(deadline=None)
+@given(HOSTILE)
+def test_any_name_is_the_same_text_in_a_paragraph_a_heading_a_cell_and_below_a_picture(name: str) -> None:
+    shown, reader = printable(name), MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    table = Table("", ("a",), ((Cell(name),), (Cell("x", best=True),)))
+    text = f"# On {in_markdown(name)}\n\nOn {in_markdown(name)}.\n\n{table.markdown()}\n\n"
+    text += f"![of {in_markdown(name, between_brackets=True)}](picture.svg)"
+    parts = [part for part in reader.parse(text) if part.type == "inline"]
+    kinds = [[child.type for child in part.children or ()] for part in parts]
+    assert {kind for each in kinds[:-2] for kind in each} <= {"text"}
+    assert kinds[-1] == ["image"]
+    heading, paragraph, _, cell, _, _ = ["".join(c.content for c in p.children or ()) for p in parts]
+    picture = "".join(child.content for child in parts[-1].children[0].children)  # type: ignore[index, union-attr]
+    assert words(heading) == words(f"On {shown}")
+    assert words(paragraph) == words(f"On {shown}.")
+    assert words(cell) == words(shown)
+    assert words(picture) == words(f"of {shown}")
+
+
+COMMANDS = re.compile(
+    r"\\(text(backslash|asciicircum|asciitilde|less|greater|bar|asciigrave|endash|emdash"
+    r"|quote(left|right)|quotedbl(left|right))|ldots|ss|ae|AE|oe|OE|[oOlLi])\{\}"
+    r"|\\symbol\{34\}|\$\\(pm|chi)\$|\$\^2\$|\\[{}$&#%_]|\{[\[*]\}"
+)
+ACCENTED = re.compile(r"\\([`'^~=.\"uvHrdcb])\{([A-Za-z]|\\[`'^~=.\"uvHrdcb]\{[A-Za-z]\})\}")
+
+
+@settings(deadline=None)
+@given(HOSTILE)
+def test_any_name_is_ascii_in_latex_and_holds_no_command_but_those_of_letters_and_signs(name: str) -> None:
+    text = in_latex(name)
+    assert text.isascii()
+    assert text.isprintable()
+    assert not re.search("--|''|,,", text)
+    bare = ACCENTED.sub("", COMMANDS.sub("", text)).replace("-{}", "").replace("'{}", "").replace(",{}", "")
+    assert not set('\\{}$&#%_^~<>|`"[*') & set(bare)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Müller", r"M\"{u}ller"),
+        ("Łódź, Þór", r"\L{}\'{o}d\'{z}, \textbackslash{}xde\'{o}r"),
+        ("e\u0301", r"\'{e}"),  # in two characters
+        ("ǟ", r"\={\"{a}}"),
+        ("中文 π", r"\textbackslash{}u4e2d\textbackslash{}u6587 \textbackslash{}u03c0"),
+        ("a\u2013b “c” --", r"a\textendash{}b \textquotedblleft{}c\textquotedblright{} -{}-"),
+    ],
+)
+def test_letters_that_latex_does_not_know_are_spelt_or_written_as_their_escape(name: str, shown: str) -> None:
+    assert in_latex(name) == shown
 
 
 def test_what_is_not_defined_is_neither_best_nor_a_number() -> None:

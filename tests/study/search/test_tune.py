@@ -25,9 +25,11 @@ from tests.test_cli import call
 from manylabel import methods
 from manylabel.cli import commandline
 from manylabel.errors import ManyLabelError
+from manylabel.methods import recipe_files
 from manylabel.study.executors.local import Local
 from manylabel.study.parameters import parameters
 from manylabel.study.search import report, tune
+from manylabel.study.search.part import Part, PartRecord
 from manylabel.study.search.search import Search
 
 ROOT = Path(__file__).parents[3]
@@ -374,3 +376,34 @@ def test_a_space_holds_the_sections_that_a_recipe_has_for_the_data() -> None:
     joined = default_space("mulsupcon", {"vectors"}, {"contrast.weight": 0.1})
     assert "contrast.temperature" in joined
     assert not {"contrast.weight", "classify.encoder_rate"} & joined.keys()
+
+
+def test_a_part_counts_for_the_recipe_that_it_was_made_with_alone(rows: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text('like = "bce"\n')
+    part = Part.of(search(rows, tmp_path / "out", method=str(recipe)), 0, 0, {})
+    part.folder.mkdir(parents=True)
+    PartRecord(asked=part.asked, value=0.5).write(part.folder / "part.json")
+    assert part.found() is not None
+    recipe.write_text('like = "bce"\n[vectors.encoder]\ndropout = 0.1\n')
+    assert Part.of(search(rows, tmp_path / "out", method=str(recipe)), 0, 0, {}).found() is None
+
+
+def test_a_settled_part_holds_every_recipe_file_that_it_needs(
+    rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("plain.toml").write_text('like = "bce"\n[vectors.encoder]\nwidths = [8]\n')
+    Path("mine.toml").write_text('like = "plain.toml"\n')
+    Path("stack.toml").write_text('like = "best"\n[learners.network]\nmethod = "mine.toml"\nrivals = {}\n')
+    part = Part.of(
+        search(rows, Path("out"), method="stack.toml", settings={}, space=None), 0, 0, {}
+    ).settled()
+    assert part.files.keys() == {"stack.toml", "mine.toml", "plain.toml"}
+    assert (part.method, part.out) == ("stack.toml", tmp_path / "out")
+    for file in part.files:
+        Path(file).unlink()
+    with recipe_files.kept(part.files):
+        assert methods.get("mine.toml").recipe.resolve("vectors").encoder.widths == (8,)  # type: ignore[attr-defined]
+    with pytest.raises(ManyLabelError, match=r"mine\.toml"):
+        methods.get("mine.toml")

@@ -60,7 +60,8 @@ class StackingMethod(CrossFitter):
         check_network(f"method {self.name}", encoder)
         self.encoder = encoder
         forms = [learner for layout in LAYOUTS for learner in settings.chosen(layout).values()]
-        families = [_checked(learner.model_dump_json()) for learner in forms]
+        texts = [learner.model_dump_json() for learner in forms]
+        families = [_checked(text) if ".toml" in text else _checked_once(text) for text in texts]
         if encoder is not None and not any(map(takes_encoder, families)):
             raise ManyLabelError(f"method {self.name}", "features as they are", "an encoder")
 
@@ -92,7 +93,6 @@ def _of_mean_1(rows: Rows) -> Array | None:
     return None if rows.weights is None else np.asarray(rows.weights / rows.weights.mean(), dtype=np.float64)
 
 
-@cache
 def _checked(learner: str) -> Any:
     """The family of a learner, whose recipe and settings are known; ``learner`` is its JSON."""
     found = Learner.model_validate_json(learner)
@@ -109,6 +109,9 @@ def _checked(learner: str) -> Any:
         hint = 'Name it for the stack, and give the learner on = "encoder".'
         raise ManyLabelError(f"learner {found.method}", "no encoder of its own", "`inputs.encoder`", hint)
     return recipes[0][1]
+
+
+_checked_once = cache(_checked)  # of learners whose recipes no file can change
 
 
 @dataclass(eq=False)

@@ -174,6 +174,11 @@ class Results(Generic[K]):
                 raise ManyLabelError(who, f"runs under the {self.protocol} protocol", got, hint)
 
 
+def every_value(runs: Mapping[tuple[str, float, str], Sequence[RunRecord]]) -> str:
+    """Every value of every run as CSV, given by data set, share of the training rows and method."""
+    return Results(runs).csv({"set": lambda k: k[0], "fraction": lambda k: k[1], "method": lambda k: k[2]})
+
+
 def _value(run: RunRecord, metric: str, protocol: str) -> float:
     """A metric of the protocol, or else a measure; NaN where it is not defined."""
     values = run.evaluations[protocol]["values"]

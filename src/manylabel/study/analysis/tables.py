@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from manylabel.study.analysis.statistics import Difference, Summary, lead
 if TYPE_CHECKING:
     from manylabel.methods.recipe import Expected
     from manylabel.methods.stacking.evidence import StackEvidence
+    from manylabel.study.folder import StudyFolder
 
 MEANING = {
     "learnt": "each metric's threshold was learnt on held-out training rows, among 109, and applied to the test rows "
@@ -26,6 +28,12 @@ MEANING = {
     "oracle": "each metric takes its best threshold of 0.1 ... 0.9 on the test rows themselves, as published "
     "tables do; no model in use can know it, so compare these numbers with such tables only",
 }
+# What begins code, emphasis, a formula, an element, a cell, an entity, a heading, a link or a link by itself; the
+# brackets of a variant and the underscores within a word stay as they are read
+_SIGNS = re.compile(
+    r"[\\|<*`$~]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)|(?<!\S)#|\](?=[(\[:])|:(?=//)|(?<=www)\.", re.IGNORECASE
+)
+_SIGNS_AND_BRACKETS = re.compile(rf"{_SIGNS.pattern}|[\[\]]", re.IGNORECASE)
 WITHOUT_THRESHOLD = ("map", "precision_at_1")
 
 
@@ -67,9 +75,10 @@ class Table:
         return "\n".join(f"| {' | '.join(line)} |" for line in (headings, rule, *rows))
 
 
-def in_markdown(text: str) -> str:
-    """A text of one line whose characters mean nothing to Markdown."""
-    return re.sub(r"[\\|<*`$]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)", r"\\\g<0>", printable(text))
+def in_markdown(text: str, between_brackets: bool = False) -> str:
+    """A text of one line whose characters mean nothing to Markdown; ``between_brackets``, its own brackets neither."""
+    signs = _SIGNS_AND_BRACKETS if between_brackets else _SIGNS
+    return signs.sub(r"\\\g<0>", printable(text))
 
 
 def _in_markdown(cell: Cell) -> str:
@@ -106,6 +115,35 @@ def comparison_table(results: Results[str]) -> Table | None:
         ("methods", "metric", "mean difference", "95 % interval", "seeds won / tied / lost"),
         tuple(rows),
     )
+
+
+def data_table(folders: Sequence[StudyFolder]) -> Table:
+    """The data sets of studies: rows, labels, how many runs are finished."""
+    rows = []
+    for folder in folders:
+        record = folder.record()
+        card, runs = record.card, len(folder.finished_runs())
+        asked = len(record.methods) * len(record.seeds)
+        numbers = card.rows["train"], card.rows["test"], len(card.label_names), f"{card.labels_per_row:.2f}"
+        row = (
+            folder.path.resolve().name,
+            record.title,
+            *map(str, numbers),
+            f"{runs} of {asked}",
+            card.digest[:12],
+        )
+        rows.append(tuple(map(Cell, row)))
+    headings = (
+        "folder",
+        "data set",
+        "training rows",
+        "test rows",
+        "labels",
+        "labels a row",
+        "runs",
+        "digest",
+    )
+    return Table("Data sets", headings, tuple(rows), names=2)
 
 
 def evidence_table(evidence: StackEvidence) -> Table:

@@ -11,7 +11,7 @@ from manylabel.study.folder import StudyFolder
 from manylabel.study.folder_names import name_of_study
 from manylabel.study.parameters import Render, plan_call
 from manylabel.study.report import comparison, page
-from manylabel.study.report.page import Report
+from manylabel.study.report.sections import Report
 
 
 def write(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,34 +25,21 @@ from manylabel.study.analysis.figures.critical_difference import critical_differ
 from manylabel.study.analysis.figures.curves import curves
 from manylabel.study.analysis.figures.drawing import Picture, colours, require_matplotlib
 from manylabel.study.analysis.figures.over_sets import Cost, Gains, cost_against_quality, label_gains
-from manylabel.study.analysis.results import Results
+from manylabel.study.analysis.results import Results, every_value
 from manylabel.study.analysis.statistics import Summary
-from manylabel.study.analysis.tables import MEANING, Cell, Table, in_markdown
+from manylabel.study.analysis.tables import MEANING, data_table
 from manylabel.study.folder import StudyFolder
-from manylabel.study.folder_names import file_name
+from manylabel.study.folder_names import PICTURE, file_name
 from manylabel.study.parameters import Render, plan_call
-from manylabel.study.report import sections as formats
 from manylabel.study.report.html import render_page
-from manylabel.study.report.page import Report
-from manylabel.study.report.sections import Section
+from manylabel.study.report.sections import BESIDE, Report, Section, Text, save_beside
 
 OVER_ROWS = ("macro_f1", "map")  # shown against the share of the training rows
-PREFIX = "report-"  # of its pictures, as folders of data sets stand beside them
 
 NOTE = (
     "The best of a row is bold; underlined is what it does not beat significantly (paired t-tests over seeds, Holm's "
     "correction, 0.05), and in average ranks what lies within Nemenyi's critical difference."
 )
-
-
-@dataclass(frozen=True)
-class _Text:
-    """What every format says at its beginning."""
-
-    title: str
-    verdict: str
-    missing: list[str]
-    protocol: str
 
 
 def write(out: Path, protocol: str | None = None, render: Render = plan_call) -> Report:
@@ -78,29 +64,27 @@ def write(out: Path, protocol: str | None = None, render: Render = plan_call) ->
     sections = [section for each in compared for section in _of_part(each)]
     sections += _over_rows(compared)
     folders = studies_in(out)
-    sections.append(Section("Data sets", tables=[_data_table(folders)]))
-    formats.save_pictures(sections, out, ("svg",))
-    text = _Text(
+    sections.append(Section("Data sets", tables=[data_table(folders)]))
+    text = Text(
         title=f"{_and(compared[0].methods)} on {_and(list(compared[0].sets))}",
         verdict=" ".join(rank_sentence(compared[0], metric) for metric in compared[0].metrics[:1]),
         missing=_missing(folders),
         protocol=compared[0].protocol,
+        note=NOTE,
+        repeat=[printable(folder.record().repeated(render)) for folder in folders],
     )
-    repeat = [printable(folder.record().repeated(render)) for folder in folders]
     page = render_page(
         "comparison.html.jinja",
         sections=sections,
         meaning=MEANING[compared[0].protocol],
         links=_links(folders),
-        repeat=repeat,
-        note=NOTE,
+        beside=BESIDE,
         **vars(text),
     )
-    files.write(out / "report.html", page.encode())
-    files.write(out / "report.md", "\n".join(_markdown(text, sections, repeat)).encode())
-    files.write(out / "report.tex", "\n".join(formats.in_latex_document(sections)).encode())
-    files.write(out / "values.csv", _values(compared).encode())
-    return Report(out / "report.html", overall_table(compared[0]), text.verdict)
+    path = out / "report.html"
+    files.write(path, page.encode())
+    beside = save_beside(path, text, sections, _values(compared))
+    return Report(path, overall_table(compared[0]), text.verdict, beside)
 
 
 def _of_part(compared: Comparison) -> Iterator[Section]:
@@ -142,7 +126,7 @@ def _ranked(compared: Comparison, metric: str, part: str) -> Iterator[tuple[str,
 
 
 def _file(name: str, compared: Comparison) -> str:
-    return file_name(f"{PREFIX}{name} {compared.part.replace('%', 'percent')}")
+    return file_name(f"{PICTURE}{name} {compared.part.replace('%', 'percent')}")
 
 
 def _pictures(compared: Comparison, part: str) -> Iterator[tuple[str, Picture]]:
@@ -218,32 +202,10 @@ def _over_rows(compared: Sequence[Comparison]) -> list[Section]:
                         panels.setdefault(name, {}).setdefault(method, {})[each.fraction] = summary
         if panels:
             title = f"Learning curves: {DISPLAY_NAMES[metric]} against the share of the training rows"
-            pictures[f"{PREFIX}rows-{metric}"] = curves(
+            pictures[f"{PICTURE}rows-{metric}"] = curves(
                 panels, methods, "share of the training rows", title, True
             )
     return [Section("Learning curves", pictures=pictures)] if pictures else []
-
-
-def _data_table(folders: Sequence[StudyFolder]) -> Table:
-    rows = []
-    for folder in folders:
-        record = folder.record()
-        card, runs = record.card, len(folder.finished_runs())
-        asked = len(record.methods) * len(record.seeds)
-        numbers = card.rows["train"], card.rows["test"], len(card.label_names), f"{card.labels_per_row:.2f}"
-        row = (folder.path.name, record.title, *map(str, numbers), f"{runs} of {asked}", card.digest[:12])
-        rows.append(tuple(map(Cell, row)))
-    headings = (
-        "folder",
-        "data set",
-        "training rows",
-        "test rows",
-        "labels",
-        "labels a row",
-        "runs",
-        "digest",
-    )
-    return Table("Data sets", headings, tuple(rows), names=2)
 
 
 def _links(folders: Sequence[StudyFolder]) -> dict[str, str]:
@@ -263,17 +225,6 @@ def _missing(folders: Sequence[StudyFolder]) -> list[str]:
     return told
 
 
-def _markdown(text: _Text, sections: Sequence[Section], repeat: Sequence[str]) -> Iterator[str]:
-    yield f"# {in_markdown(text.title)}\n"
-    yield f"{in_markdown(text.verdict)}\n"
-    if text.missing:
-        yield f"**Not finished, and not part of this page: {in_markdown(', '.join(text.missing))}.**\n"
-    yield f"Protocol {text.protocol}: {MEANING[text.protocol]}. {NOTE}\n"
-    yield from formats.in_markdown(sections)
-    yield "## Repeat it\n"
-    yield from (f"```sh\n{command}\n```\n" for command in repeat)
-
-
 def _values(compared: Sequence[Comparison]) -> str:
     """Every value of every run."""
     runs = {
@@ -282,8 +233,7 @@ def _values(compared: Sequence[Comparison]) -> str:
         for name, results in each.sets.items()
         for method in results.groups
     }
-    found = Results(runs, compared[0].protocol)
-    return found.csv({"set": lambda k: k[0], "fraction": lambda k: k[1], "method": lambda k: k[2]})
+    return every_value(runs)
 
 
 def _and(names: Sequence[str]) -> str:

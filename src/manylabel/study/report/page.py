@@ -1,10 +1,10 @@
-"""The report of a study: one self-contained HTML page."""
+"""The report of a study of one data set: a self-contained page, its tables in Markdown and LaTeX, values as CSV."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +17,41 @@ from manylabel.printable import printable
 from manylabel.study.analysis.figures import embedding_plots, plots
 from manylabel.study.analysis.figures.drawing import Picture, colours, require_matplotlib
 from manylabel.study.analysis.figures.heat_map import class_heat_map, mean_heat_map
-from manylabel.study.analysis.results import Results, read_study
-from manylabel.study.analysis.tables import MEANING, Table, comparison_table, evidence_table, results_table
+from manylabel.study.analysis.results import Results, every_value, read_study
+from manylabel.study.analysis.tables import (
+    MEANING,
+    Table,
+    comparison_table,
+    data_table,
+    evidence_table,
+    results_table,
+)
 from manylabel.study.analysis.verdict import verdict
 from manylabel.study.folder import StudyFolder
+from manylabel.study.folder_names import PICTURE, file_name
 from manylabel.study.parameters import Render, plan_call
 from manylabel.study.records import RunRecord, StudyRecord, flattened
 from manylabel.study.report.embedding_map import map_data
 from manylabel.study.report.html import render_page
+from manylabel.study.report.sections import BESIDE, Report, Section, Text, save_beside
 from manylabel.study.run_cell import PROTOCOLS
 
 _BARE = ("sklearn_baseline", "neighbour_votes")  # families that embed rows as the features that they are
 _ONE_LOSS = ("logit", "contrastive")  # families whose validation loss is the training loss on other rows
 
 
-@dataclass(frozen=True)
-class Report:
-    """What was found, and the page that shows it."""
-
-    path: Path
-    table: Table
-    verdict: str
+NOTE = (
+    "Mean ± standard deviation over seeds; the best mean of a column is bold, underlined is what it does not beat "
+    "significantly (paired t-tests over seeds, Holm's correction, 0.05)."
+)
 
 
 def write(
     out: Path, protocol: str | None = None, temperature: float = 1.0, render: Render = plan_call
 ) -> Report:
-    """Write ``report.html`` into the folder of a study, from what the finished runs left there.
+    """Write ``report.html``, ``report.md``, ``report.tex``, ``values.csv`` and pictures into the folder of a study.
+
+    They show what the finished runs left there.
 
     Parameters
     ----------
@@ -74,9 +82,34 @@ def write(
     title = printable(record.title)
     table, sentence = results_table(results, title), " ".join([verdict(results, title), *_learners(results)])
     pictures, data = _shown(folder, record, results, temperature)
-    page = _page(record, results, table, sentence, pictures, data, repeat)
+    text = Text(
+        title=f"{_and(results.groups)} on {title}",
+        verdict=sentence,
+        missing=[f"{method} seed {seed}" for method, seed in results.missing],
+        protocol=results.protocol,
+        note=NOTE,
+        repeat=[printable(repeat)],
+    )
+    page = _page(record, results, table, text, pictures, data)
     files.write(folder.report_file, page.encode())
-    return Report(folder.report_file, table, sentence)
+    runs = {(record.card.name, record.fraction, method): results.of(method) for method in results.groups}
+    sections = _sections(folder, results, table, pictures)
+    beside = save_beside(folder.report_file, text, sections, every_value(runs))
+    return Report(folder.report_file, table, sentence, beside)
+
+
+def _sections(
+    folder: StudyFolder, results: Results[str], table: Table, pictures: Sequence[Picture]
+) -> list[Section]:
+    """What stands in Markdown and LaTeX."""
+    differences = comparison_table(results)
+    sections = [Section("Results on the test rows", tables=[table])]
+    if differences is not None and differences.rows:
+        sections.append(Section("Differences", tables=[differences]))
+    sections += [Section("Learners", [MEANS], [each]) for each in _learner_tables(results)]
+    named = {f"{PICTURE}{file_name(picture.title.lower())}": picture for picture in pictures}
+    sections += [Section(picture.title, pictures={name: picture}) for name, picture in named.items()]
+    return [*sections, Section("Data", tables=[data_table([folder])])]
 
 
 def _shown(
@@ -152,10 +185,9 @@ def _page(
     record: StudyRecord,
     results: Results[str],
     table: Table,
-    sentence: str,
+    text: Text,
     pictures: list[Picture],
     data: dict[str, Any] | None,
-    repeat: str,
 ) -> str:
     return render_page(
         "page.html.jinja",
@@ -163,11 +195,9 @@ def _page(
         compared=results.groups,
         card=record.card,
         runs=results.runs,
-        protocol=results.protocol,
         meaning=MEANING[results.protocol],
         table=table,
         differences=comparison_table(results),
-        verdict=sentence,
         learners=_learner_tables(results),
         means=MEANS,
         pictures=pictures,
@@ -177,9 +207,13 @@ def _page(
         recipes=_recipes(record, results),
         without_positives=_named(record, results, "left_out"),
         not_known=_named(record, results, "not_known"),
-        missing=[f"{method} seed {seed}" for method, seed in results.missing],
-        repeat=repeat,
+        beside=BESIDE,
+        **vars(text),
     )
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _recipes(record: StudyRecord, results: Results[str]) -> dict[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 from manylabel import data, methods, metrics
 from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
+from manylabel.methods.recipe_files import kept
 from manylabel.methods.scorer import scores_of
 from manylabel.metrics.report import Protocol
 from manylabel.study.cell import CellKey
@@ -59,6 +61,10 @@ class Part:
         The number of the trial, or of the one that it makes again, and which of its parts it is.
     out : Path
         Folder of the search.
+    recipe : str
+        Digest of the recipe before the search.
+    files : mapping
+        What recipe files hold, for a process that may not see them; see :func:`.recipe_files.kept`.
     """
 
     data: str
@@ -72,7 +78,9 @@ class Part:
     trial: int
     place: int
     out: Path
+    recipe: str
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    files: Mapping[str, dict[str, Any]] = field(default_factory=dict, hash=False)
 
     @classmethod
     def of(cls, search: Search, place: int, trial: int, found: Mapping[str, Any]) -> Part:
@@ -90,6 +98,7 @@ class Part:
             trial=trial,
             place=place,
             out=search.out,
+            recipe=search.recipe_digest,
             settings={**search.settings, **found},
         )
 
@@ -113,7 +122,7 @@ class Part:
     @property
     def asked(self) -> dict[str, Any]:
         """What decides the value, as JSON holds it."""
-        names = ("digest", "split", "seed", "method", "metrics", "protocol", "settings")
+        names = ("digest", "split", "seed", "method", "recipe", "metrics", "protocol", "settings")
         asked: dict[str, Any] = json.loads(json.dumps({name: getattr(self, name) for name in names}))
         return asked
 
@@ -138,16 +147,17 @@ class Part:
         return record if record is not None and record.asked == self.asked else None
 
     def settled(self) -> Part:
-        """The same with whole paths."""
-        method = str(Path(self.method).resolve()) if self.method.endswith(".toml") else self.method
-        return replace(self, method=method, out=self.out.resolve())
+        """The same with a whole path, and with what recipe files hold."""
+        with kept(self.files) as tables, suppress(ManyLabelError):  # to be refused where it runs
+            methods.get(self.method, **self.settings)
+        return replace(self, files=tables, out=self.out.resolve())
 
     def _value(self, dataset: DataSet, tell: Callable[[Progress], None]) -> float:
         """Mean of the metrics on the development rows; thresholds are learnt on the validation rows."""
         rows = without_test_rows(dataset, self.split)
         train, validation = data.split_validation(rows, self.seed)
         development = rows.test
-        with computing_on(self.threads):
+        with computing_on(self.threads), kept(self.files):
             made = methods.get(self.method, **self.settings)
             scorer = made.fit(train, validation, seed=self.seed, progress=tell)
             held_out = held_out_scores(scorer, validation)

@@ -135,6 +135,11 @@ class Search:
         settings = methods.get(self.method, **self.settings).recipe.settings
         return {kind: own.model_dump(mode="json", exclude={"expected"}) for kind, own in settings.items()}
 
+    @cached_property
+    def recipe_digest(self) -> str:
+        """SHA-256 of the settings before the search."""
+        return hashlib.sha256(json.dumps(self.recipe, sort_keys=True).encode()).hexdigest()
+
     @property
     def name(self) -> str:
         """The same for every call and machine that asks the same."""

@@ -9,10 +9,10 @@ import base64
 import io
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -77,17 +77,22 @@ class Picture:
 
     def save(self, path: Path) -> None:
         """Write it in the format of the ending, png or svg."""
-        metadata, buffer = {"Date": None} if path.suffix == ".svg" else {}, io.BytesIO()
-        with styled():
-            self.figure.savefig(buffer, format=path.suffix[1:], metadata=metadata)
-        files.write(path, buffer.getvalue())
+        files.write(path, self._svg if path.suffix == ".svg" else self._drawn(path.suffix[1:]))
 
     def data_uri(self) -> str:
         """The picture as an SVG that a page can hold."""
+        return "data:image/svg+xml;base64," + base64.b64encode(self._svg).decode()
+
+    @cached_property
+    def _svg(self) -> bytes:
+        """Drawn once for the page and the file beside it."""
+        return self._drawn("svg", {"Date": None})
+
+    def _drawn(self, form: str, metadata: Mapping[str, str | None] | None = None) -> bytes:
         buffer = io.BytesIO()
         with styled():
-            self.figure.savefig(buffer, format="svg", metadata={"Date": None})
-        return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+            self.figure.savefig(buffer, format=form, metadata=metadata or {})
+        return buffer.getvalue()
 
 
 def require_matplotlib() -> None:
