@@ -24,7 +24,11 @@ READERS: dict[str, Callable[[Path], object]] = {
 TEXTS = {
     "too large": ("x = 1\n" + "# \n" * MOST_BYTES, r"of at most 1048576 bytes, but got a larger file"),
     "nested without an end": ("x = " + "[" * 100_000, r"nested too deeply|Invalid|Unclosed"),
-    "tables without an end": ("[" + "a." * 100_000 + "a]\nb = 1", r"expected"),
+    "tables without an end": (
+        "[" + "a." * 500_000 + "a]\nb = 1",
+        r"of at most 2000 dots in a line, but got one of 500000",
+    ),
+    "many deep tables": (("[" + "a." * 1_900 + "a]\n") * 250, r"in TOML, but got Cannot declare"),
     "not text": ("\udcff\udcfe", r"codec can't decode"),
     "no TOML": ("hello", r"in TOML, but got"),
     "the same key twice": ('like = "bce"\nlike = "bce"', r"in TOML, but got Cannot overwrite"),
@@ -49,7 +53,7 @@ def test_a_file_that_means_harm_is_refused_soon_and_in_little_memory(
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert str(path) in str(refused.value)
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 5
     assert peak < 160 * MOST_BYTES  # numbers of a million digits take the most
     assert os.listdir(tmp_path) == ["file.toml"]
 

@@ -41,7 +41,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".safetensors"}
 
 
-@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("by", [pytest.param(signal.SIGKILL, marks=pytest.mark.slow), signal.SIGINT])
 def test_the_same_command_goes_on(shell: Shell, places: Path, tmp_path: Path, by: signal.Signals) -> None:
     (tmp_path / "places.csv").write_bytes((places / "places.csv").read_bytes())
     process = start(tmp_path, "stopped")

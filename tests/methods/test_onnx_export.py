@@ -35,6 +35,7 @@ STACK = {
     "vectors.learners.network.settings.classify.stage.epochs": 2,
     "vectors.learners.network.settings.pretrain.stage.epochs": 1,
     "vectors.learners.network.settings.encoder.widths": [16, 8],
+    "vectors.learners.network.rivals.without_contrast": None,
     "vectors.learners.trees.bound.most": 20,
 }
 N_LABELS = 5
@@ -183,6 +184,9 @@ def test_texts_are_exported_from_their_vectors_on(tmp_path: Path) -> None:
 def test_a_stack_of_texts_is_exported_where_all_its_parts_see_the_same_words(tmp_path: Path) -> None:
     train, validation, (X, _) = text(150, 0), text(60, 1), text(80, 2)
     short = {name.replace("vectors.", "text."): value for name, value in STACK.items()}
+    short |= {"learners.boosted": None, "learners.trees": None}
+    short.pop("text.learners.network.rivals.without_contrast")
+    short.pop("text.learners.trees.bound.most")
     by_folds = fitted("best", short, train, validation)
     threshold = halfway(by_folds, validation[0])
     with pytest.raises(ManyLabelError, match="all parts see the same words, but got folds of them"):

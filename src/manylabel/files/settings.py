@@ -10,6 +10,7 @@ from manylabel.errors import ManyLabelError
 
 MOST_BYTES = 2**20
 MOST_NESTED = 16  # tables and lists within one another
+MOST_DOTS = 2000  # in a line: the time that tomllib takes for a key grows with the square of its parts
 
 
 def read_toml(path: Path, who: str, what: str) -> dict[str, Any]:
@@ -35,6 +36,12 @@ def read_toml(path: Path, who: str, what: str) -> dict[str, Any]:
             content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             raise ManyLabelError(who, f"{expected} of at most {MOST_BYTES} bytes", "a larger file")
+        dots = max(line.count(b".") for line in content.split(b"\n"))
+        if dots > MOST_DOTS:
+            hint = "Write keys of a few parts, and long lists on several lines."
+            raise ManyLabelError(
+                who, f"{expected} of at most {MOST_DOTS} dots in a line", f"one of {dots}", hint
+            )
         table = tomllib.loads(content.decode("utf-8-sig"))
     except ManyLabelError:
         raise
