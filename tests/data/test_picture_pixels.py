@@ -139,7 +139,7 @@ def test_settings_in_the_card_of_a_folder(album):
 
 
 WRONG = {
-    "another name": ({"sise": 64}, "expected of side, fit, unreadable, but got 'sise'. Did you mean 'side'"),
+    "another name": ({"sise": 64}, "a setting such as side, fit, unreadable, but got 'sise'. Did you mean 'side'"),
     "a text": ({"side": "large"}, r"`options`, 'side': expected a valid integer.*, but got 'large'"),
     "too small": ({"side": 2}, "'side': expected greater than or equal to 8, but got 2"),
     "another fit": ({"fit": "pad"}, "'fit': expected 'square' or 'short', but got 'pad'"),
@@ -153,10 +153,13 @@ def test_settings_that_the_reader_does_not_know_are_refused(album, what):
         data.load(album, options=options)
 
 
-def test_readers_without_settings_refuse_all(write):
+def test_readers_refuse_settings_that_are_not_theirs(write, tmp_path):
     path = write("tiny.svm", "1 1:2\n2 1:1\n1 2:1\n2 1:3\n")
-    with pytest.raises(ManyLabelError, match="expected no settings of the reader, but got 'side'"):
+    with pytest.raises(ManyLabelError, match="expected a setting such as on_disk, but got 'side'"):
         data.load(path, options={"side": 3})
+    np.savez(tmp_path / "tiny.npz", X=np.ones((8, 2)), y=np.eye(8, 2))
+    with pytest.raises(ManyLabelError, match="expected no settings of the reader, but got 'side'"):
+        data.load(tmp_path / "tiny.npz", options={"side": 3})
     with pytest.raises(ManyLabelError, match="expected no settings of the reader, but got 'side'"):
         data.load("digits", options={"side": 3})
 

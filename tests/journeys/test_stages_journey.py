@@ -137,7 +137,7 @@ def test_a_model_reads_pictures_as_it_is_asked_to(
     for command in (("fit", "album/", *few[:-1], "other"), ("audit", "album/"), *of_model):
         code, _, errors = shell(*command, "--read", "sides=16")
         assert code == 2
-        assert "--read: expected of" in errors
+        assert "--read: expected a setting such as" in errors
         assert "Did you mean 'side'?" in errors
     Path("table.csv").write_text("a,tags\n" + "1,sea\n2,sky\n" * 20)
     code, _, errors = shell("fit", "table.csv", "--labels", "tags", *asked, "--out", "other")

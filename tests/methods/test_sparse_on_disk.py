@@ -251,7 +251,7 @@ def test_packed_files_and_other_settings_are_refused(tmp_path) -> None:
     path.write_bytes(gzip.compress(b"".join(lines())))
     with pytest.raises(ManyLabelError, match=r"an unpacked file.*gunzip"):
         data.load(path, options=ON_DISK)
-    with pytest.raises(ManyLabelError, match="on_disk"):
+    with pytest.raises(ManyLabelError, match="expected a setting such as on_disk, but got 'on_disc'"):
         data.load(write_svm(tmp_path), options={"on_disc": True})
     np.savez(tmp_path / "t.npz", X=np.ones((8, 2)), y=np.eye(8, 2))
     with pytest.raises(ManyLabelError, match="no settings of the reader"):

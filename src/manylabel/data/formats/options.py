@@ -79,6 +79,7 @@ def _refusal(kind: type[ReadOptions], given: Mapping[str, Any], error: Validatio
     name = str(first["loc"][0]) if first["loc"] else ""
     known = list(kind.model_fields)
     if first["type"] == "extra_forbidden":
-        return ManyLabelError("`options`", f"of {', '.join(known)}", repr(name), did_you_mean(name, known))
+        expected = f"a setting such as {', '.join(known)}"
+        return ManyLabelError("`options`", expected, repr(name), did_you_mean(name, known))
     told = first["msg"].removeprefix("Input should be ")
     return ManyLabelError(f"`options`, {name!r}", told, repr(given.get(name)))
