@@ -10,8 +10,8 @@ from manylabel.labels import LabelMatrix
 from manylabel.methods.rows import DeviceRows, embed
 from manylabel.models import Preprocessor
 
-SCALE = 10.0
-"""The logit of a row in the direction of a centroid, above that of a row at the mean."""
+SCALE = 5.0
+"""How far the logit of a row in the direction of a centroid starts above the log odds of the label."""
 
 
 class LabelMoments:
