@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from manylabel import losses, metrics
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, Labels
+from manylabel.methods.centroids import start_at_centroids
 from manylabel.methods.networks import check_batch_norm, compile_networks
 from manylabel.methods.recipe import ClassifySettings
-from manylabel.methods.rows import DeviceRows
+from manylabel.methods.rows import DeviceRows, embed
 from manylabel.metrics.scores import blocks
 from manylabel.models import FlatParameters, Preprocessor
 from manylabel.models.inputs import View
@@ -156,7 +157,7 @@ class Classification(Task):
     inputs : Preprocessor
     encoder : nn.Module
     classifier : nn.Module
-        (B, H) -> (B, n_labels) logits
+        (B, H) -> (B, n_labels) logits; linear where it starts at centroids, which it is brought to here.
     train, validation : DeviceRows
     settings : ClassifySettings
     loss : callable (logits, Y) -> scalar
@@ -168,7 +169,7 @@ class Classification(Task):
         self,
         inputs: Preprocessor,
         encoder: nn.Module,
-        classifier: nn.Module,
+        classifier: Any,
         train: DeviceRows,
         validation: DeviceRows,
         settings: ClassifySettings,
@@ -177,6 +178,8 @@ class Classification(Task):
     ) -> None:
         self.criterion, self.monitored, self.block = over_ranks(loss), loss, inputs.block
         self.classifier, self.negatives = classifier, settings.negatives
+        if settings.start == "centroids":
+            start_at_centroids(classifier, encoder, inputs, train)
         compile_networks(settings.stage.compile and settings.encoder_rate > 0, encoder)
         self.rows: Frozen | Parts
         if settings.encoder_rate == 0:
@@ -254,16 +257,6 @@ def _groups(
     if others is not None:
         return [of_classifier, *others]
     return [of_classifier, Group(FlatParameters(encoder.parameters()), rate)] if rate else [of_classifier]
-
-
-@torch.no_grad()
-def embed(encoder: nn.Module, rows: DeviceRows, inputs: Preprocessor) -> Tensor:
-    """Representations of rows as they are, encoder in evaluation mode; (n, H)."""
-    mode = encoder.training
-    encoder.eval()
-    Z = torch.cat([encoder(inputs.finished(x)) for x in rows.parts(inputs.block)]).float()
-    encoder.train(mode)
-    return Z
 
 
 def monitor_by_block(

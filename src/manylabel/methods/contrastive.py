@@ -11,7 +11,6 @@ from manylabel.methods.base import EncoderTrainer, Ready
 from manylabel.methods.classifier_stage import (
     Classification,
     build_criterion,
-    embed,
     measure,
     measure_highest,
     new_classifier,
@@ -21,7 +20,7 @@ from manylabel.methods.joint import Balance, JointContrast, JointTraining
 from manylabel.methods.linear_probe import LinearProbeEvaluation, LinearProbeSettings
 from manylabel.methods.networks import compile_networks, width
 from manylabel.methods.recipe import ClassifySettings, Settings
-from manylabel.methods.rows import DeviceRows
+from manylabel.methods.rows import DeviceRows, embed
 from manylabel.methods.scorer import NetworkScorer
 from manylabel.models import Preprocessor
 from manylabel.models.inputs import ViewSettings
@@ -100,6 +99,8 @@ class ContrastiveSettings(Settings):
             raise ManyLabelError(who, "no grid where losses are joined", "classify.grid")
         if grid and self.classify.negatives is not None:
             raise ManyLabelError(who, "no classify.negatives with a grid", repr(self.classify.negatives))
+        if grid and self.classify.start != "random":
+            raise ManyLabelError(who, "no classify.start with a grid", repr(self.classify.start))
         if grid and rate > 0:
             raise ManyLabelError(who, "classify.encoder_rate 0 with a grid", repr(rate))
         if joined and rate != 1:

@@ -55,6 +55,9 @@ class KMCLSettings(Settings):
         if self.classify.negatives is not None:
             hint = "Leave classify.negatives out, or take asl."
             raise ManyLabelError(who, "a loss over all labels", "classify.negatives", hint)
+        if self.classify.start != "random":
+            hint = "Leave classify.start out, or take asl."
+            raise ManyLabelError(who, "a classifier that starts at random", "classify.start", hint)
 
 
 def build_loss(settings: KMCLSettings) -> nn.Module:

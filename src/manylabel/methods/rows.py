@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from manylabel.data import Rows, VectorParts
 from manylabel.data.rows import SparseParts
@@ -133,3 +133,13 @@ def _labels(Y: LabelMatrix, most: int) -> LabelMatrix:
         return dense.with_unknown(DenseLabels(Y.unknown.dense(torch.bool)) if Y.has_unknown else None)
     entries = Y.sparse()
     return entries if entries.weights is None else entries.with_entries(entries.weights.to(dtype))
+
+
+@torch.no_grad()
+def embed(encoder: nn.Module, rows: DeviceRows, inputs: Preprocessor) -> Tensor:
+    """Representations of rows as they are, encoder in evaluation mode; (n, H)."""
+    mode = encoder.training
+    encoder.eval()
+    Z = torch.cat([encoder(inputs.finished(x)) for x in rows.parts(inputs.block)]).float()
+    encoder.train(mode)
+    return Z
