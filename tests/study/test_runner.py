@@ -173,6 +173,7 @@ def test_interrupted_runs_say_how_to_go_on(tiny_data: Path, tmp_path: Path) -> N
     assert StudyFolder(out).finished_runs() == []
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_taken_up_and_ends_the_same(tiny_data: Path, tmp_path: Path) -> None:
     asked = plan(
         tiny_data,
