@@ -74,6 +74,7 @@ BAD = {
     ),
     "text among numbers": ("predict model words.csv", "words.csv, line 3, column 'price'"),
     "unlabelled rows": ("evaluate model new.csv", "expected label columns, but got none"),
+    "no rows to evaluate": ("evaluate model empty.csv", "empty.csv: expected rows with labels, but got none"),
     "no training file": ("evaluate model test.csv --train no.csv", "no.csv: expected an existing file"),
     "unknown array": ("embed model test.csv --out z.txt", "--out: expected a file that ends in .npy"),
     "names in an array": (
@@ -179,6 +180,7 @@ def here(places: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     shutil.copytree(model, tmp_path / "torn")
     next((tmp_path / "torn").glob("*.safetensors")).unlink()
     cells = [line.rsplit(",", 1)[0] for line in lines]
+    (tmp_path / "empty.csv").write_text((places / "test.csv").read_text("utf-8").splitlines()[0] + "\n")
     (tmp_path / "new.csv").write_text("\n".join(cells) + "\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -107,11 +107,14 @@ def read_test_rows(
     Raises
     ------
     ManyLabelError
-        If the file cannot be read, has no labels or others than these.
+        If the file cannot be read, has no rows, no labels or others than these.
     """
     if schema is not None:
         refuse_options(options or {}, str(source))
-        return _of_table(schema.apply(source, **reading))
+        rows = _of_table(schema.apply(source, **reading))
+        if not len(rows):
+            raise ManyLabelError(str(source), "rows with labels", "none below the names of the columns")
+        return rows
     dataset = load(source, undivided=True, options=options)
     found = _of_dataset(dataset, dataset.test, "test")
     place = {name: i for i, name in enumerate(dataset.label_names)}
