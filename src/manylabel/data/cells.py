@@ -202,7 +202,7 @@ def written_date(seconds: float) -> str | None:
     if np.isnan(seconds):
         return None
     found = _EPOCH + timedelta(seconds=seconds)
-    return found.strftime("%Y-%m-%d") if seconds % 86400 == 0 else found.isoformat(" ").removesuffix("+00:00")
+    return found.date().isoformat() if seconds % 86400 == 0 else found.isoformat(" ").removesuffix("+00:00")
 
 
 def date_form(values: Iterable[str]) -> str | None:

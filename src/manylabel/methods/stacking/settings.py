@@ -105,7 +105,7 @@ class Learner(Config):
     wide : dict
         What replaces them then where sparse rows have more than 2 000 features.
     use : bool, default True
-        False leaves it out, in a file that has no word for none.
+        False leaves it out, in a file that has no word for none; what ``sparse`` or ``wide`` say of it goes before.
     """
 
     method: str
