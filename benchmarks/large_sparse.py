@@ -3,8 +3,8 @@
 Writes a seeded set of sparse rows and labels to disk once (5 labels a row by a power law, 60 of 50 000 features each),
 trains ``bce`` or ``mulsupcon`` on it for one epoch a stage in a child process, takes the 5 highest scores of each test
 row, and prints for each phase its seconds, by the clock and of the processor, and how far memory rose. Several
-``--rows`` give the slope of the processor's time in rows. ``--method tree`` and ``--method centroids`` take the linear
-models of :mod:`benchmarks.linear_models` on the same rows.
+``--rows`` give the slope of the processor's time in rows. ``--method tree`` takes the linear models of
+:mod:`benchmarks.omikuji_tree` on the same rows.
 
 Each label has 16 features of its own, drawn evenly. A row has 8 draws from the features of each of its labels and 20 of
 all features by a power law, so that a label can be told from the features, and a rare one only from few rows.
@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from benchmarks.linear_models import MODELS, Linear
 from benchmarks.many_labels import Phases
+from benchmarks.omikuji_tree import Tree
 
 from manylabel import data, methods, metrics
 
@@ -33,6 +33,7 @@ POWER = 0.8  # the frequency of the r-th label is r ** -POWER
 CHUNK = 50_000  # rows drawn at a time
 MOST_TEST = 10_000
 BATCH = 512
+TREE = "tree"
 Array = np.ndarray[Any, Any]
 
 
@@ -83,9 +84,11 @@ def write_set(path: Path, n_rows: int, n_labels: int, n_features: int) -> None:
 
 def settings(method: str, given: list[str]) -> dict[str, Any]:
     """One epoch a stage, and what ``--set`` changes."""
-    changed: dict[str, Any] = {"classify.stage.epochs": 1, "classify.stage.batch": BATCH}
-    if method != "bce":
-        changed |= {"pretrain.stage.epochs": 1, "pretrain.stage.batch": BATCH}
+    recipe = methods.get(method).recipe.resolve("vectors")
+    stages = [name for name in ("pretrain", "classify") if getattr(recipe, name, None) is not None]
+    changed: dict[str, Any] = {}
+    for name in stages:
+        changed |= {f"{name}.stage.epochs": 1, f"{name}.stage.batch": BATCH}
     for each in given:
         name, _, value = each.partition("=")
         changed[name] = json.loads(value)
@@ -102,16 +105,16 @@ def run(path: Path, method: str, given: list[str]) -> dict[str, Any]:
     with phases.phase("fit"):
         model = _fitted(method, given, train, validation)
     with phases.phase("predict"):
-        top = model.scores(dataset.test.X if method not in MODELS else dataset.test.X.values, top=5)
+        top = model.scores(dataset.test.X if method != TREE else dataset.test.X.values, top=5)
     precision = {f"precision_at_{k}": metrics.precision_at_k(top, dataset.test.Y, k) for k in (1, 3, 5)}
     return {"phases": phases.found, "precision": precision}
 
 
 def _fitted(method: str, given: list[str], train: Any, validation: Any) -> Any:
-    if method in MODELS:
+    if method == TREE:
         Y = train.Y.sparse()
         labels = np.ones(len(Y.columns), np.uint8), Y.columns.numpy(), Y.offsets.numpy()
-        return Linear(method).fit(train.X.values, sp.csr_matrix(labels, shape=Y.shape))
+        return Tree().fit(train.X.values, sp.csr_matrix(labels, shape=Y.shape))
     return methods.get(method, **settings(method, given)).fit(train, validation, seed=0)
 
 

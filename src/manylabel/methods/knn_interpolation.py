@@ -6,22 +6,27 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 
 from manylabel.data import Rows
 from manylabel.data.rows import Features
 from manylabel.labels import LabelMatrix
+from manylabel.methods.centroid_votes import CentroidScorer, beside_centroids
 from manylabel.methods.part import Opened, Part, Scorer, restored_inputs, tensors_of
 from manylabel.methods.recipe import NeighbourSettings
+from manylabel.methods.votes import Array, averaged, label_csr, matrix_of, matrix_tensors
 from manylabel.models import Preprocessor, fit_preprocessor
-from manylabel.training.checkpoint import Tensors, prefixed, under
+from manylabel.training.checkpoint import prefixed, under
 
 _ROWS = 1024
 _NO_SAY = 1e-6  # the rounding of weights that sum to 1
 
 
-def beside_neighbours(scorer: Scorer, train: Rows, settings: NeighbourSettings) -> NeighbourScorer:
-    """A scorer that was trained on rows, beside the nearest of them."""
+def beside_neighbours(
+    scorer: Scorer, train: Rows, settings: NeighbourSettings
+) -> NeighbourScorer | CentroidScorer:
+    """A scorer that was trained on rows, beside the nearest of them or the centroids of their labels."""
+    if settings.among == "centroids":
+        return beside_centroids(scorer, train, settings)
     inputs = fit_preprocessor(train.X)
     usual = "features" if inputs.n_dims == 1 else "representation"
     if (settings.among or usual) == "representation":
@@ -90,27 +95,9 @@ class NeighbourScorer:
     def embeds_features(self) -> bool:
         return self.scorer.embeds_features
 
-    def scores(self, X: Features) -> np.ndarray[Any, Any]:
+    def scores(self, X: Features) -> Array:
         """Probabilities, (n, n_labels) float32."""
-        alone = self.scorer.scores(X)
-        votes, new = self.votes(X), self.n_labels - alone.shape[1]
-        w = self._weights(alone, votes)
-        if new:  # labels that the scorer has never seen: the neighbours decide by themselves
-            zeros = np.zeros((len(alone), new), dtype=np.float32)
-            alone = np.concatenate([alone, zeros], axis=1)
-            w = np.where(np.arange(self.n_labels) < self.n_labels - new, w, 1.0)
-        mean: np.ndarray[Any, Any] = (1 - w) * alone + w * votes
-        if self.unknown is not None:
-            mean = np.where(np.isnan(votes), alone, mean)
-        return mean.astype(np.float32)
-
-    def _weights(self, alone: np.ndarray[Any, Any], votes: np.ndarray[Any, Any]) -> Any:
-        """How much the neighbours say, one number or (n, 1)."""
-        if self.settings.weight != "per_row":
-            return self.settings.weight
-        of_sure = votes[:, : alone.shape[1]]  # the scorer has never seen labels beyond
-        sure = (alone >= self.settings.sure) & ~np.isnan(of_sure)
-        return np.where(sure, of_sure, 1).min(axis=1, keepdims=True)
+        return averaged(self.scorer.scores(X), self.votes(X), self.settings)
 
     def joined(self, X: Features, Y: LabelMatrix) -> Self:
         """The same with further rows among the neighbours, without training.
@@ -123,7 +110,7 @@ class NeighbourScorer:
         """
         before, (n, n_labels) = self.labels, self.labels.shape
         new = Y.n_labels - n_labels
-        labels, unknown = _matrix(Y), _matrix(Y.unknown)
+        labels, unknown = label_csr(Y), label_csr(Y.unknown)
         hidden = sp.csr_matrix((n, n_labels)) if self.unknown is None else self.unknown
         hidden = sp.hstack([hidden, np.ones((n, new))]) if new else hidden
         before = sp.hstack([before, sp.csr_matrix((n, new))]) if new else before
@@ -141,21 +128,23 @@ class NeighbourScorer:
         """What rows are compared in."""
         return self.scorer.embed(X) if self.inputs is None else self.inputs.matrix(X, sp.issparse(self.rows))
 
-    def votes(self, X: Features) -> np.ndarray[Any, Any]:
+    def votes(self, X: Features) -> Array:
         """What the neighbours alone say, (n, n_labels) float32; NaN where the label is unknown on all of them."""
         near = self._near(X)
         blocks = [self._votes(near[start : start + _ROWS]) for start in range(0, near.shape[0], _ROWS)]
         return np.concatenate(blocks) if blocks else np.zeros((0, self.labels.shape[1]), np.float32)
 
-    def embed(self, X: Features) -> np.ndarray[Any, Any]:
+    def embed(self, X: Features) -> Array:
         """The representation of the scorer, (n, H) float32."""
         return self.scorer.embed(X)
 
     def part(self) -> Part:
         """The training rows and their labels, which scoring needs, around the part of the scorer."""
-        tensors = prefixed("rows", _tensors(self.rows)) | prefixed("labels", _tensors(self.labels))
+        tensors = prefixed("rows", matrix_tensors(self.rows)) | prefixed(
+            "labels", matrix_tensors(self.labels)
+        )
         if self.unknown is not None:
-            tensors |= prefixed("unknown", _tensors(self.unknown))
+            tensors |= prefixed("unknown", matrix_tensors(self.unknown))
         meta = {
             "inputs": None if self.inputs is None else self.inputs.meta(),
             "shapes": {"rows": list(self.rows.shape), "labels": list(self.labels.shape)},
@@ -170,15 +159,15 @@ class NeighbourScorer:
         """The scorer of a part."""
         meta, tensors = opened.meta, opened.tensors
         inputs = None if meta["inputs"] is None else restored_inputs(meta["inputs"], tensors)
-        rows, labels = (_matrix_of(under(name, tensors), meta["shapes"][name]) for name in ("rows", "labels"))
+        rows, labels = (matrix_of(under(name, tensors), meta["shapes"][name]) for name in ("rows", "labels"))
         if labels.shape[0] != rows.shape[0] or labels.shape[1] < opened.scorers["alone"].n_labels:
             raise ValueError(f"{rows.shape[0]} rows with labels of shape {labels.shape}")
         entries = under("unknown", tensors)
-        unknown = _matrix_of(entries, meta["shapes"]["labels"]) if entries else None
+        unknown = matrix_of(entries, meta["shapes"]["labels"]) if entries else None
         settings = NeighbourSettings.model_validate(meta["settings"])
         return cls(opened.scorers["alone"], inputs, rows, labels, unknown, settings)
 
-    def _votes(self, rows: Any) -> np.ndarray[Any, Any]:
+    def _votes(self, rows: Any) -> Array:
         distances, nearest = self.search.kneighbors(rows)
         shares = np.exp((distances[:, :1] - distances) / self.settings.temperature)  # the nearest comes first
         shares /= shares.sum(axis=1, keepdims=True)
@@ -196,42 +185,9 @@ class NeighbourScorer:
 
 def _matrices(Y: LabelMatrix) -> tuple[Any, Any]:
     """Labels and their unknown entries as CSR matrices (n, n_labels), None where all are known."""
-    return _matrix(Y), _matrix(Y.unknown) if Y.n_unknown else None
-
-
-def _matrix(Y: LabelMatrix) -> Any:
-    """Labels as a CSR matrix (n, n_labels)."""
-    entries = Y.sparse().to("cpu")
-    values = torch.ones(len(entries.columns)) if entries.weights is None else entries.weights.float()
-    parts = (values.numpy(), entries.columns.numpy(), entries.offsets.numpy())
-    return sp.csr_matrix(parts, shape=Y.shape)
+    return label_csr(Y), label_csr(Y.unknown) if Y.n_unknown else None
 
 
 def _stacked(first: Any, second: Any) -> Any:
     """Rows of one layout, one below the other."""
     return sp.vstack([first, second]).tocsr() if sp.issparse(first) else np.concatenate([first, second])
-
-
-_PARTS = ("data", "indices", "indptr")
-
-
-def _tensors(matrix: Any) -> Tensors:
-    """A CSR matrix as its three arrays, an array as itself."""
-    if not sp.issparse(matrix):
-        return {"dense": torch.from_numpy(matrix)}
-    return {part: torch.from_numpy(getattr(matrix, part)) for part in _PARTS}
-
-
-def _matrix_of(tensors: Tensors, shape: list[int]) -> Any:
-    """What :func:`_tensors` took apart.
-
-    Raises
-    ------
-    ValueError
-        For entries outside the shape, which a search would follow.
-    """
-    if "dense" in tensors:
-        return tensors["dense"].numpy().reshape(shape)
-    matrix = sp.csr_matrix(tuple(tensors[part].numpy() for part in _PARTS), shape=tuple(shape))
-    matrix.check_format(full_check=True)
-    return matrix

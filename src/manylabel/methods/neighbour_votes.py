@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from torch import nn
 
@@ -9,10 +11,13 @@ from manylabel.data import Rows
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
 from manylabel.methods.base import Order, Trainer
-from manylabel.methods.knn_interpolation import NeighbourScorer, beside_neighbours
+from manylabel.methods.knn_interpolation import beside_neighbours
+from manylabel.methods.part import Scorer
 from manylabel.methods.recipe import AnySettings, NeighbourSettings
 from manylabel.methods.sklearn_baseline import Array, SklearnBaselineScorer
 from manylabel.models import fit_preprocessor
+
+VOTES = {"among", "k", "temperature"}
 
 
 class NeighbourVotesSettings(AnySettings):
@@ -20,17 +25,21 @@ class NeighbourVotesSettings(AnySettings):
 
     Attributes
     ----------
+    among : "features" or "centroids", default "features"
+        Whether the nearest training rows vote, or what the rows of each label sum up to; ``k`` and ``temperature`` are
+        of the former.
     k : int, default 15
     temperature : float, default 0.1
         Neighbours weigh ``softmax(cosine / temperature)``.
     """
 
+    among: Literal["features", "centroids"] = "features"
     k: int = NeighbourSettings.model_fields["k"].default
     temperature: float = NeighbourSettings.model_fields["temperature"].default
 
 
 class NeighbourVotesMethod(Trainer):
-    """Keep the training rows; the nearest of them among the features vote.
+    """Keep the training rows; the nearest of them among the features vote, or the centroids of their labels.
 
     A label that none of the neighbours of a row is known to carry or not gets its share of the training rows. Weights
     of rows and validation rows are not looked at.
@@ -49,12 +58,10 @@ class NeighbourVotesMethod(Trainer):
             raise ManyLabelError(f"method {settings.name}", "features as they are", "an encoder")
         super().__init__(settings)
 
-    def trained(self, train: Rows, validation: Rows, order: Order) -> NeighbourScorer:
+    def trained(self, train: Rows, validation: Rows, order: Order) -> Scorer:
         inputs = fit_preprocessor(train.X)
         shares = SklearnBaselineScorer(inputs, shares_of(train.Y), [], False, train.X.is_sparse)
-        votes = NeighbourSettings(
-            among="features", k=self.settings.k, temperature=self.settings.temperature, weight=1.0
-        )
+        votes = NeighbourSettings(weight=1.0, **self.settings.model_dump(include=VOTES))
         return beside_neighbours(shares, train, votes)
 
 

@@ -146,9 +146,11 @@ class NeighbourSettings(Config):
 
     Attributes
     ----------
-    among : "features", "representation" or None, default None
+    among : "features", "representation", "centroids" or None, default None
         Where rows are near. None stands for the features of vectors, and for the representation of pictures, whose near
         pixels are not near pictures. Scikit-learn baselines have no representation and always take the features.
+        "centroids" compares a row with the sum of the training rows of each label in place of the rows one by one, for
+        very many labels; see :class:`~manylabel.methods.centroid_votes.CentroidScorer`.
     k : int, default 15
         Rows that have a say.
     temperature : float, default 0.1
@@ -160,7 +162,7 @@ class NeighbourSettings(Config):
         Probability from which on the method is sure of a label, for a share of each row.
     """
 
-    among: Literal["features", "representation"] | None = None
+    among: Literal["features", "representation", "centroids"] | None = None
     k: int = Field(15, ge=1)
     temperature: float = Field(0.1, gt=0)
     weight: Annotated[float, Field(ge=0, le=1)] | Literal["per_row"] = 0.5

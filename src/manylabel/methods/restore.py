@@ -7,6 +7,7 @@ from collections.abc import Callable
 from torch import nn
 
 from manylabel.errors import ManyLabelError
+from manylabel.methods.centroid_votes import CentroidScorer
 from manylabel.methods.cgmvae import CGMVAEMethod
 from manylabel.methods.ensemble import EnsembleScorer
 from manylabel.methods.knn_interpolation import NeighbourScorer
@@ -22,6 +23,7 @@ from manylabel.methods.stacking.scorer import StackScorer
 RESTORERS: dict[str, Callable[[Opened], Scorer]] = {
     NetworkScorer.part_type: NetworkScorer.restore,
     EnsembleScorer.part_type: EnsembleScorer.restore,
+    CentroidScorer.part_type: CentroidScorer.restore,
     NeighbourScorer.part_type: NeighbourScorer.restore,
     SklearnBaselineScorer.part_type: SklearnBaselineScorer.restore,
     StackScorer.part_type: StackScorer.restore,
