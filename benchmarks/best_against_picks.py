@@ -70,13 +70,13 @@ class Cell:
 
 
 def settings(method: str, dataset: DataSet) -> dict[str, Any]:
-    """What differs from the recipe on a data set: of trees their leaves, and as many as fit in memory."""
+    """What differs from the recipe on a data set: as many trees as fit in memory."""
     if method != "extra_trees":
         return PICKS.get(method, {})
-    leaf, Y = 1 if dataset.train.X.is_sparse else 2, dataset.train.Y
-    nodes = 1.5 * len(Y) / leaf
+    Y = dataset.train.Y
+    nodes = 1.5 * len(Y) / 2  # two rows a leaf, as the recipe has it
     trees = int(np.clip(TREE_BYTES / (16 * nodes * Y.n_labels), LEAST_TREES, MOST_TREES))
-    return {"parameters.n_estimators": trees, "parameters.min_samples_leaf": leaf}
+    return {"parameters.n_estimators": trees}
 
 
 def fingerprint(cell: Cell, dataset: DataSet) -> str:

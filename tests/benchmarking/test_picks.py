@@ -118,4 +118,4 @@ def test_trees_get_fewer_where_they_would_not_fit() -> None:
     X = sp.csr_matrix((13000, 2), dtype=np.float32)
     wide = SimpleNamespace(train=data.Rows(X, as_labels(np.zeros((13000, 1000), dtype=np.uint8))))
     few = picks.settings("extra_trees", wide)  # type: ignore[arg-type]
-    assert few == {"parameters.n_estimators": picks.LEAST_TREES, "parameters.min_samples_leaf": 1}
+    assert few == {"parameters.n_estimators": picks.LEAST_TREES}

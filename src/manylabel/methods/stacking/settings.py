@@ -29,17 +29,17 @@ def layout_of(X: Features) -> Layout:
 
 
 class Grid(Config):
-    """A setting of which ascending values are tried until the next one is worse on held-out rows.
+    """A setting of which values are tried in their order until the next one is worse on held-out rows.
 
     Attributes
     ----------
     setting : str
         Dotted name.
-    values : tuple of float
+    values : tuple of int or float
     """
 
     setting: str
-    values: tuple[float, ...] = Field(min_length=1)
+    values: tuple[int | float, ...] = Field(min_length=1)
 
 
 class Rival(Config):
