@@ -115,7 +115,7 @@ def test_the_pick_is_chosen_on_held_out_rows_and_the_highest_on_test_rows() -> N
 
 
 def test_trees_get_fewer_where_they_would_not_fit() -> None:
-    X = sp.csr_matrix((13000, 2), dtype=np.float32)
-    wide = SimpleNamespace(train=data.Rows(X, as_labels(np.zeros((13000, 1000), dtype=np.uint8))))
+    X = sp.csr_matrix((26000, 2), dtype=np.float32)
+    wide = SimpleNamespace(train=data.Rows(X, as_labels(np.zeros((26000, 1000), dtype=np.uint8))))
     few = picks.settings("extra_trees", wide)  # type: ignore[arg-type]
     assert few == {"parameters.n_estimators": picks.LEAST_TREES}
