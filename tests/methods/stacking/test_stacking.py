@@ -290,6 +290,9 @@ def test_support_vectors_stand_beside_the_linear_model_of_sparse_rows_and_texts(
         assert model.evidence is not None
         assert ("margin" in model.evidence.learners) == among
         if among:
+            without = fit(Rows(rows, Y), settings=LINEAR | {"learners.margin.use": False})
+            assert without.evidence is not None
+            assert "margin" not in without.evidence.learners
             found = model.evidence.learners["margin"]
             assert (found.method, found.left_out) == ("sklearn.svm.LinearSVC", "")
             assert found.share > 0

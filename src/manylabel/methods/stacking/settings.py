@@ -104,8 +104,10 @@ class Learner(Config):
         What replaces these settings, in tables, where rows are vectors of mostly zeros.
     wide : dict
         What replaces them then where sparse rows have more than 2 000 features.
+    layouts : tuple of Layout, default all
+        On rows of other layouts it is left out.
     use : bool, default True
-        False leaves it out, in a file that has no word for none; what ``sparse`` or ``wide`` say of it goes before.
+        False leaves it out, in a file that has no word for none.
     """
 
     method: str
@@ -119,6 +121,7 @@ class Learner(Config):
     final: Literal["refit", "folds"] = "refit"
     sparse: dict[str, Any] = Field(default_factory=dict)
     wide: dict[str, Any] = Field(default_factory=dict)
+    layouts: tuple[Layout, ...] = LAYOUTS
     use: bool = True
 
     def of(self, layout: Layout) -> Learner:
@@ -152,12 +155,14 @@ class StackingSettings(AnySettings):
     def chosen(self, layout: Layout) -> dict[str, Learner]:
         """The learners that are not left out, on rows of a layout."""
         encoded = self.inputs.encoder is not None
-        found = {
-            name: learner.of("dense" if learner.on == "encoder" else layout)
-            for name, learner in self.learners.items()
-            if learner is not None and learner.on != ("rows_alone" if encoded else "encoder")
-        }
-        return {name: learner for name, learner in found.items() if learner.use}
+        found = {}
+        for name, learner in self.learners.items():
+            if learner is not None and learner.on != ("rows_alone" if encoded else "encoder"):
+                own: Layout = "dense" if learner.on == "encoder" else layout
+                there = learner.of(own)
+                if there.use and own in there.layouts:
+                    found[name] = there
+        return found
 
     def n_folds(self, n_rows: int) -> int:
         """Folds of so many rows."""
