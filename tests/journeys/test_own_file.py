@@ -217,6 +217,25 @@ def test_labels_in_columns_groups_texts_and_validation_rows(shell: Shell, tmp_pa
     assert "group o3" in names
 
 
+def test_labels_that_nobody_carries_are_told_with_what_they_count(shell: Shell, tmp_path: Path) -> None:
+    for name, unasked in (("train", "0"), ("test", "")):
+        lines = [f"{i / 40},{i % 3 % 2},{i % 2},0,{unasked}" for i in range(40)]
+        (tmp_path / f"{name}.csv").write_text("x,is_a,is_b,is_<never>,is_unasked\n" + "\n".join(lines) + "\n")
+    asked = ("--labels", "is_*", "--method", "logistic_regression", "--out", tmp_path / "model")
+    assert shell("fit", tmp_path / "train.csv", *asked)[0] == 0
+    _, output, _ = shell("evaluate", tmp_path / "model", tmp_path / "test.csv", "--out", tmp_path / "report")
+    told = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    f1 = [value or 0.0 for value in told["per_label"]["f1"]]
+    assert told["per_label"]["known"] == [40, 40, 40, 0]
+    assert told["values"]["macro_f1"] == pytest.approx(sum(f1[:3]) / 3)
+    never = "without a positive row here; the mAP leaves such labels out, the macro-F1 counts them as 0"
+    unasked = "1 of 4 labels known of no row here, left out of every metric: is_unasked."
+    assert f"note: 1 of 4 labels {never}: is_<never>.\nnote: {unasked}" in output
+    page = (tmp_path / "report" / "report.html").read_text("utf-8")
+    assert f"{never}: is_&lt;never&gt;." in page
+    assert unasked in page
+
+
 def test_methods_are_compared_on_a_table(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
