@@ -9,6 +9,7 @@ import shlex
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pyarrow.parquet as pq
 import pytest
 from tests.journeys.conftest import Shell, quick
@@ -215,6 +216,30 @@ def test_labels_in_columns_groups_texts_and_validation_rows(shell: Shell, tmp_pa
     assert shell("evaluate", tmp_path / "model", tmp_path / "held.jsonl", *report)[0] == 0
     names = [part["name"] for part in json.loads((tmp_path / "r" / "metrics.json").read_text())["slices"]]
     assert "group o3" in names
+
+
+def test_a_table_is_described_without_a_bar_for_no_rows_and_with_what_is_cut_marked(
+    shell: Shell, tmp_path: Path
+) -> None:
+    lines = [f"{'a long day ' * 6}{i},{int(i < 20)},{int(i == 3)},0" for i in range(30)]
+    (tmp_path / "t.csv").write_text("\n".join(["title,is_often,is_once,is_never", *lines]) + "\n")
+    code, output, _ = shell("data", "describe", tmp_path / "t.csv", "--labels", "is_*")
+    bars = {line.split()[0]: line.count("█") for line in output.splitlines() if line.startswith("is_")}
+    assert (code, bars) == (0, {"is_often": 30, "is_once": 2, "is_never": 0})
+    title = next(line for line in output.splitlines() if line.startswith("title"))
+    assert title.rstrip().endswith("a long day a lo…")
+
+
+def test_a_model_of_python_says_why_a_file_cannot_evaluate_it(
+    shell: Shell, places: Path, tmp_path: Path
+) -> None:
+    lines = lines_of(places / "places.csv")
+    X = {name: [line[name] for line in lines] for name in lines[0] if name != "tags"}
+    Y = [[*filter(None, line["tags"].split("|"))] for line in lines]
+    MultiLabelClassifier("logistic_regression").fit(pandas.DataFrame(X), Y).save(tmp_path / "model")
+    code, _, errors = shell("evaluate", tmp_path / "model", places / "test.csv", "--out", tmp_path / "report")
+    assert (code, "expected a model that knows the label columns of a file" in errors) == (2, True)
+    assert "Score it in Python" in errors
 
 
 def test_labels_that_nobody_carries_are_told_with_what_they_count(shell: Shell, tmp_path: Path) -> None:
