@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from manylabel.data.build import About
 from manylabel.errors import ManyLabelError, did_you_mean
 
-
 _KINDS = {"bool": "true or false", "int": "a whole number"}
 
 
