@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -123,6 +124,10 @@ def test_an_evaluation_writes_a_page_and_the_numbers_of_the_estimator(
     mistakes = page.partition("Surest mistakes")[2]
     assert mistakes.count("<li>") == 12
     assert mistakes.count("name: ") == 12
+    names = [line["name"] for line in lines_of(places / "test.csv")]
+    shown = re.findall(r"name: ([^;]+);.*?row (\d+)<", mistakes, re.DOTALL)
+    assert len(shown) == 12
+    assert [name for name, _ in shown] == [names[int(number) - 1] for _, number in shown]  # as predict counts
     assert f"<h1>{model.name} on test.csv</h1>" in page  # without the folders that they lie in
     assert "http" not in page.replace("http-equiv", "")
     labels = lines_of(out / "labels.csv")
