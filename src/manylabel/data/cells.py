@@ -32,8 +32,8 @@ _WRITTEN = {
     ".": re.compile(r"[+-]?(?:0|[1-9][0-9]{0,14}|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.[0-9]+)?"),
 }
 """Numbers by their decimal sign; the other sign may stand between thousands."""
-_CURRENCIES = "$€£¥₹"
-_MONEY = re.compile(rf"([+-]?)[{_CURRENCIES}]\s*(\S+)|(\S+)\s*[{_CURRENCIES}]")
+_UNITS = "$€£¥₹%"
+_AMOUNT = re.compile(rf"([+-]?)[{_UNITS}]\s*(\S+)|(\S+)\s*[{_UNITS}]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Array = np.ndarray[Any, Any]
@@ -126,14 +126,14 @@ def as_number(cell: str | None, form: str = "") -> float | None:
     cell : str or None
     form : {"", ".", ","}, default ""
         As :func:`number_form` finds it: a plain number, or the decimal sign of numbers with the other sign between
-        thousands or with the sign of a currency.
+        thousands or with the sign of a currency or of per cent.
     """
     if is_missing(cell):
         return np.nan
     assert cell is not None
     text = cell.strip()
     if form:
-        text = _without_currency(text)
+        text = _without_unit(text)
         if not _WRITTEN[form].fullmatch(text):
             return None
         text = text.replace("." if form == "," else ",", "").replace(",", ".")
@@ -144,27 +144,28 @@ def as_number(cell: str | None, form: str = "") -> float | None:
 
 
 def number_form(values: Iterable[str]) -> str | None:
-    """The decimal sign, "," or ".", of distinct cells that all are numbers or amounts of one currency; else None.
+    """The decimal sign, "," or ".", of distinct cells that all are numbers, or amounts of one currency or per cent.
 
-    Where neither a second sign nor the digits behind it decide, as in 1,234 or €1.234, it stands between thousands.
+    None for other cells, and for digits alone. Where neither a second sign nor the digits behind it decide, as in
+    1,234 or €1.234, it stands between thousands.
     """
-    forms, signs, currencies = {*_WRITTEN}, set[str](), set[str]()
+    forms, signs, units = {*_WRITTEN}, set[str](), set[str]()
     for value in (value.strip() for value in values if not is_missing(value)):
-        number = _without_currency(value)
+        number = _without_unit(value)
         forms &= {form for form, pattern in _WRITTEN.items() if pattern.fullmatch(number)}
         if not forms:
             return None
         signs |= {*number} & {*_WRITTEN}
-        currencies |= {*value} & {*_CURRENCIES}
-    if len(currencies) > 1 or not (currencies or signs):  # digits alone may be codes of postal areas
+        units |= {*value} & {*_UNITS}
+    if len(units) > 1 or not (units or signs):  # digits alone may be codes of postal areas
         return None
     if len(forms) == 1:
         return forms.pop()
     return "," if signs == {"."} else "."
 
 
-def _without_currency(text: str) -> str:
-    found = _MONEY.fullmatch(text)
+def _without_unit(text: str) -> str:
+    found = _AMOUNT.fullmatch(text)
     return text if found is None else "".join(part or "" for part in found.groups())
 
 

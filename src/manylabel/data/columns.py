@@ -51,8 +51,8 @@ class Column:
     why : str
         In a few words.
     form : str, default ""
-        How numbers and dates are written: the decimal sign of numbers with a comma, with signs between thousands or of
-        money (:func:`manylabel.data.cells.number_form`), a key of :data:`manylabel.data.cells.DATES`;
+        How numbers and dates are written: the decimal sign of numbers that are no plain ones
+        (:func:`manylabel.data.cells.number_form`), a key of :data:`manylabel.data.cells.DATES`;
         ``"x"`` for a boolean whose empty cells say no; what separates tags, ``"list"`` for lists.
     missing : float
         The share of rows without a cell.

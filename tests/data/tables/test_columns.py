@@ -19,6 +19,7 @@ ROLES = {
     "German thousands": ([f"{i}.000.250" for i in range(1, N + 1)], "number"),
     "dollars": ([f"${i},000.50" if i % 3 else f"${i}" for i in range(1, N + 1)], "number"),
     "thousands": ([f"{i},250" for i in range(1, N + 1)], "number"),
+    "per cent": ([f"{i}%" for i in range(N)], "number"),
     "dollars and pounds": (["$5.00", "£5.00"] * (N // 2), "category"),
     "two decimal signs": (["1,50", "1.50"] * (N // 2), "category"),
     "zip codes and one number": (["00501", "1.5"] * (N // 2), "category"),
@@ -122,6 +123,7 @@ def test_values_are_what_the_cells_say(write):
         (["8.583,93", "1.234", "12", "0,5"], [8583.93, 1234, 12, 0.5]),
         (["1,234", "567", "12,345", "0"], [1234, 567, 12345, 0]),
         (["€1.234", "€567", "€12.345", "€0"], [1234, 567, 12345, 0]),
+        (["12%", "7.5 %", "0%"], [12, 7.5, 0]),
         (["0,234", "1,567", "12,345", "0"], [0.234, 1.567, 12.345, 0]),
     ],
 )
