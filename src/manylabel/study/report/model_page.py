@@ -192,7 +192,7 @@ def _absent(names: Sequence[str], quality: Quality) -> list[str]:
         "known of no row here, left out of every metric": ~known,
     }
     return [
-        f"{which.sum()} of {len(names)} labels {told}: {_listed([names[c] for c in np.flatnonzero(which)])}."
+        f"{which.sum()} of {len(names)} labels {told}: {_listed([names[c] for c in np.flatnonzero(which).tolist()])}."
         for told, which in sentences.items()
         if which.any()
     ]
