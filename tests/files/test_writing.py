@@ -14,6 +14,7 @@ import pytest
 
 from manylabel import files
 from manylabel.errors import ManyLabelError
+from manylabel.files.writing import not_written
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
 
@@ -62,6 +63,13 @@ def test_a_folder_that_is_gone_or_no_folder_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ManyLabelError, match="expected a file that can be written"):
             files.write(place, b"content")
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_place_where_one_may_not_write_is_told_as_such() -> None:
+    told = str(not_written(Path("out.csv"), PermissionError(13, "Permission denied")))
+    assert told == (
+        "out.csv: expected a file that can be written, but got Permission denied. Name a place where you may write."
+    )
 
 
 def test_only_what_dead_writers_left_is_removed(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 from tests.journeys.conftest import Shell
@@ -59,4 +60,5 @@ def test_planted_errors_come_up(shell: Shell, tmp_path: Path) -> None:
     assert (code, output.splitlines()[-1]) == (0, f"audit: {tmp_path / 'found.html'}")
     page = (tmp_path / "found.html").read_text("utf-8")
     assert "manylabel audit" in page
+    assert re.search(r"probability 0\.\d\d, threshold 0\.\d\d; model 0\.\d\d; \d+% of the nearest rows", page)
     assert "The 20 most suspicious label entries of 400 rows" in page

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shlex
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pyarrow.parquet as pq
 import pytest
 from tests.journeys.conftest import Shell, quick
@@ -122,6 +124,10 @@ def test_an_evaluation_writes_a_page_and_the_numbers_of_the_estimator(
     mistakes = page.partition("Surest mistakes")[2]
     assert mistakes.count("<li>") == 12
     assert mistakes.count("name: ") == 12
+    names = [line["name"] for line in lines_of(places / "test.csv")]
+    shown = re.findall(r"name: ([^;]+);.*?row (\d+)<", mistakes, re.DOTALL)
+    assert len(shown) == 12
+    assert [name for name, _ in shown] == [names[int(number) - 1] for _, number in shown]  # as predict counts
     assert f"<h1>{model.name} on test.csv</h1>" in page  # without the folders that they lie in
     assert "http" not in page.replace("http-equiv", "")
     labels = lines_of(out / "labels.csv")
@@ -215,6 +221,51 @@ def test_labels_in_columns_groups_texts_and_validation_rows(shell: Shell, tmp_pa
     assert shell("evaluate", tmp_path / "model", tmp_path / "held.jsonl", *report)[0] == 0
     names = [part["name"] for part in json.loads((tmp_path / "r" / "metrics.json").read_text())["slices"]]
     assert "group o3" in names
+
+
+def test_a_table_is_described_without_a_bar_for_no_rows_and_with_what_is_cut_marked(
+    shell: Shell, tmp_path: Path
+) -> None:
+    lines = [f"{'a long day ' * 6}{i},{int(i < 20)},{int(i == 3)},0" for i in range(30)]
+    (tmp_path / "t.csv").write_text("\n".join(["title,is_often,is_once,is_never", *lines]) + "\n")
+    code, output, _ = shell("data", "describe", tmp_path / "t.csv", "--labels", "is_*")
+    bars = {line.split()[0]: line.count("█") for line in output.splitlines() if line.startswith("is_")}
+    assert (code, bars) == (0, {"is_often": 30, "is_once": 2, "is_never": 0})
+    title = next(line for line in output.splitlines() if line.startswith("title"))
+    assert title.rstrip().endswith("a long day a lo…")
+
+
+def test_a_model_of_python_says_why_a_file_cannot_evaluate_it(
+    shell: Shell, places: Path, tmp_path: Path
+) -> None:
+    lines = lines_of(places / "places.csv")
+    X = {name: [line[name] for line in lines] for name in lines[0] if name != "tags"}
+    Y = [[*filter(None, line["tags"].split("|"))] for line in lines]
+    MultiLabelClassifier("logistic_regression").fit(pandas.DataFrame(X), Y).save(tmp_path / "model")
+    code, _, errors = shell("evaluate", tmp_path / "model", places / "test.csv", "--out", tmp_path / "report")
+    assert (code, "expected a model that knows the label columns of a file" in errors) == (2, True)
+    assert "Score it in Python" in errors
+
+
+def test_labels_that_nobody_carries_are_told_with_what_they_count(shell: Shell, tmp_path: Path) -> None:
+    for name, unasked in (("train", "0"), ("test", "")):
+        lines = [f"{i / 40},{i % 3 % 2},{i % 2},0,{unasked}" for i in range(40)]
+        (tmp_path / f"{name}.csv").write_text("x,is_a,is_b,is_<never>,is_unasked\n" + "\n".join(lines) + "\n")
+    asked = ("--labels", "is_*", "--method", "logistic_regression", "--out", tmp_path / "model")
+    code, output, _ = shell("fit", tmp_path / "train.csv", *asked)
+    assert code == 0
+    assert "note: 2 labels ('is_<never>', 'is_unasked') are never given in training: nothing can be" in output
+    _, output, _ = shell("evaluate", tmp_path / "model", tmp_path / "test.csv", "--out", tmp_path / "report")
+    told = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    f1 = [value or 0.0 for value in told["per_label"]["f1"]]
+    assert told["per_label"]["known"] == [40, 40, 40, 0]
+    assert told["values"]["macro_f1"] == pytest.approx(sum(f1[:3]) / 3)
+    never = "without a positive row here; the mAP leaves such labels out, the macro-F1 counts them as 0"
+    unasked = "1 of 4 labels known of no row here, left out of every metric: is_unasked."
+    assert f"note: 1 of 4 labels {never}: is_<never>.\nnote: {unasked}" in output
+    page = (tmp_path / "report" / "report.html").read_text("utf-8")
+    assert f"{never}: is_&lt;never&gt;." in page
+    assert unasked in page
 
 
 def test_methods_are_compared_on_a_table(

@@ -162,4 +162,8 @@ def test_embeddings_refuse_what_they_cannot_hold(model: Predictor, X: Features, 
     ):
         with pytest.raises(ManyLabelError, match=message):
             write_embeddings(model.embed, blocks(X, 9), tmp_path / path, identifier)
+    for path in ("z.npy", "z.npz", "z.parquet"):
+        for none in ([], [(X.take(slice(0, 0)), [])]):
+            with pytest.raises(ManyLabelError, match="embeddings: expected at least one row, but got none"):
+                write_embeddings(model.embed, none, tmp_path / path)
     assert os.listdir(tmp_path) == []

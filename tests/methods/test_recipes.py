@@ -212,6 +212,12 @@ def test_a_setting_changes_both_kinds_or_one():
     assert recipe.resolve("images").classify.views.mask == 0
 
 
+def test_a_refusal_names_no_more_settings_than_a_person_reads():
+    with pytest.raises(ManyLabelError, match=r", \.\.\., but got 'epochs'") as refused:
+        methods.get("best", epochs=2)
+    assert refused.value.expected.count(",") <= 30
+
+
 def test_a_setting_left_at_its_default_can_be_given():
     assert (
         methods.get("bce", **{"classify.stage.patience": 4}).recipe.resolve("vectors").classify.stage.patience
@@ -227,6 +233,7 @@ def test_a_setting_left_at_its_default_can_be_given():
             "method bce: expected a setting such as .*, but got 'classify.stage.epoch'. Did you mean '.*epochs'",
         ),
         ({"pretrain.stage.epochs": 3}, "expected a setting such as"),
+        ({"classify": {"epochs": 3}}, "'classify.epochs'. Did you mean 'classify.stage.epochs'"),
         (
             {"classify.stage.epochs": 0},
             "method bce, classify.stage.epochs: expected .*greater than or equal to 1",

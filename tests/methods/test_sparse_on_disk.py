@@ -253,6 +253,8 @@ def test_packed_files_and_other_settings_are_refused(tmp_path) -> None:
         data.load(path, options=ON_DISK)
     with pytest.raises(ManyLabelError, match="expected a setting such as on_disk, but got 'on_disc'"):
         data.load(write_svm(tmp_path), options={"on_disc": True})
+    with pytest.raises(ManyLabelError, match="'on_disk': expected true or false, but got 'maybe'"):
+        data.load(write_svm(tmp_path), options={"on_disk": "maybe"})
     np.savez(tmp_path / "t.npz", X=np.ones((8, 2)), y=np.eye(8, 2))
     with pytest.raises(ManyLabelError, match="no settings of the reader"):
         data.load(tmp_path / "t.npz", options=ON_DISK)

@@ -126,7 +126,7 @@ def findings_columns() -> tuple[str, ...]:
 
 def evidence(finding: Finding) -> str:
     """What speaks for and against an entry, in words."""
-    parts = [f"{finding.probability:.2f} likely against a threshold of {finding.threshold:.2f}"]
+    parts = [f"probability {finding.probability:.2f}, threshold {finding.threshold:.2f}"]
     parts.append(f"model {finding.model:.2f}")
     if finding.neighbours == finding.neighbours:
         parts.append(f"{finding.neighbours:.0%} of the nearest rows carry it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -150,21 +151,22 @@ def _show_table(table: Table, other: Table | None, out: Path | None) -> None:
     from manylabel.data.table_description import describe_table, label_facts
 
     columns = table.schema.columns
-    rows = [(c.name, c.role, f"{c.missing:.0%}", c.why, "; ".join(c.examples)[:60]) for c in columns]
+    rows = [(c.name, c.role, f"{c.missing:.0%}", c.why, _cut("; ".join(c.examples))) for c in columns]
     print_rows(("column", "taken for", "missing", "because", "such as"), rows)
     print_rows(("fact", "value"), list(facts_in_words(describe_table(table, other))))
     facts = label_facts(table)
     most = max(1, int(facts.counts.max()))
     shown = facts.shown[:_MOST_BARS].tolist()
-    bars = [
-        (facts.names[i], str(facts.counts[i]), "█" * max(1, round(30 * facts.counts[i] / most)))
-        for i in shown
-    ]
+    bars = [(facts.names[i], str(facts.counts[i]), "█" * ceil(30 * facts.counts[i] / most)) for i in shown]
     print_rows(("label", "rows", ""), bars)
     if len(facts.names) > len(shown):
         say(f"{len(facts.names) - len(shown)} rarer labels are not shown.")
     if out is not None:
         _draw(facts, out)
+
+
+def _cut(text: str, length: int = 60) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _draw(facts: LabelFacts, out: Path) -> None:

@@ -160,13 +160,15 @@ def _refuse_table_options(asked: Mapping[str, Any]) -> None:
 
 def show_rows(rows: OwnRows) -> None:
     """Say what was read, in a few lines."""
+    from manylabel.data.quality import remarks_on_constant_labels
+
     entries = float(rows.Y.row_counts().sum())
     about = f"{len(rows)} rows, {count(len(rows.label_names), 'label')}, {entries / len(rows):.2f} a row"
     say(f"{rows.where}: {about}")
     if rows.table is not None:
         for what, names in _by_role(rows.table.schema):
             say(f"  {what:<11} {names}")
-    for sentence in rows.told:
+    for sentence in (*rows.told, *remarks_on_constant_labels(rows.Y, rows.label_names)):
         say(f"  note: {sentence}")
     if rows.Y.n_unknown:
         say(f"  note: {rows.Y.n_unknown} label entries are unknown: they are neither positive nor negative.")

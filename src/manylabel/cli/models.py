@@ -133,6 +133,8 @@ def evaluate(
     given = {name: value for name, value in asked.items() if value is not None} | {"out": str(out)}
     written = write_model_report(found, out, commandline.command_line("evaluate", given))
     print_table(written.overall)
+    for sentence in written.absent:
+        say(f"note: {sentence}")
     say_path("report", written.path)
 
 

@@ -27,8 +27,13 @@ _WIDEST = _DIGITS + 1  # with a dot
 _POWERS = 10.0 ** np.arange(_WIDEST + 1)
 _MINUS = 45
 _DOT = (46 - 48) % 256
-_COMMA = re.compile(r"[+-]?[0-9]+(?:,[0-9]+)?")
-_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3},[0-9]{3}|[+-]?[0-9]{1,3}")
+_WRITTEN = {
+    ",": re.compile(r"[+-]?(?:[0-9]{1,15}|[1-9][0-9]{0,2}(?:\.[0-9]{3})+)(?:,[0-9]+)?"),
+    ".": re.compile(r"[+-]?(?:0|[1-9][0-9]{0,14}|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.[0-9]+)?"),
+}
+"""Numbers by their decimal sign; the other sign may stand between thousands."""
+_UNITS = "$€£¥₹%"
+_AMOUNT = re.compile(rf"([+-]?)[{_UNITS}]\s*(\S+)|(\S+)\s*[{_UNITS}]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Array = np.ndarray[Any, Any]
@@ -113,31 +118,55 @@ def _odd_number(cell: str) -> float | None:
         return None
 
 
-def as_number(cell: str | None, decimal: str = ".") -> float | None:
-    """One cell as a number, NaN where it is missing; None for anything else."""
+def as_number(cell: str | None, form: str = "") -> float | None:
+    """One cell as a number, NaN where it is missing; None for anything else.
+
+    Parameters
+    ----------
+    cell : str or None
+    form : {"", ".", ","}, default ""
+        As :func:`number_form` finds it: a plain number, or the decimal sign of numbers with the other sign between
+        thousands or with the sign of a currency or of per cent.
+    """
     if is_missing(cell):
         return np.nan
     assert cell is not None
     text = cell.strip()
-    if decimal == ",":
-        if not _COMMA.fullmatch(text):
+    if form:
+        text = _without_unit(text)
+        if not _WRITTEN[form].fullmatch(text):
             return None
-        text = text.replace(",", ".")
+        text = text.replace("." if form == "," else ",", "").replace(",", ".")
     try:
         return None if "_" in text else float(text)
     except ValueError:
         return None
 
 
-def has_decimal_commas(values: Iterable[str]) -> bool:
-    """Whether all distinct cells are numbers with a decimal comma; 1,234 alone may be a thousand and more."""
-    comma, decimal = False, False
+def number_form(values: Iterable[str]) -> str | None:
+    """The decimal sign, "," or ".", of distinct cells that all are numbers, or amounts of one currency or per cent.
+
+    None for other cells, and for digits alone. Where neither a second sign nor the digits behind it decide, as in
+    1,234 or €1.234, it stands between thousands.
+    """
+    forms, signs, units = {*_WRITTEN}, set[str](), set[str]()
     for value in (value.strip() for value in values if not is_missing(value)):
-        if not _COMMA.fullmatch(value):
-            return False
-        comma = comma or "," in value
-        decimal = decimal or not _THOUSANDS.fullmatch(value)
-    return comma and decimal
+        number = _without_unit(value)
+        forms &= {form for form, pattern in _WRITTEN.items() if pattern.fullmatch(number)}
+        if not forms:
+            return None
+        signs |= {*number} & {*_WRITTEN}
+        units |= {*value} & {*_UNITS}
+    if len(units) > 1 or not (units or signs):  # digits alone may be codes of postal areas
+        return None
+    if len(forms) == 1:
+        return forms.pop()
+    return "," if signs == {"."} else "."
+
+
+def _without_unit(text: str) -> str:
+    found = _AMOUNT.fullmatch(text)
+    return text if found is None else "".join(part or "" for part in found.groups())
 
 
 def is_yes_or_no(values: Iterable[str]) -> bool:

@@ -17,7 +17,7 @@ from manylabel.data.cells import as_numbers
 
 Array = np.ndarray[Any, Any]
 Cells: TypeAlias = "Sequence[Any] | np.ndarray[Any, Any]"
-Storage: TypeAlias = Literal["any", "text", "codes"]
+Storage: TypeAlias = Literal["any", "typed", "text", "codes"]
 _PARSED_AT_ONCE = 16_384  # cells
 _MOST_CODES = 16_384  # and an eighth of the rows: beyond, a dictionary of all cells is larger than the cells
 
@@ -225,8 +225,9 @@ class ColumnBuilder:
 
     Parameters
     ----------
-    storage : {"any", "text", "codes"}, default "any"
-        Numbers if all cells are, else texts; texts whatever they look like; or a dictionary, however large.
+    storage : {"any", "typed", "text", "codes"}, default "any"
+        Numbers if all cells are, else texts; numbers only of files and arrays that hold such; texts whatever they look
+        like; or a dictionary, however large.
 
     Attributes
     ----------
@@ -242,7 +243,7 @@ class ColumnBuilder:
     def __init__(self, storage: Storage = "any") -> None:
         self.storage: Storage = storage
         self.contradicted = False
-        self._numbers: list[Array] | None = [] if storage == "any" else None
+        self._numbers: list[Array] | None = [] if storage in ("any", "typed") else None
         self._waiting: list[str] = []
         self._n_waiting = 0
         self._texts: _TextBuilder | None = None
@@ -277,7 +278,9 @@ class ColumnBuilder:
     def _wait(self, cells: Sequence[str | None]) -> None:
         given: Sequence[str] = [c or "" for c in cells] if None in cells else cells  # type: ignore[assignment]
         joined = "\0".join(given)
-        if joined.count("\0") != len(given) - 1:  # a cell of a typed file holds one, and is no number
+        if (
+            self.storage == "typed" or joined.count("\0") != len(given) - 1
+        ):  # a cell of a typed file holds one, and is no number
             self._flush()
             self._leave_numbers(given)
             return

@@ -18,9 +18,9 @@ from manylabel.data.cells import (
     as_number,
     as_yes_or_no,
     date_form,
-    has_decimal_commas,
     is_missing,
     is_yes_or_no,
+    number_form,
     written_date,
 )
 from manylabel.data.column_storage import Codes, ColumnBuilder, Numbers, Storage, Stored, Strings
@@ -35,6 +35,7 @@ ROLES = (*FEATURES, "group", "weight", "skip")
 _FEWEST_DISTINCT = 20  # rows that are told from each other are no accident
 _IDENTIFYING = 0.95  # of the cells are distinct
 _EXAMPLES = 3
+_FORMS = {",": " with a decimal comma", ".": " with a decimal point"}
 _IDENTIFIERS = ("id", "index", "uuid", "guid", "key", "rowid", "column 1")
 
 
@@ -50,7 +51,8 @@ class Column:
     why : str
         In a few words.
     form : str, default ""
-        How numbers and dates are written: ``","`` for a decimal comma, a key of :data:`manylabel.data.cells.DATES`;
+        How numbers and dates are written: the decimal sign of numbers that are no plain ones
+        (:func:`manylabel.data.cells.number_form`), a key of :data:`manylabel.data.cells.DATES`;
         ``"x"`` for a boolean whose empty cells say no; what separates tags, ``"list"`` for lists.
     missing : float
         The share of rows without a cell.
@@ -73,6 +75,8 @@ class Column:
     @property
     def storage(self) -> Storage:
         """How new cells are read."""
+        if self.role in ("number", "weight") and self.form == ",":
+            return "typed"  # 1.234 may be a thousand and more
         return {"number": "any", "weight": "any", "category": "codes", "group": "codes"}.get(
             self.role, "text"
         )  # type: ignore[return-value]
@@ -137,13 +141,13 @@ class Column:
             return lambda cell: as_date(cell, self.form)
         if self.role == "boolean":
             return as_yes_or_no
-        return lambda cell: as_number(cell, self.form or ".")
+        return lambda cell: as_number(cell, self.form)
 
     def _refusal(self, where: str, place: str, cell: str) -> ManyLabelError:
         expected = {
             "boolean": "yes or no, true or false, 1 or 0",
             "date": f"a date as {self.form}",
-        }.get(self.role, "a finite number" + (" with a decimal comma" if self.form == "," else ""))
+        }.get(self.role, "a finite number" + _FORMS.get(self.form, ""))
         hint = "Correct the cell, or leave it empty."
         if self.role != "weight":
             hint += (
@@ -192,8 +196,8 @@ def as_told(name: str, role: str, stored: Stored) -> Column:
             raise ManyLabelError(f"column {shown(name)}", expected, shown(next(iter(values), "")))
     elif role == "tags":
         form = _separator(stored)
-    elif role == "number" and has_decimal_commas(values):
-        form = ","
+    elif role in ("number", "weight"):
+        form = number_form(values) or ""
     elif role == "boolean" and {v.strip().lower() for v in values} - {""} == {"x"}:
         form = "x"
     return Column(name, role, "as you said", form, _missing_share(role, stored), _examples(stored))
@@ -228,8 +232,9 @@ def _decide(name: str, stored: Stored) -> tuple[str, str, str]:
     if form is not None:
         other = "; month before day fits as well" if _is_ambiguous(form, values) else ""
         return "date", f"dates as {form}{other}", form
-    if has_decimal_commas(values):
-        return "number", "numbers with a decimal comma", ","
+    form = number_form(values)
+    if form is not None:
+        return "number", f"numbers{_FORMS[form]}", form
     tags = sets_of_values(stored)
     if tags is not None:
         return "tags", tags[1], tags[0]

@@ -111,6 +111,10 @@ def read_test_rows(
     """
     if schema is not None:
         refuse_options(options or {}, str(source))
+        if schema.labels is None:
+            got = "one that was trained on X and Y apart"
+            hint = "Score it in Python, or train on a file that holds the labels."
+            raise ManyLabelError(str(source), "a model that knows the label columns of a file", got, hint)
         rows = _of_table(schema.apply(source, **reading))
         if not len(rows):
             raise ManyLabelError(str(source), "rows with labels", "none below the names of the columns")

@@ -74,14 +74,7 @@ def checked_names(
 
 def find_remarks(train: Rows, test: Rows, label_names: tuple[str, ...]) -> Iterator[str]:
     """Constant and unknown labels, rows without labels, test rows that training rows repeat; one sentence each."""
-    counts, asked = train.Y.label_counts().numpy(), known_rows(train.Y)
-    nowhere, never, always = asked == 0, (counts == 0) & (asked > 0), (counts == asked) & (asked > 0)
-    if nowhere.any():
-        yield f"{_labels(label_names, nowhere)} not known of any training row: nothing can be learnt there."
-    if never.any():
-        yield f"{_labels(label_names, never)} never given in training: nothing can be learnt there."
-    if always.any():
-        yield f"{_labels(label_names, always)} given to every training row: nothing can be learnt there."
+    yield from remarks_on_constant_labels(train.Y, label_names)
     for part, rows in (("training", train), ("test", test)):
         n, entries = rows.Y.n_unknown, rows.Y.n_rows * rows.Y.n_labels
         if n:
@@ -97,6 +90,19 @@ def find_remarks(train: Rows, test: Rows, label_names: tuple[str, ...]) -> Itera
     repeated = sum(key in known for key in test.X.row_keys())
     if repeated:
         yield f"{repeated} of {len(test)} test rows have the features of a training row."
+
+
+def remarks_on_constant_labels(Y: LabelMatrix, label_names: tuple[str, ...]) -> Iterator[str]:
+    """A sentence each on labels that no training row carries, that all do, and that are known of none."""
+    counts, asked = Y.label_counts().numpy(), known_rows(Y)
+    sentences = {
+        "not known of any training row": asked == 0,
+        "never given in training": (counts == 0) & (asked > 0),
+        "given to every training row": (counts == asked) & (asked > 0),
+    }
+    for told, which in sentences.items():
+        if which.any():
+            yield f"{_labels(label_names, which)} {told}: nothing can be learnt there."
 
 
 def known_rows(Y: LabelMatrix) -> np.ndarray[Any, Any]:

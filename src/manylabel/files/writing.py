@@ -85,6 +85,8 @@ def not_written(path: Path, error: OSError) -> Unusable:
     hint = "Make room or free the place, then run the same command again: what was finished is kept."
     if isinstance(error, FileNotFoundError):
         hint = "Make the folder first."
+    elif isinstance(error, PermissionError):
+        hint = "Name a place where you may write."
     return Unusable(str(path), "a file that can be written", error.strerror or str(error), hint)
 
 

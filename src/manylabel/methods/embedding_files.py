@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -46,7 +46,7 @@ def write_embeddings(
     Raises
     ------
     ManyLabelError
-        For another ending, names of rows in a ``.npy`` file, or rows that the model does not take.
+        For another ending, names of rows in a ``.npy`` file, no rows at all, or rows that the model does not take.
     """
     place = files.as_path(path, "`out`")
     check_embedding_file(place, identifier)
@@ -85,12 +85,23 @@ def check_embedding_file(path: str | Path, identifier: str | None = None) -> Non
         raise ManyLabelError("`out`", "a file that can hold the names of rows", ".npy", _NO_NAMES)
 
 
+def _given(blocks: Iterable[Any]) -> Iterator[Any]:
+    """Blocks of which one has a row: how wide a representation is, rows alone say."""
+    rows = 0
+    for X, identifiers in blocks:
+        rows += len(X)
+        if len(X):
+            yield X, identifiers
+    if not rows:
+        raise ManyLabelError("embeddings", "at least one row", "none", "Give a file with rows.")
+
+
 def _write_array(
     embed: Embed, blocks: Iterable[Any], file: BinaryIO | Any, names: list[str]
 ) -> tuple[int, int]:
     """One array behind a header that is written again once the number of rows is known: it leaves room for that."""
     rows, width = 0, 0
-    for X, identifiers in blocks:
+    for X, identifiers in _given(blocks):
         Z = np.ascontiguousarray(embed(X), dtype="<f4")
         if not rows:
             width = Z.shape[1]
@@ -118,7 +129,7 @@ def _write_parquet(
     rows = width = 0
     with files.writing(place) as file:
         writer = None
-        for X, identifiers in blocks:
+        for X, identifiers in _given(blocks):
             Z = embed(X)
             parts = {} if identifier is None else {identifier: pa.array(identifiers, pa.string())}
             parts["embedding"] = pa.FixedSizeListArray.from_arrays(pa.array(Z.ravel()), Z.shape[1])
@@ -126,7 +137,6 @@ def _write_parquet(
             writer = writer or pq.ParquetWriter(file, table.schema)
             writer.write_table(table)
             rows, width = rows + len(Z), Z.shape[1]
-        if writer is None:
-            raise ManyLabelError("embeddings as parquet", "at least one row", "none")
-        writer.close()
+        if writer is not None:
+            writer.close()
     return rows, width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_origin
 
@@ -20,6 +20,7 @@ Layers = Sequence[Mapping[str, Any]]
 
 _FIXED = ("name", "family", "about", "source", "expected")  # no settings by themselves
 _OF_THE_METHOD = (*_FIXED, "loss", "classifier", "members")
+_MOST_TOLD = 30  # settings in a message
 
 
 class NotForThisKind(ManyLabelError):
@@ -227,7 +228,7 @@ def _refuse_unknown(
     overrides: Mapping[str, Any],
 ) -> None:
     overlays = {overlay for kind in tables for overlay in KINDS[kind]}
-    for setting in overrides:
+    for setting in _opened(overrides):
         kind, path = _split(setting)
         of_kind = kind is None or kind in overlays
         if of_kind and path and path.partition(".")[0] not in _FIXED and _declared(schema, path):
@@ -235,12 +236,16 @@ def _refuse_unknown(
         own = {"neighbours": dict.fromkeys(NeighbourSettings.model_fields)}
         known = [place for table in tables.values() for place in _paths(table | own)]
         told = [place for place in dict.fromkeys(known) if place.partition(".")[0] not in _OF_THE_METHOD]
-        raise ManyLabelError(
-            f"method {name}",
-            f"a setting such as {', '.join(told)}",
-            repr(setting),
-            did_you_mean(setting, told),
-        )
+        some = ", ".join(told[:_MOST_TOLD]) + (", ..." if len(told) > _MOST_TOLD else "")
+        hint = did_you_mean(setting, told)
+        raise ManyLabelError(f"method {name}", f"a setting such as {some}", repr(setting), hint)
+
+
+def _opened(overrides: Mapping[str, Any]) -> Iterator[str]:
+    """Settings, and those in a table that is given for one, by their dotted names."""
+    for setting, value in overrides.items():
+        inner = _paths(value, f"{setting}.") if isinstance(value, Mapping) else []
+        yield from (setting, *inner)
 
 
 def _sections(table: Mapping[str, Any], schema: type[AnySettings]) -> set[str]:

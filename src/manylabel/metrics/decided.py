@@ -27,7 +27,8 @@ class Quality:
         mAP and precision@1 of the scores; macro-, micro- and example-F1, Hamming and subset accuracy of the decisions.
         NaN where undefined.
     per_label : dict of str to (C,) array
-        ``positives`` and ``predicted``, rows; ``precision``, ``recall``, ``f1`` and ``ap``, NaN where undefined.
+        ``positives``, ``known`` and ``predicted``, rows; ``precision``, ``recall``, ``f1`` and ``ap``, NaN where
+        undefined.
     """
 
     values: dict[str, float]
@@ -72,8 +73,9 @@ def measure_decisions(scores: Scores, predictions: Scores, Y: Labels) -> Quality
         "precision_at_1": precision_at_k(S, labels, 1),
         **{metric: float(getattr(counts, metric)()) for metric in SET_METRICS},
     }
-    per_label = {"positives": tally.true, "predicted": tally.predicted, "precision": tally.precision()}
-    return Quality(values, per_label | {"recall": tally.recall(), "f1": tally.f1(), "ap": ap})
+    per_label = {"positives": tally.true, "known": tally.known, "predicted": tally.predicted}
+    rates = {"precision": tally.precision(), "recall": tally.recall(), "f1": tally.f1()}
+    return Quality(values, per_label | rates | {"ap": ap})
 
 
 def _plain(value: float) -> float | None:

@@ -15,6 +15,14 @@ ROLES = {
     "exponents and blanks": ([" 1e3 ", "-2.5E-2", "+7"] + ["1"] * (N - 3), "number"),
     "decimal commas with gaps": (["NA", "", "-"] + [f"{i},5" for i in range(N - 3)], "number"),
     "decimal commas": ([f"{i},5" for i in range(N)], "number"),
+    "German amounts": ([f"{i}.{i % 7}50,{i:02d}" for i in range(1, N + 1)], "number"),
+    "German thousands": ([f"{i}.000.250" for i in range(1, N + 1)], "number"),
+    "dollars": ([f"${i},000.50" if i % 3 else f"${i}" for i in range(1, N + 1)], "number"),
+    "thousands": ([f"{i},250" for i in range(1, N + 1)], "number"),
+    "per cent": ([f"{i}%" for i in range(N)], "number"),
+    "dollars and pounds": (["$5.00", "£5.00"] * (N // 2), "category"),
+    "two decimal signs": (["1,50", "1.50"] * (N // 2), "category"),
+    "zip codes and one number": (["00501", "1.5"] * (N // 2), "category"),
     "zip codes": ([f"{i % 9:05d}" for i in range(N)], "category"),
     "digits of another script": (["٣"] * 3 + ["4"] * (N - 3), "category"),
     "underscores": (["1_0", "2_0"] * (N // 2), "category"),
@@ -105,6 +113,36 @@ def test_values_are_what_the_cells_say(write):
     day = 86_400.0
     assert np.array_equal(found["day"].values, [19782 * day, 19783 * day, np.nan], equal_nan=True)
     assert [*found["kind"].cells()] == ["a", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["$2,425.50", "-$3", "$ 68.00", "NA"], [2425.5, -3, 68, np.nan]),
+        (["1.122,13 €", "95 €", "-7,5€", ""], [1122.13, 95, -7.5, np.nan]),
+        (["8.583,93", "1.234", "12", "0,5"], [8583.93, 1234, 12, 0.5]),
+        (["1,234", "567", "12,345", "0"], [1234, 567, 12345, 0]),
+        (["€1.234", "€567", "€12.345", "€0"], [1234, 567, 12345, 0]),
+        (["12%", "7.5 %", "0%"], [12, 7.5, 0]),
+        (["0,234", "1,567", "12,345", "0"], [0.234, 1.567, 12.345, 0]),
+    ],
+)
+def test_amounts_are_read_as_they_are_written(cells, numbers, write):
+    rows = [f'"{cell}",{i % 3}.5' for i, cell in enumerate(cells * 10)]
+    schema = read_table(write("t.csv", "\n".join(["amount,other", *rows]) + "\n")).schema
+    for cell, number in zip(
+        cells, numbers, strict=True
+    ):  # one at a time: no other cell says how it is written
+        found = schema.apply(write("new.csv", f'amount,other\n"{cell}",0.5\n')).X.values["amount"].values
+        assert np.array_equal(found, [number], equal_nan=True)
+
+
+def test_numbers_of_a_typed_source_are_numbers_where_the_training_file_had_decimal_commas():
+    cells = {"amount": [f"{i},5" for i in range(N)], "other": [0.5 * (i % 3) for i in range(N)]}
+    schema = read_table(cells).schema
+    assert schema.apply({"amount": [1.234], "other": [0.5]}).X.values["amount"].values.tolist() == [1.234]
+    with pytest.raises(ManyLabelError, match=r"'amount': expected a finite number with a decimal comma"):
+        schema.apply({"amount": ["1.5"], "other": [0.5]})
 
 
 def test_roles_can_be_corrected():

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from manylabel.data.build import About
 from manylabel.errors import ManyLabelError, did_you_mean
 
+_KINDS = {"bool": "true or false", "int": "a whole number"}
+
 
 class ReadOptions(BaseModel):
     """Settings of a reader, read from names and values."""
@@ -81,5 +83,5 @@ def _refusal(kind: type[ReadOptions], given: Mapping[str, Any], error: Validatio
     if first["type"] == "extra_forbidden":
         expected = f"a setting such as {', '.join(known)}"
         return ManyLabelError("`options`", expected, repr(name), did_you_mean(name, known))
-    told = first["msg"].removeprefix("Input should be ")
+    told = _KINDS.get(first["type"].partition("_")[0]) or first["msg"].removeprefix("Input should be ")
     return ManyLabelError(f"`options`, {name!r}", told, repr(given.get(name)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ Array = np.ndarray[Any, Any]
 MOST_LABELS = 1000
 """Labels on the page, the most frequent; all of them are in ``labels.csv``."""
 _MOST_CURVES = 12
+_MOST_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,8 @@ class ModelReport:
     path: Path
     overall: Table
     quality: Quality
+    absent: list[str]
+    """Sentences on labels that no row carries, and how metrics count them."""
 
 
 def write_model_report(found: Evaluated, out: str | Path, repeat: str) -> ModelReport:
@@ -127,6 +130,7 @@ def write_model_report(found: Evaluated, out: str | Path, repeat: str) -> ModelR
     quality = measure_decisions(found.scores, found.predictions, found.Y)
     parts = _slices(found)
     overall, labels = values_table(quality.values, ""), label_table(found, quality)
+    absent = _absent(found.label_names, quality)
     page = render_page(
         "model_page.html.jinja",
         found=found,
@@ -142,12 +146,12 @@ def write_model_report(found: Evaluated, out: str | Path, repeat: str) -> ModelR
         mistakes=_mistakes(found),
         repeat=repeat,
         n_unknown=found.Y.n_unknown,
-        without=[found.label_names[c] for c in np.flatnonzero(quality.per_label["positives"] == 0)],
+        absent=absent,
     )
     files.write(folder / METRICS, _json(found, quality, parts))
     files.write(folder / LABELS, csv_text([labels.headings, *_numbers(found, quality)]).encode())
     files.write(folder / PAGE, page.encode())
-    return ModelReport(folder / PAGE, overall, quality)
+    return ModelReport(folder / PAGE, overall, quality, absent)
 
 
 def report_folder(out: str | Path) -> Path:
@@ -177,6 +181,26 @@ def values_table(values: Mapping[str, float], title: str) -> Table:
     """Every metric beside its value."""
     headings = tuple(DISPLAY_NAMES[metric] for metric in values)
     return Table(title, headings, (tuple(Cell(_shown(v)) for v in values.values()),), names=0)
+
+
+def _absent(names: Sequence[str], quality: Quality) -> list[str]:
+    """Sentences on labels that no row carries, and how metrics count them."""
+    known, none = quality.per_label["known"] > 0, quality.per_label["positives"] == 0
+    sentences = {
+        "without a positive row here; the mAP leaves such labels out, the macro-F1 counts them as 0": known
+        & none,
+        "known of no row here, left out of every metric": ~known,
+    }
+    return [
+        f"{which.sum()} of {len(names)} labels {told}: {_listed([names[c] for c in np.flatnonzero(which).tolist()])}."
+        for told, which in sentences.items()
+        if which.any()
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
 
 
 def label_table(found: Evaluated, quality: Quality) -> Table:
@@ -238,7 +262,7 @@ def _slice_tables(parts: list[Slice]) -> list[Table]:
 def _mistakes(found: Evaluated) -> Mistakes | None:
     if found.X is None or isinstance(found.probabilities, StreamedScores):
         return None
-    return mistakes_of(RowGallery(found.X, found.Y, found.label_names), found.probabilities)
+    return mistakes_of(RowGallery(found.X, found.Y, found.label_names, first=1), found.probabilities)
 
 
 def _pictures(found: Evaluated, quality: Quality) -> list[Picture]:
