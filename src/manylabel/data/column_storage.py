@@ -278,9 +278,8 @@ class ColumnBuilder:
     def _wait(self, cells: Sequence[str | None]) -> None:
         given: Sequence[str] = [c or "" for c in cells] if None in cells else cells  # type: ignore[assignment]
         joined = "\0".join(given)
-        if (
-            self.storage == "typed" or joined.count("\0") != len(given) - 1
-        ):  # a cell of a typed file holds one, and is no number
+        holds_nul = joined.count("\0") != len(given) - 1  # a cell of a typed file may, and is no number
+        if self.storage == "typed" or holds_nul:
             self._flush()
             self._leave_numbers(given)
             return
