@@ -284,7 +284,7 @@ def test_a_folder_of_no_model_and_one_of_other_things_are_refused(
     tmp_path: Path, model: MultiLabelClassifier
 ) -> None:
     with pytest.raises(
-        ManyLabelError, match=r"expected a model folder, but got no such folder.*`fit` or `save`"
+        ManyLabelError, match=r"expected a model folder, but got no such folder.*fit or `save`"
     ):
         MultiLabelClassifier.load(tmp_path / "no")
     (tmp_path / "letter.txt").write_text("dear")

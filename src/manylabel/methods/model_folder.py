@@ -248,7 +248,7 @@ def _no_model(place: Path, error: OSError) -> ManyLabelError:
         got = "a file" if place.is_file() else f"no {RECORD} in it"
         if (place / RECORD).exists():
             got = f"{RECORD} that cannot be read ({error.strerror})"
-    return ManyLabelError(str(place), "a model folder", got, "Name a folder that `fit` or `save` wrote.")
+    return ManyLabelError(str(place), "a model folder", got, "Name a folder that fit or `save` wrote.")
 
 
 def _version_beside(path: Path) -> str:
