@@ -122,7 +122,10 @@ def test_few_rows_and_pictures_take_an_encoder_too(encoder):
     assert model.scores(rows(5, 1).X).shape == (5, 4)
     images = methods.get("best", **{"inputs.encoder": "resnet18"}).recipe.resolve("images")
     assert {"encoded_linear", "encoded_network", "encoded_neighbours"} == set(images.chosen("dense"))
-    assert set(methods.get("best").recipe.resolve("images").chosen("dense")) == {"network"}
+    assert set(methods.get("best").recipe.resolve("images").chosen("dense")) == {
+        "network",
+        "network_without_contrast",
+    }
 
 
 def test_a_learner_with_an_encoder_of_its_own_is_refused(encoder):

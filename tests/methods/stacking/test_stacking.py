@@ -311,7 +311,9 @@ def test_texts_tables_and_pictures() -> None:
     assert (found.scores(table.X).shape, len(found.held_out.folds)) == ((90, 3), 99)  # type: ignore[union-attr]
     pictures = torch.randint(0, 256, (24, 1, 8, 8), dtype=torch.uint8, generator=torch.manual_seed(0))
     quick = {"encoder": {"widths": [4, 4]}, "classify": {"stage": {"epochs": 1, "batch": 8}}}
-    settings = {"folds": 2, "learners.network.settings": quick, "learners.network.rivals": {}}
+    settings = {"folds": 2}
+    for name in ("network", "network_without_contrast"):
+        settings[f"images.learners.{name}.settings"] = quick
     made = fit(Rows(pictures, Y.take(slice(0, 24))), settings=settings)
     assert made.embed(pictures).shape[0] == 24
     assert made.scores(pictures).shape == (24, 3)
