@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import json
 import math
+import re
 import statistics
 from pathlib import Path
 
