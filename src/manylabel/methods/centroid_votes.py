@@ -11,7 +11,7 @@ from manylabel.data import Rows
 from manylabel.data.rows import Features, SparseVectors
 from manylabel.methods.part import Opened, Part, Scorer, restored_inputs, tensors_of
 from manylabel.methods.recipe import NeighbourSettings
-from manylabel.methods.votes import Array, averaged, label_csr, matrix_of, matrix_tensors
+from manylabel.methods.votes import Array, BesideNeighbours, label_csr, matrix_of, matrix_tensors
 from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.training.checkpoint import prefixed, under
 
@@ -38,7 +38,7 @@ def _inputs(X: Features) -> Preprocessor | None:
     return inputs if inputs.n_dims == 1 else None
 
 
-class CentroidScorer:
+class CentroidScorer(BesideNeighbours):
     """The probabilities of a scorer, averaged with the cosines between a row and the centroids of the labels.
 
     Parameters
@@ -67,38 +67,28 @@ class CentroidScorer:
     def __init__(
         self, scorer: Scorer, inputs: Preprocessor | None, centroids: Any, settings: NeighbourSettings
     ) -> None:
-        self.scorer, self.inputs, self.settings = scorer, inputs, settings
+        super().__init__(scorer, inputs, settings)
         self.centroids = centroids.tocsr() if sp.issparse(centroids) else np.ascontiguousarray(centroids)
 
     @property
     def n_labels(self) -> int:
         return int(self.centroids.shape[1])
 
-    @property
-    def embeds_features(self) -> bool:
-        return self.scorer.embeds_features
-
     def scores(self, X: Features) -> Array:
         """Probabilities, (n, n_labels) float32."""
-        if self.settings.weight == 1.0:
-            return self.votes(X)
-        return averaged(self.scorer.scores(X), self.votes(X), self.settings)
+        return self.votes(X) if self.settings.weight == 1.0 else super().scores(X)
 
     def votes(self, X: Features) -> Array:
         """Cosines with the centroids, 0 where they are negative, (n, n_labels) float32."""
         from sklearn.preprocessing import normalize
 
         is_sparse = sp.issparse(self.centroids)
-        near = self.scorer.embed(X) if self.inputs is None else self.inputs.matrix(X, is_sparse)
+        near = self.near(X, is_sparse)
         if not near.shape[0]:  # scikit-learn refuses no rows
             return np.zeros((0, self.n_labels), np.float32)
         cosines = normalize(near) @ self.centroids  # (n, n_labels)
         cosines = cosines.toarray() if is_sparse else cosines
         return np.clip(cosines, 0, 1, out=cosines)  # type: ignore[no-any-return]
-
-    def embed(self, X: Features) -> Array:
-        """The representation of the scorer, (n, H) float32."""
-        return self.scorer.embed(X)
 
     def part(self) -> Part:
         """The centroids around the part of the scorer."""

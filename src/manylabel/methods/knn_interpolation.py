@@ -13,7 +13,7 @@ from manylabel.labels import LabelMatrix
 from manylabel.methods.centroid_votes import CentroidScorer, beside_centroids
 from manylabel.methods.part import Opened, Part, Scorer, restored_inputs, tensors_of
 from manylabel.methods.recipe import NeighbourSettings
-from manylabel.methods.votes import Array, averaged, label_csr, matrix_of, matrix_tensors
+from manylabel.methods.votes import Array, BesideNeighbours, label_csr, matrix_of, matrix_tensors
 from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.training.checkpoint import prefixed, under
 
@@ -35,7 +35,7 @@ def beside_neighbours(
     return NeighbourScorer(scorer, inputs, rows, *_matrices(train.Y), settings)
 
 
-class NeighbourScorer:
+class NeighbourScorer(BesideNeighbours):
     """The probabilities of a scorer, averaged with the labels of the nearest training rows.
 
     Parameters
@@ -82,7 +82,7 @@ class NeighbourScorer:
     ) -> None:
         from sklearn.neighbors import NearestNeighbors
 
-        self.scorer, self.inputs, self.settings = scorer, inputs, settings
+        super().__init__(scorer, inputs, settings)
         self.rows, self.labels, self.unknown = rows, labels, unknown
         k = min(settings.k, rows.shape[0])
         self.search = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute").fit(rows)
@@ -90,14 +90,6 @@ class NeighbourScorer:
     @property
     def n_labels(self) -> int:
         return int(self.labels.shape[1])
-
-    @property
-    def embeds_features(self) -> bool:
-        return self.scorer.embeds_features
-
-    def scores(self, X: Features) -> Array:
-        """Probabilities, (n, n_labels) float32."""
-        return averaged(self.scorer.scores(X), self.votes(X), self.settings)
 
     def joined(self, X: Features, Y: LabelMatrix) -> Self:
         """The same with further rows among the neighbours, without training.
@@ -118,25 +110,17 @@ class NeighbourScorer:
         return type(self)(
             self.scorer,
             self.inputs,
-            _stacked(self.rows, self._near(X)),
+            _stacked(self.rows, self.near(X, sp.issparse(self.rows))),
             sp.vstack([before, labels]).tocsr().astype(np.float32),
             all_unknown if all_unknown.nnz else None,
             self.settings,
         )
 
-    def _near(self, X: Features) -> Any:
-        """What rows are compared in."""
-        return self.scorer.embed(X) if self.inputs is None else self.inputs.matrix(X, sp.issparse(self.rows))
-
     def votes(self, X: Features) -> Array:
         """What the neighbours alone say, (n, n_labels) float32; NaN where the label is unknown on all of them."""
-        near = self._near(X)
+        near = self.near(X, sp.issparse(self.rows))
         blocks = [self._votes(near[start : start + _ROWS]) for start in range(0, near.shape[0], _ROWS)]
         return np.concatenate(blocks) if blocks else np.zeros((0, self.labels.shape[1]), np.float32)
-
-    def embed(self, X: Features) -> Array:
-        """The representation of the scorer, (n, H) float32."""
-        return self.scorer.embed(X)
 
     def part(self) -> Part:
         """The training rows and their labels, which scoring needs, around the part of the scorer."""

@@ -17,7 +17,7 @@ from manylabel.methods.recipe import AnySettings, NeighbourSettings
 from manylabel.methods.sklearn_baseline import Array, SklearnBaselineScorer
 from manylabel.models import fit_preprocessor
 
-VOTES = {"among", "k", "temperature"}
+_OF_VOTES = {"among", "k", "temperature"}
 
 
 class NeighbourVotesSettings(AnySettings):
@@ -41,8 +41,8 @@ class NeighbourVotesSettings(AnySettings):
 class NeighbourVotesMethod(Trainer):
     """Keep the training rows; the nearest of them among the features vote, or the centroids of their labels.
 
-    A label that none of the neighbours of a row is known to carry or not gets its share of the training rows. Weights
-    of rows and validation rows are not looked at.
+    A label that none of the neighbours of a row is known to carry or not gets its share of the training rows.
+    Validation rows are not looked at, weights of rows only where centroids vote.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class NeighbourVotesMethod(Trainer):
     def trained(self, train: Rows, validation: Rows, order: Order) -> Scorer:
         inputs = fit_preprocessor(train.X)
         shares = SklearnBaselineScorer(inputs, shares_of(train.Y), [], False, train.X.is_sparse)
-        votes = NeighbourSettings(weight=1.0, **self.settings.model_dump(include=VOTES))
+        votes = NeighbourSettings(weight=1.0, **self.settings.model_dump(include=_OF_VOTES))
         return beside_neighbours(shares, train, votes)
 
 

@@ -1,18 +1,57 @@
-"""What neighbours say beside a scorer: how it is averaged, and the matrices that it is made of."""
+"""A scorer beside neighbours: how both are averaged, and the matrices that neighbours are made of."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 
+from manylabel.data.rows import Features
 from manylabel.labels import LabelMatrix
+from manylabel.methods.part import Scorer
 from manylabel.methods.recipe import NeighbourSettings
+from manylabel.models import Preprocessor
 from manylabel.training.checkpoint import Tensors
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
+
+
+class BesideNeighbours(ABC):
+    """The probabilities of a scorer, averaged with what neighbours say; these write :meth:`votes`.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    inputs : Preprocessor or None
+        Standardises rows as the training rows were; None where rows are near in the representation of ``scorer``.
+    settings : NeighbourSettings
+    """
+
+    def __init__(self, scorer: Scorer, inputs: Preprocessor | None, settings: NeighbourSettings) -> None:
+        self.scorer, self.inputs, self.settings = scorer, inputs, settings
+
+    @property
+    def embeds_features(self) -> bool:
+        return self.scorer.embeds_features
+
+    def scores(self, X: Features) -> Array:
+        """Probabilities, (n, n_labels) float32."""
+        return averaged(self.scorer.scores(X), self.votes(X), self.settings)
+
+    def embed(self, X: Features) -> Array:
+        """The representation of the scorer, (n, H) float32."""
+        return self.scorer.embed(X)
+
+    @abstractmethod
+    def votes(self, X: Features) -> Array:
+        """What the neighbours alone say, (n, n_labels) float32; NaN where they know nothing."""
+
+    def near(self, X: Features, is_sparse: bool) -> Any:
+        """What rows are compared in, (n, n_features) array or CSR matrix."""
+        return self.scorer.embed(X) if self.inputs is None else self.inputs.matrix(X, is_sparse)
 
 
 def averaged(alone: Array, votes: Array, settings: NeighbourSettings) -> Array:
