@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from manylabel.data import Rows
-from manylabel.data.rows import Features, SparseVectors
+from manylabel.data.rows import Features
 from manylabel.methods.part import Opened, Part, Scorer, restored_inputs, tensors_of
 from manylabel.methods.recipe import NeighbourSettings
 from manylabel.methods.votes import Array, BesideNeighbours, label_csr, matrix_of, matrix_tensors
@@ -31,10 +31,9 @@ def beside_centroids(scorer: Scorer, train: Rows, settings: NeighbourSettings) -
 
 def _inputs(X: Features) -> Preprocessor | None:
     """What makes rows comparable; None where they are near in the representation."""
-    counts = isinstance(X, SparseVectors) and not (X.values.data < 0).any()
-    inputs = (
-        fit_preprocessor(X, "tfidf", most_features=X.shape[1]) if counts else fit_preprocessor(X)
-    )  # rare words tell rare labels, and each costs no more than its entries
+    if X.counts_like:  # all columns: rare words tell rare labels, and each costs no more than its entries
+        return fit_preprocessor(X, "tfidf", most_features=X.shape[1])
+    inputs = fit_preprocessor(X)
     return inputs if inputs.n_dims == 1 else None
 
 

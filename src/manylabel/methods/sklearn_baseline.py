@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import nn
 
 from manylabel.data import Rows
-from manylabel.data.rows import Features, SparseVectors
+from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, as_labels
 from manylabel.methods.base import Order, Trainer
@@ -250,8 +250,7 @@ class SklearnBaselineMethod(Trainer):
         return SklearnBaselineScorer(inputs, constant, estimators, together, train.X.is_sparse)
 
     def _scaling(self, X: Features) -> Scaling:
-        counts = isinstance(X, SparseVectors) and not (X.values.data < 0).any()
-        return "tfidf" if self.settings.tfidf and counts else self.settings.inputs.scaling
+        return "tfidf" if self.settings.tfidf and X.counts_like else self.settings.inputs.scaling
 
     def _estimator(self, changed: dict[str, Any], seed: int) -> Any:
         return build(self.name, self.settings.estimator, self.settings.parameters | changed, seed)

@@ -70,6 +70,11 @@ class Features(ABC):
         return (len(self), *(self.row_shape or ()))
 
     @property
+    def counts_like(self) -> bool:
+        """Whether rows are lists of entries of which none is negative, so that TF-IDF can weigh them."""
+        return False
+
+    @property
     def form(self) -> str:
         """What new rows have to agree with, for messages."""
         return f"shape {self.row_shape}"

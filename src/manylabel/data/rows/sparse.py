@@ -38,6 +38,10 @@ class SparseVectors(Features):
     overlays: ClassVar[tuple[str, ...]] = ("vectors",)
     is_sparse: ClassVar[bool] = True
 
+    @property
+    def counts_like(self) -> bool:
+        return not (self.values.data < 0).any()
+
     @classmethod
     def read(cls, X: Any, who: str) -> Self | None:
         """Sparse matrices of SciPy and torch; None for anything else."""
