@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from manylabel import ManyLabelError
-from manylabel.data import load, read_table
+from manylabel.data import Schema, load, read_table
 from manylabel.data.own_rows import blocks_of_rows, read_test_rows, read_training_rows
 
 FILMS = [("a", 1990 + i, "Drama|War" if i % 2 else "War", 40 - i) for i in range(30)]
@@ -57,6 +57,26 @@ def test_rows_of_a_published_split_go_to_their_part(tmp_path: Path) -> None:
     assert len(read_training_rows(tmp_path / "rows.npz")) == 6
     assert len(read_test_rows(tmp_path / "rows.npz", None, ("label 0", "label 1"))) == 4
     assert [len(X) for X, _ in blocks_of_rows(tmp_path / "rows.npz", None, rows=3)] == [3, 1]
+
+
+def test_labels_are_found_for_a_model_that_was_trained_on_them_apart(films: Path, tmp_path: Path) -> None:
+    table = read_table(films, labels="genres")
+    apart, names = Schema(table.schema.columns), ("War", "Drama", "Noir")
+    found = read_test_rows(films, apart, names, labels="genres")
+    assert (found.Y.dense() == np.pad(table.Y.dense()[:, [1, 0]], [(0, 0), (0, 1)])).all()
+    lines = films.read_text().splitlines()
+    films.write_text(
+        "\n".join([f"{lines[0]},Drama,War", *(f"{line},0,{i % 2}" for i, line in enumerate(lines[1:]))])
+    )
+    found = read_test_rows(films, apart, ("War", "Drama"), labels=["Drama", "War"])
+    assert found.Y.dense().tolist() == [[i % 2, 0] for i in range(30)]
+    for asked, message in (
+        ({"labels": ["Drama", "War"]}, "`labels`: expected the column of label 'Noir', but got those of 'Drama', 'War'"),
+        ({"labels": "id"}, "expected tags of the model, such as 'War', but got others, such as 'a0'"),
+        ({}, "expected label columns, but got none: the model was trained on labels apart"),
+    ):  # fmt: skip
+        with pytest.raises(ManyLabelError, match=message):
+            read_test_rows(films, apart, names, **asked)
 
 
 def test_blocks_hold_the_rows_in_order_beside_their_names(films: Path) -> None:

@@ -235,16 +235,20 @@ def test_a_table_is_described_without_a_bar_for_no_rows_and_with_what_is_cut_mar
     assert title.rstrip().endswith("a long day a lo…")
 
 
-def test_a_model_of_python_says_why_a_file_cannot_evaluate_it(
+def test_a_file_with_its_label_columns_named_evaluates_a_model_of_python(
     shell: Shell, places: Path, tmp_path: Path
 ) -> None:
     lines = lines_of(places / "places.csv")
     X = {name: [line[name] for line in lines] for name in lines[0] if name != "tags"}
     Y = [[*filter(None, line["tags"].split("|"))] for line in lines]
     MultiLabelClassifier("logistic_regression").fit(pandas.DataFrame(X), Y).save(tmp_path / "model")
-    code, _, errors = shell("evaluate", tmp_path / "model", places / "test.csv", "--out", tmp_path / "report")
-    assert (code, "expected a model that knows the label columns of a file" in errors) == (2, True)
-    assert "Score it in Python" in errors
+    asked = ("evaluate", tmp_path / "model", places / "test.csv", "--out", tmp_path / "report")
+    code, _, errors = shell(*asked)
+    assert (code, "Name its label columns with --labels." in errors) == (2, True)
+    assert shell(*asked, "--labels", "tags")[0] == 0
+    measured = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert measured["labels"] == sorted({tag for tags in Y for tag in tags})
+    assert "--labels tags" in (tmp_path / "report" / "report.html").read_text()
 
 
 def test_labels_that_nobody_carries_are_told_with_what_they_count(shell: Shell, tmp_path: Path) -> None:

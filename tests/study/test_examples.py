@@ -85,9 +85,9 @@ def test_every_method_has_its_own_nearest_rows(texts: StudyFolder) -> None:
         first = int(queries[0])
         others = [row for row in range(len(Z)) if row != first]
         best = max(others, key=lambda row: float(Z[first] @ Z[row]))
-        section = html.partition(f"<h3>Row {first}</h3>")[2].partition("</section>")[0]
+        section = html.partition(f"<h3>Row {first + 1}</h3>")[2].partition("</section>")[0]
         shown = section.partition(f"nearest by {method}</h4>")[2].partition("</ul>")[0]
-        assert f"row {best}<" in shown.partition("</li>")[0]
+        assert f"row {best + 1}<" in shown.partition("</li>")[0]
         assert shown.count("<li>") == examples_page.NEAREST
 
 

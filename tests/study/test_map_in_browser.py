@@ -123,7 +123,7 @@ def test_a_row_tells_its_labels_and_scores_and_a_click_lists_its_nearest_rows(
     assert len({line[0] for line in lines} | near) == 12
     cosines = [float(line[1]) for line in lines[1:]]
     assert cosines == sorted(cosines, reverse=True)
-    kept = study.scores("bce", 0)["test_scores"][int(lines[0][0])]
+    kept = study.scores("bce", 0)["test_scores"][int(lines[0][0]) - 1]
     assert f"{kept.max():.3f}" in scores
     choose(opened, "map-row", row)
     assert text(opened, "#map-near-title").startswith(f"Row {row} and")

@@ -12,7 +12,7 @@ from manylabel.cli import commandline
 from manylabel.cli.data_facts import read_options
 from manylabel.cli.options import ReaderSettings
 from manylabel.cli.output import make_console, print_rows, print_table, say, say_path
-from manylabel.cli.table_options import Delimiter, Encoding
+from manylabel.cli.table_options import Delimiter, Encoding, label_option
 from manylabel.errors import ManyLabelError
 from manylabel.printable import count
 
@@ -90,7 +90,7 @@ def predict(
     reading = {"delimiter": delimiter, "encoding": encoding}
     blocks = model_blocks(file, schema, identifier, reading, read_options(read))
     written = write_predictions(loaded, blocks, out, wanted)
-    shown = [(name, ", ".join(f"{c} {p:.2f}" for c, p in of.items()) or "none") for name, of in written.first]
+    shown = [(name, _probabilities(of)) for name, of in written.first]
     print_rows((identifier or "row", "labels and their probabilities"), shown)
     mean = written.labels / max(1, written.rows)
     if embeddings:
@@ -114,6 +114,15 @@ def evaluate(
             "were seen.",
         ),
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--labels",
+            help="Label columns of FILE (and of --train), as fit takes them, for a model that was trained in Python on "
+            "labels apart, or a file in which they have other names.",
+            show_default="those of the training file",
+        ),
+    ] = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     read: ReaderSettings = None,
@@ -128,14 +137,27 @@ def evaluate(
     report_folder(out)
     reading = {"delimiter": delimiter, "encoding": encoding}
     options = read_options(read)
-    found = _evaluated(model, file, train, reading, options, encoder)
-    asked = {"data": [str(model), file], "train": train, **reading, "read": options, "encoder": encoder}
+    found = _evaluated(model, file, train, labels, reading, options, encoder)
+    asked = {
+        "data": [str(model), file],
+        "train": train,
+        "labels": labels,
+        **reading,
+        "read": options,
+        "encoder": encoder,
+    }
     given = {name: value for name, value in asked.items() if value is not None} | {"out": str(out)}
     written = write_model_report(found, out, commandline.command_line("evaluate", given))
     print_table(written.overall)
     for sentence in written.absent:
         say(f"note: {sentence}")
     say_path("report", written.path)
+
+
+def _probabilities(of: dict[str, float]) -> str:
+    return (
+        ", ".join(f"{name} {p:.2f}" if p >= 0.005 else f"{name} {p:.1g}" for name, p in of.items()) or "none"
+    )
 
 
 def load_model(folder: Path, encoder: str | None = None) -> tuple[Predictor, Schema | None]:
@@ -209,6 +231,7 @@ def _evaluated(
     folder: Path,
     file: str,
     train: str | None,
+    labels: str | None,
     reading: dict[str, Any],
     options: dict[str, Any],
     encoder: str | None,
@@ -220,8 +243,13 @@ def _evaluated(
     loaded = MultiLabelClassifier.load(folder, encoder=encoder)
     model, schema = loaded.predictor_, _schema(loaded)
     as_asked = {"options": options, **(reading if schema is not None else {})}
-    rows = read_test_rows(file, schema, model.label_names, **as_asked)
-    given = None if train is None else read_test_rows(train, schema, model.label_names, **as_asked).Y
+
+    def read(source: str) -> OwnRows:
+        named = labels if labels is None or schema is None else label_option(labels, source)
+        return read_test_rows(source, schema, model.label_names, labels=named, **as_asked)
+
+    rows = read(file)
+    given = None if train is None else read(train).Y
     for sentence in rows.told:
         say(f"note: {sentence}")
     S, P, predicted = _made(model, rows.X)

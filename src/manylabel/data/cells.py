@@ -1,10 +1,9 @@
-"""What one cell of a table says: a number, a date, yes or no, nothing at all."""
+"""What one cell of a table says: a number, yes or no, nothing at all."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,6 @@ _WRITTEN = {
 """Numbers by their decimal sign; the other sign may stand between thousands."""
 _UNITS = "$€£¥₹%"
 _AMOUNT = re.compile(rf"([+-]?)[{_UNITS}]\s*(\S+)|(\S+)\s*[{_UNITS}]")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Array = np.ndarray[Any, Any]
 
@@ -182,60 +180,3 @@ def as_yes_or_no(cell: str | None) -> float | None:
     assert cell is not None
     text = cell.strip().lower()
     return 1.0 if text in TRUE else 0.0 if text in FALSE else None
-
-
-def _iso(cell: str) -> datetime:
-    return datetime.fromisoformat(cell)
-
-
-def _written(pattern: str, order: str) -> Callable[[str], datetime]:
-    form = re.compile(pattern)
-
-    def read(cell: str) -> datetime:
-        found = form.fullmatch(cell)
-        if found is None:
-            raise ValueError
-        parts = dict(zip(order, map(int, found.groups()), strict=True))
-        return datetime(parts["Y"], parts["M"], parts["D"])
-
-    return read
-
-
-DATES: dict[str, Callable[[str], datetime]] = {
-    "year-month-day": _iso,
-    "year/month/day": _written(r"([0-9]{4})/([0-9]{1,2})/([0-9]{1,2})", "YMD"),
-    "day.month.year": _written(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})", "DMY"),
-    "day/month/year": _written(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})", "DMY"),
-    "month/day/year": _written(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})", "MDY"),
-}
-"""The ways in which dates are written, the first that fits a whole column holds."""
-
-
-def as_date(cell: str | None, form: str) -> float | None:
-    """Seconds since 1970, NaN where the cell is missing; None for anything else."""
-    if is_missing(cell):
-        return np.nan
-    assert cell is not None
-    text = cell.strip()
-    if form == "year-month-day" and "-" not in text:  # 20240131 is a number
-        return None
-    try:
-        found = DATES[form](text)
-        return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - _EPOCH).total_seconds()
-    except (ValueError, OverflowError):
-        return None
-
-
-def written_date(seconds: float) -> str | None:
-    """The date so many seconds after 1970, with the time unless it is midnight; None where it is missing."""
-    if np.isnan(seconds):
-        return None
-    found = _EPOCH + timedelta(seconds=seconds)
-    return found.date().isoformat() if seconds % 86400 == 0 else found.isoformat(" ").removesuffix("+00:00")
-
-
-def date_form(values: Iterable[str]) -> str | None:
-    """How all distinct cells are written, if they are dates; ``values`` is gone through several times."""
-    first = next((value.strip() for value in values if not is_missing(value)), "")
-    fits = [form for form in DATES if first[:1].isdigit() and as_date(first, form) is not None]
-    return next((form for form in fits if all(as_date(value, form) is not None for value in values)), None)

@@ -12,18 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from manylabel.data.cells import (
-    DATES,
-    as_date,
-    as_number,
-    as_yes_or_no,
-    date_form,
-    is_missing,
-    is_yes_or_no,
-    number_form,
-    written_date,
-)
+from manylabel.data.cells import as_number, as_yes_or_no, is_missing, is_yes_or_no, number_form
 from manylabel.data.column_storage import Codes, ColumnBuilder, Numbers, Storage, Stored, Strings
+from manylabel.data.dates import DATES, MONTH_FIRST, as_date, date_form, written_date
 from manylabel.data.formats.border import shown
 from manylabel.data.tag_cells import UNIT, cells_of, found_separator, sets_of_values, values_of
 from manylabel.errors import ManyLabelError, did_you_mean
@@ -52,7 +43,7 @@ class Column:
         In a few words.
     form : str, default ""
         How numbers and dates are written: the decimal sign of numbers that are no plain ones
-        (:func:`manylabel.data.cells.number_form`), a key of :data:`manylabel.data.cells.DATES`;
+        (:func:`manylabel.data.cells.number_form`), a key of :data:`manylabel.data.dates.DATES`;
         ``"x"`` for a boolean whose empty cells say no; what separates tags, ``"list"`` for lists.
     missing : float
         The share of rows without a cell.
@@ -293,7 +284,8 @@ def _number_of_distinct(stored: Codes | Strings) -> int:
 
 
 def _is_ambiguous(form: str, values: Iterable[str]) -> bool:
-    return form == "day/month/year" and all(as_date(value, "month/day/year") is not None for value in values)
+    other = MONTH_FIRST.get(form, "")
+    return bool(other) and all(as_date(value, other) is not None for value in values)
 
 
 def _again(stored: Stored, storage: Storage) -> Stored:

@@ -87,6 +87,7 @@ def read_test_rows(
     schema: Schema | None,
     label_names: tuple[str, ...],
     *,
+    labels: str | Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
     **reading: Any,
 ) -> OwnRows:
@@ -99,6 +100,8 @@ def read_test_rows(
         What the columns of the training table meant.
     label_names : tuple of n_labels str
         In the order of the columns that the labels shall have.
+    labels : str or sequence of str, optional
+        Label columns of a table; by default those of the training table.
     options : mapping, optional
         As :func:`read_training_rows` takes them.
     **reading
@@ -111,14 +114,10 @@ def read_test_rows(
     """
     if schema is not None:
         refuse_options(options or {}, str(source))
-        if schema.labels is None:
-            got = "one that was trained on X and Y apart"
-            hint = "Score it in Python, or train on a file that holds the labels."
-            raise ManyLabelError(str(source), "a model that knows the label columns of a file", got, hint)
-        rows = _of_table(schema.apply(source, **reading))
-        if not len(rows):
-            raise ManyLabelError(str(source), "rows with labels", "none below the names of the columns")
-        return rows
+        return _test_rows_of_table(source, schema, label_names, labels, reading)
+    if labels is not None:
+        hint = "The model was trained on rows of another format, which names its labels itself."
+        raise ManyLabelError("`labels`", f"none for {source}", repr(labels), hint)
     dataset = load(source, undivided=True, options=options)
     found = _of_dataset(dataset, dataset.test, "test")
     place = {name: i for i, name in enumerate(dataset.label_names)}
@@ -130,6 +129,24 @@ def read_test_rows(
     order = [place[name] for name in label_names]
     Y = found.Y if order == sorted(order) else _reordered(found.Y, order)
     return OwnRows(found.X, Y, label_names, found.where, told=found.told)
+
+
+def _test_rows_of_table(
+    source: str | Path,
+    schema: Schema,
+    label_names: tuple[str, ...],
+    labels: str | Sequence[str] | None,
+    reading: Mapping[str, Any],
+) -> OwnRows:
+    if labels is not None:
+        schema = schema.with_labels(source, labels, label_names, **reading)
+    if schema.labels is None:
+        got, hint = "none: the model was trained on labels apart", "Name its label columns with `labels`."
+        raise ManyLabelError(str(source), "label columns", got, hint)
+    rows = _of_table(schema.apply(source, **reading))
+    if not len(rows):
+        raise ManyLabelError(str(source), "rows with labels", "none below the names of the columns")
+    return rows
 
 
 def blocks_of_rows(

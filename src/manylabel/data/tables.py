@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -17,7 +17,14 @@ from manylabel.data.formats.table_registry import open_table
 from manylabel.data.formats.table_source import TableSource
 from manylabel.data.rows import Features, Texts
 from manylabel.data.rows.table import TableRows
-from manylabel.data.tags import LabelColumns, TableLabels, label_columns, read_known_labels, read_labels
+from manylabel.data.tags import (
+    LabelColumns,
+    TableLabels,
+    known_label_columns,
+    label_columns,
+    read_known_labels,
+    read_labels,
+)
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
 
@@ -56,6 +63,36 @@ class Schema:
     def from_json(cls, told: Mapping[str, Any]) -> Schema:
         labels = None if told["labels"] is None else LabelColumns.from_json(told["labels"])
         return cls(tuple(map(Column.from_json, told["columns"])), labels)
+
+    def with_labels(
+        self,
+        source: Any,
+        labels: str | Sequence[str],
+        names: tuple[str, ...],
+        *,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+    ) -> Schema:
+        """This schema with the labels of a model where ``source`` has them, whatever its training table did.
+
+        Parameters
+        ----------
+        labels : str or sequence of str
+            As in :func:`read_table`.
+        names : tuple of n_labels str
+            The labels of the model.
+        source, delimiter, encoding
+            As in :func:`read_table`.
+
+        Raises
+        ------
+        ManyLabelError
+            If the columns are absent, hold no labels, or labels of something else.
+        """
+        opened = open_table(source, delimiter=delimiter, encoding=encoding)
+        chosen = label_columns(labels, opened.names, opened.where)
+        codes: Any = _read(opened, dict.fromkeys(chosen, "codes"))
+        return replace(self, labels=known_label_columns(codes, names, opened.where, opened.place))
 
     def apply(self, source: Any, *, delimiter: str | None = None, encoding: str | None = None) -> Table:
         """Read a table whose columns mean what those of this schema mean.

@@ -131,6 +131,30 @@ def read_labels(
     return found, TableLabels(read.known, read.unknown, (*filter(None, [told]), *_alike(tags), *read.told))
 
 
+def known_label_columns(
+    columns: dict[str, Codes], names: tuple[str, ...], where: str, place: Place
+) -> LabelColumns:
+    """Where the labels of a model stand in a file that it was not trained on, with their separator found out.
+
+    Raises
+    ------
+    ManyLabelError
+        If columns of 0 and 1 lack one of ``names``, or no tag is one of them.
+    """
+    found, _ = read_labels(columns, None, where, place)
+    if found.separator is not None:
+        if not set(found.names) & set(names):
+            got = f"others, such as {shown(found.names[0])}"
+            raise ManyLabelError(f"{where}, `labels`", f"tags of the model, such as {shown(names[0])}", got)
+        return LabelColumns(found.columns, names, found.separator)
+    absent = next((name for name in names if name not in columns), None)
+    if absent is not None:
+        hint = "Name all of them, or the column of the tags."
+        got = f"those of {', '.join(map(shown, list(columns)[:5]))}"
+        raise ManyLabelError(f"{where}, `labels`", f"the column of label {shown(absent)}", got, hint)
+    return LabelColumns(names, names, None)
+
+
 def read_known_labels(
     columns: dict[str, Codes], found: LabelColumns, where: str, place: Place
 ) -> TableLabels:

@@ -49,7 +49,7 @@ def map_data(
     )
     place = {c: i for i, c in enumerate(shown)}
     return {
-        "rows": layout.rows.tolist(),
+        "rows": (layout.rows + 1).tolist(),  # as people count
         "labels": [[place[c] for c in row] for row in of_row],
         "names": [printable(names[c]) for c in shown],
         "side": SIDE,

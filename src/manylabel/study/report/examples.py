@@ -37,7 +37,7 @@ class Shown:
     Attributes
     ----------
     number : int
-        Of the row, as the gallery counts.
+        Of the row, counted from 1.
     text : str
         A text, or the first cells of a row of a table; "" for other rows.
     picture : str
@@ -90,12 +90,10 @@ class RowGallery:
     Y : LabelMatrix
     names : sequence of str
         Of the labels.
-    first : int, default 0
-        The number of the first row.
     """
 
-    def __init__(self, X: Features, Y: LabelMatrix, names: Sequence[str], first: int = 0) -> None:
-        self.X, self.Y, self.names, self.first = X, Y, names, first
+    def __init__(self, X: Features, Y: LabelMatrix, names: Sequence[str]) -> None:
+        self.X, self.Y, self.names = X, Y, names
 
     def labels(self, row: int) -> tuple[int, ...]:
         """The labels that a row carries."""
@@ -110,7 +108,7 @@ class RowGallery:
         tags = [Tag(short(self.names[c], 60), c in looked_for) for c in labels[:_NAMES]]
         if len(labels) > _NAMES:
             tags.append(Tag(f"and {len(labels) - _NAMES} more", False))
-        return Shown(row + self.first, text, picture, tuple(tags), note)
+        return Shown(row + 1, text, picture, tuple(tags), note)
 
 
 def nearest_rows(Z: Array, queries: Array, k: int) -> tuple[Array, Array]:

@@ -262,7 +262,7 @@ def _slice_tables(parts: list[Slice]) -> list[Table]:
 def _mistakes(found: Evaluated) -> Mistakes | None:
     if found.X is None or isinstance(found.probabilities, StreamedScores):
         return None
-    return mistakes_of(RowGallery(found.X, found.Y, found.label_names, first=1), found.probabilities)
+    return mistakes_of(RowGallery(found.X, found.Y, found.label_names), found.probabilities)
 
 
 def _pictures(found: Evaluated, quality: Quality) -> list[Picture]:
