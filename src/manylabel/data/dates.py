@@ -11,7 +11,7 @@ import numpy as np
 from manylabel.data.cells import is_missing
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MONTHS = "january february march april may june july august september october november december".split()
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _PARTS = {
     "Y": "(?P<Y>[0-9]{4})",
     "M": "(?P<M>[0-9]{1,2})",
@@ -24,12 +24,7 @@ _TIME = (
 
 
 def _month(text: str) -> int:
-    if text.isdigit():
-        return int(text)
-    found = [number for number, name in enumerate(_MONTHS, 1) if name.startswith(text.lower())]
-    if len(found) != 1:
-        raise ValueError
-    return found[0]
+    return int(text) if text.isdigit() else 1 + _MONTHS.index(text[:3].lower())
 
 
 def _hour(text: str | None, half: str | None) -> int:
@@ -67,7 +62,7 @@ DATES: dict[str, Callable[[str], datetime]] = {
     "day month year": _written(r"D\.?[ -]N\.?[ -]Y"),
     "month day, year": _written(r"N\.? D,? Y"),
 }
-"""The ways in which dates are written, the first that fits a whole column holds; months that have names have English ones."""
+"""The ways in which dates are written, the first that fits a whole column holds; names of months are English."""
 
 MONTH_FIRST = {"day/month/year": "month/day/year", "day-month-year": "month-day-year"}
 """Ways that may be meant where those before them fit as well."""
