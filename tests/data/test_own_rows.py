@@ -71,7 +71,7 @@ def test_labels_are_found_for_a_model_that_was_trained_on_them_apart(films: Path
     found = read_test_rows(films, apart, ("War", "Drama"), labels=["Drama", "War"])
     assert found.Y.dense().tolist() == [[i % 2, 0] for i in range(30)]
     for asked, message in (
-        ({"labels": ["Drama", "War"]}, "`labels`: expected the column of label 'Noir', but got those of 'Drama', 'War'"),
+        ({"labels": ["Drama", "War"]}, "expected the column of label 'Noir', but got those of 'Drama', 'War'"),
         ({"labels": "id"}, "expected tags of the model, such as 'War', but got others, such as 'a0'"),
         ({}, "expected label columns, but got none: the model was trained on labels apart"),
     ):  # fmt: skip

@@ -16,11 +16,10 @@ _PARTS = {
     "Y": "(?P<Y>[0-9]{4})",
     "M": "(?P<M>[0-9]{1,2})",
     "D": "(?P<D>[0-9]{1,2})",
-    "N": "(?P<M>[A-Za-z]{3,9})",
+    "N": "(?P<M>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"
+    "sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)",
 }
-_TIME = (
-    r"(?:,? ?[ T](?P<h>[0-9]{1,2}):(?P<m>[0-9]{2})(?::(?P<s>[0-9]{2}))?(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?)?"
-)
+_TIME = r"(?:,? ?[ T](?P<h>[0-9]{1,2}):(?P<m>[0-9]{2})(?::(?P<s>[0-9]{2}))?(?: ?(?P<half>[ap])\.?m\.?)?)?"
 
 
 def _month(text: str) -> int:
@@ -38,7 +37,7 @@ def _hour(text: str | None, half: str | None) -> int:
 
 def _written(order: str) -> Callable[[str], datetime]:
     """How to read dates in which Y, M, N (its name) and D stand in some order, with what is between them."""
-    form = re.compile("".join(_PARTS.get(sign, sign) for sign in order) + _TIME)
+    form = re.compile("".join(_PARTS.get(sign, sign) for sign in order) + _TIME, re.IGNORECASE)
 
     def read(cell: str) -> datetime:
         found = form.fullmatch(cell)
