@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -87,6 +88,24 @@ def test_a_search_goes_on_as_if_it_had_not_stopped(rows: Path, tmp_path: Path) -
     parts = trials(search(rows, tmp_path / "parts", trials=13))
     assert parts == whole
     assert len({json.dumps(values) for values, _ in whole}) > 10
+
+
+def test_a_search_leaves_no_database_open(
+    rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[sqlite3.Connection] = []
+
+    class Watched(sqlite3.Connection):
+        def __init__(self, *given: Any, **more: Any) -> None:
+            super().__init__(*given, **more)
+            opened.append(self)
+
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", partial(sqlite3.connect, factory=Watched))
+    tune.run(search(rows, tmp_path / "out", trials=1), lambda line: None)
+    assert opened
+    for connection in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+            connection.execute("select 1")
 
 
 def test_a_killed_search_loses_one_trial_and_makes_it_again(rows: Path, tmp_path: Path) -> None:

@@ -98,12 +98,15 @@ def _optuna() -> Any:
 
 def _storage(search: Search) -> Any:
     optuna = _optuna()
+    from sqlalchemy.pool import NullPool
+
     search.out.mkdir(parents=True, exist_ok=True)
     url = search.storage or f"sqlite:///{(search.out / 'trials.db').absolute()}"
-    wait = {"connect_args": {"timeout": 100}} if url.startswith("sqlite") else {}
+    of_file = {"connect_args": {"timeout": 100}, "poolclass": NullPool}  # no connection stays open
+    engine = of_file if url.startswith("sqlite") else {}
     for again in range(_ATTEMPTS):
         try:
-            return optuna.storages.RDBStorage(url, engine_kwargs=wait)
+            return optuna.storages.RDBStorage(url, engine_kwargs=engine)
         except Exception as error:  # of the database, its driver, or the URL
             if not again and "exist" in str(error):
                 time.sleep(_PAUSE)  # another process makes the same tables
