@@ -114,6 +114,21 @@ def test_more_neighbours_than_rows_are_all_rows():
     assert fit(train, **{"neighbours.k": 50}).scorer.votes(rows(3, 2).X.values).shape == (3, train.Y.n_labels)
 
 
+def test_of_very_many_rows_some_are_drawn_with_every_label(tmp_path):
+    train, X = rows(400, 0), rows(30, 2).X.values
+    kept = fit(train, **{"neighbours.most_rows": 100}).scorer
+    assert kept.rows.shape[0] == kept.labels.shape[0] == 100
+    standardised = {row.tobytes() for row in kept.inputs.matrix(train.X, False)}
+    assert {row.tobytes() for row in kept.rows} < standardised
+    shares = np.asarray(kept.labels.mean(axis=0)).ravel()
+    np.testing.assert_allclose(shares, train.Y.dense().numpy().mean(axis=0), atol=0.06)
+    whole = fit(train, **{"neighbours.most_rows": 400}).scorer
+    assert whole.rows.shape[0] == 400
+    assert not np.array_equal(kept.votes(X), whole.votes(X))
+    votes = methods.get("neighbour_votes", most_rows=100).fit(train, rows(20, 1)).scorer
+    np.testing.assert_array_equal(votes.rows, kept.rows)
+
+
 def test_no_rows_have_no_scores():
     scorer = fit(**{"neighbours.k": 3})
     assert scorer.scores(rows(30, 2).X.values[:0]).shape == (0, rows(1, 0).Y.n_labels)

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from manylabel.data import Rows
 from manylabel.data.rows import Features
+from manylabel.data.splits import stratified
 from manylabel.labels import LabelMatrix
 from manylabel.methods.centroid_votes import CentroidScorer, beside_centroids
 from manylabel.methods.part import Opened, Part, Scorer, restored_inputs, tensors_of
@@ -18,6 +19,7 @@ from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.training.checkpoint import prefixed, under
 
 _ROWS = 1024
+_SEED = 0  # of the rows drawn where there are very many
 _NO_SAY = 1e-6  # the rounding of weights that sum to 1
 
 
@@ -29,6 +31,7 @@ def beside_neighbours(
         return beside_centroids(scorer, train, settings)
     inputs = fit_preprocessor(train.X)
     usual = "features" if inputs.n_dims == 1 else "representation"
+    train = _compared_with(train, settings.most_rows)
     if (settings.among or usual) == "representation":
         return NeighbourScorer(scorer, None, scorer.embed(train.X), *_matrices(train.Y), settings)
     rows = inputs.matrix(train.X, train.X.is_sparse)
@@ -165,6 +168,16 @@ class NeighbourScorer(BesideNeighbours):
         known = 1 - (weights @ self.unknown).toarray()  # what those who know the label weigh
         said = known > _NO_SAY
         return np.where(said, votes / np.where(said, known, 1), np.nan).astype(np.float32)
+
+
+def _compared_with(train: Rows, most: int) -> Rows:
+    """The rows that have a say, in their order: all, or so many of them with every label at its share."""
+    if len(train) <= most:
+        return train
+    drawn = np.flatnonzero(stratified(train.Y, most / len(train), _SEED))
+    if len(drawn) > most:
+        drawn = np.sort(np.random.default_rng(_SEED).choice(drawn, most, replace=False))
+    return train.take(drawn)
 
 
 def _matrices(Y: LabelMatrix) -> tuple[Any, Any]:

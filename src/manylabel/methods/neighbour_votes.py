@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 from torch import nn
 
 from manylabel.data import Rows
@@ -17,7 +18,7 @@ from manylabel.methods.recipe import AnySettings, NeighbourSettings
 from manylabel.methods.sklearn_baseline import Array, SklearnBaselineScorer
 from manylabel.models import fit_preprocessor
 
-_OF_VOTES = {"among", "k", "temperature"}
+_OF_VOTES = {"among", "k", "temperature", "most_rows"}
 
 
 class NeighbourVotesSettings(AnySettings):
@@ -31,11 +32,14 @@ class NeighbourVotesSettings(AnySettings):
     k : int, default 15
     temperature : float, default 0.1
         Neighbours weigh ``softmax(cosine / temperature)``.
+    most_rows : int, default 200_000
+        Training rows that are kept; of more, so many are drawn, stratified by label. Centroids sum up all rows.
     """
 
     among: Literal["features", "centroids"] = "features"
     k: int = NeighbourSettings.model_fields["k"].default
     temperature: float = NeighbourSettings.model_fields["temperature"].default
+    most_rows: int = Field(NeighbourSettings.model_fields["most_rows"].default, ge=1)
 
 
 class NeighbourVotesMethod(Trainer):

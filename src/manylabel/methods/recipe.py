@@ -160,6 +160,9 @@ class NeighbourSettings(Config):
         :class:`~manylabel.methods.knn_interpolation.NeighbourScorer`.
     sure : float, default 0.7
         Probability from which on the method is sure of a label, for a share of each row.
+    most_rows : int, default 200_000
+        Training rows that a row is compared with and that a model keeps; of more, so many are drawn, stratified by
+        label. Centroids sum up all rows.
     """
 
     among: Literal["features", "representation", "centroids"] | None = None
@@ -167,6 +170,7 @@ class NeighbourSettings(Config):
     temperature: float = Field(0.1, gt=0)
     weight: Annotated[float, Field(ge=0, le=1)] | Literal["per_row"] = 0.5
     sure: float = Field(0.7, gt=0, le=1)
+    most_rows: int = Field(200_000, ge=1)
 
 
 class Expected(Config):
