@@ -12,6 +12,7 @@ from manylabel import MultiLabelClassifier, methods
 from manylabel.data import Rows
 from manylabel.errors import ManyLabelError
 from manylabel.labels import as_labels
+from manylabel.methods import centroid_votes
 from manylabel.methods.centroid_votes import CentroidScorer
 
 TINY = {"encoder.widths": [8], "classify.stage.epochs": 2, "classify.stage.batch": 16}
@@ -56,6 +57,15 @@ def test_all_columns_of_sparse_rows_count_also_where_a_network_keeps_fewer():
     train, new = counts(100, 0), counts(30, 2)
     few = fit(train, **{"inputs.most_features": 5})
     np.testing.assert_array_equal(few.scorer.votes(new.X.values), fit(train).scorer.votes(new.X.values))
+
+
+@pytest.mark.parametrize("make", [rows, counts])
+def test_rows_are_summed_up_block_by_block(make, monkeypatch):
+    train, X = make(100, 0), make(30, 2).X.values
+    train = Rows(train.X, train.Y, np.linspace(0.5, 2, 100))
+    whole = fit(train).scorer.votes(X)
+    monkeypatch.setattr(centroid_votes, "_ROWS", 30)
+    np.testing.assert_allclose(fit(train).scorer.votes(X), whole, atol=1e-6)
 
 
 def test_rows_and_entries_count_by_their_weights():

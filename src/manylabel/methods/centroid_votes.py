@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,18 +17,28 @@ from manylabel.methods.votes import Array, BesideNeighbours, label_csr, matrix_o
 from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.training.checkpoint import prefixed, under
 
+_ROWS = 65_536  # read at a time
+
 
 def beside_centroids(scorer: Scorer, train: Rows, settings: NeighbourSettings) -> CentroidScorer:
     """A scorer that was trained on rows, beside the centroids of their labels."""
     from sklearn.preprocessing import normalize
 
     inputs = _inputs(train.X)
-    near = scorer.embed(train.X) if inputs is None else inputs.matrix(train.X, train.X.is_sparse)
-    labels = label_csr(train.Y)  # (n, n_labels)
-    if train.weights is not None:
-        labels = labels.multiply(train.weights if train.weights.ndim == 2 else train.weights[:, None]).tocsr()
-    sums = labels.T.astype(np.float32) @ normalize(near)  # (n_labels, n_features)
+    starts = range(0, len(train), _ROWS)
+    sums = reduce(add, (_sums(scorer, train.take(slice(i, i + _ROWS)), inputs) for i in starts))
     return CentroidScorer(scorer, inputs, normalize(sums).T, settings)
+
+
+def _sums(scorer: Scorer, rows: Rows, inputs: Preprocessor | None) -> Any:
+    """What the rows of each label sum up to, (n_labels, n_features) array or CSR matrix."""
+    from sklearn.preprocessing import normalize
+
+    near = scorer.embed(rows.X) if inputs is None else inputs.matrix(rows.X, rows.X.is_sparse)
+    labels = label_csr(rows.Y)  # (n, n_labels)
+    if rows.weights is not None:
+        labels = labels.multiply(rows.weights if rows.weights.ndim == 2 else rows.weights[:, None]).tocsr()
+    return labels.T.astype(np.float32) @ normalize(near)
 
 
 def _inputs(X: Features) -> Preprocessor | None:
