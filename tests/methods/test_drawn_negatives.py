@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -16,7 +18,7 @@ from manylabel.methods.contrastive_term import own_labels
 from manylabel.methods.recipe import ClassifySettings
 from manylabel.methods.rows import DeviceRows
 from manylabel.models import MLP, ResidualMLP, fit_preprocessor
-from manylabel.models.inputs import EntryBatch
+from manylabel.models.inputs import EntryBatch, by_columns
 
 N_LABELS, N_FEATURES = 60, 80
 STILL = {  # nothing is drawn but the order of the rows
@@ -50,13 +52,19 @@ def test_networks_make_of_entries_what_they_make_of_dense_rows(network, monkeypa
     batch = kept.X[rows]
     assert isinstance(batch, EntryBatch)
     gradients = []
-    for x in (dense.X[rows], batch):
-        encoder.zero_grad()
-        out = encoder(x)
+    laid = copy.deepcopy(encoder)
+    by_columns(laid.first)
+    weight = laid.first.weight
+    assert weight.T.contiguous().data_ptr() == weight.data_ptr()  # no copy
+    for each, x in ((encoder, dense.X[rows]), (encoder, batch), (laid, batch)):
+        each.zero_grad()
+        out = each(x)
         (out * torch.arange(out.numel()).view_as(out)).sum().backward()
-        gradients.append([out.detach(), *(p.grad.clone() for p in encoder.parameters())])
-    for one, other in zip(*gradients, strict=True):
+        gradients.append([out.detach(), *(p.grad.clone() for p in each.parameters())])
+    for one, other, third in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+        assert torch.equal(other, third)
+    assert gradients[2][1].stride() == weight.stride()
 
 
 def test_entries_are_cut_repeated_and_masked_as_rows(monkeypatch) -> None:
@@ -83,6 +91,7 @@ def test_training_on_entries_is_training_on_dense_rows(method, monkeypatch) -> N
         monkeypatch.setattr(DeviceRows, "dense_bytes", most)
         model = get(method, **settings).fit(sparse(120, 0), sparse(40, 1), seed=1)
         scores.append(model.scores(sparse(30, 2).X))
+        assert all(p.is_contiguous() for p in model.scorer.encoder.parameters())
     assert scores[0].std() > 0
     np.testing.assert_allclose(*scores, rtol=1e-3, atol=1e-4)
 

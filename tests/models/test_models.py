@@ -19,6 +19,7 @@ from manylabel.models import (
     ResNet,
     SmallResNet,
 )
+from manylabel.models.inputs import by_columns
 
 
 def n_parameters(module):
@@ -96,10 +97,17 @@ class TestEncoders:
 
 
 class TestFlatParameters:
-    def test_training_flat_is_training_parameter_by_parameter(self):
+    @pytest.mark.parametrize("columns", [False, True])
+    def test_training_flat_is_training_parameter_by_parameter(self, columns):
         plain = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)).double()
         flat_network = copy.deepcopy(plain)
+        if columns:
+            by_columns(flat_network[0])
         flat = FlatParameters(flat_network.parameters())
+        first = flat_network[0].weight
+        assert (first.T if columns else first).is_contiguous()
+        assert first.grad.stride() == first.stride()
+        assert first.data_ptr() == flat.vector.data_ptr()
         one, all_ = torch.optim.Adam(plain.parameters(), lr=0.1), torch.optim.Adam([flat.vector], lr=0.1)
         for _ in range(5):
             x = torch.randn(6, 4, dtype=torch.float64)
@@ -123,13 +131,16 @@ class TestFlatParameters:
 
 
 class TestMomentumEncoder:
-    def test_follows_the_query_exponentially(self):
+    @pytest.mark.parametrize("columns", [False, True])
+    def test_follows_the_query_exponentially(self, columns):
         query = nn.Linear(3, 2)
+        if columns:
+            by_columns(query)
         parameters = FlatParameters(query.parameters())
         key = MomentumEncoder(query, parameters, momentum=0.9)
         before = key.network.weight.clone()
         with torch.no_grad():
-            query.weight += 1
+            query.weight += torch.arange(6.0).view(2, 3)
         key.update()
         torch.testing.assert_close(key.network.weight, 0.9 * before + 0.1 * query.weight)
 

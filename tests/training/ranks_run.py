@@ -3,10 +3,13 @@
 import sys
 from pathlib import Path
 
+import scipy.sparse as sp
 import torch
 from tests.training.small_run import rows
 
+from manylabel.data import Rows
 from manylabel.methods import get
+from manylabel.methods.rows import DeviceRows
 from manylabel.training import joined
 
 STAGE = {
@@ -39,7 +42,15 @@ RUNS = {
     "msc": PLAIN | PRETRAIN | MOMENTUM,
     "joint_reg": PLAIN | {"contrast.head": "plain", "contrast.dim": 8},
     "all": PLAIN | PRETRAIN | MOMENTUM | {"contrast.head": "plain", "contrast.dim": 8, "contrast.queue": 33},
+    "mulsupcon-of-entries": PLAIN | PRETRAIN | MOMENTUM | {"vectors.inputs.scaling": "one"},
 }
+
+
+def entries(n, seed):
+    """Sparse rows, of which batches are lists of entries while ``DeviceRows.dense_bytes`` is 0."""
+    made = rows(n, seed)
+    return Rows(sp.csr_matrix(made.X.values * (made.X.values > 0)), made.Y)
+
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
@@ -47,5 +58,7 @@ if __name__ == "__main__":
     folder.mkdir(exist_ok=True)
     with joined() as ranks:
         for name, settings in RUNS.items():
-            scorer = get(name, **settings).fit(rows(101, 0), rows(40, 1))
+            method, _, of_entries = name.partition("-")
+            DeviceRows.dense_bytes, made = (0, entries) if of_entries else (2**28, rows)
+            scorer = get(method, **settings).fit(made(101, 0), made(40, 1))
             scorer.save(folder / f"{name}-{ranks.rank}")

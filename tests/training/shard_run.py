@@ -3,14 +3,17 @@
 import shutil
 import sys
 from pathlib import Path
+from unittest import mock
 
 import torch
+from tests.training.ranks_run import entries
 from tests.training.small_run import rows
 from tests.training.stops import killed_after
 from torch import nn
 
 from manylabel.errors import ManyLabelError
 from manylabel.methods import get
+from manylabel.methods.rows import DeviceRows
 from manylabel.training import joined
 
 STAGE = {"epochs": 3, "batch": 20, "lr": 0.02, "optimiser": "sgd", "clip": 0.5, "ema": 0.9, "shard": True}
@@ -24,6 +27,7 @@ RUNS = {
     | {f"pretrain.stage.{name}": value for name, value in PRETRAIN.items()}
     | {"pretrain.views.mask": 0.0, "pretrain.head": "plain", "pretrain.dim": 8},
 }
+ENTRIES = {"vectors.inputs.scaling": "one", "vectors.encoder.widths": [15, 7], "vectors.encoder.dropout": 0.0}
 REFUSED = {
     "momentum": ("mulsupcon", {"pretrain.stage.shard": True, "pretrain.candidates": "momentum"}),
     "joint": ("joint_reg", {"classify.stage.shard": True}),
@@ -68,6 +72,9 @@ def main(folder):
     with joined() as ranks:
         for name, settings in RUNS.items():
             fit(name, folder / f"run-{name}", settings).save(folder / f"{name}-{ranks.rank}")
+        with mock.patch.object(DeviceRows, "dense_bytes", 0):
+            scorer = get("bce", **CLASSIFY, **ENTRIES).fit(entries(101, 0), entries(40, 1))
+        scorer.save(folder / f"entries-{ranks.rank}")
         for name, shard in (("parts", True), ("whole", False)):
             adam = CLASSIFY | {"classify.stage.optimiser": "adamw", "classify.stage.shard": shard}
             fit("bce", folder / f"run-{name}", adam).save(folder / f"{name}-{ranks.rank}")

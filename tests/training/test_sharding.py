@@ -33,6 +33,13 @@ def test_weights_are_those_of_one_process(method, folder):
         torch.testing.assert_close(one[name], alone[name], rtol=1e-6, atol=1e-6)
 
 
+def test_an_encoder_of_entries_may_be_in_parts(folder):
+    one, two, alone = (weights(folder / path) for path in ("entries-0", "entries-1", "alone/entries-0"))
+    for name in alone:
+        assert torch.equal(one[name], two[name]), name
+        torch.testing.assert_close(one[name], alone[name], rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("kept", ["parts", "whole"])
 def test_a_killed_run_of_two_processes_goes_on_to_the_same_bits(kept, folder):
     for rank in (0, 1):

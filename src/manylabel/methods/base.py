@@ -39,6 +39,7 @@ from manylabel.methods.rows import DeviceRows
 from manylabel.methods.scorer import NetworkScorer
 from manylabel.methods.start import MODEL, Start
 from manylabel.models import Preprocessor, fit_preprocessor
+from manylabel.models.inputs import by_columns
 from manylabel.training import EarlyStop, Listener, Run
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -294,12 +295,16 @@ class EncoderTrainer(NetworkTrainer):
         settings = self.settings.encoder
         return DeviceRows.of(rows, inputs, self.encoder is None and settings.name in TAKE_ENTRIES)
 
-    def new_encoder(self, inputs: Preprocessor) -> nn.Module:
+    def new_encoder(self, ready: Ready) -> nn.Module:
         """The encoder of the settings with fresh weights, or a copy of the caller's own or of that of a model."""
+        inputs = ready.inputs
         if self._start is not None:
             return self._start.new_encoder().to(inputs.mean.device)
         if self.encoder is None:
-            return build_encoder(self.settings.encoder, inputs).to(inputs.mean.device)
+            encoder = build_encoder(self.settings.encoder, inputs).to(inputs.mean.device)
+            if ready.train.in_entries:
+                by_columns(encoder.first)  # type: ignore[arg-type]  # each of TAKE_ENTRIES has one
+            return encoder
         encoder = copied(self.encoder).to(inputs.mean.device)
         check_encoder(encoder, inputs)
         return encoder
@@ -307,6 +312,10 @@ class EncoderTrainer(NetworkTrainer):
     def scorer(self, inputs: Preprocessor, encoder: nn.Module, classifier: nn.Linear) -> NetworkScorer:
         """What the training of a network of :meth:`new_encoder` leaves."""
         compile_networks(False, encoder)
+        for p in encoder.parameters():
+            p.data = (
+                p.data.contiguous()
+            )  # as files hold it, so that a model that is read scores the same to the bit
         built_from = self.settings.encoder if self._start is None else self._start.settings
         return NetworkScorer(inputs, encoder, classifier, built_from if self.encoder is None else None)
 

@@ -204,7 +204,7 @@ class ContrastiveMethod(EncoderTrainer):
 
     def train(self, ready: Ready, run: Run) -> NetworkScorer:
         settings, inputs = self.settings, ready.inputs
-        encoder = self.new_encoder(inputs)
+        encoder = self.new_encoder(ready)
         if settings.pretrain is not None:
             highest = settings.classify.negatives is not None
             stage, momentum = settings.pretrain.stage, settings.pretrain.candidates == "momentum"

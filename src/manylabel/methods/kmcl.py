@@ -115,7 +115,7 @@ class KMCLMethod(EncoderTrainer):
 
     def train(self, ready: Ready, run: Run) -> NetworkScorer:
         inputs, settings = ready.inputs, self.settings
-        encoder, mixture = self.new_encoder(inputs), settings.mixture
+        encoder, mixture = self.new_encoder(ready), settings.mixture
         sizes = width(encoder, inputs), ready.train.Y.n_labels
         head = MixtureHead(*sizes, mixture.width, mixture.similarity).to(inputs.mean.device)
         loss = build_loss(settings)

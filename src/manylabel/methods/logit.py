@@ -21,7 +21,7 @@ class LogitMethod(EncoderTrainer):
 
     def train(self, ready: Ready, run: Run) -> NetworkScorer:
         inputs, settings = ready.inputs, self.settings.classify
-        encoder = self.new_encoder(inputs)
+        encoder = self.new_encoder(ready)
         classifier = new_classifier(width(encoder, inputs), ready.train.Y, settings)
         criterion = build_criterion(self.settings.loss, settings.loss)
         with sharded(encoder, settings.stage.shard and settings.encoder_rate > 0) as trained:

@@ -96,6 +96,11 @@ class DeviceRows:
     def __len__(self) -> int:
         return len(self.X)
 
+    @property
+    def in_entries(self) -> bool:
+        """Whether batches are an :class:`~manylabel.models.inputs.EntryBatch`."""
+        return isinstance(self.X, SparseRows | SparseBlockRows) and self.X.entries
+
     def windows(self, generator: torch.Generator) -> list[Tensor]:
         """A random order of the rows for an epoch, in pieces of several blocks where they are read from disk."""
         if isinstance(self.X, BlockRows):

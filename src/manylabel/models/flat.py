@@ -14,7 +14,8 @@ class FlatParameters:
     Optimiser, exponential average, gradient norm and the sum over ranks then cost one call instead of one per
     parameter. Lay parameters flat after the module is on its device; moving it afterwards breaks the views, and so does
     converting its memory format: the vector is trained then, and the module no longer sees it. Channels-last weights
-    become contiguous ones, as files hold them; pictures may be channels-last all the same.
+    become contiguous ones, as files hold them; pictures may be channels-last all the same. Matrices that lie column
+    after column stay so.
 
     Parameters
     ----------
@@ -29,14 +30,14 @@ class FlatParameters:
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
         self.parameters = [p for p in parameters if p.requires_grad]
-        values = [p.detach().reshape(-1) for p in self.parameters] or [torch.zeros(0)]
+        values = [_as_it_lies(p.detach()).reshape(-1) for p in self.parameters] or [torch.zeros(0)]
         self.vector = nn.Parameter(torch.cat(values))
         self.vector.grad = torch.zeros_like(self.vector)
         start = 0
         for p in self.parameters:
             stop = start + p.numel()
-            p.data = self.vector.detach()[start:stop].view_as(p)
-            p.grad = self.vector.grad[start:stop].view_as(p)
+            p.grad = _laid_as(p, self.vector.grad[start:stop])
+            p.data = _laid_as(p, self.vector.detach()[start:stop])
             start = stop
 
     sharded = False
@@ -66,3 +67,17 @@ class FlatParameters:
         """The gradient of every parameter, (n,)."""
         assert self.vector.grad is not None
         return self.vector.grad
+
+
+def _is_by_columns(p: Tensor) -> bool:
+    return p.dim() == 2 and not p.is_contiguous() and p.T.is_contiguous()
+
+
+def _as_it_lies(p: Tensor) -> Tensor:
+    """The same numbers, contiguous where they lie row after row or column after column."""
+    return p.T if _is_by_columns(p) else p
+
+
+def _laid_as(p: Tensor, numbers: Tensor) -> Tensor:
+    """A view of so many numbers with the shape of ``p``, as :func:`_as_it_lies` takes it apart."""
+    return numbers.view(p.T.shape).T if _is_by_columns(p) else numbers.view_as(p)

@@ -66,7 +66,10 @@ class Ranks:
     def copy_first_(self, tensor: Tensor) -> Tensor:
         """Replace a tensor by that of the first rank."""
         if self.world > 1:
-            dist.broadcast(tensor, src=0)
+            whole = tensor.contiguous()
+            dist.broadcast(whole, src=0)
+            if whole is not tensor:
+                tensor.copy_(whole)
         return tensor
 
     def gather(self, tensor: Tensor) -> Tensor:

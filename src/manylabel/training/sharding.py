@@ -76,6 +76,8 @@ def sharded(network: nn.Module, on: bool) -> Iterator[nn.Module]:
     if not on or ranks.world == 1:
         yield network
         return
+    for p in network.parameters():
+        p.data = p.data.contiguous()  # FSDP2 takes no others
     for tensor in network.state_dict().values():
         ranks.copy_first_(tensor)
     parts = _in_parts(network)

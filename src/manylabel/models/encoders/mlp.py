@@ -63,9 +63,14 @@ class MLP(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(sizes))
         self.widths, self.dropout, self.out_features = tuple(widths), dropout, sizes[-1]
 
+    @property
+    def first(self) -> nn.Linear:
+        """The layer that sees the features."""
+        return self.layers[0]  # type: ignore[return-value]
+
     def forward(self, x: Tensor | EntryBatch) -> Tensor:
-        first, *others = self.layers
-        h = torch.relu(first_layer(x, first))  # type: ignore[arg-type]
+        others = self.layers[1:]
+        h = torch.relu(first_layer(x, self.first))
         if not self.training or self.dropout == 0:
             for layer in others:
                 h = torch.relu(layer(h))

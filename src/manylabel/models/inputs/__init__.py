@@ -2,7 +2,7 @@
 
 from manylabel.models.inputs.augment import View, ViewSettings
 from manylabel.models.inputs.base import Preprocessor
-from manylabel.models.inputs.entries import EntryBatch
+from manylabel.models.inputs.entries import EntryBatch, by_columns
 from manylabel.models.inputs.images import ImagePreprocessor, Standard
 from manylabel.models.inputs.lsa import LsaPreprocessor
 from manylabel.models.inputs.rank_normal import RankNormalPreprocessor
@@ -34,6 +34,7 @@ __all__ = [
     "View",
     "ViewSettings",
     "WordSettings",
+    "by_columns",
     "check_scaling",
     "fit_preprocessor",
     "preprocessor_like",

@@ -48,7 +48,10 @@ class EntryBatch:
         return EntryBatch(self.offsets, self.columns, self.values * kept, self.n_features)
 
     def through(self, layer: nn.Linear) -> Tensor:
-        """What a linear layer makes of the rows, (B, H): sums of a row of its weights for each entry."""
+        """What a linear layer makes of the rows, (B, H): sums of a column of its weights for each entry.
+
+        Weights that lie :func:`by_columns` are read, and get their gradient, as they lie; others are copied first.
+        """
         sums = F.embedding_bag(
             self.columns,
             layer.weight.T.contiguous(),  # (n_features, H)
@@ -58,6 +61,11 @@ class EntryBatch:
             per_sample_weights=self.values,
         )
         return sums + layer.bias
+
+
+def by_columns(layer: nn.Linear) -> None:
+    """Lay the weights (H, n_features) of a layer out column after column, as entries read and change them."""
+    layer.weight.data = layer.weight.detach().T.contiguous().T
 
 
 def first_layer(x: Tensor | EntryBatch, layer: nn.Linear) -> Tensor:
