@@ -98,3 +98,12 @@ def test_the_time_left_counts_from_the_first_progress_whatever_the_clock_says() 
         overview.advance(Advanced(A, progress(0)), now=start)
         overview.advance(Advanced(A, progress(100)), now=start + 10.0)
         assert overview.left(start + 10.0) == pytest.approx(10.0)
+
+
+def test_the_time_left_is_not_told_by_the_pace_of_almost_nothing() -> None:
+    overview = Overview({A: 1.0, B: 999.0})
+    overview.advance(Advanced(A, progress(0)), now=0.0)
+    overview.advance(Advanced(A, progress(100)), now=10.0)
+    assert overview.left(10.0) is None
+    overview.advance(Advanced(B, progress(10)), now=20.0)
+    assert overview.left(20.0) == pytest.approx(20.0 * (1000 - 50.45) / 50.45)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from manylabel.training import Progress
 
+LEAST = 0.002
+"""Share of the work by whose pace the time that is left can be told."""
+
 
 @dataclass
 class Pace:
@@ -77,12 +80,13 @@ class Overview:
         return self._done() / sum(self.weights.values())
 
     def left(self, now: float) -> float | None:
-        """Seconds left by the pace so far; None where nothing is known yet."""
+        """Seconds left by the pace so far; None where too little is done to tell."""
         if self.began is None:
             return None
-        done = self._done() - self.spared
-        to_do = sum(self.weights.values()) - self._done()
-        return (now - self.began) * to_do / done if done > 0 else None
+        done, work = self._done() - self.spared, sum(self.weights.values())
+        if done <= LEAST * (work - self.spared):
+            return None
+        return (now - self.began) * (work - self._done()) / done
 
     def _done(self) -> float:
         return sum(self.weights[key] * pace.share for key, pace in self.paces.items())
