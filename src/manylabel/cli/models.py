@@ -138,14 +138,8 @@ def evaluate(
     reading = {"delimiter": delimiter, "encoding": encoding}
     options = read_options(read)
     found = _evaluated(model, file, train, labels, reading, options, encoder)
-    asked = {
-        "data": [str(model), file],
-        "train": train,
-        "labels": labels,
-        **reading,
-        "read": options,
-        "encoder": encoder,
-    }
+    of_rows = {"data": [str(model), file], "train": train, "labels": labels, **reading, "read": options}
+    asked = of_rows | {"encoder": encoder}
     given = {name: value for name, value in asked.items() if value is not None} | {"out": str(out)}
     written = write_model_report(found, out, commandline.command_line("evaluate", given))
     print_table(written.overall)
@@ -155,9 +149,8 @@ def evaluate(
 
 
 def _probabilities(of: dict[str, float]) -> str:
-    return (
-        ", ".join(f"{name} {p:.2f}" if p >= 0.005 else f"{name} {p:.1g}" for name, p in of.items()) or "none"
-    )
+    told = [f"{name} {p:.2f}" if p >= 0.005 else f"{name} {p:.1g}" for name, p in of.items()]
+    return ", ".join(told) or "none"
 
 
 def load_model(folder: Path, encoder: str | None = None) -> tuple[Predictor, Schema | None]:
