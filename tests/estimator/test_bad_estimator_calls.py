@@ -39,8 +39,14 @@ def fit(
 
 
 FITS: dict[str, tuple[Callable[[], Any], str]] = {
-    "NaN in X": (lambda: fit(NAN), r"X: expected finite numbers, but got NaN in row 3, column 2"),
-    "infinity in X": (lambda: fit(INF), r"X: expected finite numbers, but got inf in row 0, column 1"),
+    "NaN in X": (
+        lambda: fit(NAN),
+        r"X: expected finite numbers, but got NaN in row 3, column 2 .*, or train on a frame",
+    ),
+    "infinity in X": (
+        lambda: fit(INF),
+        r"X: expected finite numbers, but got inf in row 0, column 1 .*Rescale numbers",
+    ),
     "no rows": (lambda: fit(X[:0], Y[:0]), r"X: expected at least one row, but got 0 sample\(s\)"),
     "no columns": (
         lambda: fit(X[:, :0]),

@@ -53,7 +53,9 @@ def check_finite(X: Tensor, who: str) -> None:
     low, high = (float(bound) for bound in X.aminmax())  # NaN comes through both
     if low >= -LARGEST and high <= LARGEST:
         return
-    hint = "Fill missing values in, or drop those rows or columns; rescale numbers beyond 3e38."
+    hint = "Rescale numbers beyond 3e38."
+    if low != low:
+        hint = "Fill missing values in, drop those rows or columns, or train on a frame, whose cells may be missing."
     got = "NaN" if low != low else f"values from {low:g} to {high:g}"
     if X.ndim == 2:
         row, column = (~(X.abs() <= LARGEST)).nonzero()[0].tolist()
