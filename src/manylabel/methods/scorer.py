@@ -69,9 +69,7 @@ class NetworkScorer:
         ManyLabelError
             If the rows do not have the form of the training rows, or hold anything but finite numbers.
         """
-        return in_batches(
-            self.module, self.inputs, X, lambda x: torch.sigmoid(self.classifier(self.encoder(x)))
-        )
+        return in_batches(self.module, self.inputs, X, lambda x: self.classifier(self.encoder(x)).sigmoid_())
 
     def embed(self, X: Features) -> np.ndarray[Any, Any]:
         """Representations that enter the classifier, (n, H) float32 array."""
@@ -154,7 +152,8 @@ def in_batches(
         parts.append(score(_filled_up(x)).float().cpu()[: len(x)])
     if not n:  # a row of zeros tells the width: few networks take no rows
         parts.append(score(torch.zeros(1, *inputs.shape, device=device))[:0].float().cpu())
-    out: np.ndarray[Any, Any] = torch.cat(parts).numpy()
+    whole = torch.cat(parts) if len(parts) > 1 else parts[0]  # of very many labels a copy costs as much as scoring
+    out: np.ndarray[Any, Any] = whole.numpy()
     return out
 
 
