@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ from manylabel.methods.part import Scorer
 from manylabel.methods.recipe import AnySettings, Settings
 from manylabel.methods.rows import DeviceRows
 from manylabel.methods.scorer import NetworkScorer
+from manylabel.methods.setting_paths import by_content
 from manylabel.methods.start import MODEL, Start
 from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.training import EarlyStop, Listener, Run
@@ -241,7 +243,7 @@ class NetworkTrainer(Trainer):
         if order.folder is None:
             return Run(self.stages, seed, None, "", order.progress)
         elsewhere = {"name", "about", "source", "expected", "neighbours"}  # what training does not look at
-        told = self.settings.model_dump_json(exclude=elsewhere)
+        told = json.dumps(by_content(self.settings.model_dump(mode="json", exclude=elsewhere)))
         text = f"{told}\n{train.X.kind} {seed} {self.stages}"
         digest = fingerprint(text, self.own_network(train), train, validation)
         return Run(self.stages, seed, Path(order.folder), digest, order.progress)
