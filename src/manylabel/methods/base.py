@@ -293,7 +293,7 @@ class EncoderTrainer(NetworkTrainer):
 
     def on_device(self, rows: Rows, inputs: Preprocessor) -> DeviceRows:
         """Rows; batches of sparse ones stay lists of entries where the encoder takes them."""
-        settings = self.settings.encoder
+        settings = self.settings.encoder if self._start is None else self._start.settings
         return DeviceRows.of(rows, inputs, self.encoder is None and settings.name in TAKE_ENTRIES)
 
     def new_encoder(self, inputs: Preprocessor) -> nn.Module:
