@@ -20,6 +20,8 @@ from pathlib import Path
 import arff
 import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import scipy.sparse as sp
 from hypothesis import HealthCheck, given, settings
@@ -124,6 +126,33 @@ def pictures(X: np.ndarray, Y: np.ndarray) -> Files:
     return {"train.csv": content, "test.csv": content, **files}
 
 
+def parquet(X: np.ndarray, Y: np.ndarray) -> Files:
+    """Vectors of Spark, every third of them dense, in row groups of two rows; names as Hugging Face's datasets do."""
+    rows = [
+        {"type": 1, "size": None, "indices": None, "values": x}
+        if i % 3 == 1
+        else {"type": 0, "size": len(x), "indices": np.flatnonzero(x), "values": x[x != 0]}
+        for i, x in enumerate(X)
+    ]
+    kind = pa.struct(
+        [
+            ("type", pa.int8()),
+            ("size", pa.int32()),
+            ("indices", pa.list_(pa.int32())),
+            ("values", pa.list_(pa.float64())),
+        ]
+    )
+    names = {"info": {"features": {"labels": [{"names": [f"l{j}" for j in range(Y.shape[1])]}]}}}
+    table = pa.table(
+        {
+            "features": pa.array(rows, kind),
+            "labels": pa.array([np.flatnonzero(y) for y in Y], pa.list_(pa.int64())),
+        }
+    ).replace_schema_metadata({b"huggingface": json.dumps(names).encode()})
+    content = made(lambda file: pq.write_table(table, file, row_group_size=2))
+    return {"train.parquet": content, "test.parquet": content}
+
+
 def tagged(X: np.ndarray, Y: np.ndarray) -> Files:
     rows = (
         f"{i}\t{' '.join(map(str, np.flatnonzero(y)))}\t{words(x)}\n"
@@ -139,7 +168,7 @@ def words(x: np.ndarray) -> str:
 
 WRITERS: dict[str, Callable[[np.ndarray, np.ndarray], Files]] = {
     "npz": npz, "texts": texts, "arff": mulan, "hdf5": hdf5, "scipy": scipy, "svmlight": svmlight, "xmc": xmc,
-    "pictures": pictures, "tagged": tagged,
+    "pictures": pictures, "tagged": tagged, "parquet": parquet,
 }  # fmt: skip
 
 

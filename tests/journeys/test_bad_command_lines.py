@@ -116,7 +116,7 @@ BAD = {
     ),
     "an encoder of other rows": (
         "probe model six.npz --out other",
-        "encoder model: expected a model of vectors, like the rows, but got one of table",
+        "/model: expected a model of vectors, like the rows, but got one of table",
     ),
     "weights of another network": (
         "fit six.npz --method bce --set encoder.weights=model --out other",

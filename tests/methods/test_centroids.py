@@ -47,8 +47,8 @@ def literal(H: np.ndarray, Y: np.ndarray, weights: np.ndarray) -> tuple[np.ndarr
     spread = np.sqrt(
         sum(w * ((h - mean) ** 2).sum() for w, h in zip(of_rows, H, strict=True)) / of_rows.sum()
     )
-    W, b = np.zeros((N_LABELS, H.shape[1])), np.zeros(N_LABELS)
-    for j in range(N_LABELS):
+    W, b = np.zeros((Y.shape[1], H.shape[1])), np.zeros(Y.shape[1])
+    for j in range(Y.shape[1]):
         known = [i for i in range(len(H)) if not np.isnan(Y[i, j])]
         present = sum(weights[i, j] * Y[i, j] for i in known)
         absent = sum(of_rows[i] for i in known) - present

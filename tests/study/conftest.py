@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.study.dask_cluster import Cluster
 from tests.study.small_study import Told, plan, write_rows
 
 from manylabel.study import StudyFolder, run
@@ -21,3 +23,15 @@ def study(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> StudyFol
     asked = plan(tiny_data, tmp_path_factory.mktemp("study") / "out")
     assert run(asked, Told()) == []
     return asked.folder
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    pytest.importorskip("distributed", reason="needs dask[distributed], the extra cluster")
+    folder = tmp_path / "cluster"
+    folder.mkdir()
+    made = Cluster(folder)
+    try:
+        yield made
+    finally:
+        made.stop()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests.training.ranks_run import RUNS
+from tests.training.starts_run import RUNS as STARTED
 
 from manylabel.methods import model_folder
 from manylabel.training import checkpoint
@@ -78,6 +79,26 @@ def test_unequal_shards_of_two_ranks_train_as_one_process(method, of_methods):
     for name in alone:
         assert torch.equal(one[name], two[name]), name
         torch.testing.assert_close(one[name], alone[name], rtol=1e-6, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def of_starts(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("starts")
+    script = Path(__file__).parent / "starts_run.py"
+    torchrun(folder, script)
+    run_alone(folder, script)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", ["first", "second"])
+@pytest.mark.parametrize("kind", STARTED)
+def test_two_ranks_start_at_centroids_and_from_a_model_as_one_process(kind, start, of_starts):
+    name = f"{kind}-{start}"
+    one, two, alone = (weights(of_starts / path) for path in (f"{name}-0", f"{name}-1", f"alone/{name}-0"))
+    for tensor in alone:
+        assert torch.equal(one[tensor], two[tensor]), tensor
+        torch.testing.assert_close(one[tensor], alone[tensor], rtol=1e-4, atol=1e-4)
 
 
 @pytest.fixture(scope="module")

@@ -131,9 +131,9 @@ def data_describe(
 ) -> None:
     """A data set or table in numbers, beside those of a paper; rows, labels, what columns were taken for."""
     from manylabel import data
-    from manylabel.data.formats.table_registry import is_table
+    from manylabel.data.own_rows import is_plain_table
 
-    if labels is None and not is_table(Path(name)):
+    if labels is None and not is_plain_table(name):
         show_data_set(name, data_dir, read_options(read))
         return
     table = data.read_table(

@@ -114,6 +114,19 @@ def names(data_dir: str | Path | None = None) -> tuple[str, ...]:
     return (DIGITS, *sorted({*catalogue(), *local} - {DIGITS}))
 
 
+def seen_from(folder: str | Path, name_or_path: str, data_dir: str | Path | None = None) -> str:
+    """What :func:`load` takes of a name or path that was written in another folder: a relative path joined to it."""
+    path, known = os.path.join(folder, name_or_path), Path(name_or_path).name == name_or_path
+    if known and (name_or_path in names(data_dir) or not (_is_there(path))):
+        return name_or_path
+    return path
+
+
+def _is_there(path: str) -> bool:
+    """Whether there is such a file or folder, or a file with such a part."""
+    return os.path.exists(path) or os.path.exists(path.rpartition("#")[0])
+
+
 def _local_folder(data_dir: str | Path | None) -> Path | None:
     given = data_dir or os.environ.get(DATA_VARIABLE)
     if not given:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ from manylabel.methods.part import Scorer
 from manylabel.methods.recipe import AnySettings, Settings
 from manylabel.methods.rows import DeviceRows
 from manylabel.methods.scorer import NetworkScorer
+from manylabel.methods.setting_paths import by_content
 from manylabel.methods.start import MODEL, Start
 from manylabel.models import Preprocessor, fit_preprocessor
 from manylabel.models.inputs import by_columns
@@ -242,7 +244,7 @@ class NetworkTrainer(Trainer):
         if order.folder is None:
             return Run(self.stages, seed, None, "", order.progress)
         elsewhere = {"name", "about", "source", "expected", "neighbours"}  # what training does not look at
-        told = self.settings.model_dump_json(exclude=elsewhere)
+        told = json.dumps(by_content(self.settings.model_dump(mode="json", exclude=elsewhere)))
         text = f"{told}\n{train.X.kind} {seed} {self.stages}"
         digest = fingerprint(text, self.own_network(train), train, validation)
         return Run(self.stages, seed, Path(order.folder), digest, order.progress)
@@ -292,7 +294,7 @@ class EncoderTrainer(NetworkTrainer):
 
     def on_device(self, rows: Rows, inputs: Preprocessor) -> DeviceRows:
         """Rows; batches of sparse ones stay lists of entries where the encoder takes them."""
-        settings = self.settings.encoder
+        settings = self.settings.encoder if self._start is None else self._start.settings
         return DeviceRows.of(rows, inputs, self.encoder is None and settings.name in TAKE_ENTRIES)
 
     def new_encoder(self, ready: Ready) -> nn.Module:

@@ -21,6 +21,7 @@ from manylabel.methods.rbcc import RBCCMethod, RBCCSettings
 from manylabel.methods.recipe import AnySettings, Settings
 from manylabel.methods.recipe_files import read, short_name
 from manylabel.methods.resolve import Recipe, resolve_recipe
+from manylabel.methods.setting_paths import whole
 from manylabel.methods.sklearn_baseline import SklearnBaselineMethod, SklearnBaselineSettings
 
 
@@ -62,7 +63,7 @@ def recipe_of(
     if family is None:
         expected = f"a family, one of {', '.join(families)}"
         raise ManyLabelError(f"method {name}", expected, f"{named!r:.60}")
-    return resolve_recipe(name, layers, family.settings, overrides), family
+    return resolve_recipe(name, layers, family.settings, whole(overrides)), family
 
 
 def single(name: str, overrides: Mapping[str, Any], encoder: nn.Module | None = None) -> Method:

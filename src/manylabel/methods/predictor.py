@@ -22,6 +22,7 @@ from manylabel.methods.model_folder import Contents, Schema
 from manylabel.methods.part import Part, Scorer
 from manylabel.methods.restore import restore
 from manylabel.methods.scorer import top_scores
+from manylabel.methods.setting_paths import anywhere
 from manylabel.methods.stacking.evidence import StackEvidence
 from manylabel.methods.stacking.scorer import StackScorer
 from manylabel.methods.versions import versions
@@ -178,7 +179,7 @@ class Predictor:
             If a scikit-learn estimator holds something that cannot be written without code.
         """
         contents = Contents(
-            recipe=self.recipe, label_names=self.label_names, input=self.schema, note=self.note
+            recipe=anywhere(self.recipe), label_names=self.label_names, input=self.schema, note=self.note
         )
         parts = {"scorer": self.scorer.part(), "decision": part_of(self.decision)}
         if self.calibration is not None:

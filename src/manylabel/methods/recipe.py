@@ -10,6 +10,7 @@ from manylabel.data.rows import Images, TableRows, Texts, Vectors
 from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError
 from manylabel.models.frozen import FrozenSettings
+from manylabel.models.frozen.places import PathOrName
 from manylabel.models.inputs import Scaling, ViewSettings, WordSettings, check_scaling
 from manylabel.training import LastStage
 
@@ -103,7 +104,7 @@ class EncoderSettings(Config):
         "huggingface",
         "model",
     ] = "mlp"
-    weights: str | None = Field(None, min_length=1)
+    weights: PathOrName | None = Field(None, min_length=1)
     widths: Widths | None = None
     dropout: float = Field(0.2, ge=0, lt=1)
     sigma: float | None = Field(None, gt=0)

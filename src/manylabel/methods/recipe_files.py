@@ -14,6 +14,7 @@ from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError, did_you_mean
 from manylabel.files.settings import read_toml
 from manylabel.methods.resolve import Layers, merged_table, removed
+from manylabel.methods.setting_paths import whole
 
 _MOST_LIKE = 16  # recipes that are like one another
 
@@ -64,9 +65,10 @@ def read(name: str) -> Layers:
     """The layers of a recipe, its own last: one that ships, one of a file, or one for an import path.
 
     A file that says ``like = "bce"`` holds only what differs from that recipe; with another loss of the classifier, all
-    settings of that loss. Sections such as ``[encoder]`` hold for every kind of data; an overlay such as
-    ``[images.encoder]`` changes them for one kind. ``without = ["pretrain"]`` takes settings of that recipe away, and
-    in an overlay those of one kind.
+    settings of that loss. Paths in a file are seen from its folder.
+
+    Sections such as ``[encoder]`` hold for every kind of data; an overlay such as ``[images.encoder]`` changes them for
+    one kind. ``without = ["pretrain"]`` takes settings of that recipe away, and in an overlay those of one kind.
 
     Parameters
     ----------
@@ -110,7 +112,7 @@ def _of_file(name: str) -> dict[str, Any]:
     known = _tables.get()
     if known is not None and name in known:
         return known[name]
-    table = read_toml(Path(name), f"`method`, {name}", "a recipe")
+    table = whole(read_toml(Path(name), f"`method`, {name}", "a recipe"), Path(name).parent)
     if known is not None:
         known[name] = table
     return table

@@ -77,7 +77,7 @@ class NetworkScorer:
 
     def part(self) -> Part:
         """Weights and shapes."""
-        built = None if self.settings is None else self.settings.model_dump(mode="json")
+        built = None if self.settings is None else self.settings.model_dump(mode="json") | {"weights": None}
         meta = {"inputs": self.inputs.meta(), "encoder": built}
         if isinstance(self.encoder, PretrainedText):
             meta["network"] = self.encoder.told()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from manylabel import methods
+from manylabel.methods.setting_paths import whole
 from manylabel.study.folder_names import MODEL, seed_folder
 from manylabel.study.variants import Variant
 
@@ -92,3 +93,10 @@ class Cell:
             model = Path(self.start) / seed_folder(self.seed) / MODEL
             changed |= methods.start_from(model, self.recipe)
         return changed
+
+    def settled(self) -> Cell:
+        """The same with settings whose paths are whole."""
+        start = self.start and str(Path(self.start).resolve())
+        return replace(
+            self, settings=whole({**Variant.parse(self.method).settings, **self.settings}), start=start
+        )

@@ -58,6 +58,10 @@ class StudyFolder:
             raise ManyLabelError(str(self.path), "the folder of a study", got, hint)
         return StudyRecord.read(self.study_file)
 
+    def seen_from(self, record: StudyRecord) -> Path:
+        """The folder that paths in what was asked for are seen from; the working directory for earlier versions'."""
+        return (self.path / record.seen_from).resolve() if record.seen_from else Path.cwd()
+
     def finished_runs(self) -> list[RunRecord]:
         """The finished runs of the study, by method in the order asked for, then by seed."""
         record = self.record()

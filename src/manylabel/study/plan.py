@@ -135,7 +135,7 @@ class Plan:
         try:
             seeds = asked.seeds if isinstance(asked.seeds, list) else _counted(asked.seeds)
             check_seeds("seeds", seeds)
-            cells = asked.cells(tuple(dict.fromkeys(seeds)))
+            cells = asked.cells(tuple(dict.fromkeys(seeds)), path.parent, how.get("data_dir"))
             same = asked.model_dump(include={"protocol", "threads", "measures"})
             how |= same | {"track": tuple(asked.track), "labels": tuple(asked.labels)}
             return cls(cells, out or Path("runs") / path.stem, nested=True, **how)

@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from manylabel import data, files
 from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
+from manylabel.methods.setting_paths import anywhere
 from manylabel.methods.stacking.evidence import StackEvidence
 from manylabel.study.parameters import Render
 
@@ -114,6 +115,7 @@ class StudyRecord(Record):
     start: str = ""
     protocol: str
     asked: dict[str, Any] = {}  # parameters of the last plan
+    seen_from: str = ""  # the folder that paths in them are seen from, as a path from that of the study
     command: str = ""  # in place of them, in records of earlier versions
     versions: dict[str, str]
 
@@ -142,8 +144,8 @@ class RunRecord(Record):
     ``fraction`` is the share of the training rows that it saw, ``wrong_labels`` that of their labels on wrong rows,
     ``seconds`` the wall-clock time of training, ``measures`` what was measured beside the metrics of the protocols,
     ``unsaved`` why the model could not be saved; "" where it was. ``failure`` says of a failed run why, ``by_input``
-    whether the input or the machine is to blame. ``start_digest`` tells the weights of the trained model that it starts
-    from; "" for none, and before there is one. ``learners`` says of a stack what each of its
+    whether the input or the machine is to blame. ``start_digest`` tells the weights that its settings name a file or
+    folder of; "" for none, and before there are any. ``learners`` says of a stack what each of its
     learners is worth, ``evidence`` in numbers.
     """
 
@@ -168,14 +170,19 @@ class RunRecord(Record):
     evidence: StackEvidence | None = None
 
     def asks_for_the_same(self, other: RunRecord) -> bool:
-        """Whether both stand for the same recipe, seed, data and model to start from."""
-        names = ("settings", "seed", "digest", "fraction", "wrong_labels")
+        """Whether both stand for the same recipe, seed, data and weights to start from, wherever these lie."""
+        names = ("compared", "seed", "digest", "fraction", "wrong_labels")
         return self.starts_like(other) and all(getattr(self, name) == getattr(other, name) for name in names)
 
     def starts_like(self, other: RunRecord) -> bool:
         """Whether both start from the same weights, or those of one are not known, as its model is not there."""
         known = {self.start_digest, other.start_digest} - {""}
         return len(known) < 2
+
+    @property
+    def compared(self) -> dict[str, Any]:
+        """The settings, of their paths the last parts alone."""
+        return anywhere(self.settings)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import numpy as np
 from manylabel import methods
 from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
+from manylabel.methods.setting_paths import path_of_recipe
 from manylabel.methods.versions import versions
 from manylabel.study.cell import Cell
 from manylabel.study.executors.base import loaded_as_asked
@@ -81,9 +82,10 @@ def rerun(
     """
     place = Path(folder).resolve()
     study, then = _finished(place)
-    asked = study.record().asked
-    dataset = loaded_as_asked(asked, then.digest, data_dir, str(place))
-    cell = _cell(place, then, asked, dataset)
+    record = study.record()
+    seen_from = study.seen_from(record)
+    dataset = loaded_as_asked(record.asked, seen_from, then.digest, data_dir, str(place))
+    cell = _cell(place, then, record.asked, seen_from, dataset)
     with tempfile.TemporaryDirectory(prefix="manylabel-") as scratch:
         job = Job(cell, Path(scratch) / "cell", then.threads, bool(then.measures))
         now = run_cell(job, dataset, tell)
@@ -113,10 +115,10 @@ def _finished(place: Path) -> tuple[StudyFolder, RunRecord]:
     return StudyFolder(place.parent.parent), record
 
 
-def _cell(place: Path, then: RunRecord, asked: Mapping[str, Any], dataset: DataSet) -> Cell:
+def _cell(place: Path, then: RunRecord, asked: Mapping[str, Any], seen_from: Path, dataset: DataSet) -> Cell:
     """The cell of a record: its method as the study named it, with the settings of the recorded recipe."""
     named = {Variant.parse(method).name: method for method in asked.get("methods", ())}
-    method = Variant.parse(named.get(then.method, then.method)).method
+    method = path_of_recipe(Variant.parse(named.get(then.method, then.method)).method, seen_from)
     recipe = methods.get(method).recipe.resolve(dataset.kind)
     plain = flattened(recipe.model_dump(mode="json", exclude={"expected"}, exclude_none=True))
     wanted = {name: value for name, value in then.settings.items() if name != "name"}
@@ -132,7 +134,7 @@ def _cell(place: Path, then: RunRecord, asked: Mapping[str, Any], dataset: DataS
     if not again.asks_for_the_same(
         then.model_copy(update={"recipe": then.recipe | {"name": again.recipe["name"]}})
     ):
-        lost = ", ".join(d.place for d in _differences(then.settings, again.settings))
+        lost = ", ".join(d.place for d in _differences(then.compared, again.compared))
         hint = "Install the version that made it, which its run.json names."
         raise ManyLabelError(str(place), "a recipe that this version has", f"another {lost}", hint)
     return cell

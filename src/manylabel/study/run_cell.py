@@ -13,10 +13,11 @@ import numpy as np
 from manylabel import data, methods, metrics
 from manylabel.data.dataset import DataSet, Rows
 from manylabel.labels import LabelMatrix
-from manylabel.methods import Predictor, model_folder
+from manylabel.methods import Predictor
 from manylabel.methods.estimator_state import NotWritten
 from manylabel.methods.recipe_files import kept
 from manylabel.methods.scorer import scores_of
+from manylabel.methods.setting_paths import digest_at
 from manylabel.methods.versions import versions
 from manylabel.metrics.report import Protocol
 from manylabel.metrics.thresholds import Rule
@@ -71,10 +72,10 @@ class Job:
         return record if record is not None and record.status == "done" else None
 
     def settled(self) -> Job:
-        """The same with a whole path, and with what recipe files hold."""
+        """The same with whole paths, and with what recipe files hold."""
         with kept(self.files) as tables:
             methods.get(self.cell.recipe, **self.cell.changed)
-        return replace(self, files=tables, folder=self.folder.resolve())
+        return replace(self, cell=self.cell.settled(), files=tables, folder=self.folder.resolve())
 
 
 def begun(cell: Cell, threads: int, dataset: DataSet) -> RunRecord:
@@ -96,9 +97,7 @@ def begun(cell: Cell, threads: int, dataset: DataSet) -> RunRecord:
         threads=threads,
         versions=versions(),
     )
-    start = record.settings.get("encoder.weights") or record.settings.get("inputs.encoder")
-    known = "" if start is None else model_folder.weights_digest(start)
-    return record.model_copy(update={"start_digest": known})
+    return record.model_copy(update={"start_digest": digest_at(record.settings)})
 
 
 def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> RunRecord:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
+from pathlib import Path
 
 from manylabel import files
 from manylabel.data.dataset import DataSet
@@ -162,6 +164,7 @@ def _record(study: Plan, dataset: DataSet) -> StudyRecord:
         start=study.start,
         protocol=study.protocol,
         asked=study.asked,
+        seen_from=os.path.relpath(Path.cwd(), study.out.absolute()),
         versions=versions(),
     )
 
@@ -209,7 +212,7 @@ def _difference(found: RunRecord, asked: RunRecord) -> str:
     version = found.versions.get("manylabel", "an earlier one")
     if KINDS.keys() & found.recipe.keys():
         return f"the settings of all kinds of data in one record, as version {version} wrote them"
-    old, new = found.settings, asked.settings
+    old, new = found.compared, asked.compared
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     if not found.starts_like(asked):
         return "the model that it starts from as it was before it was trained anew"

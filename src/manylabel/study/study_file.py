@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from manylabel import methods
+from manylabel.data.loading import seen_from
 from manylabel.errors import ManyLabelError, did_you_mean
 from manylabel.files.settings import read_toml
+from manylabel.methods.setting_paths import path_of_recipe, whole
 from manylabel.study.cell import Cell
 from manylabel.study.variants import Variant
 
@@ -23,12 +25,12 @@ Share: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 
 
 class StudyFile(BaseModel):
-    """What a study file asks for.
+    """What a study file asks for; paths in it are seen from its folder.
 
     Attributes
     ----------
     data : list of str
-        Data sets by name or path; paths are seen from the folder that the study is started in.
+        Data sets by name or path.
     methods : list of str
         Names, recipe files or import paths, and variants of them.
     seeds : int or list of int, default 3
@@ -77,16 +79,25 @@ class StudyFile(BaseModel):
         except ValidationError as error:
             raise _refusal(path, error.errors()[0]) from None
 
-    def cells(self, seeds: tuple[int, ...]) -> tuple[Cell, ...]:
+    def cells(self, seeds: tuple[int, ...], folder: Path, data_dir: Path | None = None) -> tuple[Cell, ...]:
         """Every cell: data set by data set, fraction by fraction, with the first seed, then with the next.
+
+        Parameters
+        ----------
+        seeds : tuple of int
+        folder : Path
+            Of the file.
+        data_dir : Path, optional
+            Folder with local copies of data sets, whose names are no paths.
 
         Raises
         ------
         ManyLabelError
             For an unknown method or setting, and for too many cells.
         """
-        asked = [pair for method in dict.fromkeys(self.methods) for pair in self._variants(method)]
-        data, fractions = dict.fromkeys(self.data), dict.fromkeys(self.fractions)
+        asked = [pair for method in dict.fromkeys(self.methods) for pair in self._variants(method, folder)]
+        data = dict.fromkeys(seen_from(_part_of(folder), name, data_dir) for name in self.data)
+        fractions = dict.fromkeys(self.fractions)
         number = len(data) * len(fractions) * len(seeds) * len(asked)
         if number > MOST_CELLS:
             raise ManyLabelError("grid", f"a study of at most {MOST_CELLS} cells", f"one of {number}")
@@ -99,9 +110,9 @@ class StudyFile(BaseModel):
             for method, settings in asked
         )
 
-    def _variants(self, method: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _variants(self, method: str, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         """A method with each choice of its grid, and the settings that all of these have."""
-        fixed = self._of_method("settings", method)
+        fixed = whole(self._of_method("settings", method), folder)
         grid = self._of_method("grid", method)
         for name, values in grid.items():
             if not isinstance(values, list) or not values:
@@ -109,9 +120,10 @@ class StudyFile(BaseModel):
                 raise ManyLabelError(f"grid, {name}", expected, f"{values!r:.60}")
         _check_number("grid", [len(values) for values in grid.values()])
         variant = Variant.parse(method)
+        own = path_of_recipe(variant.method, _part_of(folder))
         for values in product(*grid.values()):
             chosen = dict(zip(grid, values, strict=True))
-            yield str(Variant.parse(str(Variant(variant.method, {**variant.settings, **chosen})))), fixed
+            yield str(Variant.parse(str(Variant(own, {**variant.settings, **chosen})))), fixed
 
     def _of_method(self, key: Literal["settings", "grid"], method: str) -> dict[str, Any]:
         """Dotted setting -> what the table says of it for a method: for all, for its variants, then for it alone."""
@@ -124,6 +136,11 @@ class StudyFile(BaseModel):
                 raise ManyLabelError(f"{key}, {head}", "a table of settings", f"{own!r:.60}")
             found |= _flat(own)
         return found
+
+
+def _part_of(folder: Path) -> str:
+    """A folder as the beginning of a path, which stays as it is written beside the study file."""
+    return "" if folder == Path() else str(folder)
 
 
 def _check_number(key: str, lengths: list[int]) -> None:

@@ -20,6 +20,7 @@ from manylabel.data.formats.picture_list import ENDINGS, lists_pictures
 from manylabel.data.formats.pictures import read_pictures
 from manylabel.data.formats.published import PUBLISHED
 from manylabel.data.formats.scipy_matrices import is_scipy_matrix, matrix_of_features, read_scipy
+from manylabel.data.formats.sparse_parquet import is_sparse_parquet, read_sparse_parquet
 from manylabel.data.formats.svmlight import looks_like_svmlight, read_svmlight
 from manylabel.data.formats.tagged_texts import looks_tagged, read_tagged_texts
 from manylabel.data.formats.texts import part_file, read_texts
@@ -159,6 +160,16 @@ GENERAL: tuple[Format, ...] = (
         endings=(".svm", ".libsvm", ".svmlight"),
         looks_so=looks_like_svmlight,
         find=lambda folder: _in_folder(folder, "svmlight"),
+        options=SparseOptions,
+    ),
+    Format(
+        name="parquet",
+        title="Sparse rows in Parquet",
+        about="columns of lists: indices and values (or a struct of both, as Spark's vectors), and labels",
+        read=read_sparse_parquet,
+        endings=(".parquet", ".pq"),
+        accepts=is_sparse_parquet,
+        find=lambda folder: _in_folder(folder, "parquet"),
         options=SparseOptions,
     ),
     Format(

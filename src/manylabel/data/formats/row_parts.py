@@ -159,7 +159,8 @@ def _numpy_type(path: Path, field: Any) -> Any:
 
     kind = field.type
     if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
-        raise ManyLabelError(f"{path}, column {field.name:.60}", "a column of numbers", str(kind))
+        hint = "Sparse rows are read by manylabel.data.load, with the option on_disk."
+        raise ManyLabelError(f"{path}, column {field.name:.60}", "a column of numbers", str(kind), hint)
     return np.dtype(kind.to_pandas_dtype()) if not pa.types.is_boolean(kind) else np.dtype(np.uint8)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import warnings
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from manylabel.methods.base import MOST_SEED, Order
 from manylabel.methods.held_out import FEWEST_ROWS
 from manylabel.methods.method import Method
 from manylabel.methods.part import Scorer
+from manylabel.methods.setting_paths import by_content
 from manylabel.methods.stacking.settings import Learner
 from manylabel.training import Listener, Progress, checkpoint
 
@@ -167,7 +169,8 @@ class CrossFit:
 
 def _told(method: Method, kind: str) -> str:
     """What decides a training, as text."""
-    return str(method.recipe.resolve(kind).model_dump_json(exclude={"about", "source", "expected"}))
+    settings = method.recipe.resolve(kind)
+    return json.dumps(by_content(settings.model_dump(mode="json", exclude={"about", "source", "expected"})))
 
 
 def _read(path: Path, told: str) -> Fit:

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from manylabel.models.frozen.places import PathOrName
+
 
 class FrozenSettings(BaseModel):
     """Which encoder rows go through once, before a method sees them as vectors.
@@ -30,8 +32,8 @@ class FrozenSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    encoder: str | None = Field(None, min_length=1)
-    weights: str | None = None
+    encoder: PathOrName | None = Field(None, min_length=1)
+    weights: PathOrName | None = None
     pooling: Literal["auto", "mean", "first"] = "auto"
     length: int | None = Field(None, ge=2)
     pixels: int | None = Field(None, ge=8, le=4096)

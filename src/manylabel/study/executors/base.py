@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias
 
 from manylabel import data, files
 from manylabel.data.dataset import DataSet
+from manylabel.data.loading import seen_from
 from manylabel.errors import ManyLabelError
 from manylabel.study.cell import CellKey
 from manylabel.study.records import DataCard
@@ -108,13 +109,17 @@ def loaded_again(where: tuple[Any, ...], digest: str) -> DataSet:
     return dataset
 
 
-def loaded_as_asked(asked: Mapping[str, Any], digest: str, data_dir: Path | None, who: str) -> DataSet:
+def loaded_as_asked(
+    asked: Mapping[str, Any], folder: Path, digest: str, data_dir: Path | None, who: str
+) -> DataSet:
     """The data set of the record of a study, as it was then.
 
     Parameters
     ----------
     asked : mapping
         The parameters that the record keeps.
+    folder : Path
+        Where paths in them are seen from.
     digest : str
     data_dir : Path or None
         Folder with local copies of data sets; None stands for that of the study.
@@ -128,10 +133,9 @@ def loaded_as_asked(asked: Mapping[str, Any], digest: str, data_dir: Path | None
     """
     if "data" not in asked:
         raise ManyLabelError(who, "a study that names its data", "one of an earlier version")
-    place = data_dir or (Path(asked["data_dir"]) if "data_dir" in asked else None)
-    dataset = loaded(
-        asked["data"], place, asked.get("split"), tuple(asked.get("labels", ())), asked.get("read", ())
-    )
+    place = data_dir or (folder / asked["data_dir"] if "data_dir" in asked else None)
+    name = seen_from(folder, asked["data"], place)
+    dataset = loaded(name, place, asked.get("split"), tuple(asked.get("labels", ())), asked.get("read", ()))
     if dataset.digest != digest:
         raise ManyLabelError(who, f"{dataset.name} as it was then", "other data", "Restore the data.")
     return dataset

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from manylabel import files
 from manylabel.data.dataset import DataSet
+from manylabel.data.loading import seen_from
 from manylabel.errors import ManyLabelError, missing_extra
 from manylabel.study.executors.base import (
     Advanced,
@@ -100,8 +101,7 @@ class _Call:
 
     def __init__(self, client: Any, source: Source, resources: Mapping[str, float]) -> None:
         self.client, self.resources = client, resources
-        data = Path(source.data)
-        name = str(data.resolve()) if data.exists() else source.data
+        name = seen_from(Path.cwd(), source.data, source.data_dir)
         folder = None if source.data_dir is None else source.data_dir.resolve()
         self.where = name, folder, source.split, source.labels, tuple(source.read.items())
         self.digest, self.topic = source.dataset.digest, f"manylabel-{uuid4().hex}"

@@ -63,7 +63,7 @@ def write(out: Path, data_dir: Path | None = None, render: Render = plan_call) -
     if not methods:
         hint = f"Finish them with: {record.repeated(render)}"
         raise ManyLabelError(str(out), "a study with finished runs", "none", hint)
-    dataset = loaded_as_asked(record.asked, record.card.digest, data_dir, str(out))
+    dataset = loaded_as_asked(record.asked, folder.seen_from(record), record.card.digest, data_dir, str(out))
     gallery = RowGallery(dataset.test.X, dataset.test.Y, dataset.label_names)
     arrays = {method: folder.scores(method, runs[method].seed) for method in methods}
     page = render_page(

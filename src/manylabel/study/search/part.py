@@ -17,6 +17,7 @@ from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError
 from manylabel.methods.recipe_files import kept
 from manylabel.methods.scorer import scores_of
+from manylabel.methods.setting_paths import by_content, whole
 from manylabel.metrics.report import Protocol
 from manylabel.study.cell import CellKey
 from manylabel.study.records import Record
@@ -123,7 +124,8 @@ class Part:
     def asked(self) -> dict[str, Any]:
         """What decides the value, as JSON holds it."""
         names = ("digest", "split", "seed", "method", "recipe", "metrics", "protocol", "settings")
-        asked: dict[str, Any] = json.loads(json.dumps({name: getattr(self, name) for name in names}))
+        told = {name: getattr(self, name) for name in names}
+        asked: dict[str, Any] = json.loads(json.dumps(told | {"settings": by_content(self.settings)}))
         return asked
 
     def run(self, dataset: DataSet, tell: Callable[[Progress], None]) -> PartRecord:
@@ -147,10 +149,10 @@ class Part:
         return record if record is not None and record.asked == self.asked else None
 
     def settled(self) -> Part:
-        """The same with a whole path, and with what recipe files hold."""
+        """The same with whole paths, and with what recipe files hold."""
         with kept(self.files) as tables, suppress(ManyLabelError):  # to be refused where it runs
             methods.get(self.method, **self.settings)
-        return replace(self, files=tables, out=self.out.resolve())
+        return replace(self, settings=whole(self.settings), files=tables, out=self.out.resolve())
 
     def _value(self, dataset: DataSet, tell: Callable[[Progress], None]) -> float:
         """Mean of the metrics on the development rows; thresholds are learnt on the validation rows."""

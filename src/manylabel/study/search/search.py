@@ -14,6 +14,7 @@ from manylabel import data, methods, metrics
 from manylabel.data.dataset import DataSet
 from manylabel.data.splits import held_out_rows
 from manylabel.errors import ManyLabelError
+from manylabel.methods.setting_paths import by_content
 from manylabel.metrics.report import LOWER_IS_BETTER, Protocol
 from manylabel.study.executors.base import Source
 from manylabel.study.plan import MOST_THREADS, check_number, check_seeds
@@ -137,15 +138,23 @@ class Search:
 
     @cached_property
     def recipe_digest(self) -> str:
-        """SHA-256 of the settings before the search."""
-        return hashlib.sha256(json.dumps(self.recipe, sort_keys=True).encode()).hexdigest()
+        """SHA-256 of the settings before the search, and of the weights that they name."""
+        return hashlib.sha256(json.dumps(by_content(self.recipe), sort_keys=True).encode()).hexdigest()
 
     @property
     def name(self) -> str:
         """The same for every call and machine that asks the same."""
         digests = {problem.data: problem.dataset.digest for problem in self.problems}
         space = {name: choice.model_dump(mode="json") for name, choice in self.choices.items()}
-        asked = [digests, self.recipe, space, self.metrics, self.protocol, self.seeds, self.splits]
+        asked = [
+            digests,
+            by_content(self.recipe),
+            space,
+            self.metrics,
+            self.protocol,
+            self.seeds,
+            self.splits,
+        ]
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
         return f"{methods.short_name(self.method)} on {'+'.join(digests)} {digest[:8]}"
 
