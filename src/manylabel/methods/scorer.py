@@ -152,7 +152,8 @@ def in_batches(
         parts.append(score(_filled_up(x)).float().cpu()[: len(x)])
     if not n:  # a row of zeros tells the width: few networks take no rows
         parts.append(score(torch.zeros(1, *inputs.shape, device=device))[:0].float().cpu())
-    whole = torch.cat(parts) if len(parts) > 1 else parts[0]  # of very many labels a copy costs as much as scoring
+    # a copy of the scores of very many labels costs as much as making them
+    whole = torch.cat(parts) if len(parts) > 1 else parts[0]
     out: np.ndarray[Any, Any] = whole.numpy()
     return out
 
