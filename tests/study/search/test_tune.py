@@ -418,11 +418,13 @@ def test_a_settled_part_holds_every_recipe_file_that_it_needs(
     part = Part.of(
         search(rows, Path("out"), method="stack.toml", settings={}, space=None), 0, 0, {}
     ).settled()
-    assert part.files.keys() == {"stack.toml", "mine.toml", "plain.toml"}
+    mine, plain = (str(Path(name).resolve()) for name in ("mine.toml", "plain.toml"))  # as files name files
+    assert part.files.keys() == {"stack.toml", mine, plain}
     assert (part.method, part.out) == ("stack.toml", tmp_path / "out")
     for file in part.files:
         Path(file).unlink()
     with recipe_files.kept(part.files):
-        assert methods.get("mine.toml").recipe.resolve("vectors").encoder.widths == (8,)  # type: ignore[attr-defined]
+        assert methods.get("stack.toml").recipe.resolve("vectors").learners["network"].method == mine  # type: ignore[attr-defined]
+        assert methods.get(mine).recipe.resolve("vectors").encoder.widths == (8,)  # type: ignore[attr-defined]
     with pytest.raises(ManyLabelError, match=r"mine\.toml"):
-        methods.get("mine.toml")
+        methods.get(mine)
