@@ -88,7 +88,7 @@ def kinds(folder: Path) -> dict[str, Kind]:
     return {
         "pictures": Kind("bce", PLAIN | still | norm, pictures),
         "words": Kind("bce", PLAIN | net, texts),
-        "tokens": Kind("text_bce", PLAIN | {"encoder.weights": str(bert)}, texts),
+        "tokens": Kind("text_bce", PLAIN | {"classify.views.mask": 0.0, "encoder.weights": str(bert)}, texts),
         "sparse": Kind("bce", PLAIN | net, sparse_rows),
         "npy": Kind("bce", PLAIN | net, rows_of_npy),
         "svmlight": Kind("bce", PLAIN | net, rows_of_svm),
