@@ -119,7 +119,7 @@ def run(path: Path, out: Path) -> dict[str, dict[str, float]]:
     """Every phase of a run of one seed, in this process."""
     from manylabel import data, methods, metrics
     from manylabel.methods.scorer import scores_of
-    from manylabel.study.run_cell import KEPT, PROTOCOLS
+    from manylabel.study.run_cell import PROTOCOLS
 
     phases = Phases()
     with phases.phase("load"):
@@ -133,7 +133,7 @@ def run(path: Path, out: Path) -> dict[str, dict[str, float]]:
         scores = [scores_of(model.scores, part.X, part.Y.n_labels) for part in parts]
         for each in scores:
             if isinstance(each, metrics.StreamedScores):
-                metrics.TopScores.of(each, KEPT)
+                metrics.TopScores.of(each, metrics.KEPT)
     with phases.phase("evaluate"):
         metrics.evaluate_protocols(scores[1], dataset.test.Y, PROTOCOLS, (scores[0], validation.Y))
     return phases.found
