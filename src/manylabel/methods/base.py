@@ -300,24 +300,23 @@ class EncoderTrainer(NetworkTrainer):
     def new_encoder(self, ready: Ready) -> nn.Module:
         """The encoder of the settings with fresh weights, or a copy of the caller's own or of that of a model."""
         inputs = ready.inputs
-        if self._start is not None:
-            return self._start.new_encoder().to(inputs.mean.device)
-        if self.encoder is None:
-            encoder = build_encoder(self.settings.encoder, inputs).to(inputs.mean.device)
-            if ready.train.in_entries:
-                by_columns(encoder.first)  # type: ignore[arg-type]  # each of TAKE_ENTRIES has one
+        if self.encoder is not None:
+            encoder = copied(self.encoder).to(inputs.mean.device)
+            check_encoder(encoder, inputs)
             return encoder
-        encoder = copied(self.encoder).to(inputs.mean.device)
-        check_encoder(encoder, inputs)
+        start = self._start
+        encoder = build_encoder(self.settings.encoder, inputs) if start is None else start.new_encoder()
+        encoder = encoder.to(inputs.mean.device)
+        if ready.train.in_entries:
+            by_columns(encoder.first)  # type: ignore[arg-type]  # each of TAKE_ENTRIES has one
         return encoder
 
     def scorer(self, inputs: Preprocessor, encoder: nn.Module, classifier: nn.Linear) -> NetworkScorer:
         """What the training of a network of :meth:`new_encoder` leaves."""
         compile_networks(False, encoder)
+        # as files hold them, so that a model that is read scores the same to the bit
         for p in encoder.parameters():
-            p.data = (
-                p.data.contiguous()
-            )  # as files hold it, so that a model that is read scores the same to the bit
+            p.data = p.data.contiguous()
         built_from = self.settings.encoder if self._start is None else self._start.settings
         return NetworkScorer(inputs, encoder, classifier, built_from if self.encoder is None else None)
 
