@@ -115,6 +115,18 @@ def test_settings_of_vectors_hold_behind_an_encoder_and_those_of_texts_as_well(s
     assert methods.get("lamp", **{"images.inputs.encoder": "resnet18"}).recipe.resolve("images")
 
 
+def test_a_recipe_file_names_an_encoder_for_all_kinds_or_for_texts_alone(static, tmp_path):
+    file = tmp_path / "encoded.toml"
+    found = []
+    for section in ("inputs", "text.inputs"):
+        file.write_text(f"like = 'bce'\n[{section}]\nencoder = '{static}'\n")
+        recipe = methods.get(str(file)).recipe
+        found.append(recipe.resolve("text"))
+    assert found[0].inputs == found[1].inputs
+    assert found[1].inputs.encoder is not None
+    assert recipe.resolve("images").inputs.encoder is None
+
+
 def test_an_encoder_is_none_for_vectors(static):
     method = methods.get("bce", encoder=static)
     vectors = Rows(Vectors(np.zeros((4, 3))), as_labels(np.eye(4)))

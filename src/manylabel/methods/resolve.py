@@ -14,6 +14,7 @@ from manylabel.data.rows import Vectors
 from manylabel.data.rows.registry import KINDS
 from manylabel.errors import ManyLabelError, did_you_mean
 from manylabel.methods.recipe import ENCODED, AnySettings, Expected, NeighbourSettings
+from manylabel.models.frozen import FrozenSettings
 
 Layers = Sequence[Mapping[str, Any]]
 """The tables of a recipe and of those that it is like, the first one farthest."""
@@ -137,7 +138,7 @@ def resolve_recipe(
         For an unknown setting, a value that a setting does not take, or settings that no kind of data can be trained
         with. What cannot be used on one kind alone is refused by :meth:`Recipe.resolve`.
     """
-    tables = {kind: merged_table(layers, like) for kind, like in _seen_as(layers, schema, overrides).items()}
+    tables = {kind: _table(layers, kind, like) for kind, like in _seen_as(layers, schema, overrides).items()}
     _refuse_unknown(name, tables, schema, overrides)
     sections = {kind: _sections(table, schema) for kind, table in tables.items()}
     found: dict[str, AnySettings | NotForThisKind] = {}
@@ -160,6 +161,16 @@ def _seen_as(layers: Layers, schema: type[AnySettings], overrides: Mapping[str, 
     if Vectors.kind in schema.kinds and not schema.keeps_rows:
         seen |= {kind: Vectors.kind for kind in ENCODED if _names_encoder(layers, kind, overrides)}
     return seen
+
+
+def _table(layers: Layers, kind: str, like: str) -> dict[str, Any]:
+    """The settings for data of one kind that is seen as another, with the frozen encoder that its own overlay names."""
+    table = merged_table(layers, like)
+    own = merged_table(layers, kind).get("inputs") if like != kind else None
+    if isinstance(own, Mapping):
+        encoder = {name: own[name] for name in FrozenSettings.model_fields if name in own}
+        table["inputs"] = merged(table.get("inputs"), encoder)
+    return table
 
 
 def _names_encoder(layers: Layers, kind: str, overrides: Mapping[str, Any]) -> bool:
