@@ -100,6 +100,30 @@ def test_a_training_and_a_test_file_are_one_data_set_in_memory_and_on_disk(tmp_p
     assert disk.train.X.column_counts().tolist() == memory.train.X.column_counts().tolist()
 
 
+@pytest.mark.parametrize("options", [{}, ON_DISK])
+def test_a_folder_of_parts_is_one_file_in_the_order_of_their_names(options: Any, tmp_path: Path) -> None:
+    whole = data.load(write(tmp_path / "whole.parquet", "struct"), undivided=True)
+    folder = tmp_path / "rows.parquet"
+    folder.mkdir()
+    (folder / "_SUCCESS").touch()
+    every = pq.read_table(tmp_path / "whole.parquet")
+    for i, part in enumerate((every[:70], every[70:70], every[70:])):
+        pq.write_table(part, folder / f"part-{i:05}.parquet", row_group_size=37)
+    found = data.load(folder, undivided=True, options=options)
+    assert isinstance(found.train.X, SparseParts) == bool(options)
+    assert equal(found.train.X.values, whole.train.X.values)
+    assert equal(found.train.X.take(slice(60, 80)).values, whole.train.X.values[60:80])
+    assert found.label_names == whole.label_names
+    assert torch.equal(found.train.Y.dense(), whole.train.Y.dense())
+
+
+def test_without_any_row_it_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "whole.parquet", "pair")
+    pq.write_table(pq.read_table(tmp_path / "whole.parquet")[:0], tmp_path / "none.parquet")
+    with pytest.raises(ManyLabelError, match=r"none.parquet: expected at least one row, but got none"):
+        data.load(tmp_path / "none.parquet")
+
+
 def test_names_of_hugging_face_and_widths_of_spark_are_kept(tmp_path: Path) -> None:
     kind = pa.struct([("type", pa.int8()), ("size", pa.int32()), ("indices", INTS), ("values", FLOATS)])
     rows = [

@@ -40,6 +40,17 @@ def as_parquet(path):
     return path / "t.parquet"
 
 
+def as_parquet_folder(path):
+    """Parts as Spark writes them: one of them without rows, and files that are no part."""
+    folder, table = path / "parts.parquet", pa.table(COLUMNS)
+    folder.mkdir()
+    for i, part in enumerate((table[:11], table[11:11], table[11:])):
+        pa.parquet.write_table(part, folder / f"part-{i:05}.snappy.parquet")
+    for name in ("_SUCCESS", ".part-00000.snappy.parquet.crc"):
+        (folder / name).touch()
+    return folder
+
+
 def as_arrow(path):
     with pa.ipc.new_file(path / "t.arrow", pa.table(COLUMNS).schema) as file:
         file.write_table(pa.table(COLUMNS), max_chunksize=11)

@@ -16,6 +16,7 @@ from tests.data.tables.table_files import (
     as_feather,
     as_jsonl,
     as_parquet,
+    as_parquet_folder,
     as_sqlite,
     as_stream,
 )
@@ -27,6 +28,7 @@ SOURCES = {
     "JSON lines": as_jsonl,
     "packed JSON lines": lambda path: as_jsonl(path, "t.jsonl.gz"),
     "parquet": as_parquet,
+    "folder of parquet": as_parquet_folder,
     "Arrow file": as_arrow,
     "Arrow stream": as_stream,
     "Feather": as_feather,
@@ -54,6 +56,34 @@ def test_the_same_table_is_the_same_rows(name, tmp_path):
     assert np.array_equal(found.Y.dense(), expected.Y.dense())
     again = expected.schema.apply(source)
     assert [bytes(part) for part in again.X.content()] == [bytes(part) for part in expected.X.content()]
+
+
+OTHER_PARTS = {
+    "no file": ({}, "expected files that end in .parquet or .pq, but got none"),
+    "a partition": ({"kind=r": None}, "but got kind=r. Read the partitions with pandas or polars"),
+    "another file": (
+        {"part-0.parquet": {"n": [1]}, "notes.csv": None},
+        "but got notes.csv. Give the path of one",
+    ),
+    "other columns": (
+        {"part-0.parquet": {"n": [1], "tags": ["p"]}, "part-1.parquet": {"tags": ["p"], "n": [1]}},
+        r"part-1.parquet: expected the columns of part-0.parquet: n, tags, but got tags, n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_PARTS)
+def test_a_folder_that_is_no_table_of_parts_is_told(name, tmp_path):
+    files, told = OTHER_PARTS[name]
+    folder = tmp_path / "t.parquet"
+    folder.mkdir()
+    for file, columns in files.items():
+        if columns is None:
+            (folder / file).mkdir() if "=" in file else (folder / file).touch()
+        else:
+            pa.parquet.write_table(pa.table(columns), folder / file)
+    with pytest.raises(ManyLabelError, match=told):
+        read_table(folder)
 
 
 def test_integers_with_a_gap_are_the_same_categories_everywhere():

@@ -169,7 +169,7 @@ GENERAL: tuple[Format, ...] = (
         read=read_sparse_parquet,
         endings=(".parquet", ".pq"),
         accepts=is_sparse_parquet,
-        find=lambda folder: _in_folder(folder, "parquet"),
+        find=lambda folder: folder if is_sparse_parquet(folder) else _in_folder(folder, "parquet"),
         options=SparseOptions,
     ),
     Format(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 
 from manylabel.data.build import About, Part, assemble
 from manylabel.data.dataset import DataSet
+from manylabel.data.formats.arrow import PARQUET, parquet_parts
 from manylabel.data.formats.border import border
 from manylabel.data.formats.options import SparseOptions
 from manylabel.data.formats.parts import PACKED, remark_if_alone, train_and_test
@@ -32,19 +33,19 @@ Array = np.ndarray[Any, Any]
 
 
 def is_sparse_parquet(path: Path) -> bool:
-    """Whether a file is one of Parquet with the columns of sparse rows."""
-    if path.suffix.lower() == PACKED:
+    """Whether a file, or a folder that is named as one, is of Parquet with the columns of sparse rows."""
+    if path.suffix.lower() == PACKED or (path.is_dir() and path.suffix.lower() not in PARQUET):
         return False
     try:
         import pyarrow.parquet as pq
 
-        return holds_sparse_rows(pq.read_schema(path))
+        return holds_sparse_rows(pq.read_schema(_files(path)[0]))
     except Exception:  # no pyarrow, or no such file: whoever reads it says so
         return False
 
 
 def read_sparse_parquet(path: Path, about: About) -> DataSet:
-    """Read a file, or the training and test file of a data set.
+    """Read a file or a folder of parts, or the training and test file of a data set.
 
     Parameters
     ----------
@@ -66,18 +67,40 @@ def read_sparse_parquet(path: Path, about: About) -> DataSet:
     train_path, test_path = train_and_test(path)
     paths = [train_path] if test_path is None else [train_path, test_path]
     on_disk = SparseOptions.of(about).on_disk
-    files = [_read(p, not on_disk) for p in paths]
+    tables = [[_read(file, not on_disk) for file in _files(p)] for p in paths]
+    files = [file for table in tables for file in table]
+    for p, table in zip(paths, tables, strict=True):
+        if not any(file.n_rows for file in table):
+            raise ManyLabelError(str(p), "at least one row", "none")
     width = max(file.width for file in files)
     names, labels = label_matrices([file.labels for file in files], files[0].columns.names, str(train_path))
-    found = tuple(file.on_disk(width) if on_disk else file.matrix(width) for file in files)
-    features = found if on_disk else compact(*found)
-    parts = [Part(X, Y, str(p)) for X, Y, p in zip(features, labels, paths, strict=True)]
-    told = [note for file in files for note in file.notes(on_disk)]
+    label_of = dict(zip(files, labels, strict=True))
+    if on_disk:
+        features: Any = [SparseParts([file.on_disk(width) for file in table]) for table in tables]
+    else:
+        features = compact(*(_below([file.matrix(width) for file in table]) for table in tables))
+    parts = [
+        Part(X, _below([label_of[file] for file in table]), str(p))
+        for X, table, p in zip(features, tables, paths, strict=True)
+    ]
+    told = dict.fromkeys(note for file in files for note in file.notes(on_disk))
     remarks = (*about.remarks, *remark_if_alone(train_path, test_path), *told)
     return assemble(dataclasses.replace(about, remarks=remarks), *parts, label_names=names)
 
 
-@dataclass
+def _files(path: Path) -> list[Path]:
+    """The file, or those of a folder."""
+    return parquet_parts(path) if path.is_dir() else [path]
+
+
+def _below(matrices: Sequence[Any]) -> Any:
+    """CSR matrices one below the other."""
+    import scipy.sparse as sp
+
+    return matrices[0] if len(matrices) == 1 else sp.vstack(matrices, format="csr")
+
+
+@dataclass(eq=False)
 class SparseFile:
     """What one reading of a file tells; the entries themselves where they are kept.
 
@@ -106,6 +129,10 @@ class SparseFile:
     spread: ColumnSpread | None = None
     kept: tuple[array[int], array[float]] | None = None
 
+    @property
+    def n_rows(self) -> int:
+        return len(self.ends) - 1
+
     def add(self, X: Any, keep: bool) -> None:
         """Append the rows of a batch, (n, width) CSR."""
         self.width = max(self.width, X.shape[1])
@@ -132,17 +159,16 @@ class SparseFile:
             np.frombuffer(columns, np.int32),
             np.frombuffer(self.ends, np.int64),
         )
-        return sp.csr_matrix(parts, shape=(len(self.ends) - 1, width))
+        return sp.csr_matrix(parts, shape=(self.n_rows, width))
 
-    def on_disk(self, width: int) -> SparseParts:
+    def on_disk(self, width: int) -> ParquetRows:
         """All rows, left in the file."""
         blurs = self.spread is not None and len(self.spread.blurred())
         dtype = np.dtype(np.float64 if blurs else np.float32)
         ends = np.frombuffer(self.ends, dtype=np.int64)
-        part = ParquetRows(
-            self.path, (len(ends) - 1, width), dtype, ends, tuple(self.groups), self.columns, self.version
+        return ParquetRows(
+            self.path, (self.n_rows, width), dtype, ends, tuple(self.groups), self.columns, self.version
         )
-        return SparseParts([part])
 
     def notes(self, on_disk: bool) -> Iterator[str]:
         """What a person should know of the file."""
@@ -236,8 +262,6 @@ def _read(path: Path, keep: bool) -> SparseFile:
         found.add(columns.matrix(batch, place), keep)
         rows += batch.num_rows
     found.groups.extend([rows] * (n_groups + 1 - len(found.groups)))
-    if not rows:
-        raise ManyLabelError(str(path), "at least one row", "none")
     return found
 
 

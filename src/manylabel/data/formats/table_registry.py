@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from manylabel.data.formats.arrow import ArrowTable
+from manylabel.data.formats.arrow import PARQUET, ArrowTable
 from manylabel.data.formats.delimited import DelimitedTable
 from manylabel.data.formats.excel import ExcelSheet
 from manylabel.data.formats.frames import FrameTable
@@ -19,7 +19,7 @@ from manylabel.errors import ManyLabelError
 DELIMITED = (".csv", ".tsv", ".tab", ".txt")
 _PLAIN: dict[str, Callable[[Path], TableSource]] = {
     **dict.fromkeys((".jsonl", ".ndjson", ".json"), JsonLines),
-    **dict.fromkeys((".parquet", ".pq", ".arrow", ".feather", ".ipc"), ArrowTable),
+    **dict.fromkeys((*PARQUET, ".arrow", ".feather", ".ipc"), ArrowTable),
 }
 _OF_SEVERAL: dict[str, Callable[[Path, str | None], TableSource]] = {
     **dict.fromkeys((".xlsx", ".xlsm"), ExcelSheet),
@@ -32,8 +32,8 @@ TABLE_FORMATS = (
     ("JSON lines", (".jsonl", ".ndjson", ".json"), "one object a line; labels may be lists"),
     (
         "Arrow",
-        (".parquet", ".pq", ".arrow", ".feather", ".ipc"),
-        "a Parquet file, or an Arrow file or stream",
+        (*PARQUET, ".arrow", ".feather", ".ipc"),
+        "a Parquet file or a folder of such (NAME.parquet), or an Arrow file or stream",
     ),
     ("Excel", (".xlsx", ".xlsm"), "a sheet, the first or FILE#SHEET"),
     ("SQLite", (".db", ".sqlite", ".sqlite3"), "a table, the only one or FILE#TABLE"),
@@ -98,6 +98,6 @@ def _ending(path: Path) -> str:
 def _check_file(path: Path) -> None:
     if not path.exists():
         raise ManyLabelError(str(path), "an existing file", "nothing there")
-    if not path.is_file():
+    if not path.is_file() and not (path.is_dir() and _ending(path) in PARQUET):
         got = "a folder" if path.is_dir() else "a device, socket or pipe"
         raise ManyLabelError(str(path), "a file", got, "Give the path of one table.")
