@@ -12,7 +12,7 @@ import pytest
 from tests.journeys.small_works import WORKS, go, left
 
 ERRORS = {"full": errno.ENOSPC, "read-only": errno.EROFS}
-SOME = {"fit": (1, 30), "embed": (7,), "search": (3,), "study": (40,)}
+SOME = {"fit": (1, 30), "embed": (7,), "search": (1, 3), "study": (40,)}
 BYTES = (0, 10, 100, 1000, 10_000)
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from manylabel import files
 from manylabel.errors import ManyLabelError
 from manylabel.printable import clock
 from manylabel.study.cell import CellKey
@@ -62,7 +63,7 @@ def _measured(search: Search, watch: _Watch, executor: Executor) -> dict[CellKey
     ManyLabelError
         Where the machine or the input is to blame, and no settings.
     """
-    (search.out / PARTS).mkdir(parents=True, exist_ok=True)
+    files.usable_folder(search.out / PARTS, "`out`")
     failed: list[Failed] = []
     for source in {id(problem.source): problem.source for problem in search.problems}.values():
         left = [p for p in watch.parts if search.problems[p.place].source is source and p.found() is None]
@@ -70,7 +71,8 @@ def _measured(search: Search, watch: _Watch, executor: Executor) -> dict[CellKey
     for failure in failed:
         if failure.by_input:
             expected = "a place and data that can be used"
-            raise ManyLabelError(f"{failure.key.method} on {failure.key.data}", expected, failure.message)
+            got = failure.message.rstrip(".")
+            raise ManyLabelError(f"{failure.key.method} on {failure.key.data}", expected, got)
     return {failure.key: failure.message for failure in failed}
 
 

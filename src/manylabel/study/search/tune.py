@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from manylabel import files
 from manylabel.errors import ManyLabelError, missing_extra
 from manylabel.study.executors.base import Executor
 from manylabel.study.executors.local import Local
@@ -100,7 +101,7 @@ def _storage(search: Search) -> Any:
     optuna = _optuna()
     from sqlalchemy.pool import NullPool
 
-    search.out.mkdir(parents=True, exist_ok=True)
+    files.usable_folder(search.out, "`out`")
     url = search.storage or f"sqlite:///{(search.out / 'trials.db').absolute()}"
     of_file = {"connect_args": {"timeout": 100}, "poolclass": NullPool}  # no connection stays open
     engine = of_file if url.startswith("sqlite") else {}
