@@ -35,8 +35,9 @@ class NotFinite(ManyLabelError):
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
     """A hint that names what is spelt nearest to an unknown name, if anything is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"Did you mean {near[0]!r}?" if near else otherwise
+    plain = {one.lower().replace("-", "_"): one for one in known}  # macro-F1 is near macro_f1
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), list(plain), n=1)
+    return f"Did you mean {plain[near[0]]!r}?" if near else otherwise
 
 
 def missing_extra(who: str, package: str, extra: str) -> ManyLabelError:

@@ -162,3 +162,9 @@ def test_thresholds_of_an_array_can_be_kept():
     threshold = metrics.Threshold("per_label", np.array([0.1, 0.2, 0.3]))
     assert threshold.value == (0.1, 0.2, 0.3)
     assert hash(threshold) == hash(metrics.Threshold("per_label", (0.1, 0.2, 0.3)))
+
+
+@pytest.mark.parametrize(("written", "meant"), [("mAP", "map"), ("macro-F1", "macro_f1"), ("LRAP", "lrap")])
+def test_a_metric_as_tables_print_it_is_told_by_its_name(written: str, meant: str) -> None:
+    with pytest.raises(ManyLabelError, match=f"Did you mean '{meant}'"):
+        metrics.evaluate(S, Y, "fixed", metrics=(written,))

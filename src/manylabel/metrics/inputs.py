@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from manylabel.arrays import as_array, as_weights
-from manylabel.errors import ManyLabelError
+from manylabel.errors import ManyLabelError, did_you_mean
 from manylabel.labels import LabelMatrix, Labels, as_labels
 from manylabel.metrics.scores import Array, Made, Scores, StreamedScores, TopScores, as_scores, blocks
 
@@ -194,7 +194,7 @@ def check_metrics(
         raise ManyLabelError(who, expected, "no metric", hint)
     for name in names:
         if not isinstance(name, str) or name not in known:
-            raise ManyLabelError(who, expected, f"{name!r:.60}", hint)
+            raise ManyLabelError(who, expected, f"{name!r:.60}", hint or did_you_mean(str(name), known))
     return names
 
 
