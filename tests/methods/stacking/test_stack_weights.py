@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from tests.methods.stacking.small_stack import labels
 
 from manylabel.methods.stacking import weights
-from manylabel.methods.stacking.common_scale import Frequency
+from manylabel.methods.stacking.common_scale import Frequency, Spread
 from manylabel.methods.stacking.weights import Entries, Stack, learn
 
 
@@ -131,3 +131,28 @@ def test_probabilities_that_rest_on_few_rows_are_drawn_to_the_share_of_the_label
     found = 1 / (1 + np.exp(-frequency.logits(np.array([[0.0, 1.0]]), rests_on=15)))
     np.testing.assert_allclose(found, [[2.5 / 4 / 16, (15 + 0.5 / 4) / 16]], rtol=1e-5)
     assert np.isfinite(frequency.logits(np.array([[0.0, 1.0]]))).all()
+
+
+def test_margins_of_labels_with_scales_of_their_own_are_standardised_before_they_are_weighed():
+    truth, frequency, logits = made(n=400, few=400)
+    own = np.array([0.1, 1.0, 3.0, 10.0, 0.5])
+    margins = (logits[0] * own - own).astype(np.float32)
+    spread = Spread.of(margins)
+    np.testing.assert_allclose(spread.mean, margins.astype(np.float64).mean(axis=0), rtol=1e-6)
+    even = spread.standardised(margins)
+    np.testing.assert_allclose([even.mean(axis=0), even.std(axis=0)], [np.zeros(5), np.ones(5)], atol=1e-4)
+    stack = learn(Entries.of([even, logits[1]], truth, None, frequency, 0))
+    told = Stack(stack.coefficients, (spread, Spread.none(5)))
+    expected = stack.probabilities([even, logits[1]], frequency)
+    np.testing.assert_allclose(told.probabilities([margins, logits[1]], frequency), expected, atol=1e-6)
+    losses = [
+        learn(found).loss(found)
+        for found in (Entries.of([z], truth, None, frequency, 0) for z in (margins, even))
+    ]
+    assert losses[1] < 0.95 * losses[0]
+
+
+def test_logits_that_do_not_vary_are_only_centred():
+    spread = Spread.of(np.full((4, 2), 3.0, dtype=np.float32))
+    np.testing.assert_array_equal(spread.deviation, [1, 1])
+    np.testing.assert_array_equal(spread.standardised(np.array([[3.0, 4.0]])), [[0, 1]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from manylabel import ManyLabelError, metrics
 from manylabel.data import Rows, read_table
 from manylabel.methods import Predictor, get
 from manylabel.methods.stacking import cross_fit
+from manylabel.methods.stacking.weights import Stack
 
 TRAIN, NEW = vectors(160, 0), vectors(200, 1)
 TREE = "sklearn.tree.DecisionTreeClassifier"
@@ -296,6 +298,24 @@ def test_support_vectors_stand_beside_the_linear_model_of_sparse_rows_and_texts(
             found = model.evidence.learners["margin"]
             assert (found.method, found.left_out) == ("sklearn.svm.LinearSVC", "")
             assert found.share > 0
+
+
+def test_margins_are_standardised_by_their_spread_over_held_out_rows(tmp_path: Path) -> None:
+    X = sp.csr_matrix((np.random.default_rng(0).random((160, 60)) < 0.05).astype(np.float32))
+    Y = labels((X.toarray()[:, :20].reshape(160, 4, 5).sum(2) > 0).astype(int))
+    two = LINEAR | {"learners.neighbours": None}
+    found = fit(Rows(X, Y), settings=two)
+    stack, frequency = found.scorer.stack, found.scorer.frequency
+    z = {name: frequency.logits(learner.scores(X)) for name, learner in found.scorer.learners.items()}
+    none, spread = stack.spreads
+    assert (none.mean == 0).all()
+    assert (spread.deviation != 1).all()
+    z["margin"] = (z["margin"] - spread.mean) / spread.deviation
+    expected = Stack(stack.coefficients).probabilities([z["linear"], z["margin"]], frequency)
+    np.testing.assert_allclose(found.scores(X), expected, atol=1e-5)
+    found.save(tmp_path / "model")
+    np.testing.assert_array_equal(Predictor.load(tmp_path / "model").scores(X), found.scores(X))
+    assert fit(Rows(X, Y), settings=two | {"learners.margin.standardised": False}).scorer.stack.spreads == ()
 
 
 def test_texts_tables_and_pictures() -> None:

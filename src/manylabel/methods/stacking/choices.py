@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
 from torch import nn
 
 from manylabel import files
@@ -13,9 +14,12 @@ from manylabel.errors import ManyLabelError
 from manylabel.methods.families import single
 from manylabel.methods.method import Method
 from manylabel.methods.resolve import merged
+from manylabel.methods.stacking.common_scale import Frequency, Spread
 from manylabel.methods.stacking.cross_fit import CrossFit, Fit
 from manylabel.methods.stacking.evidence import Judge, less
 from manylabel.methods.stacking.settings import Learner, Rival, dotted
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,5 +217,27 @@ class Chooser:
         return self.contest.fit(form.method, self.name, form.label, 0)
 
     def _loss(self, fit: Fit) -> float:
-        logits = self.judge.frequency.logits(fit.scores, self.learner.rests_on)
+        logits, _ = on_common_scale(self.learner, fit.scores, self.judge.frequency)
         return self.judge.alone(logits, self.contest.places(0))
+
+
+def on_common_scale(learner: Learner, scores: Array, frequency: Frequency) -> tuple[Array, Spread]:
+    """Scores of held-out rows as logits that a stack can weigh, and how these were spread before.
+
+    Parameters
+    ----------
+    learner : Learner
+    scores : (n, n_labels) array
+    frequency : Frequency
+
+    Returns
+    -------
+    logits : (n, n_labels) float32 array
+    spread : Spread
+        By which new rows are standardised; none where the learner's logits stay as they are.
+    """
+    logits = frequency.logits(scores, learner.rests_on)
+    if not learner.standardised:
+        return logits, Spread.none(logits.shape[1])
+    spread = Spread.of(logits)
+    return spread.standardised(logits), spread

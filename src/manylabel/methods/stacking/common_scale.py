@@ -1,4 +1,7 @@
-"""Common scale of learners: logits, of probabilities that rest on few rows drawn towards the share of the label."""
+"""Common scale of learners: logits, of probabilities that rest on few rows drawn towards the share of the label.
+
+Margins, which have no scale that labels share, are standardised label by label.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ Array: TypeAlias = "np.ndarray[Any, Any]"
 
 NEAREST = 1e-4
 """How near to 0 and 1 a probability may come before its logit is cut off."""
+_NONE = 1e-6  # up to which a deviation is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +60,35 @@ class Frequency:
         drawn = p if rests_on is None else (rests_on * p + self.share) / (rests_on + 1)
         clipped = np.clip(drawn, NEAREST, 1 - NEAREST, dtype=np.float64)
         return np.asarray(logit(clipped), dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """Where the logits of each label lie.
+
+    Attributes
+    ----------
+    mean, deviation : (n_labels,) float64 arrays
+        A deviation of 0 is told as 1.
+    """
+
+    mean: Array
+    deviation: Array
+
+    @classmethod
+    def of(cls, logits: Array) -> Self:
+        """Of logits of held-out rows, (n, n_labels)."""
+        deviation = logits.std(axis=0, dtype=np.float64)
+        return cls(logits.mean(axis=0, dtype=np.float64), np.where(deviation > _NONE, deviation, 1.0))
+
+    @classmethod
+    def none(cls, n_labels: int) -> Self:
+        """That of logits which stay as they are."""
+        return cls(np.zeros(n_labels), np.ones(n_labels))
+
+    def standardised(self, logits: Array) -> Array:
+        """Logits brought to mean 0 and deviation 1, (n, n_labels) float32."""
+        return np.asarray((logits - self.mean) / self.deviation, dtype=np.float32)
 
 
 def _sums(Y: LabelMatrix, weights: Array) -> Array:

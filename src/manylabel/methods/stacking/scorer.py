@@ -13,7 +13,7 @@ from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
 from manylabel.methods.knn_interpolation import NeighbourScorer
 from manylabel.methods.part import Opened, Part, Scorer
-from manylabel.methods.stacking.common_scale import Frequency
+from manylabel.methods.stacking.common_scale import Frequency, Spread
 from manylabel.methods.stacking.evidence import StackEvidence
 from manylabel.methods.stacking.weights import Stack
 
@@ -119,6 +119,9 @@ class StackScorer:
             "positives": self.frequency.positives,
             "known": self.frequency.known,
         }
+        if self.stack.spreads:
+            arrays["means"] = np.stack([spread.mean for spread in self.stack.spreads])
+            arrays["deviations"] = np.stack([spread.deviation for spread in self.stack.spreads])
         return Part(
             self.part_type, meta, {name: torch.tensor(array) for name, array in arrays.items()}, parts
         )
@@ -129,9 +132,9 @@ class StackScorer:
         meta, tensors = opened.meta, opened.tensors
         names = list(meta["learners"])
         learners = {name: opened.scorers[f"learner-{m}"] for m, name in enumerate(names)}
-        stack = Stack(tensors["coefficients"].numpy())
         frequency = Frequency(tensors["positives"].numpy(), tensors["known"].numpy())
         n_labels = len(frequency.share)
+        stack = Stack(tensors["coefficients"].numpy(), _spreads(tensors, (len(names), n_labels)))
         if stack.coefficients.shape != (2, len(names) + 2) or len(learners) != len(names):
             raise ValueError(f"a stack of {len(names)} learners with other weights")
         if any(learner.n_labels < n_labels for learner in learners.values()) or not names:
@@ -143,3 +146,14 @@ class StackScorer:
         return cls(
             learners, rests_on, stack, frequency, evidence, meta["represents"], meta.get("encoded", ())
         )
+
+
+def _spreads(tensors: Mapping[str, torch.Tensor], shape: tuple[int, int]) -> tuple[Spread, ...]:
+    """The spread of each learner; none in a model of before margins were standardised."""
+    if "means" not in tensors:
+        return ()
+    means, deviations = tensors["means"].numpy(), tensors["deviations"].numpy()
+    fine = np.isfinite(means).all() and (np.isfinite(deviations) & (deviations > 0)).all()
+    if means.shape != shape or deviations.shape != shape or not fine:
+        raise ValueError(f"spreads of other learners or labels than {shape}")
+    return tuple(Spread(mean, deviation) for mean, deviation in zip(means, deviations, strict=True))

@@ -98,6 +98,9 @@ class Learner(Config):
         without an encoder the latter is left out, and with one what learns from "rows_alone".
     rests_on : float or None, default None
         Rows that a probability rests on: it is drawn towards the label's share of the training rows by one of them.
+    standardised : bool, default False
+        Whether its logits of each label are brought to mean 0 and deviation 1 over held-out rows: for margins, which
+        have no scale that labels share.
     final : "refit" or "folds", default "refit"
         What scores new rows: one model of all rows, or the mean of the models of the folds.
     sparse : dict
@@ -118,6 +121,7 @@ class Learner(Config):
     most_labels: int | None = Field(None, ge=1)
     on: Literal["rows", "encoder", "rows_alone"] = "rows"
     rests_on: float | None = Field(None, gt=0)
+    standardised: bool = False
     final: Literal["refit", "folds"] = "refit"
     sparse: dict[str, Any] = Field(default_factory=dict)
     wide: dict[str, Any] = Field(default_factory=dict)

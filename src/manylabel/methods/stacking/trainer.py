@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -23,8 +23,8 @@ from manylabel.methods.fingerprint import fingerprint
 from manylabel.methods.held_out import HeldOut, most_rows
 from manylabel.methods.networks import check_network
 from manylabel.methods.part import Scorer
-from manylabel.methods.stacking.choices import Candidate, Chooser, forms_of
-from manylabel.methods.stacking.common_scale import Frequency
+from manylabel.methods.stacking.choices import Candidate, Chooser, forms_of, on_common_scale
+from manylabel.methods.stacking.common_scale import Frequency, Spread
 from manylabel.methods.stacking.cross_fit import CrossFit
 from manylabel.methods.stacking.evidence import Judge, LearnerEvidence, StackEvidence
 from manylabel.methods.stacking.scorer import StackScorer
@@ -169,7 +169,8 @@ class _Training:
         candidates = self._first_fold(contest, judge)
         candidates = self._within_budget(self._with_a_share(candidates, contest, judge), contest)
         candidates = self._other_folds(candidates, contest)
-        logits = {name: self._logits(one, contest) for name, one in candidates.items()}
+        scaled = {name: self._logits(one, contest) for name, one in candidates.items()}
+        logits = {name: found for name, (found, _) in scaled.items()}
         stack, logits = self._learnt(candidates, logits, judge)
         without = judge.without_each(logits, stack)
         shares = stack.shares(judge.entries(list(logits.values())))
@@ -179,6 +180,8 @@ class _Training:
         scores = stack.probabilities(list(logits.values()), self.frequency)
         how = f"cross-fitting over {contest.n_folds} folds"
         held_out = HeldOut(scores, judge.Y, folds[kept], how, kept, weights)
+        if any(candidates[name].learner.standardised for name in logits):
+            stack = replace(stack, spreads=tuple(scaled[name][1] for name in logits))
         return self._scorer(fitted, stack, contest.n_folds), held_out
 
     def _contest(self, folds: Array) -> CrossFit:
@@ -211,7 +214,7 @@ class _Training:
     ) -> dict[str, Candidate]:
         """The learners that a stack of the first fold gives a share."""
         logits = [
-            self.frequency.logits(one.fits[0].scores, one.learner.rests_on) for one in candidates.values()
+            on_common_scale(one.learner, one.fits[0].scores, self.frequency)[0] for one in candidates.values()
         ]
         entries = judge.entries(logits, contest.places(0))
         shares = dict(zip(candidates, learn(entries).shares(entries).tolist(), strict=True))
@@ -253,13 +256,12 @@ class _Training:
         self._refuse_none(done)
         return done
 
-    def _logits(self, candidate: Candidate, contest: CrossFit) -> Array:
-        """Out-of-fold logits of the rows whose scores are kept, (m, n_labels) float32."""
-        found = np.zeros((int(contest.kept.sum()), self.rows.Y.n_labels), dtype=np.float32)
+    def _logits(self, candidate: Candidate, contest: CrossFit) -> tuple[Array, Spread]:
+        """Out-of-fold logits of the rows whose scores are kept, (m, n_labels) float32, and their spread before."""
+        scores = np.zeros((int(contest.kept.sum()), self.rows.Y.n_labels), dtype=np.float32)
         for fold, fit in enumerate(candidate.fits):
-            places = contest.places(fold)
-            found[places] = self.frequency.logits(fit.scores, candidate.learner.rests_on)
-        return found
+            scores[contest.places(fold)] = fit.scores
+        return on_common_scale(candidate.learner, scores, self.frequency)
 
     def _learnt(
         self, candidates: dict[str, Candidate], logits: dict[str, Array], judge: Judge

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from scipy.special import expit, logit
 
-from manylabel.methods.stacking.common_scale import Frequency
+from manylabel.methods.stacking.common_scale import Frequency, Spread
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -100,9 +100,12 @@ class Stack:
     ----------
     coefficients : (2, M + 2) float64 array
         Of 1, of the logit of the label's share and of each learner: of labels with many positives, and with few.
+    spreads : tuple of M Spread, default ()
+        By which the logits of each learner are standardised before; () where they come so.
     """
 
     coefficients: Array
+    spreads: tuple[Spread, ...] = ()
 
     @classmethod
     def equal(cls, n_learners: int) -> Stack:
@@ -117,6 +120,10 @@ class Stack:
     def of_labels(self, frequency: Frequency) -> Array:
         """The coefficients of each label, (M + 2, n_labels) float64."""
         of_label: Array = self.coefficients[(frequency.positives < FEW).astype(np.int64)].T
+        if self.spreads:
+            of_label = of_label.copy()
+            of_label[2:] /= [spread.deviation for spread in self.spreads]
+            of_label[0] -= sum(w * spread.mean for w, spread in zip(of_label[2:], self.spreads, strict=True))
         return of_label
 
     def probabilities(self, logits: Sequence[Array], frequency: Frequency) -> Array:
