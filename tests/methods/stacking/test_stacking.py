@@ -14,7 +14,9 @@ from tests.methods.stacking.small_stack import CHEAP, LINEAR, fit, labels, vecto
 from manylabel import ManyLabelError, metrics
 from manylabel.data import Rows, read_table
 from manylabel.methods import Predictor, get
+from manylabel.methods.part import Opened
 from manylabel.methods.stacking import cross_fit
+from manylabel.methods.stacking.scorer import StackScorer
 from manylabel.methods.stacking.weights import Stack
 
 TRAIN, NEW = vectors(160, 0), vectors(200, 1)
@@ -316,6 +318,16 @@ def test_margins_are_standardised_by_their_spread_over_held_out_rows(tmp_path: P
     found.save(tmp_path / "model")
     np.testing.assert_array_equal(Predictor.load(tmp_path / "model").scores(X), found.scores(X))
     assert fit(Rows(X, Y), settings=two | {"learners.margin.standardised": False}).scorer.stack.spreads == ()
+    part = found.scorer.part()
+    scorers = {f"learner-{m}": one for m, one in enumerate(found.scorer.learners.values())}
+    for name, bad in (
+        ("means", torch.full((2, 4), torch.nan)),
+        ("deviations", torch.zeros(2, 4)),
+        ("means", torch.ones(2, 3)),
+    ):
+        opened = Opened(part.meta, {**part.tensors, name: bad.double()}, scorers)
+        with pytest.raises(ValueError, match="spreads of other learners or labels"):
+            StackScorer.restore(opened)
 
 
 def test_texts_tables_and_pictures() -> None:

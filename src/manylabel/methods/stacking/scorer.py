@@ -155,5 +155,5 @@ def _spreads(tensors: Mapping[str, torch.Tensor], shape: tuple[int, int]) -> tup
     means, deviations = tensors["means"].numpy(), tensors["deviations"].numpy()
     fine = np.isfinite(means).all() and (np.isfinite(deviations) & (deviations > 0)).all()
     if means.shape != shape or deviations.shape != shape or not fine:
-        raise ValueError(f"spreads of other learners or labels than {shape}")
+        raise ValueError("spreads of other learners or labels, or none")
     return tuple(Spread(mean, deviation) for mean, deviation in zip(means, deviations, strict=True))
