@@ -44,7 +44,8 @@ class Variant:
             expected = (
                 f"brackets of at most {MOST_CHARACTERS} characters without a slash, as they name a folder"
             )
-            raise ManyLabelError("`method`", expected, repr(text), "Use `settings` instead.")
+            hint = "Use `settings` instead, or a recipe file for each value of a grid."
+            raise ManyLabelError("`method`", expected, repr(text), hint)
         return cls(method, {name.strip(): value_of(value) for name, _, value in pairs})
 
     @property
