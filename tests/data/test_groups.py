@@ -61,6 +61,17 @@ def test_folds_without_groups_keep_shares(n_folds):
     assert label_balance(as_labels(Y), folds) > 0.96
 
 
+@pytest.mark.parametrize("n_folds", [2, 5])
+def test_no_fold_is_empty_where_rows_carry_the_only_row_of_a_label(n_folds):
+    by_itself = np.eye(23)
+    for Y in (by_itself, np.c_[by_itself, np.ones(23)], np.c_[by_itself[:, 4:], np.arange(23) < 9]):
+        sizes = np.bincount(folds_of(as_labels(Y), n_folds, 0), minlength=n_folds)
+        assert len(sizes) == n_folds
+        assert sizes.min() >= 1
+    alone = np.bincount(folds_of(as_labels(by_itself), n_folds, 0))
+    assert alone.max() - alone.min() <= 1
+
+
 def test_balance_is_one_for_equal_shares_and_falls_to_what_separation_costs():
     Y = as_labels(np.tile(np.eye(2), (10, 1)))
     assert label_balance(Y, np.arange(20) // 2 % 2) == 1

@@ -235,6 +235,15 @@ def test_bad_calls(change, told):
         audit(X, **({"y": Y} | CHEAP | change))
 
 
+def test_few_rows_are_audited():
+    rng = np.random.default_rng(0)
+    for n in (6, 8, 13):
+        X, Y = rng.normal(size=(n, 3)).astype(np.float32), np.c_[np.eye(n)[:, :4], np.arange(n) % 2]
+        found = audit(X, Y, method="logistic_regression")
+        assert np.isfinite(found.probability).all()
+        assert found.probability.shape == Y.shape
+
+
 def test_bad_questions_and_soft_labels():
     X, Y = true_rows(60)
     found = audit(X, Y, folds=2, **CHEAP)

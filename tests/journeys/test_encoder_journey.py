@@ -73,6 +73,21 @@ def test_texts_without_labels_are_embedded_in_their_order_and_read_the_next_time
     assert Path("again.npz").read_bytes() == Path("z.npz").read_bytes()
 
 
+def test_texts_of_a_folder_of_parts_are_those_of_one_file(films, tmp_path, shell):
+    pq = pytest.importorskip("pyarrow.parquet")
+    from pyarrow import csv as arrow
+
+    folder, whole = static_folder(tmp_path / "static"), arrow.read_csv(films)
+    (tmp_path / "films.parquet").mkdir()
+    for i, part in enumerate((whole[:50], whole[50:])):
+        pq.write_table(part, tmp_path / "films.parquet" / f"part-{i}.parquet")
+    for source, out in ((films, "one.npy"), (tmp_path / "films.parquet", "two.npy")):
+        code, _, errors = shell("embed", source, "--text", "plot", "--column", "film=skip", "--column", "tags=skip",
+                                "--encoder", folder, "--out", out)  # fmt: skip
+        assert code == 0, errors
+    np.testing.assert_array_equal(np.load("one.npy"), np.load("two.npy"))
+
+
 def test_a_data_set_of_texts_becomes_one_of_vectors_on_which_methods_run(films, tmp_path, shell):
     folder = static_folder(tmp_path / "static")
     words = ("--labels", "tags", "--encoder", folder, "--out", "vectors.npz")

@@ -104,7 +104,7 @@ def embed(
     check_place(out, source)
     chosen = option_values.settings(settings or [], ["embed"]).get("embed", {})
     asked = {"encoder": encoder, **chosen}
-    if labels is None and Path(source).is_file() and _is_table(source):
+    if labels is None and Path(source).exists() and _is_table(source):
         refuse_options(options, source)
         _of_table(source, out, identifier, asked, {**reading, "columns": roles_of(column, text, None)})
     else:

@@ -92,7 +92,7 @@ class Column:
         if self.role == "text":
             return stored if isinstance(stored, Strings) else _as_strings(stored.cells())
         if self.role == "tags":
-            return _as_strings(UNIT.join(values_of(cell or "", self.form)) for cell in stored.cells())
+            return _as_strings(self._tags(stored, where, place))
         if self.role in ("number", "weight") and isinstance(stored, Numbers):
             found = stored.values
         else:
@@ -127,6 +127,13 @@ class Column:
             found[i] = number
         return found
 
+    def _tags(self, stored: Stored, where: str, place: Callable[[int], str]) -> Iterator[str]:
+        for i, cell in enumerate(stored.cells()):
+            values = values_of(cell or "", self.form)
+            if values is None:
+                raise self._refusal(where, place(i), cell or "")
+            yield UNIT.join(values)
+
     def _reader(self) -> Callable[[str | None], float | None]:
         if self.role == "date":
             return lambda cell: as_date(cell, self.form)
@@ -138,6 +145,7 @@ class Column:
         expected = {
             "boolean": "yes or no, true or false, 1 or 0",
             "date": f"a date as {self.form}",
+            "tags": 'a list, such as ["a", "b"], as in training',
         }.get(self.role, "a finite number" + _FORMS.get(self.form, ""))
         hint = "Correct the cell, or leave it empty."
         if self.role != "weight":

@@ -242,10 +242,10 @@ def _of_dataset(dataset: DataSet, part: Rows, name: str) -> OwnRows:
 def is_plain_table(source: str | Path) -> bool:
     """Whether a path names a table, and no data set of another format whose file ends alike."""
     from manylabel.data.formats.registry import format_of_file
-    from manylabel.data.formats.table_registry import is_table
+    from manylabel.data.formats.table_registry import is_readable, is_table
 
     path = Path(source)
-    return is_table(path) and not (path.is_file() and format_of_file(path))
+    return is_table(path) and not (is_readable(path) and format_of_file(path))
 
 
 def _refuse_table(source: str | Path) -> None:

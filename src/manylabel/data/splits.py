@@ -77,7 +77,7 @@ def held_out_rows(
 def folds_of(
     Y: LabelMatrix, n_folds: int, seed: int, who: str = "split", groups: Array | None = None
 ) -> Array:
-    """The fold of each row, label-stratified, (n_rows,) int64 in [0, n_folds).
+    """The fold of each row, label-stratified, (n_rows,) int64 in [0, n_folds); no fold is empty.
 
     Parameters
     ----------
@@ -98,6 +98,9 @@ def folds_of(
     folds, left = np.full(len(Y), n_folds - 1), np.arange(len(Y))
     for fold in range(n_folds - 1):
         drawn = stratified(Y.take(left), 1 / (n_folds - fold), seed + fold)
+        if not drawn.any():  # every row left carries the last one of a label; some fold has to take it
+            n = len(left) // (n_folds - fold)
+            drawn[np.random.default_rng(seed + fold).permutation(len(left))[:n]] = True
         folds[left[drawn]] = fold
         left = left[~drawn]
     return folds

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from manylabel.data.cells import UNKNOWN, as_number
 from manylabel.data.column_storage import Codes, Strings
@@ -23,14 +24,25 @@ _WORDS = 2.5  # in a value, in the mean: phrases are longer
 
 
 def split_cell(value: str, separator: str) -> list[str]:
-    """The values of a cell, without the blanks around them; an empty one is none."""
-    parts = _listed(value) if separator == LIST else value.split(separator) if separator else [value]
+    """The values of a cell, without the blanks around them; an empty one is none, and no list among lists is one."""
+    if separator == LIST:
+        parts = _listed(value) if _is_listed(value) else [value]
+    else:
+        parts = value.split(separator) if separator else [value]
     return [part.strip() for part in parts if part.strip()]
 
 
-def values_of(cell: str, separator: str) -> list[str]:
-    """The values of a cell among features; N/A and the like are one, whatever separates values."""
-    return [cell.strip()] if cell.strip() in UNKNOWN else split_cell(cell, separator)
+def values_of(cell: str, separator: str) -> list[str] | None:
+    """The values of a cell among features; None for one that is no list where the others are.
+
+    N/A and the like are one value, whatever separates values, and lists of a typed file are lists beside any separator.
+    """
+    if not cell.strip() or cell.strip() in UNKNOWN:
+        return [*filter(None, [cell.strip()])]
+    if separator == LIST and not _is_listed(cell):
+        return None
+    is_list = _is_listed(cell) and _json_list(cell) is not None
+    return split_cell(cell, LIST if is_list else separator)
 
 
 def found_separator(used: dict[str, int]) -> tuple[str, str]:
@@ -121,11 +133,16 @@ def _recur(values: list[str]) -> bool:
 
 def _listed(value: str) -> list[str]:
     """The items of a list as JSON or Python writes it."""
-    try:
-        found = json.loads(value)
-    except (ValueError, RecursionError):
-        found = None
-    if isinstance(found, list):
+    found = _json_list(value)
+    if found is not None:
         return ["" if item is None else item if isinstance(item, str) else json.dumps(item) for item in found]
     inner = value.strip()[1:-1]
     return ["".join(groups) for groups in _QUOTED.findall(inner)]
+
+
+def _json_list(value: str) -> list[Any] | None:
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, list) else None

@@ -143,10 +143,12 @@ def known_label_columns(
     """
     found, _ = read_labels(columns, None, where, place)
     if found.separator is not None:
-        if not set(found.names) & set(names):
+        stored = next(iter(columns.values()))
+        separator = _separator(stored, names, found.separator, "")
+        if not any(set(names) & set(split_cell(value, separator)) for value in _used(stored)):
             got = f"others, such as {shown(found.names[0])}"
             raise ManyLabelError(f"{where}, `labels`", f"tags of the model, such as {shown(names[0])}", got)
-        return LabelColumns(found.columns, names, found.separator)
+        return LabelColumns(found.columns, names, separator)
     absent = next((name for name in names if name not in columns), None)
     if absent is not None:
         hint = "Name all of them, or the column of the tags."
@@ -158,17 +160,40 @@ def known_label_columns(
 def read_known_labels(
     columns: dict[str, Codes], found: LabelColumns, where: str, place: Place
 ) -> TableLabels:
-    """Labels of a file whose label columns are known; tags that are no label there are left out and told."""
+    """Labels of a file whose label columns are known; tags that are no label there are left out and told.
+
+    Where the tags of this file are written in another way than those before, as lists of a typed file are, it is found
+    out.
+    """
     if found.separator is None:
         return _of_zero_one(columns, where, place)
-    return _of_tags(columns[found.columns[0]], found)
+    stored = columns[found.columns[0]]
+    own, told = found_separator(_used(stored))
+    separator = _separator(stored, found.names, found.separator, own)
+    return _of_tags(stored, found.names, separator, [told] if separator != found.separator else [])
 
 
-def _of_tags(stored: Codes, found: LabelColumns) -> TableLabels:
+def _separator(stored: Codes, names: tuple[str, ...], *separators: str) -> str:
+    """The one by which most rows hold labels alone, or else a label at all; the first of equal ones."""
+    used, known = _used(stored), set(names)
+
+    def rows(separator: str) -> tuple[int, int]:
+        whole, some = 0, 0
+        for value, n in used.items():
+            tags = set(split_cell(value, separator))
+            whole += n if tags and tags <= known else 0
+            some += n if tags & known else 0
+        return whole, some
+
+    found = {separator: rows(separator) for separator in separators}
+    kind = int(not any(whole for whole, _ in found.values()))
+    return max(found, key=lambda separator: found[separator][kind])
+
+
+def _of_tags(stored: Codes, names: tuple[str, ...], separator: str, told: list[str]) -> TableLabels:
     import scipy.sparse as sp
 
-    separator = found.separator or ""
-    number = {name: i for i, name in enumerate(found.names)}
+    number = {name: i for i, name in enumerate(names)}
     tagged, strange = set(_tagged(stored, separator)), Counter[str]()
     lists: list[list[int]] = []
     for value in stored.values:
@@ -183,12 +208,12 @@ def _of_tags(stored: Codes, found: LabelColumns) -> TableLabels:
     unknown = (ones @ sp.csr_matrix(np.ones((1, len(number)), np.uint8))).tocsr()
     n = int(unknown_rows.sum())
     whose = f"{count(n, 'row')} are unknown: {'its cell says' if n == 1 else 'their cells say'}"
-    told = [f"The labels of {whose} NA or null."]
+    told = [*told, *([f"The labels of {whose} NA or null."] if n else [])]
     if strange:
-        names = ", ".join(shown(tag) for tag in list(strange)[:5])
+        left = ", ".join(shown(tag) for tag in list(strange)[:5])
         more = ", ..." if len(strange) > 5 else ""
-        told.append(f"Tags that are no label of the model are left out: {names}{more}.")
-    return TableLabels(of_values[stored.codes], unknown, tuple(told if unknown_rows.any() else told[1:]))
+        told.append(f"Tags that are no label of the model are left out: {left}{more}.")
+    return TableLabels(of_values[stored.codes], unknown, tuple(told))
 
 
 def _of_zero_one(columns: dict[str, Codes], where: str, place: Place) -> TableLabels:

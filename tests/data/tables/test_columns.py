@@ -290,6 +290,19 @@ def test_tags_are_the_same_however_they_are_written():
     assert tables[0].X.describe() == "1 column of tags, 1 number"
 
 
+@pytest.mark.parametrize("cells", [["a, b", "b", "a"], [["a", "b"], ["b"], ["a"]]])
+def test_lists_of_new_rows_are_tags_whatever_separated_those_of_the_training_rows(cells):
+    schema = read_table({"t": cells * 9}, columns={"t": "tags"}).schema
+    new = schema.apply({"t": [["b", "a"], [], None, ["c, d"]]}).X.values["t"].cells()
+    assert [cell.split("\x1f") for cell in new] == [["b", "a"], [""], [""], ["c, d"]]
+
+
+def test_texts_where_the_training_rows_had_lists_are_refused():
+    schema = read_table({"t": [["a", "b"], ["b"], ["a"]] * 9}, columns={"t": "tags"}).schema
+    with pytest.raises(ManyLabelError, match=r"row 1.*, column 't': expected a list.*, but got 'a\|b'"):
+        schema.apply({"t": ["['a', 'b']", "a|b"]})
+
+
 def test_tags_can_be_corrected_and_are_kept_with_the_schema(write):
     cells = {
         "who": [f"Ann {i}, Bo {i}" for i in range(30)],

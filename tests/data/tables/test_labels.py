@@ -159,3 +159,32 @@ def test_many_labels_stay_sparse():
     table = read_table({"n": np.arange(n) / 7, "tags": cells}, labels="tags")
     assert len(table.label_names) == n
     assert table.labels.known.nnz == table.Y.sparse().columns.numel() <= 2 * n
+
+
+@pytest.mark.parametrize("trained", [["old, big|red", "red", ""], [["old, big", "red"], ["red"], []]])
+@pytest.mark.parametrize(
+    "new",
+    [
+        [["old, big"], [], ["red", "old, big"]],
+        ["old, big", "", "red|old, big"],
+        ["old, big", "", "red;old, big"],
+        ["['old, big']", "[]", "['red', 'old, big']"],
+    ],
+)
+def test_tags_of_a_new_file_may_be_written_in_another_way_than_those_of_the_training_file(trained, new):
+    schema = labelled(trained).schema
+    table = schema.apply({"n": X[:3], "tags": new})
+    assert table.Y.dense().tolist() == [[1, 0], [0, 0], [1, 1]]
+    assert not any("left out" in sentence for sentence in table.told)
+
+
+def test_the_separator_of_the_training_file_stays_where_it_parts_as_many_rows():
+    schema = labelled(["new york|new", "york", "new york|york"]).schema
+    table = schema.apply({"n": X[:2], "tags": ["new york", "york, old"]})
+    assert table.Y.dense().tolist() == [[0, 1, 0], [0, 0, 0]]
+    assert table.told == ("Tags that are no label of the model are left out: 'york, old'.",)
+
+
+def test_one_tag_with_a_comma_is_a_label_that_is_known():
+    schema = read_table({"n": X}).schema.with_labels({"tags": ["a, b", "c"]}, "tags", ("a, b", "c"))
+    assert schema.apply({"n": X[:2], "tags": ["a, b", "c"]}).Y.dense().tolist() == [[1, 0], [0, 1]]

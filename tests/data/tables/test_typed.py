@@ -22,7 +22,7 @@ from tests.data.tables.table_files import (
 )
 
 from manylabel import ManyLabelError
-from manylabel.data import read_table
+from manylabel.data import load, read_table
 
 SOURCES = {
     "JSON lines": as_jsonl,
@@ -84,6 +84,14 @@ def test_a_folder_that_is_no_table_of_parts_is_told(name, tmp_path):
             pa.parquet.write_table(pa.table(columns), folder / file)
     with pytest.raises(ManyLabelError, match=told):
         read_table(folder)
+
+
+def test_a_folder_of_a_table_is_told_to_name_its_labels(tmp_path):
+    (tmp_path / "t.parquet").mkdir()
+    pa.parquet.write_table(pa.table({"n": [1], "tags": ["p"]}), tmp_path / "t.parquet" / "part-0.parquet")
+    (tmp_path / "t.parquet" / ".part-0.parquet.crc").touch()
+    with pytest.raises(ManyLabelError, match="Of a table name the label columns with `labels`"):
+        load(tmp_path / "t.parquet")
 
 
 def test_integers_with_a_gap_are_the_same_categories_everywhere():

@@ -36,6 +36,8 @@ def hint_for_arrays(names: list[str]) -> str:
 
 def hint_for_folder(folder: Path) -> str:
     """What to do with a folder that holds none of our files."""
+    if is_table(folder):  # one of parts
+        return _HOW["table"]
     children = sorted(folder.iterdir())
     arrays = [child for child in children if child.suffix.lower() == ".npz"]
     if arrays:

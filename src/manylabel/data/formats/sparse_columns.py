@@ -19,6 +19,7 @@ Array = np.ndarray[Any, Any]
 Place = Callable[[int], str]
 INDICES, VALUES, LABELS = "indices", "values", "labels"
 TYPE, SIZE = "type", "size"  # of a vector of Spark, beside its indices and values
+_LARGEST_NUMBER = (1 << 63) - 1  # of a label
 _DENSE = 1  # the type of one whose numbers are all stored
 
 
@@ -140,7 +141,7 @@ class LabelLists:
         Raises
         ------
         ManyLabelError
-            For a row whose labels are null, or hold a null.
+            For a row whose labels are null, hold a null, or a number that no label has.
         """
         import pyarrow as pa
 
@@ -148,8 +149,12 @@ class LabelLists:
         _refuse(place, np.asarray(lists.is_null()), "a list of labels", "null", hint)
         ends, flat = _ends(lists), lists.flatten()
         _refuse_entry(place, ends, np.asarray(flat.is_null()), "labels", None)
-        if pa.types.is_integer(flat.type):
-            numbers = flat.to_numpy(zero_copy_only=False).astype(np.int64)
+        if pa.types.is_null(flat.type):  # no row of the file has a label
+            numbers = np.zeros(0, np.int64)
+        elif pa.types.is_integer(flat.type):
+            told = flat.to_numpy(zero_copy_only=False)
+            _refuse_entry(place, ends, told > _LARGEST_NUMBER, f"labels up to {_LARGEST_NUMBER}", told)
+            numbers = told.astype(np.int64)
         else:
             coded = flat if pa.types.is_dictionary(flat.type) else flat.dictionary_encode()
             known = [self.texts.setdefault(text, len(self.texts)) for text in coded.dictionary.to_pylist()]
@@ -177,10 +182,13 @@ def label_matrices(
     Raises
     ------
     ManyLabelError
-        For no label, too many, or a number that the names do not have.
+        For no label, too many, numbers beside texts, or a number that the names do not have.
     """
     texts = sorted({text for part in parts for text in part.texts})
     found = np.unique(np.concatenate([np.frombuffer(part.numbers, dtype=np.int64) for part in parts]))
+    if texts and not all(part.texts or not len(part.numbers) for part in parts):
+        hint = "Write the labels of all files as one or the other."
+        raise ManyLabelError(where, "labels that are all numbers or all texts", "both", hint)
     numbers = found if names is None else np.arange(len(names))
     n_labels = len(texts or numbers)
     if not 0 < n_labels <= MOST_LABELS:
@@ -231,7 +239,7 @@ def _is_list(kind: Any, of: Literal["whole", "number", "label"] = "number") -> b
     if pa.types.is_integer(inner):
         return True
     if of == "label":
-        return bool(pa.types.is_string(inner) or pa.types.is_large_string(inner))
+        return bool(pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_null(inner))
     return of == "number" and bool(pa.types.is_floating(inner))
 
 
@@ -304,4 +312,5 @@ def _refuse_entry(place: Place, ends: Array, bad: Array, expected: str, values: 
     if bad.any():
         entry = int(np.flatnonzero(bad)[0])
         row = int(np.searchsorted(ends, entry, side="right")) - 1
-        raise ManyLabelError(place(row), expected, "null" if values is None else f"{values[entry]:g}")
+        got = "null" if values is None else f"{values[entry]:{'g' if values.dtype.kind == 'f' else 'd'}}"
+        raise ManyLabelError(place(row), expected, got)

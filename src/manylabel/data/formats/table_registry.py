@@ -82,6 +82,11 @@ def is_table(path: Path) -> bool:
     return _ending(_path_and_part(str(path))[0]) in set(TABLE_ENDINGS) - {".txt"}
 
 
+def is_readable(path: Path) -> bool:
+    """Whether there is a file, or a folder that is read as one."""
+    return path.is_file() or (path.is_dir() and _ending(path) in PARQUET)
+
+
 def _path_and_part(text: str) -> tuple[Path, str | None]:
     """A path, and the name behind its last ``#`` unless the file has that in its own name."""
     before, sign, part = text.rpartition("#")
@@ -98,6 +103,6 @@ def _ending(path: Path) -> str:
 def _check_file(path: Path) -> None:
     if not path.exists():
         raise ManyLabelError(str(path), "an existing file", "nothing there")
-    if not path.is_file() and not (path.is_dir() and _ending(path) in PARQUET):
+    if not is_readable(path):
         got = "a folder" if path.is_dir() else "a device, socket or pipe"
         raise ManyLabelError(str(path), "a file", got, "Give the path of one table.")
