@@ -146,6 +146,37 @@ def test_labels_that_do_not_fit_are_refused(first: Any, second: Any, told: str, 
         data.load(folder, undivided=True)
 
 
+@pytest.mark.parametrize("options", [{}, ON_DISK])
+def test_new_rows_have_the_features_and_labels_of_a_model(options: Any, tmp_path: Path) -> None:
+    like = data.Like(9, ("red", "new", "old"))
+    rows = {"indices": [[0, 4], [2]], "values": [[0.5, 2.0], [1.0]]}
+    for labels in ([["old", "other"], []], [[], []]):
+        pq.write_table(
+            pa.table(rows | {"labels": pa.array(labels, pa.list_(pa.string()))}), tmp_path / "n.parquet"
+        )
+        found = data.load(tmp_path / "n.parquet", undivided=True, options=options, like=like)
+        assert found.train.X.shape == (2, 9)
+        assert found.label_names == like.label_names
+        assert found.train.Y.dense().tolist() == [[0, 0, int("old" in labels[0])], [0, 0, 0]]
+        told = "Labels that are none of the model are left out: 'other'."
+        assert (told in found.remarks) == ("other" in labels[0])
+    with pytest.raises(ManyLabelError, match=r"n.parquet: expected at most 4 features, but got 5"):
+        data.load(tmp_path / "n.parquet", options={"features": 4} | options)
+
+
+def test_a_model_of_sparse_rows_takes_files_of_narrower_ones(tmp_path: Path) -> None:
+    rows, new, model, out = (tmp_path / name for name in ("rows.parquet", "new.parquet", "model", "p.csv"))
+    assert call("fit", write(rows, "pair"), "-m", "logistic_regression", "--out", model) == 0
+    indices, values = pa.array([[0, 3], [2]], INTS), pa.array([[0.5, 2.0], [1.0]], FLOATS)
+    for labels in ([[], []], [[0], [2]]):
+        pq.write_table(
+            pa.table({"indices": indices, "values": values, "labels": pa.array(labels, INTS)}), new
+        )
+        assert call("predict", model, new, "--out", out) == 0
+        assert len(out.read_text().splitlines()) == 3
+    assert call("evaluate", model, new, "--out", tmp_path / "report") == 0
+
+
 def test_without_any_row_it_is_told(tmp_path: Path) -> None:
     write(tmp_path / "whole.parquet", "pair")
     pq.write_table(pq.read_table(tmp_path / "whole.parquet")[:0], tmp_path / "none.parquet")

@@ -144,3 +144,40 @@ def test_a_packed_file_that_is_cut_off_is_refused(write):
     path = write("t.svm.gz", gzip.compress(ROWS.encode() * 50)[:-20])
     with pytest.raises(ManyLabelError, match=r"t\.svm\.gz: expected a readable svmlight file"):
         read_svmlight(path, About("t"))
+
+
+LIKE = data.Like(4, ("0", "1", "2", "10"))
+
+
+@pytest.mark.parametrize("options", [{}, {"on_disk": True}])
+def test_new_rows_have_the_features_and_labels_of_a_model(write, options):
+    new = data.load(write("new.svm", "2 1:3 4:5\n7,10 2:1\n"), undivided=True, options=options, like=LIKE)
+    np.testing.assert_array_equal(np.asarray(new.train.X), [[3, 0, 0, 5], [0, 1, 0, 0]])
+    assert new.label_names == LIKE.label_names
+    np.testing.assert_array_equal(new.train.Y.dense(), [[0, 0, 1, 0], [0, 0, 0, 1]])
+    assert "Labels that are none of the model are left out: '7'." in new.remarks
+    unlabelled = data.load(write("none.svm", " 0:3\n 2:1\n"), undivided=True, options=options, like=LIKE)
+    np.testing.assert_array_equal(np.asarray(unlabelled.train.X), [[3, 0, 0, 0], [0, 0, 1, 0]])
+    assert not unlabelled.train.Y.dense().any()
+    of_one = data.load(write("one.svm", "1 1:3\n-1 1:1\n"), undivided=True, like=data.Like(1, ("1",)))
+    assert of_one.train.Y.dense().tolist() == [[1], [0]]
+    assert not any("left out" in told for told in of_one.remarks)
+
+
+def test_new_rows_that_do_not_tell_how_features_are_counted_are_refused_until_it_is_said(write):
+    narrow = write("narrow.svm", "2 1:3 2:5\n")
+    with pytest.raises(
+        ManyLabelError, match=r"feature 0 or 4, .* got features from 1 to 2\. Say .*--read first=1"
+    ):
+        data.load(narrow, undivided=True, like=LIKE)
+    for first, row in ((0, [0, 3, 5, 0]), (1, [3, 5, 0, 0])):
+        asked = {"first": first, "features": 4}
+        for found in (
+            data.load(narrow, undivided=True, options={"first": first}, like=LIKE),
+            data.load(narrow, undivided=True, options=asked),
+        ):
+            np.testing.assert_array_equal(np.asarray(found.train.X), [row])
+    with pytest.raises(ManyLabelError, match="at most 4 features, but got 5, counted from 1"):
+        data.load(write("wide.svm", "2 1:3 5:5\n"), undivided=True, like=LIKE)
+    with pytest.raises(ManyLabelError, match="features from 1 on, but got 0"):
+        data.load(write("zero.svm", "2 0:3 3:5\n"), undivided=True, options={"first": 1})

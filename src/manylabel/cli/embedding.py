@@ -126,7 +126,7 @@ def _by_model(
         raise ManyLabelError("embed", "a model and a file", f"{source!r} alone", hint)
     check_place(out, file)
     loaded, schema = load_model(Path(source))
-    blocks = model_blocks(file, schema, identifier, reading, options)
+    blocks = model_blocks(loaded, file, schema, identifier, reading, options)
     written = write_embeddings(loaded.embed, blocks, out, identifier)
     say_what_is_embedded(loaded)
     _told(out, *written)

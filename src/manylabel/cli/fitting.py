@@ -256,7 +256,11 @@ def _validation(rows: OwnRows, asked: Mapping[str, Any]) -> Any:
         return share
     schema = None if rows.table is None else rows.table.schema
     reading = {name: asked[name] for name in ("delimiter", "encoding")} if schema else {}
-    held_out = read_test_rows(given, schema, rows.label_names, options=asked["read"], **reading)
+    shape = rows.X.row_shape
+    width = shape[0] if shape is not None and len(shape) == 1 else None
+    held_out = read_test_rows(
+        given, schema, rows.label_names, options=asked["read"], n_features=width, **reading
+    )
     return held_out.X, held_out.Y
 
 

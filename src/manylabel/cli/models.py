@@ -88,7 +88,7 @@ def predict(
     loaded, schema = load_model(model, encoder)
     wanted = Wanted(identifier, probabilities, embeddings, top, separator or _usual(schema, loaded))
     reading = {"delimiter": delimiter, "encoding": encoding}
-    blocks = model_blocks(file, schema, identifier, reading, read_options(read))
+    blocks = model_blocks(loaded, file, schema, identifier, reading, read_options(read))
     written = write_predictions(loaded, blocks, out, wanted)
     shown = [(name, _probabilities(of)) for name, of in written.first]
     print_rows((identifier or "row", "labels and their probabilities"), shown)
@@ -198,6 +198,7 @@ def say_what_is_embedded(model: Predictor) -> None:
 
 
 def model_blocks(
+    model: Predictor,
     file: str,
     schema: Schema | None,
     identifier: str | None,
@@ -205,10 +206,12 @@ def model_blocks(
     options: dict[str, Any],
 ) -> Iterator[tuple[Features, list[str] | None]]:
     """Rows of a file block by block, told on a terminal."""
+    from manylabel.data.build import Like
     from manylabel.data.own_rows import blocks_of_rows
 
     of_table = reading if schema else {}
-    return _told(blocks_of_rows(file, schema, identifier, options=options, **of_table))
+    like = Like(model.schema.n_features, model.label_names)
+    return _told(blocks_of_rows(file, schema, identifier, options=options, like=like, **of_table))
 
 
 def _told(blocks: Iterable[tuple[Features, list[str] | None]]) -> Iterator[tuple[Features, list[str] | None]]:
@@ -239,7 +242,8 @@ def _evaluated(
 
     def read(source: str) -> OwnRows:
         named = labels if labels is None or schema is None else label_option(labels, source)
-        return read_test_rows(source, schema, model.label_names, labels=named, **as_asked)
+        width = model.schema.n_features
+        return read_test_rows(source, schema, model.label_names, labels=named, n_features=width, **as_asked)
 
     rows = read(file)
     given = None if train is None else read(train).Y

@@ -1,5 +1,6 @@
 """Data sets: loaded, described, split and cut down."""
 
+from manylabel.data.build import Like
 from manylabel.data.dataset import DataSet, Rows
 from manylabel.data.description import describe
 from manylabel.data.formats.row_parts import open_parts
@@ -13,6 +14,7 @@ from manylabel.data.wrong_labels import with_wrong_labels
 
 __all__ = [
     "DataSet",
+    "Like",
     "Rows",
     "Schema",
     "Table",

@@ -43,6 +43,22 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Like:
+    """What rows were like that a model was trained on, for files that tell width and labels by what occurs in them.
+
+    Attributes
+    ----------
+    n_features : int or None, default None
+        How many features rows have; None where these are none that are numbered.
+    label_names : tuple of str, default ()
+        All labels, in any order; () where none are asked for by name.
+    """
+
+    n_features: int | None = None
+    label_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class About:
     """What is said of a data set beside its rows.
 
@@ -54,6 +70,7 @@ class About:
         Whether rows without a published split stay together, in the order of their file: both parts are then all rows.
     options : mapping, default none
         Settings of the reader, see :mod:`manylabel.data.formats.options`.
+    like : Like, default none
     """
 
     name: str
@@ -63,6 +80,7 @@ class About:
     remarks: tuple[str, ...] = ()
     undivided: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    like: Like = Like()
 
 
 def assemble(

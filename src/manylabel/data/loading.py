@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from manylabel.data.build import Like
 from manylabel.data.dataset import DataSet
 from manylabel.errors import ManyLabelError, did_you_mean
 
@@ -21,6 +22,7 @@ def load(
     labels: str | Sequence[str] | None = None,
     undivided: bool = False,
     options: Mapping[str, Any] | None = None,
+    like: Like | None = None,
 ) -> DataSet:
     """Load a data set.
 
@@ -43,6 +45,10 @@ def load(
     options : mapping, optional
         Settings of the reader of a path or local folder, such as ``{"side": 224}`` for pictures; a folder may also name
         them in its ``card.json`` under ``read``. Which there are stands on the page of the format.
+    like : Like, optional
+        What rows were like that a model was trained on. Files of sparse rows, svmlight and Parquet, tell only by what
+        occurs how many features and which labels there are; with it these are the model's, other labels are left out
+        and told.
 
     Returns
     -------
@@ -68,8 +74,8 @@ def load(
     if name == DIGITS:
         return _digits(options)
     if isinstance(name_or_path, os.PathLike) or Path(name).name != name:
-        return _from_path(Path(name), undivided, options)
-    found = _by_name(name, folder, undivided, options)
+        return _from_path(Path(name), undivided, options, like)
+    found = _by_name(name, folder, undivided, options, like)
     if found is None:
         raise _unknown(name, data_dir)
     return found
@@ -84,7 +90,7 @@ def _digits(options: Mapping[str, Any] | None) -> DataSet:
 
 
 def _by_name(
-    name: str, folder: Path | None, undivided: bool, options: Mapping[str, Any] | None
+    name: str, folder: Path | None, undivided: bool, options: Mapping[str, Any] | None, like: Like | None
 ) -> DataSet | None:
     """A local copy, else what the catalogue knows, else a file of that name; None without any."""
     from manylabel.data.cache import cache_folder
@@ -96,11 +102,11 @@ def _by_name(
         copy = folder / name
         if entry:
             return read_copy(entry, copy, f"local copy {copy}", options)
-        return read_folder(copy, options=options)
+        return read_folder(copy, options=options, like=like)
     if entry:
         return load_entry(entry, cache_folder(), options)
     if name and Path(name).exists():
-        return _from_path(Path(name), undivided, options)
+        return _from_path(Path(name), undivided, options, like)
     return None
 
 
@@ -138,7 +144,7 @@ def _local_folder(data_dir: str | Path | None) -> Path | None:
     return Path(given)
 
 
-def _from_path(path: Path, undivided: bool, options: Mapping[str, Any] | None) -> DataSet:
+def _from_path(path: Path, undivided: bool, options: Mapping[str, Any] | None, like: Like | None) -> DataSet:
     from manylabel.data.formats.border import border
     from manylabel.data.formats.folder import read_folder
     from manylabel.data.formats.registry import read_file
@@ -147,12 +153,12 @@ def _from_path(path: Path, undivided: bool, options: Mapping[str, Any] | None) -
         if not path.exists():
             raise ManyLabelError(str(path), "an existing file or folder", "nothing there")
         if path.is_dir():
-            return read_folder(path, undivided, options)
+            return read_folder(path, undivided, options, like)
         if not path.is_file():
             raise ManyLabelError(
                 str(path), "a file or folder", "a device, socket or pipe", "Copy it into a file."
             )
-        return read_file(path, undivided, options)
+        return read_file(path, undivided, options, like)
 
 
 def _from_table(

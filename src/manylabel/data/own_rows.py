@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from manylabel.data.build import UNDIVIDED
+from manylabel.data.build import UNDIVIDED, Like
 from manylabel.data.dataset import DataSet, Rows
 from manylabel.data.formats.options import refuse_options
 from manylabel.data.loading import load
@@ -89,6 +89,7 @@ def read_test_rows(
     *,
     labels: str | Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
+    n_features: int | None = None,
     **reading: Any,
 ) -> OwnRows:
     """Rows with the labels of a model: of a table like its training rows, or the test part of a data set.
@@ -104,6 +105,8 @@ def read_test_rows(
         Label columns of a table; by default those of the training table.
     options : mapping, optional
         As :func:`read_training_rows` takes them.
+    n_features : int, optional
+        How many features the model takes, for sparse files that tell it only by what occurs.
     **reading
         ``delimiter`` and ``encoding`` of a table.
 
@@ -118,7 +121,7 @@ def read_test_rows(
     if labels is not None:
         hint = "The model was trained on rows of another format, which names its labels itself."
         raise ManyLabelError("`labels`", f"none for {source}", repr(labels), hint)
-    dataset = load(source, undivided=True, options=options)
+    dataset = load(source, undivided=True, options=options, like=Like(n_features, label_names))
     found = _of_dataset(dataset, dataset.test, "test")
     place = {name: i for i, name in enumerate(dataset.label_names)}
     absent = [name for name in label_names if name not in place]
@@ -155,6 +158,7 @@ def blocks_of_rows(
     identifier: str | None = None,
     rows: int = BLOCK_ROWS,
     options: Mapping[str, Any] | None = None,
+    like: Like | None = None,
     **reading: Any,
 ) -> Iterator[tuple[Features, list[str] | None]]:
     """Features of new rows block by block, in the order of their file; labels in it are not looked at.
@@ -171,6 +175,8 @@ def blocks_of_rows(
     rows : int, default 4096
     options : mapping, optional
         As :func:`read_training_rows` takes them.
+    like : Like, optional
+        Features and labels of the model, for sparse files that tell them only by what occurs.
     **reading
         ``delimiter`` and ``encoding`` of a table.
 
@@ -192,7 +198,7 @@ def blocks_of_rows(
         hint = "Its rows keep their order: row i of the output is row i of the input."
         raise ManyLabelError("`identifier`", "a column of a table", f"{str(source)!r}, which has none", hint)
     _refuse_other_table(source)
-    X = load(source, undivided=True, options=options).test.X
+    X = load(source, undivided=True, options=options, like=like).test.X
     for start in range(0, len(X), rows):
         yield X.take(slice(start, start + rows)), None
 

@@ -54,6 +54,12 @@ class Schema(BaseModel):
     kind: str
     form: str
 
+    @property
+    def n_features(self) -> int | None:
+        """How many numbers a row has; None where rows are no vectors."""
+        found = re.fullmatch(r"shape \((\d+),\)", self.form)
+        return int(found[1]) if found else None
+
 
 class PartRecord(BaseModel):
     """A part of a model, its tensors in a file."""

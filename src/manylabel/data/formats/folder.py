@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from manylabel.data.build import About
+from manylabel.data.build import About, Like
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.border import border, shown
 from manylabel.data.formats.foreign import hint_for_folder
@@ -27,7 +27,12 @@ def is_data_folder(path: Path) -> bool:
         return False
 
 
-def read_folder(path: Path, undivided: bool = False, options: Mapping[str, Any] | None = None) -> DataSet:
+def read_folder(
+    path: Path,
+    undivided: bool = False,
+    options: Mapping[str, Any] | None = None,
+    like: Like | None = None,
+) -> DataSet:
     """Read the data set of a folder.
 
     Parameters
@@ -37,7 +42,9 @@ def read_folder(path: Path, undivided: bool = False, options: Mapping[str, Any] 
         ``card.json``, where there is one, tells of its origin, and under ``read`` settings of the reader.
     undivided : bool, default False
     options : mapping, optional
-        See :class:`manylabel.data.build.About`; they stand above those of the card.
+        They stand above those of the card.
+    like : Like, optional
+        See :class:`manylabel.data.build.About`.
 
     Raises
     ------
@@ -46,7 +53,8 @@ def read_folder(path: Path, undivided: bool = False, options: Mapping[str, Any] 
     """
     with border(path, "a folder that can be read"):
         about = about_of(path)
-        about = dataclasses.replace(about, undivided=undivided, options={**about.options, **(options or {})})
+        asked = {**about.options, **(options or {})}
+        about = dataclasses.replace(about, undivided=undivided, options=asked, like=like or Like())
         found = format_of_folder(path)
         if found:
             format, content = found

@@ -64,6 +64,34 @@ class SparseOptions(ReadOptions):
     on_disk: bool = False
 
 
+class OpenSparseOptions(SparseOptions):
+    """Settings of readers of sparse rows whose files tell by what occurs how many features there are.
+
+    Attributes
+    ----------
+    features : int or None, default None
+        How many there are; None takes as many as the files show, or as a model has.
+    """
+
+    features: int | None = Field(default=None, ge=1, le=2**31 - 1)
+
+    def width(self, about: About) -> int | None:
+        """How many features rows have to have; None where the files say."""
+        return self.features or about.like.n_features
+
+
+class SvmlightOptions(OpenSparseOptions):
+    """Settings of the reader of svmlight files.
+
+    Attributes
+    ----------
+    first : 0, 1 or None, default None
+        The number of the first feature; None finds it out.
+    """
+
+    first: Literal[0, 1] | None = None
+
+
 def refuse_options(options: Mapping[str, Any], who: str) -> None:
     """For readers without settings.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from manylabel.data.build import About
+from manylabel.data.build import About, Like
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.arrays import read_npz
 from manylabel.data.formats.border import open_text
@@ -14,7 +14,7 @@ from manylabel.data.formats.foreign import refuse_foreign
 from manylabel.data.formats.format import Format
 from manylabel.data.formats.hdf5 import read_hdf5
 from manylabel.data.formats.mulan import arff_files, read_mulan
-from manylabel.data.formats.options import PictureOptions, SparseOptions
+from manylabel.data.formats.options import OpenSparseOptions, PictureOptions, SparseOptions, SvmlightOptions
 from manylabel.data.formats.parts import ending, only_table, stem
 from manylabel.data.formats.picture_list import ENDINGS, lists_pictures
 from manylabel.data.formats.pictures import read_pictures
@@ -45,7 +45,12 @@ def format_of_folder(folder: Path) -> tuple[Format, Path] | None:
     return next(((format, path) for format, path in found if path is not None), None)
 
 
-def read_file(path: Path, undivided: bool = False, options: Mapping[str, Any] | None = None) -> DataSet:
+def read_file(
+    path: Path,
+    undivided: bool = False,
+    options: Mapping[str, Any] | None = None,
+    like: Like | None = None,
+) -> DataSet:
     """Read the data set of a file, and of those that belong to it.
 
     Parameters
@@ -53,6 +58,7 @@ def read_file(path: Path, undivided: bool = False, options: Mapping[str, Any] | 
     path : Path
     undivided : bool, default False
     options : mapping, optional
+    like : Like, optional
         See :class:`manylabel.data.build.About`.
 
     Raises
@@ -64,7 +70,8 @@ def read_file(path: Path, undivided: bool = False, options: Mapping[str, Any] | 
     if format is None:
         endings = dict.fromkeys(ending for format in (*GENERAL, *PUBLISHED) for ending in format.endings)
         raise refuse_foreign(path, ", ".join(endings))
-    return format.load(path, About(stem(path), str(path), undivided=undivided, options=options or {}))
+    about = About(stem(path), str(path), undivided=undivided, options=options or {}, like=like or Like())
+    return format.load(path, about)
 
 
 def _first_line(path: Path) -> bytes:
@@ -160,7 +167,7 @@ GENERAL: tuple[Format, ...] = (
         endings=(".svm", ".libsvm", ".svmlight"),
         looks_so=looks_like_svmlight,
         find=lambda folder: _in_folder(folder, "svmlight"),
-        options=SparseOptions,
+        options=SvmlightOptions,
     ),
     Format(
         name="parquet",
@@ -170,7 +177,7 @@ GENERAL: tuple[Format, ...] = (
         endings=(".parquet", ".pq"),
         accepts=is_sparse_parquet,
         find=lambda folder: folder if is_sparse_parquet(folder) else _in_folder(folder, "parquet"),
-        options=SparseOptions,
+        options=OpenSparseOptions,
     ),
     Format(
         name="tagged",

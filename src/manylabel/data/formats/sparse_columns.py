@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from manylabel.data.formats.border import shown
-from manylabel.data.formats.sparse_text import MOST_FEATURES, MOST_LABELS
+from manylabel.data.formats.sparse_text import MOST_FEATURES, MOST_LABELS, zero_one
 from manylabel.data.rows.precision import LARGEST
 from manylabel.errors import ManyLabelError
 
@@ -163,21 +163,42 @@ class LabelLists:
         self.numbers.frombytes(numbers.tobytes())
 
     def matrix(self, numbers: Array, columns: Array, n_labels: int) -> Any:
-        """A 0/1 CSR matrix (n, n_labels): label ``numbers[i]``, in ascending order, has the column ``columns[i]``."""
-        import scipy.sparse as sp
-
+        """A 0/1 CSR matrix (n, n_labels): label ``numbers[i]``, ascending, has column ``columns[i]``; -1 is none."""
         found, ends = (np.frombuffer(each, dtype=np.int64) for each in (self.numbers, self.ends))
-        parts = np.ones(len(found), np.uint8), columns[np.searchsorted(numbers, found)], ends
-        made = sp.csr_matrix(parts, shape=(len(ends) - 1, n_labels))
+        made = zero_one(columns[np.searchsorted(numbers, found)], ends, n_labels)
         made.sum_duplicates()
         made.data[:] = 1  # a label that a row names twice
         return made
 
+    def named(self, names: tuple[str, ...] | None) -> tuple[Array, list[str]]:
+        """The numbers that occur, ascending, and what each of them is called."""
+        if self.texts:
+            return np.arange(len(self.texts)), list(self.texts)
+        numbers = np.unique(np.frombuffer(self.numbers, dtype=np.int64))
+        return numbers, [str(i) if names is None else names[i] for i in numbers.tolist()]
+
 
 def label_matrices(
-    parts: Sequence[LabelLists], names: tuple[str, ...] | None, where: str
-) -> tuple[list[str], list[Any]]:
-    """The names of the labels of some files, by number or in the order of the alphabet, and the matrix of each.
+    parts: Sequence[LabelLists], names: tuple[str, ...] | None, where: str, wanted: tuple[str, ...] = ()
+) -> tuple[list[str], list[Any], list[str]]:
+    """The labels of some files.
+
+    Parameters
+    ----------
+    parts : sequence of LabelLists
+    names : tuple of str, or None
+        Of the numbers 0, 1 and so on.
+    where : str
+        For messages.
+    wanted : tuple of str, default ()
+        The labels to take; by default all, by number or in the order of the alphabet.
+
+    Returns
+    -------
+    labels : list of str
+    matrices : list of (n, n_labels) CSR matrices, one a file
+    others : list of str
+        Labels that occur and are not wanted.
 
     Raises
     ------
@@ -189,24 +210,20 @@ def label_matrices(
     if texts and not all(part.texts or not len(part.numbers) for part in parts):
         hint = "Write the labels of all files as one or the other."
         raise ManyLabelError(where, "labels that are all numbers or all texts", "both", hint)
-    numbers = found if names is None else np.arange(len(names))
-    n_labels = len(texts or numbers)
-    if not 0 < n_labels <= MOST_LABELS:
-        raise ManyLabelError(where, f"from 1 to {MOST_LABELS} different labels", f"{n_labels}")
-    if texts:
-        column = {text: i for i, text in enumerate(texts)}
-        own = [np.array([column[text] for text in part.texts], dtype=np.int64) for part in parts]
-        return texts, [
-            part.matrix(np.arange(len(columns)), columns, n_labels)
-            for part, columns in zip(parts, own, strict=True)
-        ]
-    beyond = (found < 0) | (found >= n_labels)
-    if names is not None and beyond.any():
-        raise ManyLabelError(
-            where, f"labels from 0 to {n_labels - 1}, which have names", f"{found[beyond][0]}"
-        )
-    made = [part.matrix(numbers, np.arange(n_labels), n_labels) for part in parts]
-    return list(names or map(str, numbers.tolist())), made
+    if not texts and names is not None and len(found) and not 0 <= found[0] <= found[-1] < len(names):
+        wrong = found[(found < 0) | (found >= len(names))][0]
+        raise ManyLabelError(where, f"labels from 0 to {len(names) - 1}, which have names", f"{wrong}")
+    labels = list(wanted or texts or names or map(str, found.tolist()))
+    if not 0 < len(labels) <= MOST_LABELS:
+        raise ManyLabelError(where, f"from 1 to {MOST_LABELS} different labels", f"{len(labels)}")
+    column = {label: i for i, label in enumerate(labels)}
+    matrices, others = [], dict[str, None]()
+    for part in parts:
+        numbers, called = part.named(names)
+        columns = np.array([column.get(label, -1) for label in called], dtype=np.int64)
+        matrices.append(part.matrix(numbers, columns, len(labels)))
+        others |= dict.fromkeys(label for label in called if label not in column)
+    return labels, matrices, list(others)
 
 
 def _structs(schema: Any) -> list[str]:

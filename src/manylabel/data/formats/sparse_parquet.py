@@ -16,11 +16,11 @@ from manylabel.data.build import About, Part, assemble
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.arrow import PARQUET, parquet_parts
 from manylabel.data.formats.border import border
-from manylabel.data.formats.options import SparseOptions
+from manylabel.data.formats.options import OpenSparseOptions
 from manylabel.data.formats.parts import PACKED, remark_if_alone, train_and_test
 from manylabel.data.formats.sparse_columns import LabelLists, SparseColumns, holds_sparse_rows, label_matrices
 from manylabel.data.formats.sparse_lines import check_version, version_of
-from manylabel.data.formats.sparse_text import compact
+from manylabel.data.formats.sparse_text import compact, left_out
 from manylabel.data.rows import SparseParts
 from manylabel.data.rows.sparse import ColumnSpread, canonical
 from manylabel.errors import ManyLabelError, missing_extra
@@ -66,14 +66,17 @@ def read_sparse_parquet(path: Path, about: About) -> DataSet:
     """
     train_path, test_path = train_and_test(path)
     paths = [train_path] if test_path is None else [train_path, test_path]
-    on_disk = SparseOptions.of(about).on_disk
+    options = OpenSparseOptions.of(about)
+    on_disk = options.on_disk
     tables = [[_read(file, not on_disk) for file in _files(p)] for p in paths]
     files = [file for table in tables for file in table]
     for p, table in zip(paths, tables, strict=True):
         if not any(file.n_rows for file in table):
             raise ManyLabelError(str(p), "at least one row", "none")
-    width = max(file.width for file in files)
-    names, labels = label_matrices([file.labels for file in files], files[0].columns.names, str(train_path))
+    width = _width(files, options.width(about))
+    names, labels, others = label_matrices(
+        [file.labels for file in files], files[0].columns.names, str(train_path), about.like.label_names
+    )
     label_of = dict(zip(files, labels, strict=True))
     if on_disk:
         features: Any = [SparseParts([file.on_disk(width) for file in table]) for table in tables]
@@ -84,13 +87,23 @@ def read_sparse_parquet(path: Path, about: About) -> DataSet:
         for X, table, p in zip(features, tables, paths, strict=True)
     ]
     told = dict.fromkeys(note for file in files for note in file.notes(on_disk))
-    remarks = (*about.remarks, *remark_if_alone(train_path, test_path), *told)
+    others = [left_out(others)] if others else []
+    remarks = (*about.remarks, *remark_if_alone(train_path, test_path), *others, *told)
     return assemble(dataclasses.replace(about, remarks=remarks), *parts, label_names=names)
 
 
 def _files(path: Path) -> list[Path]:
     """The file, or those of a folder."""
     return parquet_parts(path) if path.is_dir() else [path]
+
+
+def _width(files: Sequence[SparseFile], asked: int | None) -> int:
+    """How many features rows have: as many as were asked for, or as the widest row shows."""
+    widest = max(files, key=lambda file: file.width)
+    if asked is not None and widest.width > asked:
+        hint = "Use the features of the training rows."
+        raise ManyLabelError(str(widest.path), f"at most {asked} features", f"{widest.width}", hint)
+    return asked or widest.width
 
 
 def _below(matrices: Sequence[Any]) -> Any:

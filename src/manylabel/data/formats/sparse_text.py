@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ _PAIRS = re.compile(rb"\s*+(?:[0-9]{1,10}+:[-+.0-9eE]++(?:\s++|$))*+")
 _QUERY = re.compile(rb"\s*+qid:[0-9]++(?=\s|$)")
 _DENSE_SHARE = 0.5  # of the entries stored: beyond, an array is smaller than a sparse matrix
 _DENSE_CELLS = 1 << 26
+_MOST_TOLD = 5  # labels in a remark
 
 Line = tuple[int, bytes]
 
@@ -81,12 +82,28 @@ class SparseText:
         return sp.csr_matrix(parts, shape=(len(self), width))
 
     def label_matrix(self, numbers: np.ndarray[Any, Any]) -> Any:
-        """A 0/1 CSR matrix (n, len(numbers)), whose columns are the label numbers in ascending order."""
-        import scipy.sparse as sp
+        """A 0/1 CSR matrix (n, len(numbers)), whose columns are these label numbers, ascending; others are left out."""
+        labels = np.frombuffer(self.labels, dtype=np.int64)
+        at = np.searchsorted(numbers, labels).clip(max=len(numbers) - 1)
+        return zero_one(np.where(numbers[at] == labels, at, -1), _offsets(self.label_ends), len(numbers))
 
-        at = np.searchsorted(numbers, np.frombuffer(self.labels, dtype=np.int64))
-        entries = np.ones(len(at), dtype=np.uint8), at, _offsets(self.label_ends)
-        return sp.csr_matrix(entries, shape=(len(self), len(numbers)))
+
+def zero_one(columns: np.ndarray[Any, Any], ends: np.ndarray[Any, Any], width: int) -> Any:
+    """A 0/1 CSR matrix (n, width) of the columns of all rows, one behind the other; -1 is none."""
+    import scipy.sparse as sp
+
+    known = columns >= 0
+    offsets = np.concatenate([[0], np.cumsum(known)])[ends]
+    entries = np.ones(int(known.sum()), dtype=np.uint8), columns[known], offsets
+    return sp.csr_matrix(entries, shape=(len(ends) - 1, width))
+
+
+def left_out(names: Sequence[str]) -> str:
+    """What to tell of labels that a model does not know."""
+    more = ", ..." if len(names) > _MOST_TOLD else ""
+    return (
+        f"Labels that are none of the model are left out: {', '.join(map(shown, names[:_MOST_TOLD]))}{more}."
+    )
 
 
 def _offsets(ends: array[int]) -> np.ndarray[Any, Any]:

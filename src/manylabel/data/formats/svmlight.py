@@ -12,19 +12,21 @@ import numpy as np
 
 from manylabel.data.build import About, Part, assemble
 from manylabel.data.dataset import DataSet
-from manylabel.data.formats.options import SparseOptions
+from manylabel.data.formats.options import SvmlightOptions
 from manylabel.data.formats.parts import remark_if_alone, train_and_test
 from manylabel.data.formats.sparse_lines import index_lines
 from manylabel.data.formats.sparse_text import (
     MOST_LABELS,
     SparseText,
     compact,
+    left_out,
     numbered_lines,
     read_sparse_text,
 )
 from manylabel.errors import ManyLabelError
 from manylabel.printable import count
 
+_BINARY = [-1, 1]
 _FIRST = re.compile(rb"[-+.,0-9eE]*+(?:\s++qid:[0-9]++)?+\s++[0-9]++:[-+.0-9eE]++")
 
 
@@ -55,11 +57,12 @@ def read_svmlight(path: Path, about: About) -> DataSet:
     """
     train_path, test_path = train_and_test(path)
     paths = [train_path] if test_path is None else [train_path, test_path]
-    on_disk = SparseOptions.of(about).on_disk
+    options = SvmlightOptions.of(about)
+    on_disk = options.on_disk
     read = index_lines if on_disk else read_sparse_text
     files = [read(p, numbered_lines(p, "a readable svmlight file")) for p in paths]
-    first, width = _numbering(files)
-    numbers = _label_numbers(files)
+    first, width = _numbering(files, options.first, options.width(about))
+    numbers, more = _label_numbers(files, about.like.label_names)
     found = tuple(file.features(width, first) for file in files)
     features = found if on_disk else compact(*found)
     skipped = int(_is_binary(numbers, files))  # -1 is no label of its own
@@ -67,7 +70,8 @@ def read_svmlight(path: Path, about: About) -> DataSet:
         Part(X, file.label_matrix(numbers)[:, skipped:], str(file.path))
         for X, file in zip(features, files, strict=True)
     ]
-    remarks = (*remark_if_alone(train_path, test_path), *_remarks(files, first))
+    told = f"Features are counted from {first} in the file" + (": no 0 occurs." if first else ".")
+    remarks = (*remark_if_alone(train_path, test_path), told, *more, *_remarks(files))
     return assemble(
         dataclasses.replace(about, remarks=about.remarks + remarks),
         *parts,
@@ -75,31 +79,52 @@ def read_svmlight(path: Path, about: About) -> DataSet:
     )
 
 
-def _numbering(files: Sequence[SparseText]) -> tuple[int, int]:
+def _numbering(files: Sequence[SparseText], asked: int | None, width: int | None) -> tuple[int, int]:
     """The number of the first feature, and how many features there are."""
-    columns_to = max(file.columns_to for file in files)
+    where = str(files[0].path)
+    columns_to, least = max(file.columns_to for file in files), min(file.least for file in files)
     if not columns_to:
         hint = "Is this a file of labels alone?"
-        raise ManyLabelError(str(files[0].path), "a feature in some row", "none", hint)
-    first = 0 if min(file.least for file in files) == 0 else 1
-    return first, columns_to - first
-
-
-def _label_numbers(files: Sequence[SparseText]) -> np.ndarray[Any, Any]:
-    numbers = np.unique(np.concatenate([np.frombuffer(file.labels, dtype=np.int64) for file in files]))
-    if not 0 < len(numbers) <= MOST_LABELS:
+        raise ManyLabelError(where, "a feature in some row", "none", hint)
+    if asked is not None and least < asked:
+        raise ManyLabelError(where, f"features from {asked} on", f"{least}", "Correct `first`.")
+    first = (0 if least == 0 else 1) if asked is None else asked
+    if width is None:
+        return first, columns_to - first
+    last = columns_to - 1
+    if last - first >= width:
+        got = f"{last}, counted from {first}"
         raise ManyLabelError(
-            str(files[0].path), f"from 1 to {MOST_LABELS} different labels", f"{len(numbers)}"
+            where, f"at most {width} features", got, "Use the features of the training rows."
         )
-    return numbers
+    if asked is None and least > 0 and last < width:  # either numbering would do
+        expected = f"a feature 0 or {width}, which would say from which number on features are counted"
+        hint = "Say how the training rows are counted: `first` = 0 or 1 (--read first=1)."
+        raise ManyLabelError(where, expected, f"features from {least} to {last}", hint)
+    return first, width
+
+
+def _label_numbers(
+    files: Sequence[SparseText], names: tuple[str, ...]
+) -> tuple[np.ndarray[Any, Any], tuple[str, ...]]:
+    """The numbers of the labels, those of a model where it names them by numbers, and what to tell of others."""
+    found = np.unique(np.concatenate([np.frombuffer(file.labels, dtype=np.int64) for file in files]))
+    if names and all(re.fullmatch("-?[0-9]{1,15}", name) for name in names):
+        numbers = np.array(sorted(map(int, names)), dtype=np.int64)
+        if names == ("1",) and found.tolist() == _BINARY:
+            return found, ()
+        others = [str(number) for number in found if number not in numbers]
+        return numbers, (left_out(others),) if others else ()
+    if not 0 < len(found) <= MOST_LABELS:
+        raise ManyLabelError(str(files[0].path), f"from 1 to {MOST_LABELS} different labels", f"{len(found)}")
+    return found, ()
 
 
 def _is_binary(numbers: np.ndarray[Any, Any], files: Sequence[SparseText]) -> bool:
-    return numbers.tolist() == [-1, 1] and all(len(file.labels) == len(file) for file in files)
+    return numbers.tolist() == _BINARY and all(len(file.labels) == len(file) for file in files)
 
 
-def _remarks(files: Sequence[SparseText], first: int) -> Iterator[str]:
-    yield f"Features are counted from {first} in the file" + (": no 0 occurs." if first else ".")
+def _remarks(files: Sequence[SparseText]) -> Iterator[str]:
     for file in files:
         if file.blank:
             yield f"{count(file.blank, 'line')} of {file.path.name} without labels and features."
