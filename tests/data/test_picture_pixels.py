@@ -155,7 +155,9 @@ def test_settings_that_the_reader_does_not_know_are_refused(album, what):
 
 def test_readers_refuse_settings_that_are_not_theirs(write, tmp_path):
     path = write("tiny.svm", "1 1:2\n2 1:1\n1 2:1\n2 1:3\n")
-    with pytest.raises(ManyLabelError, match="expected a setting such as on_disk, but got 'side'"):
+    with pytest.raises(
+        ManyLabelError, match="expected a setting such as on_disk, features, first, but got 'side'"
+    ):
         data.load(path, options={"side": 3})
     np.savez(tmp_path / "tiny.npz", X=np.ones((8, 2)), y=np.eye(8, 2))
     with pytest.raises(ManyLabelError, match="expected no settings of the reader, but got 'side'"):

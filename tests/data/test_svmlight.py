@@ -167,7 +167,7 @@ def test_new_rows_have_the_features_and_labels_of_a_model(write, options):
 def test_new_rows_that_do_not_tell_how_features_are_counted_are_refused_until_it_is_said(write):
     narrow = write("narrow.svm", "2 1:3 2:5\n")
     with pytest.raises(
-        ManyLabelError, match=r"feature 0 or 4, .* got features from 1 to 2\. Say .*--read first=1"
+        ManyLabelError, match=r"feature 0 or 4, .* got features from 1 to 2\. Say .*first=0 or first=1"
     ):
         data.load(narrow, undivided=True, like=LIKE)
     for first, row in ((0, [0, 3, 5, 0]), (1, [3, 5, 0, 0])):

@@ -251,7 +251,9 @@ def test_packed_files_and_other_settings_are_refused(tmp_path) -> None:
     path.write_bytes(gzip.compress(b"".join(lines())))
     with pytest.raises(ManyLabelError, match=r"an unpacked file.*gunzip"):
         data.load(path, options=ON_DISK)
-    with pytest.raises(ManyLabelError, match="expected a setting such as on_disk, but got 'on_disc'"):
+    with pytest.raises(
+        ManyLabelError, match="expected a setting such as on_disk, features, first, but got 'on_disc'"
+    ):
         data.load(write_svm(tmp_path), options={"on_disc": True})
     with pytest.raises(ManyLabelError, match="'on_disk': expected true or false, but got 'maybe'"):
         data.load(write_svm(tmp_path), options={"on_disk": "maybe"})

@@ -99,7 +99,7 @@ def _numbering(files: Sequence[SparseText], asked: int | None, width: int | None
         )
     if asked is None and least > 0 and last < width:  # either numbering would do
         expected = f"a feature 0 or {width}, which would say from which number on features are counted"
-        hint = "Say how the training rows are counted: `first` = 0 or 1 (--read first=1)."
+        hint = "Say with `options` from which number on the training rows are counted: first=0 or first=1."
         raise ManyLabelError(where, expected, f"features from {least} to {last}", hint)
     return first, width
 
