@@ -113,7 +113,7 @@ def _label_numbers(
         numbers = np.array(sorted(map(int, names)), dtype=np.int64)
         if names == ("1",) and found.tolist() == _BINARY:
             return found, ()
-        others = [str(number) for number in found if number not in numbers]
+        others = [str(number) for number in np.setdiff1d(found, numbers).tolist()]
         return numbers, (left_out(others),) if others else ()
     if not 0 < len(found) <= MOST_LABELS:
         raise ManyLabelError(str(files[0].path), f"from 1 to {MOST_LABELS} different labels", f"{len(found)}")
