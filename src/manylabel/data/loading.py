@@ -34,8 +34,7 @@ def load(
         svmlight, XMC text, HDF5, SciPy matrices, texts, pictures), packed with gzip or not; one file of a pair brings
         the other.
     data_dir : str or Path, optional
-        Folder of local data sets, one folder each; a set found there is not downloaded. Default: the
-        environment variable ``MANYLABEL_DATA``.
+        Folder of local data sets, one folder each, which are not downloaded. Default: the variable ``MANYLABEL_DATA``.
     labels : str or sequence of str, optional
         Label columns: the path is that of a table then, as :func:`manylabel.data.read_table` takes it. What its columns
         mean is found out over all rows.
@@ -46,9 +45,8 @@ def load(
         Settings of the reader of a path or local folder, such as ``{"side": 224}`` for pictures; a folder may also name
         them in its ``card.json`` under ``read``. Which there are stands on the page of the format.
     like : Like, optional
-        What rows were like that a model was trained on. Files of sparse rows, svmlight and Parquet, tell only by what
-        occurs how many features and which labels there are; with it these are the model's, other labels are left out
-        and told.
+        Features and labels of a model, for svmlight and sparse Parquet rows, which tell them only by what occurs; other
+        labels are left out and told.
 
     Returns
     -------
@@ -58,8 +56,7 @@ def load(
     Raises
     ------
     ManyLabelError
-        If there is no such data set, it cannot be downloaded, or it holds what cannot be used; the message
-        names the file and, where there are lines, the line.
+        If there is no such data set, it cannot be downloaded, or it holds what cannot be used, by file and line.
 
     Examples
     --------
