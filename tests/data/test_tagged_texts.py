@@ -42,3 +42,14 @@ def test_what_is_wrong_is_named_by_its_line(write, kind):
         data.load(write("t.txt", content))
     assert told in str(error.value)
     assert "t.txt" in str(error.value)
+
+
+def test_new_texts_have_the_labels_of_a_model(write):
+    like = data.Like(label_names=("sea", "wind", "rock"))
+    new = data.load(write("new.txt", "1\tsea fog\tby the sea\n2\t\tnothing\n"), undivided=True, like=like)
+    assert new.label_names == like.label_names
+    assert new.train.Y.dense().tolist() == [[1, 0, 0], [0, 0, 0]]
+    assert "Labels that are none of the model are left out: 'fog'." in new.remarks
+    bare = data.load(write("bare.txt", "1\t\tby the sea\n2\t\tnothing\n"), undivided=True, like=like)
+    assert bare.train.Y.shape == (2, 3)
+    assert not bare.train.Y.dense().any()

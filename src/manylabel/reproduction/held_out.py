@@ -50,6 +50,6 @@ def write_training_rows(name: str, data_dir: Path | None, folder: Path) -> str:
     }
     content, path = io.BytesIO(), folder / f"{name_of_data(name)}.npz"
     np.savez_compressed(content, **arrays)
-    folder.mkdir(parents=True, exist_ok=True)
+    files.usable_folder(folder, "`out`")
     files.write(path, content.getvalue())
     return str(path)

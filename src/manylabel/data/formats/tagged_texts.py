@@ -10,7 +10,7 @@ from manylabel.data.build import About, Part, assemble
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.border import border, shown
 from manylabel.data.formats.parts import remark_if_alone, train_and_test
-from manylabel.data.formats.sparse_text import MOST_LABELS, numbered_lines
+from manylabel.data.formats.sparse_text import MOST_LABELS, left_out, numbered_lines
 from manylabel.data.formats.tag_matrix import tag_matrix
 from manylabel.errors import ManyLabelError
 
@@ -42,17 +42,19 @@ def read_tagged_texts(path: Path, about: About) -> DataSet:
     train_path, test_path = train_and_test(path)
     paths = [p for p in (train_path, test_path) if p is not None]
     tables = [_read(p) for p in paths]
-    names = sorted(
-        {label for _, rows in tables for labels in rows for label in labels}, key=_as_numbers_stand
-    )
+    found = {label for _, rows in tables for labels in rows for label in labels}
+    names = list(about.like.label_names) or sorted(found, key=_as_numbers_stand)
     if not 0 < len(names) <= MOST_LABELS:
         raise ManyLabelError(str(train_path), f"from 1 to {MOST_LABELS} different labels", f"{len(names)}")
     at = {name: j for j, name in enumerate(names)}
     parts = [
-        Part(texts, tag_matrix(rows, at), str(p)) for (texts, rows), p in zip(tables, paths, strict=True)
+        Part(texts, tag_matrix([at.keys() & labels for labels in rows], at), str(p))
+        for (texts, rows), p in zip(tables, paths, strict=True)
     ]
-    told = "Read as lines of id, labels and text."
-    remarks = (*about.remarks, told, *remark_if_alone(train_path, test_path))
+    told = ["Read as lines of id, labels and text."]
+    if others := sorted(found - at.keys(), key=_as_numbers_stand):
+        told.append(left_out(others))
+    remarks = (*about.remarks, *told, *remark_if_alone(train_path, test_path))
     return assemble(dataclasses.replace(about, remarks=remarks), *parts, label_names=names)
 
 
