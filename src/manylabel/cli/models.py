@@ -91,7 +91,7 @@ def predict(
     blocks = model_blocks(loaded, file, schema, identifier, reading, read_options(read))
     written = write_predictions(loaded, blocks, out, wanted)
     shown = [(name, _probabilities(of)) for name, of in written.first]
-    print_rows((identifier or "row", "labels and their probabilities"), shown)
+    print_rows((written.identifier or "row", "labels and their probabilities"), shown)
     mean = written.labels / max(1, written.rows)
     if embeddings:
         say_what_is_embedded(loaded)
@@ -207,10 +207,13 @@ def model_blocks(
 ) -> Iterator[tuple[Features, list[str] | None]]:
     """Rows of a file block by block, told on a terminal."""
     from manylabel.data.build import Like
-    from manylabel.data.own_rows import blocks_of_rows
+    from manylabel.data.own_rows import blocks_of_rows, schema_of_texts
 
+    of_texts = None if schema else schema_of_texts(file, model.schema.kind, options, **reading)
+    if of_texts:
+        schema, options = of_texts, {}
     of_table = reading if schema else {}
-    like = Like(model.schema.n_features, model.label_names)
+    like = Like(model.schema.n_features, model.label_names, unlabelled=True)
     return _told(blocks_of_rows(file, schema, identifier, options=options, like=like, **of_table))
 
 
@@ -232,16 +235,18 @@ def _evaluated(
     options: dict[str, Any],
     encoder: str | None,
 ) -> Evaluated:
-    from manylabel.data.own_rows import read_test_rows
+    from manylabel.data.own_rows import read_test_rows, schema_of_texts
     from manylabel.estimator import MultiLabelClassifier
     from manylabel.study.report.model_page import Evaluated
 
     loaded = MultiLabelClassifier.load(folder, encoder=encoder)
-    model, schema = loaded.predictor_, _schema(loaded)
-    as_asked = {"options": options, **(reading if schema is not None else {})}
+    model, own_schema = loaded.predictor_, _schema(loaded)
 
     def read(source: str) -> OwnRows:
+        of_texts = None if own_schema else schema_of_texts(source, model.schema.kind, options, **reading)
+        schema = own_schema or of_texts
         named = labels if labels is None or schema is None else label_option(labels, source)
+        as_asked = {"options": {} if of_texts else options, **(reading if schema else {})}
         width = model.schema.n_features
         return read_test_rows(source, schema, model.label_names, labels=named, n_features=width, **as_asked)
 

@@ -52,10 +52,19 @@ class Like:
         How many features rows have; None where these are none that are numbered.
     label_names : tuple of str, default ()
         All labels, in any order; () where none are asked for by name.
+    unlabelled : bool, default False
+        Whether rows may come without labels: they are to be predicted, and what labels they have is not looked at.
     """
 
     n_features: int | None = None
     label_names: tuple[str, ...] = ()
+    unlabelled: bool = False
+
+    def no_labels(self, n: int) -> Any:
+        """The labels of n rows that have none to tell, an empty (n, n_labels) CSR matrix."""
+        import scipy.sparse as sp
+
+        return sp.csr_matrix((n, len(self.label_names)), dtype=np.uint8)
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,8 @@ class DataSet:
         sha256 over features, labels, label names and split: two runs with one digest saw the same data.
     remarks : tuple of str
         What a reader of results should know (constant labels, repeated rows, ...).
+    test_names : tuple of str, or None
+        What the test rows are called in their file: pictures by the names of their files.
     """
 
     name: str
@@ -143,6 +145,7 @@ class DataSet:
     licence: str = ""
     digest: str = ""
     remarks: tuple[str, ...] = ()
+    test_names: tuple[str, ...] | None = None
 
     @property
     def kind(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from manylabel.data.build import UNDIVIDED, Like
+from manylabel.data.columns import Column
 from manylabel.data.dataset import DataSet, Rows
 from manylabel.data.formats.options import refuse_options
 from manylabel.data.loading import load
@@ -134,6 +135,40 @@ def read_test_rows(
     return OwnRows(found.X, Y, label_names, found.where, told=found.told)
 
 
+def schema_of_texts(
+    source: str | Path, kind: str, options: Mapping[str, Any] | None = None, **reading: Any
+) -> Schema | None:
+    """What the columns of a table mean to a model of texts that was trained on no table; None for all other rows.
+
+    Parameters
+    ----------
+    source : str or Path
+    kind : str
+        Of the rows that the model takes.
+    options : mapping, optional
+        ``text`` names the column of the texts; by default the only one, or that of this name.
+    **reading
+        ``delimiter`` and ``encoding`` of the table.
+
+    Raises
+    ------
+    ManyLabelError
+        If the table has no such column, or ``options`` are others.
+    """
+    from manylabel.data.formats.table_registry import open_table
+
+    if kind != "text" or not is_plain_table(source):
+        return None
+    names, asked = open_table(source, **reading).names, dict(options or {})
+    name = str(asked.pop("text", names[0] if len(names) == 1 else "text"))
+    refuse_options(asked, str(source))
+    if name not in names:
+        got = ", ".join(map(repr, names[:12])) + (", ..." if len(names) > 12 else "")
+        hint = did_you_mean(name, names, "Name the column of the texts with `options`: text=COLUMN.")
+        raise ManyLabelError(str(source), f"a column {name!r} of the texts", f"the columns {got}", hint)
+    return Schema((Column(name, "text", "the texts"),))
+
+
 def _test_rows_of_table(
     source: str | Path,
     schema: Schema,
@@ -194,13 +229,15 @@ def blocks_of_rows(
         refuse_options(options or {}, str(source))
         yield from _blocks_of_table(source, schema, identifier, rows, reading)
         return
-    if identifier is not None:
+    _refuse_other_table(source)
+    dataset = load(source, undivided=True, options=options, like=like)
+    X, names = dataset.test.X, dataset.test_names
+    if identifier is not None and names is None:
         hint = "Its rows keep their order: row i of the output is row i of the input."
         raise ManyLabelError("`identifier`", "a column of a table", f"{str(source)!r}, which has none", hint)
-    _refuse_other_table(source)
-    X = load(source, undivided=True, options=options, like=like).test.X
     for start in range(0, len(X), rows):
-        yield X.take(slice(start, start + rows)), None
+        block = slice(start, start + rows)
+        yield X.take(block), None if names is None else list(names[block])
 
 
 def _blocks_of_table(

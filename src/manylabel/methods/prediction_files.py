@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,6 +25,7 @@ SEPARATORS = ("|", ";", ",", "/", "\t")
 _DIGITS = 6  # of a probability
 _PROBABILITIES = 1 << 23  # at once
 _FIRST = 5  # rows that are told
+_NAMED = "file"  # the column of names where none is asked for: rows that have names are files
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Wanted:
     Attributes
     ----------
     identifier : str or None, default None
-        Name of the column that names the rows.
+        Name of the column that names the rows; None stands for "file" where rows are files, such as pictures.
     probabilities, embeddings : bool, default False
         Those of all labels; all numbers of the representation.
     top : int or None, default None
@@ -60,6 +62,8 @@ class Written:
         Rows; labels predicted in all; rows without any.
     first : tuple of (str, dict of str to float)
         The first rows: what names them, and the probability of each label predicted.
+    identifier : str or None
+        The column that names the rows, where there is one.
     """
 
     path: Path
@@ -67,6 +71,7 @@ class Written:
     labels: int
     without: int
     first: tuple[tuple[str, dict[str, float]], ...] = ()
+    identifier: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,9 +127,10 @@ def write_predictions(
     _check_wanted(wanted, model)
     rows = labels = without = 0
     first: list[tuple[str, dict[str, float]]] = []
+    wanted, blocks = _with_names(wanted, _smaller(blocks, len(model.label_names)))
     with files.writing(place) as file:
         sink = form(file, model.label_names, wanted)
-        for X, identifiers in _smaller(blocks, len(model.label_names)):
+        for X, identifiers in blocks:
             block = _predicted(model, X, identifiers, wanted)
             sink.add(block)
             first += block.told(model.label_names, rows, _FIRST - len(first))
@@ -132,7 +138,16 @@ def write_predictions(
             labels += sum(map(len, block.labels))
             without += sum(not chosen for chosen in block.labels)
         sink.close()
-    return Written(place, rows, labels, without, tuple(first))
+    return Written(place, rows, labels, without, tuple(first), wanted.identifier)
+
+
+def _with_names(wanted: Wanted, blocks: Blocks) -> tuple[Wanted, Blocks]:
+    """With a column for the names of rows that have some, as the first block shows."""
+    coming = iter(blocks)
+    head = list(islice(coming, 1))
+    if wanted.identifier is None and head and head[0][1] is not None:
+        wanted = replace(wanted, identifier=_NAMED)
+    return wanted, chain(head, coming)
 
 
 def check_ending(path: str | Path) -> None:

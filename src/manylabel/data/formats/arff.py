@@ -42,7 +42,7 @@ class ArffTable:
     remarks: tuple[str, ...] = ()
 
 
-def read_arff(path: Path, xml: Path, xml_is_a_guess: bool = False) -> ArffTable:
+def read_arff(path: Path, xml: Path, xml_is_a_guess: bool = False, unlabelled: bool = False) -> ArffTable:
     """Read a dense or sparse ARFF file.
 
     Parameters
@@ -56,6 +56,8 @@ def read_arff(path: Path, xml: Path, xml_is_a_guess: bool = False) -> ArffTable:
         (KEEL).
     xml_is_a_guess : bool, default False
         The XML file has another name than the table; a header that names labels goes before one that does not fit.
+    unlabelled : bool, default False
+        Whether the table may be of features alone: neither its header nor an XML file names one of its columns.
 
     Returns
     -------
@@ -81,7 +83,7 @@ def read_arff(path: Path, xml: Path, xml_is_a_guess: bool = False) -> ArffTable:
     with border(path, "a readable ARFF file"):
         lines = _lines(path)
         header = read_header(path, lines)
-        labels, source = _labels(header, xml, xml_is_a_guess)
+        labels, source = _labels(header, xml, xml_is_a_guess, unlabelled)
         columns = plan_columns(path, header, labels, source)
         rows = ArffRows(columns, ((n, line) for n, line in lines if line and not line.startswith("%")))
         X, Y = read_rows(rows)
@@ -94,12 +96,18 @@ def read_arff(path: Path, xml: Path, xml_is_a_guess: bool = False) -> ArffTable:
         )
 
 
-def _labels(header: Header, xml: Path, guess: bool) -> tuple[tuple[str, ...] | None, str]:
+def _labels(
+    header: Header, xml: Path, guess: bool, unlabelled: bool
+) -> tuple[tuple[str, ...] | None, str]:
     """The label names of the XML file, or None where the header has to say them; and where they stand."""
     told = header.meka_labels is not None or bool(header.outputs)
     if told and not xml.exists():
         return None, "the header"
+    if unlabelled and not told and not xml.exists():
+        return (), "no file"
     names = read_label_names(xml)
+    if unlabelled and not told and header.attributes.keys().isdisjoint(names):
+        return (), xml.name
     if told and guess and not set(names) <= set(header.attributes):
         return None, "the header"
     return names, xml.name

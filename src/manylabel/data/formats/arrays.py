@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from manylabel.data.build import About, Part, assemble
+from manylabel.data.build import About, Like, Part, assemble
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.border import border, open_seekable, shown
 from manylabel.data.formats.foreign import hint_for_arrays
@@ -53,7 +53,8 @@ def read_arrays(arrays: Store, about: About) -> DataSet:
         ``X_train``, ``y_train``, ``X_test``, ``y_test``, or ``X`` and ``y`` without a split; besides, where
         known, ``X_val`` and ``y_val`` (kept as validation rows of the training part), ``val_rows``,
         ``label_names`` and ``feature_names``. Labels may be ``Y`` as well. A sparse array ``A`` is stored as
-        ``A_data``, ``A_indices``, ``A_indptr``, ``A_shape``. Other arrays are not read.
+        ``A_data``, ``A_indices``, ``A_indptr``, ``A_shape``. Other arrays are not read. Rows to be predicted may have
+        no labels.
     about : About
 
     Raises
@@ -63,12 +64,12 @@ def read_arrays(arrays: Store, about: About) -> DataSet:
     """
     test, validation = None, None
     if "X_train" in arrays:
-        train, test = _part(arrays, "_train"), _part(arrays, "_test")
+        train, test = _part(arrays, "_train", about.like), _part(arrays, "_test", about.like)
         validation = arrays.get("val_rows")
         if "X_val" in arrays:
-            train, validation = joined(train, _part(arrays, "_val"))
+            train, validation = joined(train, _part(arrays, "_val", about.like))
     elif "X" in arrays:
-        train = _part(arrays, "")
+        train = _part(arrays, "", about.like)
     else:
         raise ManyLabelError(str(arrays.path), _FORM, _told(arrays), hint_for_arrays(arrays.names))
     return assemble(
@@ -183,9 +184,10 @@ def joined(train: Part, validation: Part) -> tuple[Part, np.ndarray[Any, Any]]:
     return both, np.arange(n, both.Y.shape[0])
 
 
-def _part(arrays: Store, suffix: str) -> Part:
-    X = _matrix(arrays, f"X{suffix}")
-    Y = _matrix(arrays, f"y{suffix}", f"Y{suffix}")
+def _part(arrays: Store, suffix: str, like: Like) -> Part:
+    X, of_labels = _matrix(arrays, f"X{suffix}"), (f"y{suffix}", f"Y{suffix}")
+    lacks = like.unlabelled and not any(name in arrays for name in of_labels)
+    Y = like.no_labels(X.shape[0]) if lacks else _matrix(arrays, *of_labels)
     return Part(X, Y, f"{arrays.path}, X{suffix} and y{suffix}")
 
 

@@ -12,6 +12,7 @@ from manylabel.data.build import About, Like
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.border import border, shown
 from manylabel.data.formats.foreign import hint_for_folder
+from manylabel.data.formats.pictures import new_pictures, read_new_pictures
 from manylabel.data.formats.registry import FORMATS, format_of_folder
 from manylabel.errors import ManyLabelError
 
@@ -59,6 +60,8 @@ def read_folder(
         if found:
             format, content = found
             return format.load(content, about)
+        if about.like.unlabelled and new_pictures(path):
+            return read_new_pictures(path, about)
         got = ", ".join(sorted(child.name for child in path.iterdir())[:5]) or "an empty folder"
         hint = hint_for_folder(path)
     expected = f"files of one format ({', '.join(format.title for format in FORMATS)})"

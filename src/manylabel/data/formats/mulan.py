@@ -31,6 +31,7 @@ def read_mulan(path: Path, about: About, validation_rows: Any = None) -> DataSet
         The folder, the training or the test file (the other one is the file named ``test`` instead of ``train``), or a
         file without a split.
     about : About
+        Rows to be predicted may be features alone.
     validation_rows : positions in the training file, optional
 
     Raises
@@ -41,14 +42,19 @@ def read_mulan(path: Path, about: About, validation_rows: Any = None) -> DataSet
     given = only_table(path, arff_files(path), _FILES) if path.is_dir() else path
     table_path, test_path = train_and_test(given)
     xml, guess = _xml_of(table_path)
-    table = read_arff(table_path, xml, guess)
+    unlabelled = about.like.unlabelled
+    table = read_arff(table_path, xml, guess, unlabelled)
     remarks, test = table.remarks, None
     remarks += remark_if_alone(table_path, test_path)
     if test_path is not None:
-        other = read_arff(test_path, xml, guess)
+        other = read_arff(test_path, xml, guess, unlabelled)
         _same_columns(table_path, table, test_path, other)
         remarks += tuple(remark for remark in other.remarks if remark not in remarks)
         table, test = _same_layout(table, other.part)
+    if unlabelled and not table.label_names:
+        part = dataclasses.replace(table.part, Y=about.like.no_labels(table.part.Y.shape[0]))
+        table = dataclasses.replace(table, part=part, label_names=about.like.label_names)
+        test = test and dataclasses.replace(test, Y=about.like.no_labels(test.Y.shape[0]))
     return assemble(
         dataclasses.replace(about, remarks=about.remarks + remarks),
         table.part,

@@ -24,7 +24,7 @@ class PictureFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._by_name: defaultdict[str, list[Path]] = defaultdict(list)
-        for path in _pictures(root):
+        for path in pictures_below(root):
             self._by_name[path.name].append(path)
 
     def find(self, name: str, where: str) -> Path:
@@ -59,7 +59,8 @@ class PictureFolder:
         return sorted(self._by_name)
 
 
-def _pictures(root: Path) -> Iterator[Path]:
+def pictures_below(root: Path) -> Iterator[Path]:
+    """The pictures below a folder, those of each folder by name."""
     for folder, _, files in os.walk(root):
         yield from (Path(folder, file) for file in sorted(files) if file.lower().endswith(PICTURES))
 

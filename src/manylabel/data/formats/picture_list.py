@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 
 from manylabel.data.formats.border import border, open_text, shown
+from manylabel.data.formats.picture_folder import PICTURES
+from manylabel.data.formats.sparse_text import left_out
 from manylabel.data.formats.tag_matrix import tag_matrix
 from manylabel.errors import ManyLabelError
 
 ENDINGS = (".csv", ".tsv")
-_PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 _DELIMITERS = ",\t;"
 _SEPARATORS = "|;,"
+_TOLD = {"": "Every cell of tags is one tag.", " ": "Tags are separated by blanks."}
 _HINT = "Keep the column of file names, and behind it one column of tags or one 0/1 column a label."
 
 
@@ -58,8 +60,8 @@ def lists_pictures(path: Path) -> bool:
         return False
 
 
-def read_list(path: Path) -> PictureList:
-    """Read a file, and find its pictures.
+def read_list(path: Path, unlabelled: bool = False) -> PictureList:
+    """Read a file, and find its pictures; one that is ``unlabelled`` may have no column but that of file names.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def read_list(path: Path) -> PictureList:
     """
     rows = _rows(path)
     _, header = next(rows, (1, []))
-    if len(header) < 2:
+    if len(header) < 2 and not unlabelled:
         raise ManyLabelError(
             f"{path}, line 1", "a header of at least two columns", shown(",".join(header)), _HINT
         )
@@ -87,8 +89,16 @@ def read_list(path: Path) -> PictureList:
     return found
 
 
-def label_matrix(lists: Sequence[PictureList]) -> tuple[list[Any], list[str], tuple[str, ...]]:
+def label_matrix(
+    lists: Sequence[PictureList], known: tuple[str, ...] = ()
+) -> tuple[list[Any], list[str], tuple[str, ...]]:
     """The labels of all files, their names, and what to tell of how they were read.
+
+    Parameters
+    ----------
+    lists : sequence of PictureList
+    known : tuple of str, default ()
+        Labels of a model: tags are these, whichever of them occur, and others are left out and told.
 
     Raises
     ------
@@ -101,9 +111,10 @@ def label_matrix(lists: Sequence[PictureList]) -> tuple[list[Any], list[str], tu
             got = ", ".join(map(repr, other.columns))
             raise ManyLabelError(f"{other.path}, line 1", f"the columns of {first.path.name}", shown(got))
     cells = [row for found in lists for row in found.cells]
-    if len(first.columns) > 1 or all(row[0] in ("0", "1") for row in cells):
+    named = not known or first.columns[0] in known
+    if len(first.columns) > 1 or (named and all(row[0] in ("0", "1") for row in cells)):
         return [_zeros_and_ones(found) for found in lists], list(first.columns), ()
-    return _tags(lists, [row[0] for row in cells])
+    return _tags(lists, [row[0] for row in cells], known)
 
 
 def _zeros_and_ones(found: PictureList) -> Any:
@@ -115,25 +126,39 @@ def _zeros_and_ones(found: PictureList) -> Any:
     return np.array(found.cells).astype(np.uint8)
 
 
-def _tags(lists: Sequence[PictureList], cells: list[str]) -> tuple[list[Any], list[str], tuple[str, ...]]:
-    separator, told = _separator(cells)
+def _tags(
+    lists: Sequence[PictureList], cells: list[str], known: tuple[str, ...]
+) -> tuple[list[Any], list[str], tuple[str, ...]]:
+    separator = _separator(cells, frozenset(known))
+    told = [_TOLD.get(separator, f"Tags are separated by {separator!r}.")]
     split = [[_split(row[0], separator) for row in found.cells] for found in lists]
-    names = sorted({tag for rows in split for row in rows for tag in row})
+    found = {tag for rows in split for row in rows for tag in row}
+    names = list(known) or sorted(found)
     if not names:
         raise ManyLabelError(str(lists[0].path), "tags in some row", "none", _HINT)
     at = {name: j for j, name in enumerate(names)}
-    return [tag_matrix(rows, at) for rows in split], names, told
+    if others := sorted(found - at.keys()):
+        told.append(left_out(others))
+    return [tag_matrix([at.keys() & row for row in rows], at) for rows in split], names, tuple(told)
 
 
-def _separator(cells: list[str]) -> tuple[str, tuple[str, ...]]:
-    """What stands between tags: | or ; or a comma where one occurs; blanks where words come again in other cells."""
+def _separator(cells: list[str], known: frozenset[str]) -> str:
+    """What stands between tags: | or ; or a comma where one occurs; blanks where words come again in other cells.
+
+    Where labels are known, what gives the most of them.
+    """
     found = next((mark for mark in _SEPARATORS if any(mark in cell for cell in cells)), "")
+    distinct = {cell for cell in cells if cell}
     if not found:
-        distinct = {cell for cell in cells if cell}
         words = {word for cell in distinct for word in cell.split()}
         found = " " if any(" " in cell for cell in distinct) and len(words) < len(distinct) else ""
-    told = {"": "Every cell of tags is one tag.", " ": "Tags are separated by blanks."}
-    return found, (told.get(found, f"Tags are separated by {found!r}."),)
+    if not known:
+        return found
+    return max((found, "", *_SEPARATORS, " "), key=lambda mark: _n_known(distinct, mark, known))
+
+
+def _n_known(cells: set[str], separator: str, known: frozenset[str]) -> int:
+    return sum(tag in known for cell in cells for tag in _split(cell, separator))
 
 
 def _split(cell: str, separator: str) -> list[str]:
@@ -175,7 +200,7 @@ def _folder_of(path: Path, name: str) -> Path | None:
 def _in(folder: Path, name: str) -> Path | None:
     """The picture of this name, whose ending may be left out."""
     name = name.strip()
-    endings = ("",) if name.lower().endswith(_PICTURES) else _PICTURES
+    endings = ("",) if name.lower().endswith(PICTURES) else PICTURES
     return next((folder / (name + e) for e in endings if name and (folder / (name + e)).is_file()), None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,8 @@ def assemble_pictures(about: About, listing: PictureListing) -> DataSet:
     own = {name: value for name, value in about.options.items() if name in PictureOptions.model_fields}
     options = PictureOptions.of(dataclasses.replace(about, options=own))
     parts = listing.parts
-    found = [
-        read_pixels(part.files, [_name(file, listing.root) for file in part.files], options) for part in parts
-    ]
+    names = [[_name(file, listing.root) for file in part.files] for part in parts]
+    found = [read_pixels(part.files, own, options) for part, own in zip(parts, names, strict=True)]
     if options.unreadable == "refuse":
         for part, pixels in zip(parts, found, strict=True):
             if not pixels.readable.all():
@@ -105,7 +105,10 @@ def assemble_pictures(about: About, listing: PictureListing) -> DataSet:
         kept = np.flatnonzero(listing.validation[found[0].readable])
     remarks = (*about.remarks, *listing.told, *_told(found, options))
     about = dataclasses.replace(about, remarks=remarks)
-    return assemble(about, *rows, label_names=listing.label_names, validation_rows=kept)
+    made = assemble(about, *rows, label_names=listing.label_names, validation_rows=kept)
+    if len(parts) == 1 and not about.undivided:  # its test rows are drawn
+        return made
+    return dataclasses.replace(made, test_names=tuple(compress(names[-1], found[-1].readable)))
 
 
 def _name(file: Path, root: Path) -> str:

@@ -17,7 +17,7 @@ from manylabel.data.formats.mulan import arff_files, read_mulan
 from manylabel.data.formats.options import OpenSparseOptions, PictureOptions, SparseOptions, SvmlightOptions
 from manylabel.data.formats.parts import ending, only_table, stem
 from manylabel.data.formats.picture_list import ENDINGS, lists_pictures
-from manylabel.data.formats.pictures import read_pictures
+from manylabel.data.formats.pictures import new_pictures, read_new_pictures, read_pictures
 from manylabel.data.formats.published import PUBLISHED
 from manylabel.data.formats.scipy_matrices import is_scipy_matrix, matrix_of_features, read_scipy
 from manylabel.data.formats.sparse_parquet import is_sparse_parquet, read_sparse_parquet
@@ -67,10 +67,12 @@ def read_file(
         If no reader takes it, or the one that does refuses it.
     """
     format = format_of_file(path)
+    about = About(stem(path), str(path), undivided=undivided, options=options or {}, like=like or Like())
+    if format is None and about.like.unlabelled and new_pictures(path):
+        return read_new_pictures(path, about)
     if format is None:
         endings = dict.fromkeys(ending for format in (*GENERAL, *PUBLISHED) for ending in format.endings)
         raise refuse_foreign(path, ", ".join(endings))
-    about = About(stem(path), str(path), undivided=undivided, options=options or {}, like=like or Like())
     return format.load(path, about)
 
 

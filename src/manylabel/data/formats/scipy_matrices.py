@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from manylabel.data.build import About, Part, assemble
+from manylabel.data.build import About, Like, Part, assemble
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.arrays import MOST_COLUMNS, Arrays
 from manylabel.data.formats.border import border, open_seekable, shown
@@ -46,7 +46,8 @@ def read_scipy(path: Path, about: About) -> DataSet:
     ----------
     path : Path
         `X.npz` or `X_train.npz`, which bring `Y.npz`, or `Y_train.npz` and both of test; also ``X.trn.npz``, and
-        ``features`` and ``labels`` for X and Y. CSR, CSC and COO matrices are taken.
+        ``features`` and ``labels`` for X and Y. CSR, CSC and COO matrices are taken. Rows to be predicted may have no
+        labels.
     about : About
 
     Raises
@@ -55,13 +56,16 @@ def read_scipy(path: Path, about: About) -> DataSet:
         Naming the file of anything that is not as it should be.
     """
     train_path, test_path = train_and_test(matrix_of_features(path))
-    parts = [_part(p) for p in (train_path, test_path) if p is not None]
+    parts = [_part(p, about.like) for p in (train_path, test_path) if p is not None]
     remarks = about.remarks + remark_if_alone(train_path, test_path)
     return assemble(dataclasses.replace(about, remarks=remarks), *parts)
 
 
-def _part(path: Path) -> Part:
+def _part(path: Path, like: Like) -> Part:
     labels = _partner(path, _FEATURES, ("Y", "y", "labels"))
+    if labels is None and like.unlabelled:
+        X = _read(path, MOST_COLUMNS["X"])
+        return Part(X, like.no_labels(X.shape[0]), str(path))
     if labels is None:
         hint = "Save the labels as a 0/1 matrix and name the two files X.npz and Y.npz."
         raise ManyLabelError(str(path), "a matrix of labels beside this one", "none", hint)

@@ -31,39 +31,44 @@ class SparseColumns:
     ----------
     struct : str or None
         The column whose fields are ``indices`` and ``values``; None where these are columns themselves.
-    labels : str
-        A column of lists of numbers or of texts.
+    labels : str or None
+        A column of lists of numbers or of texts; None where rows have no labels.
     names : tuple of str, or None
         Of the labels with the numbers 0, 1 and so on, as Hugging Face's datasets keep them beside the columns.
     """
 
     struct: str | None
-    labels: str
+    labels: str | None
     names: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, schema: Any, where: str) -> Self:
-        """Those of a schema that holds sparse rows.
+    def of(cls, schema: Any, where: str, unlabelled: bool = False) -> Self:
+        """Those of a schema that holds sparse rows, which may be ``unlabelled``.
 
         Raises
         ------
         ManyLabelError
-            Without a column of labels, or with several.
+            Without a column of labels where there has to be one, or with several.
         """
         struct = _structs(schema)[0] if _structs(schema) else None
         own = (struct, INDICES, VALUES)
         lists = [each.name for each in schema if each.name not in own and _is_list(each.type, "label")]
         labels = LABELS if LABELS in lists else lists[0] if len(lists) == 1 else None
-        if labels is None:
+        if labels is None and not (unlabelled and not lists):
             got = ", ".join(map(shown, lists[:8])) or "none"
             hint = f"Name it {LABELS!r}; a row without labels has an empty list."
             raise ManyLabelError(where, "one column with a list of labels in each row", got, hint)
-        return cls(struct, labels, _class_names(schema, labels))
+        return cls(struct, labels, None if labels is None else _class_names(schema, labels))
+
+    @property
+    def features(self) -> list[str]:
+        """The columns of features."""
+        return [INDICES, VALUES] if self.struct is None else [self.struct]
 
     @property
     def asked(self) -> list[str]:
         """The columns that are read."""
-        return [*([INDICES, VALUES] if self.struct is None else [self.struct]), self.labels]
+        return [*self.features, *(() if self.labels is None else (self.labels,))]
 
     def matrix(self, batch: Any, place: Place) -> Any:
         """The features of the rows of a batch, a CSR matrix with ascending columns, as wide as it has to be.
@@ -161,6 +166,10 @@ class LabelLists:
             numbers = np.array([*known, 0])[coded.indices.to_numpy(zero_copy_only=False)].astype(np.int64)
         self.ends.frombytes((ends[1:] + len(self.numbers)).astype(np.int64).tobytes())
         self.numbers.frombytes(numbers.tobytes())
+
+    def add_none(self, n: int) -> None:
+        """Append n rows without labels."""
+        self.ends.extend([len(self.numbers)] * n)
 
     def matrix(self, numbers: Array, columns: Array, n_labels: int) -> Any:
         """A 0/1 CSR matrix (n, n_labels): label ``numbers[i]``, ascending, has column ``columns[i]``; -1 is none."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from manylabel.data.build import About, Part, assemble
+from manylabel.data.build import About, Like, Part, assemble
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.arrow import PARQUET, parquet_parts
 from manylabel.data.formats.border import border
@@ -51,7 +51,8 @@ def read_sparse_parquet(path: Path, about: About) -> DataSet:
     ----------
     path : Path
         One of `NAME-train.parquet` and `NAME-test.parquet`, or a file without a split: lists ``indices`` and
-        ``values`` in two columns, or in a column of structs (a vector of Spark), and a column of lists of labels.
+        ``values`` in two columns, or in a column of structs (a vector of Spark), and a column of lists of labels, which
+        rows to be predicted need not have.
     about : About
 
     Raises
@@ -68,7 +69,7 @@ def read_sparse_parquet(path: Path, about: About) -> DataSet:
     paths = [train_path] if test_path is None else [train_path, test_path]
     options = OpenSparseOptions.of(about)
     on_disk = options.on_disk
-    tables = [[_read(file, not on_disk) for file in _files(p)] for p in paths]
+    tables = [[_read(file, not on_disk, about.like) for file in _files(p)] for p in paths]
     files = [file for table in tables for file in table]
     for p, table in zip(paths, tables, strict=True):
         if not any(file.n_rows for file in table):
@@ -253,7 +254,7 @@ def _row_group(part: ParquetRows, number: int) -> Any:
     return sp.vstack(found, format="csr")
 
 
-def _read(path: Path, keep: bool) -> SparseFile:
+def _read(path: Path, keep: bool, like: Like) -> SparseFile:
     """Read every row once: labels, how many entries it has, and these themselves where they are kept."""
     try:
         import pyarrow.parquet as pq
@@ -265,13 +266,16 @@ def _read(path: Path, keep: bool) -> SparseFile:
     if not holds_sparse_rows(schema):
         expected = "columns `indices` and `values`, or one of structs with both"
         raise ManyLabelError(str(path), expected, ", ".join(schema.names[:12]))
-    columns = SparseColumns.of(schema, str(path))
+    columns = SparseColumns.of(schema, str(path), like.unlabelled)
     others = tuple(name for name in schema.names if name not in columns.asked)
     found, rows = SparseFile(path, columns, others, version_of(path)), 0
     groups = range(n_groups)
     for number, batch, place in _batches(path, columns, found.version, groups):
         found.groups.extend([rows] * (number + 1 - len(found.groups)))
-        found.labels.add(batch.column(batch.schema.get_field_index(columns.labels)), place)
+        if columns.labels is None:
+            found.labels.add_none(batch.num_rows)
+        else:
+            found.labels.add(batch.column(batch.schema.get_field_index(columns.labels)), place)
         found.add(columns.matrix(batch, place), keep)
         rows += batch.num_rows
     found.groups.extend([rows] * (n_groups + 1 - len(found.groups)))
@@ -288,7 +292,7 @@ def _batches(
     """The number of a row group, some rows of it, and what says where one of them stands."""
     import pyarrow.parquet as pq
 
-    asked = columns.asked if labels else columns.asked[:-1]
+    asked = columns.asked if labels else columns.features
     with border(path, _WHAT), path.open("rb") as handle:
         check_version(path, handle.fileno(), version)
         with pq.ParquetFile(handle, pre_buffer=False, buffer_size=1 << 20) as file:

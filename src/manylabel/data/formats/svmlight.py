@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from manylabel.data.build import About, Part, assemble
+from manylabel.data.build import About, Like, Part, assemble
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.options import SvmlightOptions
 from manylabel.data.formats.parts import remark_if_alone, train_and_test
@@ -62,20 +62,16 @@ def read_svmlight(path: Path, about: About) -> DataSet:
     read = index_lines if on_disk else read_sparse_text
     files = [read(p, numbered_lines(p, "a readable svmlight file")) for p in paths]
     first, width = _numbering(files, options.first, options.width(about))
-    numbers, more = _label_numbers(files, about.like.label_names)
+    labels, names, more = _labels(files, about.like)
     found = tuple(file.features(width, first) for file in files)
     features = found if on_disk else compact(*found)
-    skipped = int(_is_binary(numbers, files))  # -1 is no label of its own
-    parts = [
-        Part(X, file.label_matrix(numbers)[:, skipped:], str(file.path))
-        for X, file in zip(features, files, strict=True)
-    ]
+    parts = [Part(X, Y, str(file.path)) for X, Y, file in zip(features, labels, files, strict=True)]
     told = f"Features are counted from {first} in the file" + (": no 0 occurs." if first else ".")
     remarks = (*remark_if_alone(train_path, test_path), told, *more, *_remarks(files))
     return assemble(
         dataclasses.replace(about, remarks=about.remarks + remarks),
         *parts,
-        label_names=[str(number) for number in numbers[skipped:]],
+        label_names=names,
     )
 
 
@@ -102,6 +98,16 @@ def _numbering(files: Sequence[SparseText], asked: int | None, width: int | None
         hint = "Say with `options` from which number on the training rows are counted: first=0 or first=1."
         raise ManyLabelError(where, expected, f"features from {least} to {last}", hint)
     return first, width
+
+
+def _labels(files: Sequence[SparseText], like: Like) -> tuple[list[Any], Sequence[str], tuple[str, ...]]:
+    """The label matrices of the files, the names of their columns, and what to tell of others."""
+    if like.unlabelled:
+        return [like.no_labels(len(file)) for file in files], like.label_names, ()
+    numbers, more = _label_numbers(files, like.label_names)
+    skipped = int(_is_binary(numbers, files))  # -1 is no label of its own
+    matrices = [file.label_matrix(numbers)[:, skipped:] for file in files]
+    return matrices, [str(number) for number in numbers[skipped:]], more
 
 
 def _label_numbers(

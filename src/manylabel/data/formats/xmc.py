@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from manylabel.data.build import About, Part, assemble
+from manylabel.data.build import About, Like, Part, assemble
 from manylabel.data.dataset import DataSet
 from manylabel.data.formats.border import shown
 from manylabel.data.formats.options import SparseOptions
@@ -47,7 +47,7 @@ def read_xmc(path: Path, about: About) -> DataSet:
     ----------
     path : Path
         `train.txt` (brings `test.txt`), a file without a split, or `trn_X_Xf.txt` (brings `trn_X_Y.txt` and the same
-        two of `tst`); unpacked where it ends in ``.gz``.
+        two of `tst`); unpacked where it ends in ``.gz``. Rows to be predicted may have no file of labels.
     about : About
 
     Raises
@@ -61,7 +61,7 @@ def read_xmc(path: Path, about: About) -> DataSet:
     """
     train_path, test_path = train_and_test(of_features(path))
     on_disk = SparseOptions.of(about).on_disk
-    tables = [_read(p, on_disk) for p in (train_path, test_path) if p is not None]
+    tables = [_read(p, on_disk, about.like) for p in (train_path, test_path) if p is not None]
     if len({(X.shape[1], Y.shape[1]) for X, Y in tables}) > 1:
         (X, Y), (X_test, Y_test) = tables
         expected = f"the {X.shape[1]} features and {Y.shape[1]} labels of {train_path.name}"
@@ -74,7 +74,7 @@ def read_xmc(path: Path, about: About) -> DataSet:
     return assemble(dataclasses.replace(about, remarks=remarks), *parts, label_names=names)
 
 
-def _read(path: Path, on_disk: bool) -> tuple[Any, Any]:
+def _read(path: Path, on_disk: bool, like: Like) -> tuple[Any, Any]:
     """Features, CSR or on disk, and labels of one part, CSR."""
     lines = numbered_lines(path, _WHAT)
     sizes, header = _sizes(path, lines)
@@ -84,7 +84,8 @@ def _read(path: Path, on_disk: bool) -> tuple[Any, Any]:
         _check_labels(path, n_labels)
         rows = _rows(path, lines, sizes, n_labels, read)
         return rows.features(width), rows.label_matrix(np.arange(n_labels))
-    Y = _labels_beside(path, sizes[0])
+    unlabelled = like.unlabelled and _partner(path, 0) is None
+    Y = like.no_labels(sizes[0]) if unlabelled else _labels_beside(path, sizes[0])
     return _rows(path, lines, sizes, None, read).features(sizes[1]), Y
 
 

@@ -1,0 +1,177 @@
+"""Rows to be predicted, which need no labels: in every format that a model can be trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from PIL import Image
+
+from manylabel import LabelMatrix, ManyLabelError, methods
+from manylabel.data import Like, Rows, load
+from manylabel.data.rows import SparseVectors, Vectors
+from manylabel.data.own_rows import blocks_of_rows, read_test_rows, schema_of_texts
+from manylabel.methods.prediction_files import write_predictions
+
+X = np.arange(12, dtype=np.float32).reshape(4, 3) + 1
+LIKE = Like(n_features=3, label_names=("sea", "sky"), unlabelled=True)
+
+
+def _npz(folder: Path) -> Path:
+    np.savez(folder / "new.npz", X=X)
+    return folder / "new.npz"
+
+
+def _hdf5(folder: Path) -> Path:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(folder / "new.h5", "w") as file:
+        file["X"] = X
+    return folder / "new.h5"
+
+
+def _scipy(folder: Path) -> Path:
+    sp.save_npz(folder / "X.npz", sp.csr_matrix(X))
+    return folder / "X.npz"
+
+
+def _xmc(folder: Path) -> Path:
+    rows = [" ".join(f"{j}:{value:g}" for j, value in enumerate(row)) for row in X.tolist()]
+    (folder / "trn_X_Xf.txt").write_text("\n".join(["4 3", *rows]) + "\n")
+    return folder / "trn_X_Xf.txt"
+
+
+def _svmlight(folder: Path) -> Path:
+    rows = [" " + " ".join(f"{j}:{value:g}" for j, value in enumerate(row)) for row in X.tolist()]
+    (folder / "new.svm").write_text("\n".join(rows) + "\n")
+    return folder / "new.svm"
+
+
+def _parquet(folder: Path) -> Path:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    told = {"indices": [[0, 1, 2]] * 4, "values": X.tolist()}
+    pq.write_table(pa.table(told), folder / "new.parquet")
+    return folder / "new.parquet"
+
+
+def _arff(folder: Path, beside: str = "") -> Path:
+    if beside:
+        (folder / "other.xml").write_text(beside)
+    head = ["@relation new", *(f"@attribute f{j} numeric" for j in range(3)), "@data"]
+    rows = [",".join(f"{value:g}" for value in row) for row in X.tolist()]
+    (folder / "new.arff").write_text("\n".join([*head, *rows]) + "\n")
+    return folder / "new.arff"
+
+
+def _arff_beside_the_labels_of_others(folder: Path) -> Path:
+    return _arff(folder, '<labels><label name="sea"/><label name="sky"/></labels>')
+
+
+def _numbers(block: Vectors | SparseVectors) -> np.ndarray:
+    return block.csr(torch.float32).toarray() if isinstance(block, SparseVectors) else np.asarray(block)
+
+
+WRITERS = (_npz, _hdf5, _scipy, _xmc, _svmlight, _parquet, _arff, _arff_beside_the_labels_of_others)
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_numbers_need_no_labels(tmp_path: Path, write) -> None:
+    path = write(tmp_path)
+    blocks = [block for block, names in blocks_of_rows(path, None, rows=3, like=LIKE) if names is None]
+    assert [len(block) for block in blocks] == [3, 1]
+    assert np.concatenate([_numbers(block) for block in blocks]).tolist() == X.tolist()
+
+
+@pytest.mark.parametrize("write", WRITERS[:4] + WRITERS[5:])
+def test_rows_that_are_measured_need_them(tmp_path: Path, write) -> None:
+    path = write(tmp_path)
+    with pytest.raises(ManyLabelError, match=r"label|no array y"):
+        read_test_rows(path, None, LIKE.label_names, n_features=3)
+    with pytest.raises(ManyLabelError, match=r"label|no array y"):
+        load(path)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    for i, name in enumerate(("b.png", "a.jpg", "more/c.png")):
+        Image.new("RGB", (40, 30), (90 * i, 40, 40)).save(folder / name)
+    return folder
+
+
+def _names(source: Path, **options: object) -> list[str] | None:
+    return [*blocks_of_rows(source, None, options=options, like=LIKE)][0][1]
+
+
+def test_pictures_need_no_list(photos: Path) -> None:
+    assert _names(photos) == ["a.jpg", "b.png", "more/c.png"]
+    assert _names(photos / "b.png") == ["b.png"]
+    (photos / "list.csv").write_text("name\nmore/c.png\na.jpg\n")
+    assert _names(photos) == _names(photos / "list.csv") == ["more/c.png", "a.jpg"]
+    (photos / "list.csv").write_text("name,day,tags\na.jpg,3,sea\nb.png,,\n")  # no labels, and not looked at
+    assert _names(photos) == ["a.jpg", "b.png"]
+    (photos / "b.png").write_bytes(b"no picture")
+    with pytest.raises(ManyLabelError, match="line 3: expected pictures that can be read"):
+        _names(photos)
+    assert _names(photos, unreadable="skip") == ["a.jpg"]
+
+
+def test_pictures_that_are_measured_need_one(photos: Path, tmp_path: Path) -> None:
+    for source in (photos, photos / "b.png"):
+        with pytest.raises(ManyLabelError, match="expected (files|a file)"):
+            load(source, like=Like(label_names=LIKE.label_names))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(ManyLabelError, match="an empty folder"):
+        _names(empty)
+
+
+def test_tags_of_measured_pictures_are_the_labels_of_the_model(photos: Path) -> None:
+    def read(*tags: str, known: tuple[str, ...] = ("sea", "sky")) -> tuple[list[list[int]], tuple[str, ...]]:
+        rows = [f"{name};{tag}" for name, tag in zip(("a.jpg", "b.png"), tags, strict=True)]
+        (photos / "list.csv").write_text("\n".join(["name;tags", *rows]) + "\n")
+        found = read_test_rows(photos, None, known)
+        return found.Y.dense().int().tolist(), found.told
+
+    assert read("sky", "")[0] == [[0, 1], [0, 0]]
+    found, told = read("sky|stone", "sea")
+    assert found == [[0, 1], [1, 0]]
+    assert "Labels that are none of the model are left out: 'stone'." in told
+    assert read("sky, blue", "sea", known=("sea", "sky, blue"))[0] == [[0, 1], [1, 0]]  # one tag with a comma
+    assert read("sea sky", "")[0] == [[1, 1], [0, 0]]  # blanks, though no word comes again
+    assert read("1", "0", known=("0", "1", "7"))[0] == [[0, 1, 0], [1, 0, 0]]  # tags, no column of 0 and 1
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_predictions_of_pictures_name_their_files(photos: Path, tmp_path: Path, ending: str) -> None:
+    train = load(photos, like=LIKE, undivided=True).train
+    rows = Rows(train.X, LabelMatrix.of([[1, 0], [0, 1], [1, 1]]))
+    model = methods.get("bce", **{"classify.stage.epochs": 1, "classify.stage.batch": 3}).fit(rows, rows, label_names=LIKE.label_names, seed=0)
+    written = write_predictions(model, blocks_of_rows(photos, None, like=LIKE), tmp_path / f"out{ending}")
+    assert (written.rows, written.identifier) == (3, "file")
+    assert [name for name, _ in written.first] == ["a.jpg", "b.png", "more/c.png"]
+    first = (tmp_path / f"out{ending}").read_text().splitlines()[0]
+    assert first.startswith("file,labels" if ending == ".csv" else '{"file": "a.jpg", "labels"')
+
+
+def test_a_model_of_texts_takes_tables(tmp_path: Path) -> None:
+    path = tmp_path / "new.csv"
+    path.write_text("text\nwarm sea\nblue sky\n")
+    schema = schema_of_texts(path, "text")
+    assert [list(X.values) for X, _ in blocks_of_rows(path, schema)] == [["warm sea", "blue sky"]]
+    path.write_text("id,said,tags\n1,warm sea,sea\n2,blue sky,\n")
+    with pytest.raises(ManyLabelError, match=r"a column 'text' of the texts.*'id', 'said', 'tags'.*text=COLUMN"):
+        schema_of_texts(path, "text")
+    with pytest.raises(ManyLabelError, match="Did you mean 'said'"):
+        schema_of_texts(path, "text", {"text": "sayd"})
+    with pytest.raises(ManyLabelError, match="no settings of the reader, but got 'side'"):
+        schema_of_texts(path, "text", {"text": "said", "side": 3})
+    schema = schema_of_texts(path, "text", {"text": "said"})
+    assert [names for _, names in blocks_of_rows(path, schema, "id")] == [["1", "2"]]
+    found = read_test_rows(path, schema, ("sea", "sky"), labels="tags")
+    assert found.Y.dense().int().tolist() == [[1, 0], [0, 0]]
+    assert schema_of_texts(path, "vectors") is None
+    assert schema_of_texts(tmp_path / "new.npz", "text") is None
