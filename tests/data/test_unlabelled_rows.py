@@ -12,8 +12,8 @@ from PIL import Image
 
 from manylabel import LabelMatrix, ManyLabelError, methods
 from manylabel.data import Like, Rows, load
-from manylabel.data.rows import SparseVectors, Vectors
 from manylabel.data.own_rows import blocks_of_rows, read_test_rows, schema_of_texts
+from manylabel.data.rows import SparseVectors, Vectors
 from manylabel.methods.prediction_files import write_predictions
 
 X = np.arange(12, dtype=np.float32).reshape(4, 3) + 1
@@ -103,7 +103,8 @@ def photos(tmp_path: Path) -> Path:
 
 
 def _names(source: Path, **options: object) -> list[str] | None:
-    return [*blocks_of_rows(source, None, options=options, like=LIKE)][0][1]
+    ((_, names),) = blocks_of_rows(source, None, options=options, like=LIKE)
+    return names
 
 
 def test_pictures_need_no_list(photos: Path) -> None:
@@ -121,7 +122,7 @@ def test_pictures_need_no_list(photos: Path) -> None:
 
 def test_pictures_that_are_measured_need_one(photos: Path, tmp_path: Path) -> None:
     for source in (photos, photos / "b.png"):
-        with pytest.raises(ManyLabelError, match="expected (files|a file)"):
+        with pytest.raises(ManyLabelError, match=r"expected (files|a file)"):
             load(source, like=Like(label_names=LIKE.label_names))
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -149,7 +150,9 @@ def test_tags_of_measured_pictures_are_the_labels_of_the_model(photos: Path) -> 
 def test_predictions_of_pictures_name_their_files(photos: Path, tmp_path: Path, ending: str) -> None:
     train = load(photos, like=LIKE, undivided=True).train
     rows = Rows(train.X, LabelMatrix.of([[1, 0], [0, 1], [1, 1]]))
-    model = methods.get("bce", **{"classify.stage.epochs": 1, "classify.stage.batch": 3}).fit(rows, rows, label_names=LIKE.label_names, seed=0)
+    model = methods.get("bce", **{"classify.stage.epochs": 1, "classify.stage.batch": 3}).fit(
+        rows, rows, label_names=LIKE.label_names, seed=0
+    )
     written = write_predictions(model, blocks_of_rows(photos, None, like=LIKE), tmp_path / f"out{ending}")
     assert (written.rows, written.identifier) == (3, "file")
     assert [name for name, _ in written.first] == ["a.jpg", "b.png", "more/c.png"]
@@ -163,7 +166,9 @@ def test_a_model_of_texts_takes_tables(tmp_path: Path) -> None:
     schema = schema_of_texts(path, "text")
     assert [list(X.values) for X, _ in blocks_of_rows(path, schema)] == [["warm sea", "blue sky"]]
     path.write_text("id,said,tags\n1,warm sea,sea\n2,blue sky,\n")
-    with pytest.raises(ManyLabelError, match=r"a column 'text' of the texts.*'id', 'said', 'tags'.*text=COLUMN"):
+    with pytest.raises(
+        ManyLabelError, match=r"a column 'text' of the texts.*'id', 'said', 'tags'.*text=COLUMN"
+    ):
         schema_of_texts(path, "text")
     with pytest.raises(ManyLabelError, match="Did you mean 'said'"):
         schema_of_texts(path, "text", {"text": "sayd"})

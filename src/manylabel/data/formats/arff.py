@@ -96,9 +96,7 @@ def read_arff(path: Path, xml: Path, xml_is_a_guess: bool = False, unlabelled: b
         )
 
 
-def _labels(
-    header: Header, xml: Path, guess: bool, unlabelled: bool
-) -> tuple[tuple[str, ...] | None, str]:
+def _labels(header: Header, xml: Path, guess: bool, unlabelled: bool) -> tuple[tuple[str, ...] | None, str]:
     """The label names of the XML file, or None where the header has to say them; and where they stand."""
     told = header.meka_labels is not None or bool(header.outputs)
     if told and not xml.exists():

@@ -154,7 +154,8 @@ def _separator(cells: list[str], known: frozenset[str]) -> str:
         found = " " if any(" " in cell for cell in distinct) and len(words) < len(distinct) else ""
     if not known:
         return found
-    return max((found, "", *_SEPARATORS, " "), key=lambda mark: _n_known(distinct, mark, known))
+    marks: tuple[str, ...] = (found, "", *_SEPARATORS, " ")  # the first of several that give as many
+    return max(marks, key=lambda mark: _n_known(distinct, mark, known))
 
 
 def _n_known(cells: set[str], separator: str, known: frozenset[str]) -> int:

@@ -34,7 +34,8 @@ def read_pictures(path: Path, about: About) -> DataSet:
     like = about.like
     lists = [read_list(p, like.unlabelled) for p in (train_path, test_path) if p is not None]
     if like.unlabelled:
-        matrices, names, told = [like.no_labels(len(found.files)) for found in lists], like.label_names, ()
+        matrices, names = [like.no_labels(len(found.files)) for found in lists], list(like.label_names)
+        told: tuple[str, ...] = ()
     else:
         matrices, names, told = label_matrix(lists, like.label_names)
     parts = [
