@@ -139,7 +139,7 @@ def test_rows_that_are_the_last_of_a_label_are_not_spared():
 
 def test_split_without_a_row_to_spare_is_refused():
     rows = Part(np.eye(20), np.eye(20), "whole.npz")
-    told = r"20 rows that each carry the only row of a label\. Give the parts"
+    told = r"20 rows that each carry the only row of a label\. Leave out labels"
     with pytest.raises(ManyLabelError, match=rf"whole\.npz, test part: .*{told}"):
         assemble(About("own"), rows)
     dataset = assemble(About("own"), rows, rows)

@@ -28,7 +28,10 @@ models_app = typer.Typer()
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a model, as fit writes it.")]
 RowsFile = Annotated[
-    str, typer.Argument(metavar="FILE", help="Rows like the training rows; labels may be absent.")
+    str,
+    typer.Argument(
+        metavar="FILE", help="Rows like the training rows, without labels or with them; of pictures a folder."
+    ),
 ]
 Identifier = Annotated[
     str | None, typer.Option("--id", help="Column that names the rows; it is kept in the output.")
@@ -48,7 +51,8 @@ MovedEncoder = Annotated[
 @models_app.command(
     epilog="Examples:\n\n"
     "[cyan]manylabel predict model new.csv --out predictions.csv --id film[/]\n\n"
-    "[cyan]manylabel predict model new.parquet --out predictions.parquet --probabilities --top 3[/]"
+    "[cyan]manylabel predict model new.parquet --out predictions.parquet --probabilities --top 3[/]\n\n"
+    "[cyan]manylabel predict model photos/ --out predictions.csv[/]  pictures, named in a column `file`"
 )
 def predict(
     model: ModelArgument,

@@ -70,7 +70,7 @@ def held_out_rows(
     if drawn.any():
         return drawn
     got = f"{len(Y)} rows that each carry the only row of a label"
-    hint = "Give the parts yourself (X_train and X_test, X_val or val_rows), or leave out labels with a single row."
+    hint = "Leave out labels with a single row, or give test rows of their own (test.csv beside train.csv, X_test)."
     raise ManyLabelError(who, "rows to hold out whose labels others carry too", got, hint)
 
 

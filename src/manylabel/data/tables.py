@@ -365,7 +365,7 @@ def _add(builders: Mapping[str, ColumnBuilder], cells: Sequence[Any], source: Ta
         try:
             builder.add(column)
         except (TypeError, ValueError) as error:
-            where = f"{source.where}, rows from {done + 1}, column {shown(name)}"
+            where = f"{source.where}, from {source.place(done)} on, column {shown(name)}"
             hint = "Leave the column out, or turn its cells into texts or numbers."
             raise ManyLabelError(
                 where, "cells with a text, a number, a date or a list", str(error), hint

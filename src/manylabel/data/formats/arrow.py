@@ -55,6 +55,17 @@ class ArrowTable(TableSource):
                         part.validate(full=True)
                         yield [_cells(column) for column in part.columns]
 
+    def place(self, row: int) -> str:
+        if len(self._parts) == 1:
+            return super().place(row)
+        before = 0
+        for path in self._parts:
+            here = sum(batch.num_rows for batch in _batches(path, (0,), _BLOCK))
+            if row < before + here:
+                return f"row {row - before + 1} of {path.name} (counted from 1)"
+            before += here
+        return super().place(row)
+
 
 def parquet_parts(folder: Path) -> list[Path]:
     """The parquet files of a folder by name; those whose names begin with ``_`` or ``.`` are no part of it.
