@@ -157,7 +157,7 @@ def schema_of_texts(
     """
     from manylabel.data.formats.table_registry import open_table
 
-    if kind != "text" or not is_plain_table(source):
+    if kind != "text" or not is_plain_table(source, but_for="pictures"):
         return None
     names, asked = open_table(source, **reading).names, dict(options or {})
     name = str(asked.pop("text", names[0] if len(names) == 1 else "text"))
@@ -282,13 +282,14 @@ def _of_dataset(dataset: DataSet, part: Rows, name: str) -> OwnRows:
     )
 
 
-def is_plain_table(source: str | Path) -> bool:
-    """Whether a path names a table, and no data set of another format whose file ends alike."""
+def is_plain_table(source: str | Path, but_for: str = "") -> bool:
+    """Whether a path names a table, and no data set of another format (``but_for`` one) whose file ends alike."""
     from manylabel.data.formats.registry import format_of_file
     from manylabel.data.formats.table_registry import is_readable, is_table
 
     path = Path(source)
-    return is_table(path) and not (is_readable(path) and format_of_file(path))
+    found = format_of_file(path) if is_table(path) and is_readable(path) else None
+    return is_table(path) and (found is None or found.name == but_for)
 
 
 def _refuse_table(source: str | Path) -> None:
