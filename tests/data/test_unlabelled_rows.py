@@ -12,7 +12,7 @@ from PIL import Image
 
 from manylabel import LabelMatrix, ManyLabelError, methods
 from manylabel.data import Like, Rows, load
-from manylabel.data.own_rows import blocks_of_rows, read_test_rows, schema_of_texts
+from manylabel.data.own_rows import are_new_pictures, blocks_of_rows, read_test_rows, schema_of_texts
 from manylabel.data.rows import SparseVectors, Vectors
 from manylabel.methods.prediction_files import write_predictions
 
@@ -84,6 +84,16 @@ def test_numbers_need_no_labels(tmp_path: Path, write) -> None:
     assert np.concatenate([_numbers(block) for block in blocks]).tolist() == X.tolist()
 
 
+@pytest.mark.parametrize("write", WRITERS)
+def test_rows_of_no_model_have_one_label_that_none_carries(tmp_path: Path, write) -> None:
+    found = load(write(tmp_path), undivided=True, like=Like(unlabelled=True, n_features=3))
+    assert (len(found.test), found.label_names, int(found.test.Y.label_counts().sum())) == (
+        4,
+        ("label 0",),
+        0,
+    )
+
+
 @pytest.mark.parametrize("write", WRITERS[:4] + WRITERS[5:])
 def test_rows_that_are_measured_need_them(tmp_path: Path, write) -> None:
     path = write(tmp_path)
@@ -110,7 +120,10 @@ def _names(source: Path, **options: object) -> list[str] | None:
 def test_pictures_need_no_list(photos: Path) -> None:
     assert _names(photos) == ["a.jpg", "b.png", "more/c.png"]
     assert _names(photos / "b.png") == ["b.png"]
+    assert are_new_pictures(photos)
+    assert are_new_pictures(photos / "b.png")
     (photos / "list.csv").write_text("name\nmore/c.png\na.jpg\n")
+    assert not are_new_pictures(photos)
     assert _names(photos) == _names(photos / "list.csv") == ["more/c.png", "a.jpg"]
     (photos / "list.csv").write_text("name,day,tags\na.jpg,3,sea\nb.png,,\n")  # no labels, and not looked at
     assert _names(photos) == ["a.jpg", "b.png"]
@@ -161,7 +174,9 @@ def test_predictions_of_pictures_name_their_files(photos: Path, tmp_path: Path, 
 
 
 def test_a_model_of_texts_takes_tables(photos: Path, tmp_path: Path) -> None:
-    (photos / "1.png").write_bytes((photos / "b.png").read_bytes())  # the row with this number is none of pictures
+    (photos / "1.png").write_bytes(
+        (photos / "b.png").read_bytes()
+    )  # the row with this number is none of pictures
     path = tmp_path / "new.csv"
     path.write_text("text\nwarm sea\nblue sky\n")
     schema = schema_of_texts(path, "text")

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from tests.journeys.conftest import Shell
 
 from manylabel.methods import Predictor, model_folder
+from manylabel.models import picture_encoder
 from manylabel.study import StudyFolder
 from text_encoders import themed_texts
 
@@ -143,6 +145,37 @@ def test_a_model_reads_pictures_as_it_is_asked_to(
     code, _, errors = shell("fit", "table.csv", "--labels", "tags", *asked, "--out", "other")
     assert code == 2
     assert "table.csv: expected no settings of the reader, but got 'side', 'fit'" in errors
+
+
+def test_pictures_without_a_list_are_predicted_and_embedded_by_name(
+    tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))
+    write_album(Path("album"))
+    few = ("--method", "logistic_regression", "--validation", "0.3", "--out", "model")
+    assert shell("fit", "album/", "--read", "side=16", *few)[0] == 0
+    assert shell("predict", "model", "album/", "--read", "side=16", "--out", "listed.csv")[0] == 0
+    Path("album/labels.csv").unlink()
+    code, output, errors = shell("predict", "model", "album/", "--read", "side=16", "--out", "new.csv")
+    assert code == 0, errors
+    assert "48 rows" in output
+    listed, new = (sorted(Path(name).read_text().splitlines()) for name in ("listed.csv", "new.csv"))
+    assert listed == new
+    assert "47.png," in "\n".join(new)
+    code, _, errors = shell("evaluate", "model", "album/", "--read", "side=16")
+    assert code == 2
+    assert "album: expected files of one format" in errors
+    asked = ("--encoder", "resnet18", "--set", "weights=none.safetensors", "--id", "file", "--out", "z.npz")
+    code, _, errors = shell("embed", "album/", *asked)
+    assert code == 2
+    assert "none.safetensors" in errors
+    save_file(picture_encoder("resnet18").state_dict(), "none.safetensors")
+    code, output, errors = shell("embed", "album/", *asked)
+    assert code == 0, errors
+    with np.load("z.npz") as written:
+        assert written["embeddings"].shape == (48, 512)
+        assert sorted(written["identifiers"]) == sorted(f"{i}.png" for i in range(48))
 
 
 def test_a_run_reads_pictures_as_it_is_asked_to_and_so_do_its_examples(

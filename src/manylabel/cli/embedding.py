@@ -67,7 +67,7 @@ def embed(
     file: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FILE]", help="Of a model: rows like the training rows; labels may be absent."
+            metavar="[FILE]", help="Of a model: rows like the training rows, without labels or with them."
         ),
     ] = None,
     out: Annotated[
@@ -92,6 +92,7 @@ def embed(
     on which every command runs.
     """
     from manylabel.data.formats.options import refuse_options
+    from manylabel.data.own_rows import are_new_pictures
     from manylabel.methods.embedding_files import check_embedding_file
 
     check_embedding_file(out, identifier)
@@ -107,6 +108,8 @@ def embed(
     if labels is None and Path(source).exists() and _is_table(source):
         refuse_options(options, source)
         _of_table(source, out, identifier, asked, {**reading, "columns": roles_of(column, text, None)})
+    elif labels is None and are_new_pictures(source):
+        _of_pictures(source, out, identifier, asked, options)
     else:
         _of_dataset(source, labels, out, asked, data_dir, options)
 
@@ -144,6 +147,21 @@ def _of_table(
     vectors = _opened(asked, table.X).kept_vectors(table.X)
     of_file = {name: reading[name] for name in ("delimiter", "encoding")}
     blocks = blocks_of_rows(source, table.schema, identifier, **of_file)
+    _told(out, *write_embeddings(lambda part: part.values, _slices(vectors, blocks), out, identifier))
+
+
+def _of_pictures(
+    source: str, out: Path, identifier: str | None, asked: dict[str, Any], options: dict[str, Any]
+) -> None:
+    """Pictures without labels."""
+    from manylabel import data
+    from manylabel.data.own_rows import blocks_of_rows
+    from manylabel.methods.embedding_files import write_embeddings
+
+    like = data.Like(unlabelled=True)
+    X = data.load(Path(source), undivided=True, options=options, like=like).test.X
+    vectors = _opened(asked, X).kept_vectors(X)
+    blocks = blocks_of_rows(source, None, identifier, options=options, like=like)
     _told(out, *write_embeddings(lambda part: part.values, _slices(vectors, blocks), out, identifier))
 
 

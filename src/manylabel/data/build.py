@@ -60,11 +60,16 @@ class Like:
     label_names: tuple[str, ...] = ()
     unlabelled: bool = False
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The labels that rows without any get, none of which they carry: as a data set has at least one."""
+        return self.label_names or ("label 0",)
+
     def no_labels(self, n: int) -> Any:
-        """The labels of n rows that have none to tell, an empty (n, n_labels) CSR matrix."""
+        """The labels of n rows that have none to tell, an empty CSR matrix of :attr:`columns`."""
         import scipy.sparse as sp
 
-        return sp.csr_matrix((n, len(self.label_names)), dtype=np.uint8)
+        return sp.csr_matrix((n, len(self.columns)), dtype=np.uint8)
 
 
 @dataclass(frozen=True)

@@ -292,6 +292,15 @@ def is_plain_table(source: str | Path, but_for: str = "") -> bool:
     return is_table(path) and (found is None or found.name == but_for)
 
 
+def are_new_pictures(source: str | Path) -> bool:
+    """Whether a path names a picture, or a folder of pictures that is no data set."""
+    from manylabel.data.formats.pictures import new_pictures
+    from manylabel.data.formats.registry import format_of_folder
+
+    path = Path(source)
+    return bool(new_pictures(path)) and not (path.is_dir() and format_of_folder(path))
+
+
 def _refuse_table(source: str | Path) -> None:
     if is_plain_table(source):
         hint = "Name the column of the tags, or those of 0 and 1 by names or a pattern such as is_*."

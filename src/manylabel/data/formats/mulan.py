@@ -53,7 +53,7 @@ def read_mulan(path: Path, about: About, validation_rows: Any = None) -> DataSet
         table, test = _same_layout(table, other.part)
     if unlabelled and not table.label_names:
         part = dataclasses.replace(table.part, Y=about.like.no_labels(table.part.Y.shape[0]))
-        table = dataclasses.replace(table, part=part, label_names=about.like.label_names)
+        table = dataclasses.replace(table, part=part, label_names=about.like.columns)
         test = test and dataclasses.replace(test, Y=about.like.no_labels(test.Y.shape[0]))
     return assemble(
         dataclasses.replace(about, remarks=about.remarks + remarks),

@@ -34,7 +34,7 @@ def read_pictures(path: Path, about: About) -> DataSet:
     like = about.like
     lists = [read_list(p, like.unlabelled) for p in (train_path, test_path) if p is not None]
     if like.unlabelled:
-        matrices, names = [like.no_labels(len(found.files)) for found in lists], list(like.label_names)
+        matrices, names = [like.no_labels(len(found.files)) for found in lists], list(like.columns)
         told: tuple[str, ...] = ()
     else:
         matrices, names, told = label_matrix(lists, like.label_names)
@@ -63,4 +63,4 @@ def read_new_pictures(path: Path, about: About) -> DataSet:
     files = new_pictures(path)
     root = path if path.is_dir() else path.parent
     part = PicturePart(files, about.like.no_labels(len(files)), path)
-    return assemble_pictures(about, PictureListing(root, [part], about.like.label_names))
+    return assemble_pictures(about, PictureListing(root, [part], about.like.columns))

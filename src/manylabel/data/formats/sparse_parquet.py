@@ -75,9 +75,9 @@ def read_sparse_parquet(path: Path, about: About) -> DataSet:
         if not any(file.n_rows for file in table):
             raise ManyLabelError(str(p), "at least one row", "none")
     width = _width(files, options.width(about))
-    names, labels, others = label_matrices(
-        [file.labels for file in files], files[0].columns.names, str(train_path), about.like.label_names
-    )
+    like, lists = about.like, [file.labels for file in files]
+    wanted = like.columns if like.unlabelled else like.label_names
+    names, labels, others = label_matrices(lists, files[0].columns.names, str(train_path), wanted)
     label_of = dict(zip(files, labels, strict=True))
     if on_disk:
         features: Any = [SparseParts([file.on_disk(width) for file in table]) for table in tables]

@@ -103,7 +103,7 @@ def _numbering(files: Sequence[SparseText], asked: int | None, width: int | None
 def _labels(files: Sequence[SparseText], like: Like) -> tuple[list[Any], Sequence[str], tuple[str, ...]]:
     """The label matrices of the files, the names of their columns, and what to tell of others."""
     if like.unlabelled:
-        return [like.no_labels(len(file)) for file in files], like.label_names, ()
+        return [like.no_labels(len(file)) for file in files], like.columns, ()
     numbers, more = _label_numbers(files, like.label_names)
     skipped = int(_is_binary(numbers, files))  # -1 is no label of its own
     matrices = [file.label_matrix(numbers)[:, skipped:] for file in files]

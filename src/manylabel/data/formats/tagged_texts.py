@@ -43,7 +43,9 @@ def read_tagged_texts(path: Path, about: About) -> DataSet:
     paths = [p for p in (train_path, test_path) if p is not None]
     tables = [_read(p) for p in paths]
     found = {label for _, rows in tables for labels in rows for label in labels}
-    names = list(about.like.label_names) or sorted(found, key=_as_numbers_stand)
+    like = about.like
+    wanted = like.columns if like.unlabelled else like.label_names
+    names = list(wanted) or sorted(found, key=_as_numbers_stand)
     if not 0 < len(names) <= MOST_LABELS:
         raise ManyLabelError(str(train_path), f"from 1 to {MOST_LABELS} different labels", f"{len(names)}")
     at = {name: j for j, name in enumerate(names)}
