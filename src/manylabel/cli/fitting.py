@@ -28,6 +28,7 @@ fitting_app = typer.Typer()
 TRAINING = ".training"
 """Ending of the folder beside a model in which its training is kept until it has ended."""
 _MOST_NAMES = 8
+_NEW = {"images": "NEW_PICTURES/", "text": "NEW.csv"}
 
 ModelFolder = Annotated[
     Path, typer.Option("--out", "-o", help="Folder of the model, made where it is missing.")
@@ -109,8 +110,9 @@ def run_fit(given: Mapping[str, Any], training: TrainingOptions, method: str, ou
     shutil.rmtree(folder, ignore_errors=True)
     _show_quality(model)
     say_path("model", out)
-    example = "NEW.csv" if rows.table is not None else "NEW_FILE"
-    again = commandline.command_line("predict", {"data": [str(out), example], "out": "predictions.csv"})
+    example = "NEW.csv" if rows.table is not None else _NEW.get(rows.X.kind, "NEW_FILE")
+    given = {"data": [str(out), example], "read": asked.get("read") or {}, "out": "predictions.csv"}
+    again = commandline.command_line("predict", given)
     say(f"Predict for new rows with:\n  {again}")
 
 
