@@ -211,7 +211,7 @@ def blocks_of_rows(
     options : mapping, optional
         As :func:`read_training_rows` takes them.
     like : Like, optional
-        Features and labels of the model, for sparse files that tell them only by what occurs.
+        Features and labels of the model, and whether rows may come without labels.
     **reading
         ``delimiter`` and ``encoding`` of a table.
 
