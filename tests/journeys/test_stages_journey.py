@@ -136,6 +136,7 @@ def test_a_model_reads_pictures_as_it_is_asked_to(
     code, _, errors = shell("predict", "model", "album/", "--out", "q.csv")
     assert code == 2
     assert "expected rows of shape (3, 16, 16), but got shape (3, 64, 64)" in errors
+    assert "Read pictures as those of the training were, such as with --read: side=16." in errors
     of_model = ("predict", "model", "album/"), ("evaluate", "model", "album/"), ("embed", "model", "album/")
     for command in (("fit", "album/", *few[:-1], "other"), ("audit", "album/"), *of_model):
         code, _, errors = shell(*command, "--read", "sides=16")

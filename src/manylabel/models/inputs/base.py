@@ -74,6 +74,11 @@ class Preprocessor(nn.Module):
         return f"rows of {self.form}"
 
     @property
+    def hint(self) -> str:
+        """What to do where rows are of another form."""
+        return "Use the features of the training rows."
+
+    @property
     def block(self) -> int:
         """How many rows go through an encoder at once where nothing is trained."""
         return 1024
@@ -120,7 +125,7 @@ class Preprocessor(nn.Module):
             Names both forms.
         """
         if X.form != self.form:
-            raise ManyLabelError("X", self.expected, X.form, "Use the features of the training rows.")
+            raise ManyLabelError("X", self.expected, X.form, self.hint)
 
     @abstractmethod
     def dense(self, X: Any) -> Tensor:

@@ -107,6 +107,12 @@ class ImagePreprocessor(Preprocessor):
     def form(self) -> str:
         return f"shape {self.rows}"
 
+    @property
+    def hint(self) -> str:
+        height, width = self.rows[1:]
+        told = f", such as with `options`: side={height}" if height == width else ""
+        return f"Read pictures as those of the training were{told}."
+
     def meta(self) -> dict[str, Any]:
         own = super().meta()
         return own if self.rows == self.shape else own | {"rows": self.rows}
