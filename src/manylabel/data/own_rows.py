@@ -246,8 +246,9 @@ def blocks_of_rows(
     dataset = load(own, undivided=True, options=options, like=like)
     X, names = dataset.test.X, dataset.test_names
     remarks = dataset.remarks if dataset.split == UNDIVIDED else (*dataset.remarks, _which_rows("test"))
-    for remark in remarks if tell else ():
-        tell(remark)
+    if tell is not None:
+        for remark in remarks:
+            tell(remark)
     if identifier is not None and names is None:
         hint = "Its rows keep their order: row i of the output is row i of the input."
         raise ManyLabelError("`identifier`", "a column of a table", f"{str(source)!r}, which has none", hint)

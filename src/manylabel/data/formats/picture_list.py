@@ -50,7 +50,7 @@ class PictureList:
 
     def column(self, name: str | None) -> list[str] | None:
         """The cells of one of the other columns, if there is one of this name."""
-        if name not in self.columns:
+        if name is None or name not in self.columns:
             return None
         return [row[self.columns.index(name)] for row in self.cells]
 

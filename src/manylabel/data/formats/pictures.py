@@ -73,7 +73,8 @@ def read_new_pictures(path: Path, about: About) -> DataSet:
     ManyLabelError
         Naming the pictures that cannot be read, and links out of the folder.
     """
-    files, told = new_pictures(path), ()
+    files = new_pictures(path)
+    told: tuple[str, ...] = ()
     root = path if path.is_dir() else path.parent
     if path.is_dir():
         _refuse_links(path, files)
