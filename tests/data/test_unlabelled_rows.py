@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from manylabel import LabelMatrix, ManyLabelError, methods
 from manylabel.data import Like, Rows, load
 from manylabel.data.own_rows import are_new_pictures, blocks_of_rows, read_test_rows, schema_of_texts
 from manylabel.data.rows import SparseVectors, Vectors
+from manylabel.methods.embedding_files import write_embeddings
 from manylabel.methods.prediction_files import write_predictions
 
 X = np.arange(12, dtype=np.float32).reshape(4, 3) + 1
@@ -103,6 +106,74 @@ def test_rows_that_are_measured_need_them(tmp_path: Path, write) -> None:
         load(path)
 
 
+def _wrong_labels(folder: Path) -> Iterator[Path]:
+    """Files of the same rows whose labels are no labels of a model, or not even labels."""
+    np.savez(folder / "new.npz", X=X, y=np.full((3, 5), np.nan), label_names=["q", "q"])
+    yield folder / "new.npz"
+    sp.save_npz(folder / "Y.npz", sp.csr_matrix(np.full((3, 5), 7)))
+    yield _scipy(folder)
+    (folder / "trn_X_Y.txt").write_text("3 9\n0:1\n1:1\n2:1\n")
+    yield _xmc(folder)
+    lines = _svmlight(folder).read_text().splitlines()
+    (folder / "new.xmc").write_text("\n".join(["4 3 0", *(f"9{line}" for line in lines)]) + "\n")
+    yield folder / "new.xmc"
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    told = {"indices": [[0, 1, 2]] * 4, "values": X.tolist(), "one": [["a"]] * 4, "two": [[1]] * 4}
+    pq.write_table(pa.table(told), folder / "new.parquet")
+    yield folder / "new.parquet"
+
+
+def test_labels_of_rows_to_be_predicted_are_not_looked_at(tmp_path: Path) -> None:
+    for path in _wrong_labels(tmp_path):
+        ((block, _),) = blocks_of_rows(path, None, like=LIKE)
+        assert _numbers(block).tolist() == X.tolist(), path.name
+
+
+@pytest.mark.parametrize("relation", ["new", "'new: -C -2'"])
+def test_labels_of_arff_may_be_missing_and_are_known_by_the_names_of_the_model(
+    tmp_path: Path, relation: str
+) -> None:
+    head = [f"@attribute f{j} numeric" for j in range(3)] + [
+        f"@attribute {name} {{0,1}}" for name in ("sky", "sea")
+    ]
+    rows = [",".join([*(f"{value:g}" for value in row), "?", "1"]) for row in X.tolist()]
+    path = tmp_path / "new.arff"
+    path.write_text("\n".join([f"@relation {relation}", *head, "@data", *rows]) + "\n")
+    ((block, _),) = blocks_of_rows(path, None, like=LIKE)
+    assert _numbers(block).tolist() == X.tolist()
+    with pytest.raises(ManyLabelError, match=r"missing value|label"):
+        read_test_rows(path, None, LIKE.label_names)
+
+
+def test_a_test_file_of_arff_without_labels_stands_beside_one_with_them(tmp_path: Path) -> None:
+    _arff(tmp_path).rename(tmp_path / "places-test.arff")
+    labelled = _arff(tmp_path).read_text().replace("@data", "@attribute sea {0,1}\n@data").splitlines()
+    (tmp_path / "places-train.arff").write_text(
+        "\n".join(line + ",1" * line[0].isdigit() for line in labelled)
+    )
+    told: list[str] = []
+    ((block, _),) = blocks_of_rows(tmp_path / "places-test.arff", None, like=LIKE, tell=told.append)
+    assert _numbers(block).tolist() == X.tolist()
+    assert told == ["The test rows of the published split are taken."]
+
+
+def test_a_folder_of_texts_needs_no_labels(tmp_path: Path) -> None:
+    (tmp_path / "test.jsonl").write_text('{"text": "warm sea"}\n{"text": "sky", "labels": ["stone"]}\n')
+    ((block, _),) = blocks_of_rows(tmp_path, None, like=LIKE)
+    assert list(block.values) == ["warm sea", "sky"]
+    (tmp_path / "labels.txt").write_text("sea\n")
+    with pytest.raises(ManyLabelError, match=r"a file train.jsonl or train.jsonl.gz, but got none"):
+        load(tmp_path)
+
+
+def test_a_path_that_is_there_goes_before_a_data_set_of_its_name(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scene").mkdir()
+    _npz(tmp_path / "scene").rename(tmp_path / "scene" / "data.npz")
+    ((block, _),) = blocks_of_rows("scene", None, like=LIKE)
+    assert _numbers(block).tolist() == X.tolist()
+
+
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
@@ -135,7 +206,7 @@ def test_pictures_need_no_list(photos: Path) -> None:
 
 def test_pictures_that_are_measured_need_one(photos: Path, tmp_path: Path) -> None:
     for source in (photos, photos / "b.png"):
-        with pytest.raises(ManyLabelError, match=r"expected (files|a file)"):
+        with pytest.raises(ManyLabelError, match=r"expected (files.*Pictures need a CSV file|a file)"):
             load(source, like=Like(label_names=LIKE.label_names))
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -157,6 +228,73 @@ def test_tags_of_measured_pictures_are_the_labels_of_the_model(photos: Path) -> 
     assert read("sky, blue", "sea", known=("sea", "sky, blue"))[0] == [[0, 1], [1, 0]]  # one tag with a comma
     assert read("sea sky", "")[0] == [[1, 1], [0, 0]]  # blanks, though no word comes again
     assert read("1", "0", known=("0", "1", "7"))[0] == [[0, 1, 0], [1, 0, 0]]  # tags, no column of 0 and 1
+
+
+def test_what_is_left_out_of_a_folder_of_pictures_is_told(photos: Path) -> None:
+    def told() -> list[str]:
+        sentences: list[str] = []
+        list(blocks_of_rows(photos, None, like=LIKE, tell=sentences.append))
+        return [sentence for sentence in sentences if "left out" in sentence]
+
+    hidden = photos / ".thumbnails"
+    hidden.mkdir()
+    Image.new("RGB", (8, 8)).save(hidden / "a.png")
+    for name in ("._a.jpg", ".DS_Store", "Thumbs.db"):
+        (photos / name).write_bytes(b"no picture")
+    assert (_names(photos), told()) == (["a.jpg", "b.png", "more/c.png"], [])
+    (photos / "d.heic").write_bytes(b"no picture that is read")
+    (photos / "again").symlink_to(photos / "more")
+    assert told() == ["2 files of another kind left out: 'again', 'd.heic'."]
+    listed = photos / "predictions.csv"
+    listed.write_text("file,labels\na.jpg,sea\n")
+    sentences: list[str] = []
+    list(blocks_of_rows(listed, None, like=LIKE, tell=sentences.append))
+    assert len(sentences) == 1  # of the sizes: who names the file knows what it lists
+    assert told() == ["2 files that predictions.csv does not list left out: 'b.png', 'more/c.png'."]
+
+
+def test_new_pictures_are_no_links_out_of_their_folder(photos: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "elsewhere.png")
+    (photos / "d.png").symlink_to(tmp_path / "elsewhere.png")
+    with pytest.raises(ManyLabelError, match=r"'d.png', a link to elsewhere. Copy the picture"):
+        _names(photos)
+
+
+def test_new_pictures_are_like_those_of_the_model(photos: Path) -> None:
+    Image.new("L", (40, 30), 7).save(photos / "grey.png")
+    (photos / "list.csv").write_text("name,tags\ngrey.png,sea\n")
+    like = replace(LIKE, picture_shape=(3, 16, 16))
+    ((block, _),) = blocks_of_rows(photos, None, like=like)
+    assert block.form == "shape (3, 16, 16)"
+    assert read_test_rows(photos, None, ("sea",), picture_shape=(3, 16, 16)).X.form == "shape (3, 16, 16)"
+    ((block, _),) = blocks_of_rows(photos, None, like=replace(LIKE, picture_shape=(1, 16, 16)))
+    assert block.form == "shape (1, 16, 16)"
+    ((block, _),) = blocks_of_rows(photos, None, like=like, options={"side": 8})
+    assert block.form == "shape (3, 8, 8)"
+
+
+def test_a_column_of_the_list_names_pictures(photos: Path) -> None:
+    (photos / "list.csv").write_text("name,day\nb.png,monday\na.jpg,friday\n")
+    for identifier, expected in (("day", ["monday", "friday"]), ("photo", ["b.png", "a.jpg"])):
+        ((_, names),) = blocks_of_rows(photos, None, identifier, like=LIKE)
+        assert names == expected
+    (photos / "b.png").write_bytes(b"no picture")
+    ((_, names),) = blocks_of_rows(photos, None, "day", like=LIKE, options={"unreadable": "skip"})
+    assert names == ["friday"]
+
+
+@pytest.mark.parametrize("ending", [".npz", ".parquet"])
+def test_embeddings_of_pictures_name_their_files(photos: Path, tmp_path: Path, ending: str) -> None:
+    pytest.importorskip("pyarrow")
+    path = tmp_path / f"out{ending}"
+    write_embeddings(
+        lambda X: np.zeros((len(X), 2), np.float32), blocks_of_rows(photos, None, like=LIKE), path
+    )
+    if ending == ".npz":
+        names = np.load(path)["identifiers"].tolist()
+    else:
+        names = pytest.importorskip("pyarrow.parquet").read_table(path).column("file").to_pylist()
+    assert names == ["a.jpg", "b.png", "more/c.png"]
 
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl"])

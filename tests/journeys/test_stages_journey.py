@@ -133,9 +133,14 @@ def test_a_model_reads_pictures_as_it_is_asked_to(
     assert shell("predict", "model", "album/", *asked, "--probabilities", "--out", "p.csv")[0] == 0
     assert shell("embed", "model", "album/", *asked, "--out", "z.npy")[0] == 0
     assert np.load("z.npy").shape[0] == 48
-    code, _, errors = shell("predict", "model", "album/", "--out", "q.csv")
+    assert (
+        shell("predict", "model", "album/", "--read", "fit=short", "--probabilities", "--out", "q.csv")[0]
+        == 0
+    )
+    assert Path("q.csv").read_text() == Path("p.csv").read_text()  # the size is that of the model
+    code, _, errors = shell("predict", "model", "album/", "--read", "side=32", "--out", "q.csv")
     assert code == 2
-    assert "expected rows of shape (3, 16, 16), but got shape (3, 64, 64)" in errors
+    assert "expected rows of shape (3, 16, 16), but got shape (3, 32, 32)" in errors
     assert "Read pictures as those of the training were, such as with --read: side=16." in errors
     of_model = ("predict", "model", "album/"), ("evaluate", "model", "album/"), ("embed", "model", "album/")
     for command in (("fit", "album/", *few[:-1], "other"), ("audit", "album/"), *of_model):

@@ -10,7 +10,14 @@ import typer
 
 from manylabel.cli import option_values
 from manylabel.cli.data_facts import read_options
-from manylabel.cli.models import Identifier, check_place, load_model, model_blocks, say_what_is_embedded
+from manylabel.cli.models import (
+    Identifier,
+    check_place,
+    load_model,
+    model_blocks,
+    say_note,
+    say_what_is_embedded,
+)
 from manylabel.cli.option_groups import roles_of
 from manylabel.cli.options import DataDir, ReaderSettings
 from manylabel.cli.output import say, say_path
@@ -161,7 +168,7 @@ def _of_pictures(
     like = data.Like(unlabelled=True)
     X = data.load(Path(source), undivided=True, options=options, like=like).test.X
     vectors = _opened(asked, X).kept_vectors(X)
-    blocks = blocks_of_rows(source, None, identifier, options=options, like=like)
+    blocks = blocks_of_rows(source, None, identifier, options=options, like=like, tell=say_note)
     _told(out, *write_embeddings(lambda part: part.values, _slices(vectors, blocks), out, identifier))
 
 

@@ -217,8 +217,19 @@ def model_blocks(
     if of_texts:
         schema, options = of_texts, {}
     of_table = reading if schema else {}
-    like = Like(model.schema.n_features, model.label_names, unlabelled=True)
-    return _told(blocks_of_rows(file, schema, identifier, options=options, like=like, **of_table))
+    shapes: dict[str, Any] = {
+        "n_features": model.schema.n_features,
+        "picture_shape": model.schema.picture_shape,
+    }
+    like = Like(label_names=model.label_names, unlabelled=True, **shapes)
+    return _told(
+        blocks_of_rows(file, schema, identifier, options=options, like=like, tell=say_note, **of_table)
+    )
+
+
+def say_note(sentence: str) -> None:
+    """What to know of how rows were read."""
+    say(f"note: {sentence}")
 
 
 def _told(blocks: Iterable[tuple[Features, list[str] | None]]) -> Iterator[tuple[Features, list[str] | None]]:
@@ -251,8 +262,11 @@ def _evaluated(
         schema = own_schema or of_texts
         named = labels if labels is None or schema is None else label_option(labels, source)
         as_asked = {"options": {} if of_texts else options, **(reading if schema else {})}
-        width = model.schema.n_features
-        return read_test_rows(source, schema, model.label_names, labels=named, n_features=width, **as_asked)
+        shapes: dict[str, Any] = {
+            "n_features": model.schema.n_features,
+            "picture_shape": model.schema.picture_shape,
+        }
+        return read_test_rows(source, schema, model.label_names, labels=named, **shapes, **as_asked)
 
     rows = read(file)
     given = None if train is None else read(train).Y

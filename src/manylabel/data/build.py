@@ -54,11 +54,17 @@ class Like:
         All labels, in any order; () where none are asked for by name.
     unlabelled : bool, default False
         Whether rows may come without labels: they are to be predicted, and what labels they have is not looked at.
+    picture_shape : (channels, height, width), or None
+        Of pictures: new ones are brought to this size, and grey ones get as many channels.
+    identifier : str or None, default None
+        The column of a list of pictures that names them, in place of their files.
     """
 
     n_features: int | None = None
     label_names: tuple[str, ...] = ()
     unlabelled: bool = False
+    picture_shape: tuple[int, int, int] | None = None
+    identifier: str | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -146,7 +152,8 @@ def assemble(
         source=about.source,
         licence=about.licence,
         digest=_digest(kept, held_out, labels, rows),
-        remarks=about.remarks + (() if whole else tuple(find_remarks(kept, held_out, labels))),
+        remarks=about.remarks
+        + (() if whole or about.like.unlabelled else tuple(find_remarks(kept, held_out, labels))),
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,7 @@ def read_test_rows(
     labels: str | Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
     n_features: int | None = None,
+    picture_shape: tuple[int, int, int] | None = None,
     **reading: Any,
 ) -> OwnRows:
     """Rows with the labels of a model: of a table like its training rows, or the test part of a data set.
@@ -108,6 +109,8 @@ def read_test_rows(
         As :func:`read_training_rows` takes them.
     n_features : int, optional
         How many features the model takes, for sparse files that tell it only by what occurs.
+    picture_shape : (channels, height, width), optional
+        Of the pictures that the model takes.
     **reading
         ``delimiter`` and ``encoding`` of a table.
 
@@ -122,7 +125,12 @@ def read_test_rows(
     if labels is not None:
         hint = "The model was trained on rows of another format, which names its labels itself."
         raise ManyLabelError("`labels`", f"none for {source}", repr(labels), hint)
-    dataset = load(source, undivided=True, options=options, like=Like(n_features, label_names))
+    dataset = load(
+        source,
+        undivided=True,
+        options=options,
+        like=Like(n_features, label_names, picture_shape=picture_shape),
+    )
     found = _of_dataset(dataset, dataset.test, "test")
     place = {name: i for i, name in enumerate(dataset.label_names)}
     absent = [name for name in label_names if name not in place]
@@ -194,6 +202,7 @@ def blocks_of_rows(
     rows: int = BLOCK_ROWS,
     options: Mapping[str, Any] | None = None,
     like: Like | None = None,
+    tell: Callable[[str], object] | None = None,
     **reading: Any,
 ) -> Iterator[tuple[Features, list[str] | None]]:
     """Features of new rows block by block, in the order of their file; labels in it are not looked at.
@@ -212,6 +221,8 @@ def blocks_of_rows(
         As :func:`read_training_rows` takes them.
     like : Like, optional
         Features and labels of the model, and whether rows may come without labels.
+    tell : callable (sentence), optional
+        Called with each remark on how a data set was read, such as files left out.
     **reading
         ``delimiter`` and ``encoding`` of a table.
 
@@ -230,8 +241,14 @@ def blocks_of_rows(
         yield from _blocks_of_table(source, schema, identifier, rows, reading)
         return
     _refuse_other_table(source)
-    dataset = load(source, undivided=True, options=options, like=like)
+    like = replace(like or Like(), identifier=identifier)
+    own = Path(source) if like.unlabelled and Path(source).exists() else source  # before a set of that name
+    dataset = load(own, undivided=True, options=options, like=like)
     X, names = dataset.test.X, dataset.test_names
+    remarks = dataset.remarks if dataset.split == UNDIVIDED else (*dataset.remarks, _which_rows("test"))
+    if tell is not None:
+        for remark in remarks:
+            tell(remark)
     if identifier is not None and names is None:
         hint = "Its rows keep their order: row i of the output is row i of the input."
         raise ManyLabelError("`identifier`", "a column of a table", f"{str(source)!r}, which has none", hint)
@@ -276,10 +293,14 @@ def _of_table(table: Table) -> OwnRows:
 
 def _of_dataset(dataset: DataSet, part: Rows, name: str) -> OwnRows:
     whole = dataset.split == UNDIVIDED
-    which = "All rows are taken." if whole else f"The {name} rows of the published split are taken."
+    which = "All rows are taken." if whole else _which_rows(name)
     return OwnRows(
         part.X, part.Y, dataset.label_names, dataset.source or dataset.name, told=(*dataset.remarks, which)
     )
+
+
+def _which_rows(part: str) -> str:
+    return f"The {part} rows of the published split are taken."
 
 
 def is_plain_table(source: str | Path, but_for: str = "") -> bool:

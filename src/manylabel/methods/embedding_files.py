@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -16,13 +17,15 @@ from manylabel.errors import ManyLabelError, missing_extra
 
 Embed: TypeAlias = "Callable[[Features], np.ndarray[Any, Any]]"
 """Rows -> (n, H) float32."""
+Named: TypeAlias = "tuple[Features, list[str] | None]"
+"""Rows, and what names them."""
 ENDINGS = (".npy", ".npz", ".parquet")
 _NO_NAMES = "Leave `identifier` out, or write .npz or .parquet."
 
 
 def write_embeddings(
     embed: Embed,
-    blocks: Iterable[tuple[Features, list[str] | None]],
+    blocks: Iterable[Named],
     path: str | Path,
     identifier: str | None = None,
 ) -> tuple[int, int]:
@@ -37,7 +40,7 @@ def write_embeddings(
         ``.npy`` is one (n, H) float32 array, which ``numpy.load(path, mmap_mode="r")`` maps; ``.npz`` has it as
         ``embeddings`` beside ``identifiers``; ``.parquet`` has a list a row.
     identifier : str, optional
-        Name of the column that names the rows.
+        Name of the column that names the rows; "file" where rows are files, such as pictures.
 
     Returns
     -------
@@ -50,6 +53,8 @@ def write_embeddings(
     """
     place = files.as_path(path, "`out`")
     check_embedding_file(place, identifier)
+    if place.suffix != ".npy":
+        identifier, blocks = with_names(identifier, blocks)
     if place.suffix == ".parquet":
         return _write_parquet(embed, blocks, place, identifier)
     names: list[str] = []
@@ -69,6 +74,15 @@ def write_embeddings(
                 with archive.open("identifiers.npy", "w") as inner:
                     np.lib.format.write_array(inner, np.array(names, dtype=np.str_), allow_pickle=False)
             return shape
+
+
+def with_names(identifier: str | None, blocks: Iterable[Named]) -> tuple[str | None, Iterable[Named]]:
+    """A column for the names of rows that have some, as the first block shows: they are files."""
+    coming = iter(blocks)
+    head = list(islice(coming, 1))
+    if identifier is None and head and head[0][1] is not None:
+        identifier = "file"
+    return identifier, chain(head, coming)
 
 
 def check_embedding_file(path: str | Path, identifier: str | None = None) -> None:

@@ -60,6 +60,12 @@ class Schema(BaseModel):
         found = re.fullmatch(r"shape \((\d+),\)", self.form)
         return int(found[1]) if found else None
 
+    @property
+    def picture_shape(self) -> tuple[int, int, int] | None:
+        """Channels, height and width of a picture; None where rows are no pictures."""
+        found = re.fullmatch(r"shape \((\d+), (\d+), (\d+)\)", self.form) if self.kind == "images" else None
+        return (int(found[1]), int(found[2]), int(found[3])) if found else None
+
 
 class PartRecord(BaseModel):
     """A part of a model, its tensors in a file."""

@@ -6,7 +6,6 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,16 +15,16 @@ from manylabel import files
 from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError, missing_extra
 from manylabel.files.spreadsheet import csv_text
+from manylabel.methods.embedding_files import Named, with_names
 from manylabel.methods.predictor import Predictor
 from manylabel.metrics import TopScores
 
 Array = np.ndarray[Any, Any]
-Blocks = Iterable[tuple[Features, list[str] | None]]
+Blocks = Iterable[Named]
 SEPARATORS = ("|", ";", ",", "/", "\t")
 _DIGITS = 6  # of a probability
 _PROBABILITIES = 1 << 23  # at once
 _FIRST = 5  # rows that are told
-_NAMED = "file"  # the column of names where none is asked for: rows that have names are files
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,8 @@ def write_predictions(
     _check_wanted(wanted, model)
     rows = labels = without = 0
     first: list[tuple[str, dict[str, float]]] = []
-    wanted, blocks = _with_names(wanted, _smaller(blocks, len(model.label_names)))
+    named, blocks = with_names(wanted.identifier, _smaller(blocks, len(model.label_names)))
+    wanted = replace(wanted, identifier=named)
     with files.writing(place) as file:
         sink = form(file, model.label_names, wanted)
         for X, identifiers in blocks:
@@ -139,15 +139,6 @@ def write_predictions(
             without += sum(not chosen for chosen in block.labels)
         sink.close()
     return Written(place, rows, labels, without, tuple(first), wanted.identifier)
-
-
-def _with_names(wanted: Wanted, blocks: Blocks) -> tuple[Wanted, Blocks]:
-    """With a column for the names of rows that have some, as the first block shows."""
-    coming = iter(blocks)
-    head = list(islice(coming, 1))
-    if wanted.identifier is None and head and head[0][1] is not None:
-        wanted = replace(wanted, identifier=_NAMED)
-    return wanted, chain(head, coming)
 
 
 def check_ending(path: str | Path) -> None:
@@ -196,8 +187,16 @@ def _check_wanted(wanted: Wanted, model: Predictor) -> None:
         raise ManyLabelError("`top`", f"a number of labels from 1 to {n_labels}", str(wanted.top))
     if wanted.separator is not None and not wanted.separator:
         raise ManyLabelError("`separator`", "at least one character", "none")
-    own = ("labels", "probabilities", "top_labels", "top_probabilities")
-    if wanted.identifier in own:
+    own = (
+        "labels",
+        "probabilities",
+        "top",
+        "top_labels",
+        "top_probabilities",
+        "all_probabilities",
+        "embedding",
+    )
+    if wanted.identifier in (*own, *(f"P({name})" for name in model.label_names)):
         hint = "Give the column another name in the file."
         raise ManyLabelError(
             "`identifier`", f"another name than {', '.join(own)}", repr(wanted.identifier), hint

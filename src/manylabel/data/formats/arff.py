@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from manylabel.data.build import Part
+from manylabel.data.build import Like, Part
 from manylabel.data.formats.arff_columns import plan_columns
 from manylabel.data.formats.arff_header import Header, read_header, refusal
 from manylabel.data.formats.arff_rows import ArffRows, read_rows
@@ -42,7 +42,7 @@ class ArffTable:
     remarks: tuple[str, ...] = ()
 
 
-def read_arff(path: Path, xml: Path, xml_is_a_guess: bool = False, unlabelled: bool = False) -> ArffTable:
+def read_arff(path: Path, xml: Path, xml_is_a_guess: bool = False, like: Like | None = None) -> ArffTable:
     """Read a dense or sparse ARFF file.
 
     Parameters
@@ -56,8 +56,9 @@ def read_arff(path: Path, xml: Path, xml_is_a_guess: bool = False, unlabelled: b
         (KEEL).
     xml_is_a_guess : bool, default False
         The XML file has another name than the table; a header that names labels goes before one that does not fit.
-    unlabelled : bool, default False
-        Whether the table may be of features alone: neither its header nor an XML file names one of its columns.
+    like : Like, optional
+        Rows to be predicted may be features alone, or have ``?`` as labels: where neither their header nor an XML file
+        names a label, these are the columns with the names of a model's labels.
 
     Returns
     -------
@@ -80,12 +81,14 @@ def read_arff(path: Path, xml: Path, xml_is_a_guess: bool = False, unlabelled: b
     67 million numbers, the features are sparse. Where all features are strings, rows are texts (several strings one
     below the other); beside other features, strings are left out and told. Instance weights are told and ignored.
     """
+    like = like or Like()
     with border(path, "a readable ARFF file"):
         lines = _lines(path)
         header = read_header(path, lines)
-        labels, source = _labels(header, xml, xml_is_a_guess, unlabelled)
+        labels, source = _labels(header, xml, xml_is_a_guess, like)
         columns = plan_columns(path, header, labels, source)
-        rows = ArffRows(columns, ((n, line) for n, line in lines if line and not line.startswith("%")))
+        told = ((n, line) for n, line in lines if line and not line.startswith("%"))
+        rows = ArffRows(columns, told, unlabelled=like.unlabelled)
         X, Y = read_rows(rows)
         return ArffTable(
             Part(columns.finished(X), Y, str(path)),
@@ -96,16 +99,17 @@ def read_arff(path: Path, xml: Path, xml_is_a_guess: bool = False, unlabelled: b
         )
 
 
-def _labels(header: Header, xml: Path, guess: bool, unlabelled: bool) -> tuple[tuple[str, ...] | None, str]:
+def _labels(header: Header, xml: Path, guess: bool, like: Like) -> tuple[tuple[str, ...] | None, str]:
     """The label names of the XML file, or None where the header has to say them; and where they stand."""
     told = header.meka_labels is not None or bool(header.outputs)
     if told and not xml.exists():
         return None, "the header"
-    if unlabelled and not told and not xml.exists():
-        return (), "no file"
+    known = tuple(name for name in header.attributes if name in like.label_names)
+    if like.unlabelled and not told and not xml.exists():
+        return known, "the model"
     names = read_label_names(xml)
-    if unlabelled and not told and header.attributes.keys().isdisjoint(names):
-        return (), xml.name
+    if like.unlabelled and not told and header.attributes.keys().isdisjoint(names):
+        return known, "the model"
     if told and guess and not set(names) <= set(header.attributes):
         return None, "the header"
     return names, xml.name

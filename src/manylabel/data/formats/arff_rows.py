@@ -31,11 +31,15 @@ Line = tuple[int, str]
 
 @dataclass
 class ArffRows:
-    """The lines after ``@data``, and how many of them carried an instance weight."""
+    """The lines after ``@data``, and how many of them carried an instance weight.
+
+    Labels that are ``?`` are taken where rows may be ``unlabelled``.
+    """
 
     columns: Columns
     lines: Iterator[Line]
     weights: int = 0
+    unlabelled: bool = False
     last: bool = field(default=False, init=False)
 
     def block(self, size: int) -> list[Line]:
@@ -71,7 +75,8 @@ class ArffRows:
         token = unescaped(token)
         column = self.columns.columns[j]
         if token == "?":
-            return 0.0 if column.attribute.is_text else float("nan")  # a text that is missing is empty
+            empty = column.attribute.is_text or (column.is_label and self.unlabelled)
+            return 0.0 if empty else float("nan")  # a text that is missing is empty
         if column.codes is None:
             number = as_number(token)
             if number is None:

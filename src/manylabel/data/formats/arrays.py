@@ -53,8 +53,8 @@ def read_arrays(arrays: Store, about: About) -> DataSet:
         ``X_train``, ``y_train``, ``X_test``, ``y_test``, or ``X`` and ``y`` without a split; besides, where
         known, ``X_val`` and ``y_val`` (kept as validation rows of the training part), ``val_rows``,
         ``label_names`` and ``feature_names``. Labels may be ``Y`` as well. A sparse array ``A`` is stored as
-        ``A_data``, ``A_indices``, ``A_indptr``, ``A_shape``. Other arrays are not read. Rows to be predicted may have
-        no labels.
+        ``A_data``, ``A_indices``, ``A_indptr``, ``A_shape``. Other arrays are not read. Labels of rows
+        to be predicted are not read.
     about : About
 
     Raises
@@ -76,7 +76,7 @@ def read_arrays(arrays: Store, about: About) -> DataSet:
         about,
         train,
         test,
-        label_names=arrays.get("label_names"),
+        label_names=about.like.columns if about.like.unlabelled else arrays.get("label_names"),
         feature_names=arrays.get("feature_names"),
         validation_rows=validation,
     )
@@ -185,9 +185,8 @@ def joined(train: Part, validation: Part) -> tuple[Part, np.ndarray[Any, Any]]:
 
 
 def _part(arrays: Store, suffix: str, like: Like) -> Part:
-    X, of_labels = _matrix(arrays, f"X{suffix}"), (f"y{suffix}", f"Y{suffix}")
-    lacks = like.unlabelled and not any(name in arrays for name in of_labels)
-    Y = like.no_labels(X.shape[0]) if lacks else _matrix(arrays, *of_labels)
+    X = _matrix(arrays, f"X{suffix}")
+    Y = like.no_labels(X.shape[0]) if like.unlabelled else _matrix(arrays, f"y{suffix}", f"Y{suffix}")
     return Part(X, Y, f"{arrays.path}, X{suffix} and y{suffix}")
 
 

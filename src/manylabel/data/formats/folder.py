@@ -28,6 +28,11 @@ def is_data_folder(path: Path) -> bool:
         return False
 
 
+_UNLISTED = (
+    "Pictures need a CSV file beside them: names of files, then a column of tags or one 0/1 column a label."
+)
+
+
 def read_folder(
     path: Path,
     undivided: bool = False,
@@ -63,7 +68,7 @@ def read_folder(
         if about.like.unlabelled and new_pictures(path):
             return read_new_pictures(path, about)
         got = ", ".join(sorted(child.name for child in path.iterdir())[:5]) or "an empty folder"
-        hint = hint_for_folder(path)
+        hint = _UNLISTED if new_pictures(path) else hint_for_folder(path)
     expected = f"files of one format ({', '.join(format.title for format in FORMATS)})"
     raise ManyLabelError(str(path), expected, got, hint)
 

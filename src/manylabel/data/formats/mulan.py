@@ -43,15 +43,15 @@ def read_mulan(path: Path, about: About, validation_rows: Any = None) -> DataSet
     table_path, test_path = train_and_test(given)
     xml, guess = _xml_of(table_path)
     unlabelled = about.like.unlabelled
-    table = read_arff(table_path, xml, guess, unlabelled)
+    table = read_arff(table_path, xml, guess, about.like)
     remarks, test = table.remarks, None
     remarks += remark_if_alone(table_path, test_path)
     if test_path is not None:
-        other = read_arff(test_path, xml, guess, unlabelled)
-        _same_columns(table_path, table, test_path, other)
+        other = read_arff(test_path, xml, guess, about.like)
+        _same_columns(table_path, table, test_path, other, unlabelled)
         remarks += tuple(remark for remark in other.remarks if remark not in remarks)
         table, test = _same_layout(table, other.part)
-    if unlabelled and not table.label_names:
+    if unlabelled:
         part = dataclasses.replace(table.part, Y=about.like.no_labels(table.part.Y.shape[0]))
         table = dataclasses.replace(table, part=part, label_names=about.like.columns)
         test = test and dataclasses.replace(test, Y=about.like.no_labels(test.Y.shape[0]))
@@ -65,9 +65,11 @@ def read_mulan(path: Path, about: About, validation_rows: Any = None) -> DataSet
     )
 
 
-def _same_columns(path: Path, table: ArffTable, test_path: Path, test: ArffTable) -> None:
+def _same_columns(
+    path: Path, table: ArffTable, test_path: Path, test: ArffTable, features_alone: bool
+) -> None:
     """Refuse a test file whose columns, or what they mean, are others."""
-    for what in ("feature_names", "label_names", "ones"):
+    for what in ("feature_names",) if features_alone else ("feature_names", "label_names", "ones"):
         here, there = getattr(table, what), getattr(test, what)
         if here == there:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
@@ -50,6 +51,14 @@ class PictureOptions(ReadOptions):
     side: int = Field(default=64, ge=8, le=2048)
     fit: Literal["square", "short"] = "square"
     unreadable: Literal["refuse", "skip"] = "refuse"
+
+    @classmethod
+    def of(cls, about: About) -> Self:
+        """As every reader; pictures of a model get its size where none is asked for."""
+        shape = about.like.picture_shape
+        if shape is None or "side" in about.options or shape[1] != shape[2]:
+            return super().of(about)
+        return super().of(dataclasses.replace(about, options={**about.options, "side": shape[1]}))
 
 
 class SparseOptions(ReadOptions):

@@ -61,8 +61,19 @@ class PictureFolder:
 
 def pictures_below(root: Path) -> Iterator[Path]:
     """The pictures below a folder, those of each folder by name."""
-    for folder, _, files in os.walk(root):
-        yield from (Path(folder, file) for file in sorted(files) if file.lower().endswith(PICTURES))
+    return (path for path in files_below(root) if is_picture(path) and not path.is_dir())
+
+
+def files_below(root: Path) -> Iterator[Path]:
+    """The files below a folder, those of each folder by name, and links to folders, which are not followed."""
+    for folder, folders, files in os.walk(root):
+        yield from (Path(folder, file) for file in sorted(files))
+        yield from (link for name in sorted(folders) if (link := Path(folder, name)).is_symlink())
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is a picture by its name."""
+    return path.name.lower().endswith(PICTURES)
 
 
 def _shared(path: tuple[str, ...], wanted: tuple[str, ...]) -> int:

@@ -48,6 +48,12 @@ class PictureList:
     columns: tuple[str, ...]
     cells: list[list[str]]
 
+    def column(self, name: str | None) -> list[str] | None:
+        """The cells of one of the other columns, if there is one of this name."""
+        if name is None or name not in self.columns:
+            return None
+        return [row[self.columns.index(name)] for row in self.cells]
+
 
 def lists_pictures(path: Path) -> bool:
     """Whether the first row of a CSV file names a picture that is there."""

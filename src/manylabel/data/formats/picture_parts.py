@@ -35,12 +35,15 @@ class PicturePart:
         The file that lists them.
     lines : list of n int, optional
         The line of each in it.
+    names : list of n str, optional
+        What the pictures are called, if not by their files.
     """
 
     files: list[Path]
     Y: Any
     where: Path
     lines: list[int] | None = None
+    names: list[str] | None = None
 
     def place(self, i: int) -> str:
         """Where a picture is listed, for messages."""
@@ -98,7 +101,8 @@ def assemble_pictures(about: About, listing: PictureListing) -> DataSet:
         for part, pixels in zip(parts, found, strict=True):
             if not pixels.readable.all():
                 raise _refusal(part, pixels, options)
-    grey = all(pixels.grey for pixels in found)
+    shape = about.like.picture_shape
+    grey = all(pixels.grey for pixels in found) and (shape is None or shape[0] == 1)
     rows = [_part(part, pixels, grey) for part, pixels in zip(parts, found, strict=True)]
     kept = None
     if listing.validation is not None:
@@ -108,7 +112,9 @@ def assemble_pictures(about: About, listing: PictureListing) -> DataSet:
     made = assemble(about, *rows, label_names=listing.label_names, validation_rows=kept)
     if len(parts) == 1 and not about.undivided:  # its test rows are drawn
         return made
-    return dataclasses.replace(made, test_names=tuple(compress(names[-1], found[-1].readable)))
+    return dataclasses.replace(
+        made, test_names=tuple(compress(parts[-1].names or names[-1], found[-1].readable))
+    )
 
 
 def _name(file: Path, root: Path) -> str:
@@ -152,10 +158,7 @@ def _refusal(part: PicturePart, pixels: Pixels, options: PictureOptions) -> Many
     first = broken[0]
     others = ", ".join(shown(part.files[j].name)[1:-1] for j in broken[1:_SHOWN])
     more = f"; nor {len(broken) - 1} others ({others}{', ...' if broken[_SHOWN:] else ''})" if others else ""
-    hint = (
-        "Mend them, or take their lines out of the file, or leave them out with the reader's setting "
-        "unreadable = 'skip'."
-    )
+    hint = "Mend them, take them out of the list or folder, or leave them out with `options` unreadable=skip."
     expected = f"pictures that can be read, of at most {MOST_PIXELS} pixels"
     name = shown(part.files[first].name)
     why = why_unreadable(part.files[first], options)

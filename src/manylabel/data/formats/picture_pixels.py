@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ MOST_PIXELS = 1 << 26  # of one picture, as its header declares them; a camera m
 IN_MEMORY = 8 << 20  # bytes of pictures, beyond which they are kept on the disk
 # Formats whose decoders read pixels and nothing else; Pillow would hand EPS to another program.
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+_IN_MEMORY = re.compile(r" <_io\.BytesIO [^>]*>")  # what Pillow calls a file that it was given in memory
 _VERSION = "pictures 1"  # of what becomes of a file
 _BLOCK = 16 << 20  # bytes that a kill may lose
 _THREADS = 4  # Pillow decodes without the interpreter's lock; each may hold one large picture
@@ -86,7 +88,7 @@ def why_unreadable(file: Path, options: PictureOptions) -> str:
     try:
         _picture(file, options)
     except ManyLabelError as error:
-        return error.got
+        return _IN_MEMORY.sub("", error.got)
     except Exception as error:  # decoders of hostile bytes raise anything
         return reason(error)
     return "it could not be read before"

@@ -114,7 +114,7 @@ GENERAL: tuple[Format, ...] = (
         title="Texts as JSON lines",
         about='a folder with train.jsonl, test.jsonl (lines {"text": ..., "labels": [...]}) and labels.txt',
         read=read_texts,
-        find=lambda folder: folder if part_file(folder, "train") else None,
+        find=lambda folder: folder if part_file(folder, "train") or part_file(folder, "test") else None,
     ),
     Format(
         name="arff",

@@ -46,8 +46,8 @@ def read_scipy(path: Path, about: About) -> DataSet:
     ----------
     path : Path
         `X.npz` or `X_train.npz`, which bring `Y.npz`, or `Y_train.npz` and both of test; also ``X.trn.npz``, and
-        ``features`` and ``labels`` for X and Y. CSR, CSC and COO matrices are taken. Rows to be predicted may have no
-        labels.
+        ``features`` and ``labels`` for X and Y. CSR, CSC and COO matrices are taken. Labels of rows to
+        be predicted are not read.
     about : About
 
     Raises
@@ -62,10 +62,10 @@ def read_scipy(path: Path, about: About) -> DataSet:
 
 
 def _part(path: Path, like: Like) -> Part:
-    labels = _partner(path, _FEATURES, ("Y", "y", "labels"))
-    if labels is None and like.unlabelled:
+    if like.unlabelled:
         X = _read(path, MOST_COLUMNS["X"])
         return Part(X, like.no_labels(X.shape[0]), str(path))
+    labels = _partner(path, _FEATURES, ("Y", "y", "labels"))
     if labels is None:
         hint = "Save the labels as a 0/1 matrix and name the two files X.npz and Y.npz."
         raise ManyLabelError(str(path), "a matrix of labels beside this one", "none", hint)

@@ -32,7 +32,7 @@ class SparseColumns:
     struct : str or None
         The column whose fields are ``indices`` and ``values``; None where these are columns themselves.
     labels : str or None
-        A column of lists of numbers or of texts; None where rows have no labels.
+        A column of lists of numbers or of texts; None where no labels are read.
     names : tuple of str, or None
         Of the labels with the numbers 0, 1 and so on, as Hugging Face's datasets keep them beside the columns.
     """
@@ -43,7 +43,7 @@ class SparseColumns:
 
     @classmethod
     def of(cls, schema: Any, where: str, unlabelled: bool = False) -> Self:
-        """Those of a schema that holds sparse rows, which may be ``unlabelled``.
+        """Those of a schema that holds sparse rows; labels of those that are ``unlabelled`` are not read.
 
         Raises
         ------
@@ -54,11 +54,13 @@ class SparseColumns:
         own = (struct, INDICES, VALUES)
         lists = [each.name for each in schema if each.name not in own and _is_list(each.type, "label")]
         labels = LABELS if LABELS in lists else lists[0] if len(lists) == 1 else None
-        if labels is None and not (unlabelled and not lists):
+        if unlabelled:
+            return cls(struct, None)
+        if labels is None:
             got = ", ".join(map(shown, lists[:8])) or "none"
             hint = f"Name it {LABELS!r}; a row without labels has an empty list."
             raise ManyLabelError(where, "one column with a list of labels in each row", got, hint)
-        return cls(struct, labels, None if labels is None else _class_names(schema, labels))
+        return cls(struct, labels, _class_names(schema, labels))
 
     @property
     def features(self) -> list[str]:

@@ -54,7 +54,8 @@ def read_tagged_texts(path: Path, about: About) -> DataSet:
         for (texts, rows), p in zip(tables, paths, strict=True)
     ]
     told = ["Read as lines of id, labels and text."]
-    if others := sorted(found - at.keys(), key=_as_numbers_stand):
+    others = sorted(found - at.keys(), key=_as_numbers_stand)
+    if others and not like.unlabelled:
         told.append(left_out(others))
     remarks = (*about.remarks, *told, *remark_if_alone(train_path, test_path))
     return assemble(dataclasses.replace(about, remarks=remarks), *parts, label_names=names)

@@ -28,21 +28,38 @@ def part_file(folder: Path, part: str) -> Path | None:
 def read_texts(folder: Path, about: About) -> DataSet:
     """Read `train.jsonl.gz`, `test.jsonl.gz` and, where there is one, `valid.jsonl.gz` of a folder, packed or not.
 
+    Rows to be predicted may be in one of the first two alone; their labels and `labels.txt` are not looked at.
+
     Raises
     ------
     ManyLabelError
         Naming the file and line of anything that is not as it should be.
     """
+    if about.like.unlabelled:
+        return _read_unlabelled(folder, about)
     names = _read_names(folder / "labels.txt")
     columns = {name: i for i, name in enumerate(names)}
-    train, test = (
-        _read_part(part_file(folder, part) or folder / f"{part}.jsonl.gz", columns)
-        for part in ("train", "test")
-    )
+    train, test = (_read_part(_needed(folder, part), columns) for part in ("train", "test"))
     valid, validation = part_file(folder, "valid"), None
     if valid is not None:
         train, validation = joined(train, _read_part(valid, columns))
     return assemble(about, train, test, label_names=names, validation_rows=validation)
+
+
+def _needed(folder: Path, part: str) -> Path:
+    found = part_file(folder, part)
+    if found is None:
+        hint = "Deal the rows into train.jsonl and test.jsonl, or give one file of JSON lines as a table."
+        raise ManyLabelError(str(folder), f"a file {part}.jsonl or {part}.jsonl.gz", "none", hint)
+    return found
+
+
+def _read_unlabelled(folder: Path, about: About) -> DataSet:
+    parts = []
+    for path in filter(None, (part_file(folder, part) for part in ("train", "test"))):
+        texts = [_read_row(path, number, line, labelled=False)[0] for number, line in _lines(path)]
+        parts.append(Part(texts, about.like.no_labels(len(texts)), str(path)))
+    return assemble(about, *parts, label_names=about.like.columns)
 
 
 def _read_names(path: Path) -> list[str]:
@@ -84,11 +101,11 @@ def _read_part(path: Path, columns: dict[str, int]) -> Part:
     return Part(texts, sp.csr_matrix(entries, shape=(len(texts), len(columns))), str(path))
 
 
-def _read_row(path: Path, number: int, line: bytes) -> tuple[str, list[str]]:
+def _read_row(path: Path, number: int, line: bytes, labelled: bool = True) -> tuple[str, list[str]]:
     where = f"{path}, line {number}"
     try:
         row = json.loads(line)
-        text, names = row["text"], row["labels"]
+        text, names = row["text"], row["labels"] if labelled else []
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ManyLabelError(where, _FORM, f"{shown(line)} ({reason(error)})") from None
     if not isinstance(text, str) or not isinstance(names, list):

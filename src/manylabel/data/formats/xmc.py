@@ -47,7 +47,7 @@ def read_xmc(path: Path, about: About) -> DataSet:
     ----------
     path : Path
         `train.txt` (brings `test.txt`), a file without a split, or `trn_X_Xf.txt` (brings `trn_X_Y.txt` and the same
-        two of `tst`); unpacked where it ends in ``.gz``. Rows to be predicted may have no file of labels.
+        two of `tst`); unpacked where it ends in ``.gz``. Labels of rows to be predicted are not looked at.
     about : About
 
     Raises
@@ -70,7 +70,8 @@ def read_xmc(path: Path, about: About) -> DataSet:
     paths = (train_path, test_path)
     parts = [Part(X, Y, str(p)) for X, (_, Y), p in zip(features, tables, paths, strict=False)]
     remarks = about.remarks + remark_if_alone(train_path, test_path)
-    names = [str(number) for number in range(parts[0].Y.shape[1])]
+    n_labels = parts[0].Y.shape[1]
+    names = about.like.columns if about.like.unlabelled else [str(number) for number in range(n_labels)]
     return assemble(dataclasses.replace(about, remarks=remarks), *parts, label_names=names)
 
 
@@ -81,11 +82,13 @@ def _read(path: Path, on_disk: bool, like: Like) -> tuple[Any, Any]:
     read = partial(index_lines, start=header) if on_disk else read_sparse_text
     if len(sizes) == 3:
         _, width, n_labels = sizes
+        if like.unlabelled:
+            rows = _rows(path, lines, sizes, max(n_labels, MOST_LABELS), read)
+            return rows.features(width), like.no_labels(len(rows))
         _check_labels(path, n_labels)
         rows = _rows(path, lines, sizes, n_labels, read)
         return rows.features(width), rows.label_matrix(np.arange(n_labels))
-    unlabelled = like.unlabelled and _partner(path, 0) is None
-    Y = like.no_labels(sizes[0]) if unlabelled else _labels_beside(path, sizes[0])
+    Y = like.no_labels(sizes[0]) if like.unlabelled else _labels_beside(path, sizes[0])
     return _rows(path, lines, sizes, None, read).features(sizes[1]), Y
 
 
