@@ -16,6 +16,10 @@ from manylabel.data.formats.pictures import new_pictures, read_new_pictures
 from manylabel.data.formats.registry import FORMATS, format_of_folder
 from manylabel.errors import ManyLabelError
 
+_UNLISTED = (
+    "Pictures need a CSV file beside them: names of files, then a column of tags or one 0/1 column a label."
+)
+
 
 def is_data_folder(path: Path) -> bool:
     """Whether a folder holds features to read, not labels alone."""
@@ -26,11 +30,6 @@ def is_data_folder(path: Path) -> bool:
         return True  # a broken card is told when the folder is read
     except OSError:
         return False
-
-
-_UNLISTED = (
-    "Pictures need a CSV file beside them: names of files, then a column of tags or one 0/1 column a label."
-)
 
 
 def read_folder(
