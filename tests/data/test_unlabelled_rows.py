@@ -101,7 +101,7 @@ def test_rows_of_no_model_have_one_label_that_none_carries(tmp_path: Path, write
 def test_rows_that_are_measured_need_them(tmp_path: Path, write) -> None:
     path = write(tmp_path)
     with pytest.raises(ManyLabelError, match=r"label|no array y"):
-        read_test_rows(path, None, LIKE.label_names, n_features=3)
+        read_test_rows(path, None, LIKE.label_names, like=Like(n_features=3))
     with pytest.raises(ManyLabelError, match=r"label|no array y"):
         load(path)
 
@@ -266,7 +266,10 @@ def test_new_pictures_are_like_those_of_the_model(photos: Path) -> None:
     like = replace(LIKE, picture_shape=(3, 16, 16))
     ((block, _),) = blocks_of_rows(photos, None, like=like)
     assert block.form == "shape (3, 16, 16)"
-    assert read_test_rows(photos, None, ("sea",), picture_shape=(3, 16, 16)).X.form == "shape (3, 16, 16)"
+    assert (
+        read_test_rows(photos, None, ("sea",), like=Like(picture_shape=(3, 16, 16))).X.form
+        == "shape (3, 16, 16)"
+    )
     ((block, _),) = blocks_of_rows(photos, None, like=replace(LIKE, picture_shape=(1, 16, 16)))
     assert block.form == "shape (1, 16, 16)"
     ((block, _),) = blocks_of_rows(photos, None, like=like, options={"side": 8})

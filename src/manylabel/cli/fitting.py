@@ -248,6 +248,7 @@ def _number(text: str) -> Any:
 
 def _validation(rows: OwnRows, asked: Mapping[str, Any]) -> Any:
     """None, a share, or features and labels of a file."""
+    from manylabel.data.build import Like
     from manylabel.data.own_rows import read_test_rows
 
     given = asked["validation"]
@@ -260,9 +261,8 @@ def _validation(rows: OwnRows, asked: Mapping[str, Any]) -> Any:
     reading = {name: asked[name] for name in ("delimiter", "encoding")} if schema else {}
     shape = rows.X.row_shape
     width = shape[0] if shape is not None and len(shape) == 1 else None
-    held_out = read_test_rows(
-        given, schema, rows.label_names, options=asked["read"], n_features=width, **reading
-    )
+    like = Like(n_features=width)
+    held_out = read_test_rows(given, schema, rows.label_names, options=asked["read"], like=like, **reading)
     return held_out.X, held_out.Y
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -210,18 +211,13 @@ def model_blocks(
     options: dict[str, Any],
 ) -> Iterator[tuple[Features, list[str] | None]]:
     """Rows of a file block by block, told on a terminal."""
-    from manylabel.data.build import Like
     from manylabel.data.own_rows import blocks_of_rows, schema_of_texts
 
     of_texts = None if schema else schema_of_texts(file, model.schema.kind, options, **reading)
     if of_texts:
         schema, options = of_texts, {}
     of_table = reading if schema else {}
-    shapes: dict[str, Any] = {
-        "n_features": model.schema.n_features,
-        "picture_shape": model.schema.picture_shape,
-    }
-    like = Like(label_names=model.label_names, unlabelled=True, **shapes)
+    like = replace(model.schema.like, label_names=model.label_names, unlabelled=True)
     return _told(
         blocks_of_rows(file, schema, identifier, options=options, like=like, tell=say_note, **of_table)
     )
@@ -262,11 +258,8 @@ def _evaluated(
         schema = own_schema or of_texts
         named = labels if labels is None or schema is None else label_option(labels, source)
         as_asked = {"options": {} if of_texts else options, **(reading if schema else {})}
-        shapes: dict[str, Any] = {
-            "n_features": model.schema.n_features,
-            "picture_shape": model.schema.picture_shape,
-        }
-        return read_test_rows(source, schema, model.label_names, labels=named, **shapes, **as_asked)
+        like = model.schema.like
+        return read_test_rows(source, schema, model.label_names, labels=named, like=like, **as_asked)
 
     rows = read(file)
     given = None if train is None else read(train).Y

@@ -90,8 +90,7 @@ def read_test_rows(
     *,
     labels: str | Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
-    n_features: int | None = None,
-    picture_shape: tuple[int, int, int] | None = None,
+    like: Like | None = None,
     **reading: Any,
 ) -> OwnRows:
     """Rows with the labels of a model: of a table like its training rows, or the test part of a data set.
@@ -107,10 +106,8 @@ def read_test_rows(
         Label columns of a table; by default those of the training table.
     options : mapping, optional
         As :func:`read_training_rows` takes them.
-    n_features : int, optional
-        How many features the model takes, for sparse files that tell it only by what occurs.
-    picture_shape : (channels, height, width), optional
-        Of the pictures that the model takes.
+    like : Like, optional
+        What rows the model takes.
     **reading
         ``delimiter`` and ``encoding`` of a table.
 
@@ -125,12 +122,8 @@ def read_test_rows(
     if labels is not None:
         hint = "The model was trained on rows of another format, which names its labels itself."
         raise ManyLabelError("`labels`", f"none for {source}", repr(labels), hint)
-    dataset = load(
-        source,
-        undivided=True,
-        options=options,
-        like=Like(n_features, label_names, picture_shape=picture_shape),
-    )
+    like = replace(like or Like(), label_names=label_names)
+    dataset = load(source, undivided=True, options=options, like=like)
     found = _of_dataset(dataset, dataset.test, "test")
     place = {name: i for i, name in enumerate(dataset.label_names)}
     absent = [name for name in label_names if name not in place]

@@ -22,6 +22,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from manylabel import files
+from manylabel.data.build import Like
 from manylabel.errors import ManyLabelError
 from manylabel.methods.part import Part
 from manylabel.methods.versions import versions
@@ -55,16 +56,13 @@ class Schema(BaseModel):
     form: str
 
     @property
-    def n_features(self) -> int | None:
-        """How many numbers a row has; None where rows are no vectors."""
-        found = re.fullmatch(r"shape \((\d+),\)", self.form)
-        return int(found[1]) if found else None
-
-    @property
-    def picture_shape(self) -> tuple[int, int, int] | None:
-        """Channels, height and width of a picture; None where rows are no pictures."""
-        found = re.fullmatch(r"shape \((\d+), (\d+), (\d+)\)", self.form) if self.kind == "images" else None
-        return (int(found[1]), int(found[2]), int(found[3])) if found else None
+    def like(self) -> Like:
+        """What new rows have to be like: how many numbers they have, or how large pictures are."""
+        width = re.fullmatch(r"shape \((\d+),\)", self.form)
+        if width:
+            return Like(n_features=int(width[1]))
+        shape = re.fullmatch(r"shape \((\d+), (\d+), (\d+)\)", self.form) if self.kind == "images" else None
+        return Like(picture_shape=(int(shape[1]), int(shape[2]), int(shape[3])) if shape else None)
 
 
 class PartRecord(BaseModel):
