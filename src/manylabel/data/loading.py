@@ -45,8 +45,7 @@ def load(
         Settings of the reader of a path or local folder, such as ``{"side": 224}`` for pictures; a folder may also name
         them in its ``card.json`` under ``read``. Which there are stands on the page of the format.
     like : Like, optional
-        Features and labels of a model, for files that tell them by what occurs (svmlight, sparse Parquet, tagged texts,
-        tags of pictures): others are left out and told. With ``unlabelled``, rows need no labels.
+        Features and labels of a model, for files that tell them by what occurs. With ``unlabelled`` none are needed.
 
     Returns
     -------
