@@ -132,6 +132,9 @@ def test_a_model_reads_pictures_as_it_is_asked_to(
     assert "manylabel evaluate model album/ --read side=16 --read fit=short --out report" in page
     assert shell("predict", "model", "album/", *asked, "--probabilities", "--out", "p.csv")[0] == 0
     assert shell("embed", "model", "album/", *asked, "--out", "z.npy")[0] == 0
+    code, _, errors = shell("embed", "model", "album/", "--text", "tags", "--out", "z.npy")
+    assert code == 2
+    assert "embed: expected no settings of an encoder beside a model, but got --text" in errors
     assert np.load("z.npy").shape[0] == 48
     assert (
         shell("predict", "model", "album/", "--read", "fit=short", "--probabilities", "--out", "q.csv")[0]

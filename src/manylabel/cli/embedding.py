@@ -105,6 +105,12 @@ def embed(
     check_embedding_file(out, identifier)
     reading, options = {"delimiter": delimiter, "encoding": encoding}, read_options(read)
     if encoder is None:
+        of_encoders = {"--labels": labels, "--column": column, "--text": text, "--set": settings}
+        if given := [option for option, value in of_encoders.items() if value]:
+            hint = (
+                "A model knows what columns mean; one of texts is told their column with --read text=COLUMN."
+            )
+            raise ManyLabelError("embed", "no settings of an encoder beside a model", ", ".join(given), hint)
         _by_model(source, file, out, identifier, reading, options)
         return
     if file is not None:

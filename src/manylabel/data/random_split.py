@@ -41,7 +41,8 @@ def random_split(dataset: DataSet, seed: int) -> DataSet:
     train, test = (rows.take(part) for part in parts)
     told = f"{100 * TEST_SHARE:g} % of all rows by scikit-learn's train_test_split, random_state {seed}"
     seen = hashlib.sha256(f"{dataset.digest} random split {seed}".encode()).hexdigest()
-    return dataclasses.replace(dataset, train=train, test=test, validation_rows=None, split=told, digest=seen)
+    parts = {"train": train, "test": test, "test_names": None, "validation_rows": None}
+    return dataclasses.replace(dataset, **parts, split=told, digest=seen)
 
 
 def _joined(first: Rows, second: Rows) -> Rows:

@@ -42,7 +42,7 @@ def without_test_rows(dataset: DataSet, split: int) -> DataSet:
     """
     held_out = held_out_rows(dataset.train.Y, DEVELOPMENT, split)
     rest, development = dataset.train.take(~held_out), dataset.train.take(held_out)
-    return replace(dataset, train=rest, test=development, validation_rows=None)
+    return replace(dataset, train=rest, test=development, test_names=None, validation_rows=None)
 
 
 @dataclass(frozen=True)
