@@ -106,6 +106,48 @@ def test_rows_that_are_measured_need_them(tmp_path: Path, write) -> None:
         load(path)
 
 
+def _named(folder: Path, names: list[str]) -> list[Path]:
+    """Files that name their features, which are otherwise the same."""
+    h5py = pytest.importorskip("h5py")
+    head = ["@relation new", *(f"@attribute {name} numeric" for name in names), "@data"]
+    (folder / "new.arff").write_text(
+        "\n".join([*head, *(",".join(map(str, row)) for row in X.tolist())]) + "\n"
+    )
+    np.savez(folder / "new.npz", X=X, feature_names=names)
+    with h5py.File(folder / "new.h5", "w") as file:
+        file["X"], file.attrs["feature_names"] = X, names
+    return [folder / "new.arff", folder / "new.npz", folder / "new.h5"]
+
+
+NAMED = replace(LIKE, feature_names=("length", "weight", "age"))
+
+
+@pytest.mark.parametrize("form", range(3))
+def test_features_with_names_are_those_of_the_model_in_its_order(tmp_path: Path, form: int) -> None:
+    path = _named(tmp_path, ["length", "weight", "age"])[form]
+    assert [len(block) for block, _ in blocks_of_rows(path, None, like=NAMED)] == [4]
+    assert [len(block) for block, _ in blocks_of_rows(path, None, like=LIKE)] == [4]
+    path = _named(tmp_path, ["length", "age", "weight"])[form]
+    with pytest.raises(
+        ManyLabelError, match=r"'age' as feature 2, which is 'weight' in the model\. Put the columns"
+    ):
+        next(blocks_of_rows(path, None, like=NAMED))
+    path = _named(tmp_path, ["length", "weight", "height"])[form]
+    with pytest.raises(ManyLabelError, match=r"in their order, but got without 'age' and with 'height'"):
+        next(blocks_of_rows(path, None, like=NAMED))
+
+
+def test_rows_without_names_of_features_go_by_their_position(tmp_path: Path) -> None:
+    assert [len(block) for block, _ in blocks_of_rows(_npz(tmp_path), None, like=NAMED)] == [4]
+
+
+def test_a_category_that_new_rows_do_not_list_is_told(tmp_path: Path) -> None:
+    (tmp_path / "new.arff").write_text("@relation new\n@attribute hue {red,blue}\n@data\nred\n")
+    like = Like(n_features=3, feature_names=("hue=red", "hue=green", "hue=blue"), unlabelled=True)
+    with pytest.raises(ManyLabelError, match=r"got without 'hue=green'"):
+        next(blocks_of_rows(tmp_path / "new.arff", None, like=like))
+
+
 def _wrong_labels(folder: Path) -> Iterator[Path]:
     """Files of the same rows whose labels are no labels of a model, or not even labels."""
     np.savez(folder / "new.npz", X=X, y=np.full((3, 5), np.nan), label_names=["q", "q"])

@@ -183,6 +183,32 @@ def test_files_of_other_formats_take_the_same_commands(shell: Shell, tmp_path: P
     assert "the model of a study keeps nothing of the labels of its training rows" in page
 
 
+def test_columns_of_arff_in_another_order_are_told(shell: Shell, tmp_path: Path) -> None:
+    def write(name: str, columns: list[int], n: int) -> Path:
+        X = np.random.default_rng(0).normal(size=(n, 3)).round(3)
+        head = [f"@attribute {('length', 'weight', 'age')[j]} numeric" for j in columns]
+        rows = [",".join(map(str, [*row[columns].tolist(), int(row[0] > 0), int(row[1] > 0)])) for row in X]
+        labels = [f"@attribute {label} {{0,1}}" for label in ("sea", "sky")]
+        (tmp_path / name).write_text(
+            "\n".join(["@relation 'rows: -C -2'", *head, *labels, "@data", *rows]) + "\n"
+        )
+        return tmp_path / name
+
+    rows = write("rows.arff", [0, 1, 2], 120)
+    of_fit, study, out = tmp_path / "model", tmp_path / "study", tmp_path / "p.csv"
+    assert shell("fit", rows, "--method", "logistic_regression", "--out", of_fit)[0] == 0
+    assert (
+        shell("run", rows, "-m", "logistic_regression", "--seeds", "1", "--jobs", "1", "--out", study)[0] == 0
+    )
+    of_run = study / "logistic_regression" / "seed-0" / "model"
+    for folder in (of_fit, of_run):
+        assert shell("predict", folder, write("same.arff", [0, 1, 2], 5), "--out", out)[0] == 0
+        for command, new in (("predict", "p.csv"), ("evaluate", "report"), ("embed", "z.npy")):
+            code, _, told = shell(command, folder, write("other.arff", [1, 0, 2], 5), "--out", tmp_path / new)
+            assert code == 2
+            assert "'weight' as feature 1, which is 'length' in the model" in " ".join(told.split())
+
+
 def test_labels_in_columns_groups_texts_and_validation_rows(shell: Shell, tmp_path: Path) -> None:
     write_example(tmp_path / "places.csv", rows=200)
     lines = lines_of(tmp_path / "places.csv")

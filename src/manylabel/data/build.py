@@ -50,6 +50,8 @@ class Like:
     ----------
     n_features : int or None, default None
         How many features rows have; None where these are none that are numbered.
+    feature_names : tuple of n_features str, or None
+        What they are called, where that is known: a file that names its features has these, in their order.
     label_names : tuple of str, default ()
         All labels, in any order; () where none are asked for by name.
     unlabelled : bool, default False
@@ -62,6 +64,7 @@ class Like:
 
     n_features: int | None = None
     label_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] | None = None
     unlabelled: bool = False
     picture_shape: tuple[int, int, int] | None = None
     identifier: str | None = None
@@ -76,6 +79,31 @@ class Like:
         import scipy.sparse as sp
 
         return sp.csr_matrix((n, len(self.columns)), dtype=np.uint8)
+
+    def check_features(self, names: tuple[str, ...], where: str) -> None:
+        """Refuse a file that names other features than the model's, or has them in another order.
+
+        Raises
+        ------
+        ManyLabelError
+            Names the first one that is missing, too many or elsewhere.
+        """
+        if self.feature_names is None or names == self.feature_names:
+            return
+        asked, found = set(self.feature_names), set(names)
+        absent = [name for name in self.feature_names if name not in found]
+        more = [name for name in names if name not in asked]
+        if absent or more:
+            told = [f"{how} {some[0]!r:.60}" for how, some in (("without", absent), ("with", more)) if some]
+            got, hint = " and ".join(told), "Give the rows the columns of the training file, by their names."
+        else:
+            at = next(i for i, (a, b) in enumerate(zip(self.feature_names, names, strict=True)) if a != b)
+            got = (
+                f"{names[at]!r:.60} as feature {at + 1}, which is {self.feature_names[at]!r:.60} in the model"
+            )
+            hint = "Put the columns into the order of the training file."
+        expected = f"the {len(asked)} features of the model, in their order"
+        raise ManyLabelError(where, expected, got, hint)
 
 
 @dataclass(frozen=True)
@@ -140,6 +168,7 @@ def assemble(
     if feature_names is not None and kept.X.row_shape is not None:
         feature_names = _readable(feature_names, "feature", train.where)
         features = checked_names(feature_names, kept.X.row_shape[0], "feature", train.where)
+        about.like.check_features(features, train.where)
     rows = None if validation_rows is None else _positions(validation_rows, len(kept), train.where)
     return DataSet(
         name=about.name,

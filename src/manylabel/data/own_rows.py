@@ -38,6 +38,8 @@ class OwnRows:
         What was found out on the way, one sentence each.
     table : Table or None
         Where the rows are those of a table.
+    feature_names : tuple of n_features str, or None
+        Of a data set whose file names its features.
     """
 
     X: Features
@@ -46,6 +48,7 @@ class OwnRows:
     where: str
     told: tuple[str, ...] = ()
     table: Table | None = None
+    feature_names: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.Y)
@@ -288,7 +291,12 @@ def _of_dataset(dataset: DataSet, part: Rows, name: str) -> OwnRows:
     whole = dataset.split == UNDIVIDED
     which = "All rows are taken." if whole else _which_rows(name)
     return OwnRows(
-        part.X, part.Y, dataset.label_names, dataset.source or dataset.name, told=(*dataset.remarks, which)
+        part.X,
+        part.Y,
+        dataset.label_names,
+        dataset.source or dataset.name,
+        told=(*dataset.remarks, which),
+        feature_names=dataset.feature_names,
     )
 
 

@@ -48,19 +48,22 @@ class Schema(BaseModel):
         Of features, as recipes call it.
     form : str
         What rows have to agree with, as :attr:`manylabel.data.rows.Features.form` says it.
+    feature_names : tuple of n_features str, or None
+        In the order of the training rows, where their file named them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: str
     form: str
+    feature_names: tuple[str, ...] | None = None
 
     @property
     def like(self) -> Like:
         """What new rows have to be like: how many numbers they have, or how large pictures are."""
         width = re.fullmatch(r"shape \((\d+),\)", self.form)
         if width:
-            return Like(n_features=int(width[1]))
+            return Like(n_features=int(width[1]), feature_names=self.feature_names)
         shape = re.fullmatch(r"shape \((\d+), (\d+), (\d+)\)", self.form) if self.kind == "images" else None
         return Like(picture_shape=(int(shape[1]), int(shape[2]), int(shape[3])) if shape else None)
 

@@ -80,6 +80,17 @@ class Predictor:
         self.calibration, self.estimator, self.held_out = calibration, estimator, held_out
         self.encoder = encoder
 
+    def name_features(self, names: Sequence[str] | None) -> None:
+        """Keep what the features of the training rows are called; new rows that name theirs have to have the same.
+
+        Parameters
+        ----------
+        names : sequence of n_features str, or None
+            None where the rows have no names for them.
+        """
+        kept = None if names is None else tuple(map(str, names))
+        self.schema = self.schema.model_copy(update={"feature_names": kept})
+
     @property
     def evidence(self) -> StackEvidence | None:
         """What held-out rows say of the learners of a stack; None of other methods."""
@@ -400,7 +411,7 @@ class Predictor:
         """What the model is, beside its parts."""
         told = {} if self.evidence is None else {"learners": self.evidence.sentence()}
         method = {"method": self.recipe.get("name"), **told}
-        return {**method, "input": self.schema.model_dump(), "versions": versions()}
+        return {**method, "input": self.schema.model_dump(exclude_none=True), "versions": versions()}
 
     def vectors(self, X: Any) -> Array:
         """TF-IDF vectors of texts, or those of the frozen encoder, (n, H) float32, for a file of :meth:`to_onnx`."""
