@@ -209,6 +209,29 @@ def test_columns_of_arff_in_another_order_are_told(shell: Shell, tmp_path: Path)
             assert "'weight' as feature 1, which is 'length' in the model" in " ".join(told.split())
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_model_of_svmlight_rows_knows_from_which_number_they_are_counted(
+    shell: Shell, tmp_path: Path, first: int
+) -> None:
+    X = np.random.default_rng(0).random((100, 5)) + 0.1
+
+    def write(name: str, columns: slice, n: int) -> Path:
+        rows = ([f"{j + first}:{x:.4f}" for j, x in enumerate(row)][columns] for row in X[:n].tolist())
+        labels = (",".join(str(k) for k in range(2) if row[k] > 0.6) for row in X)
+        (tmp_path / name).write_text(
+            "".join(f"{y} {' '.join(row)}\n" for y, row in zip(labels, rows, strict=False))
+        )
+        return tmp_path / name
+
+    model, short, whole = tmp_path / "model", tmp_path / "p.csv", tmp_path / "q.csv"
+    rows = write("rows.svm", slice(None), 100)
+    assert shell("fit", rows, "--method", "logistic_regression", "--out", model)[0] == 0
+    assert shell("predict", model, write("new.svm", slice(1, 4), 9), "--out", short)[0] == 0
+    np.savez(tmp_path / "new.npz", X=X[:9].round(4) * [0, 1, 1, 1, 0])
+    assert shell("predict", model, tmp_path / "new.npz", "--out", whole)[0] == 0
+    assert short.read_text() == whole.read_text()
+
+
 def test_labels_in_columns_groups_texts_and_validation_rows(shell: Shell, tmp_path: Path) -> None:
     write_example(tmp_path / "places.csv", rows=200)
     lines = lines_of(tmp_path / "places.csv")

@@ -136,11 +136,11 @@ def test_a_model_reads_pictures_as_it_is_asked_to(
     assert code == 2
     assert "embed: expected no settings of an encoder beside a model, but got --text" in errors
     assert np.load("z.npy").shape[0] == 48
-    assert (
-        shell("predict", "model", "album/", "--read", "fit=short", "--probabilities", "--out", "q.csv")[0]
-        == 0
-    )
-    assert Path("q.csv").read_text() == Path("p.csv").read_text()  # the size is that of the model
+    assert shell("predict", "model", "album/", "--probabilities", "--out", "q.csv")[0] == 0
+    assert Path("q.csv").read_text() == Path("p.csv").read_text()  # size and cut are those of the model
+    square = ("--read", "fit=square", "--probabilities", "--out", "q.csv")
+    assert shell("predict", "model", "album/", *square)[0] == 0
+    assert Path("q.csv").read_text() != Path("p.csv").read_text()
     code, _, errors = shell("predict", "model", "album/", "--read", "side=32", "--out", "q.csv")
     assert code == 2
     assert "expected rows of shape (3, 16, 16), but got shape (3, 32, 32)" in errors

@@ -106,7 +106,7 @@ def run_fit(given: Mapping[str, Any], training: TrainingOptions, method: str, ou
         model = _train(rows, asked, folder, quiet=not ranks.first)
     if not ranks.first:
         return
-    model.predictor_.name_features(rows.feature_names)
+    model.predictor_.keep_origin(rows.feature_names, rows.reading)
     model.save(out)
     shutil.rmtree(folder, ignore_errors=True)
     _show_quality(model)
@@ -262,7 +262,7 @@ def _validation(rows: OwnRows, asked: Mapping[str, Any]) -> Any:
     reading = {name: asked[name] for name in ("delimiter", "encoding")} if schema else {}
     shape = rows.X.row_shape
     width = shape[0] if shape is not None and len(shape) == 1 else None
-    like = Like(n_features=width, feature_names=rows.feature_names)
+    like = Like(width, feature_names=rows.feature_names, reading=rows.reading)
     held_out = read_test_rows(given, schema, rows.label_names, options=asked["read"], like=like, **reading)
     return held_out.X, held_out.Y
 

@@ -60,6 +60,8 @@ class Like:
         Of pictures: new ones are brought to this size, and grey ones get as many channels.
     identifier : str or None, default None
         The column of a list of pictures that names them, in place of their files.
+    reading : mapping, default none
+        Settings with which a reader reads such rows where it is asked for no others, see :attr:`DataSet.reading`.
     """
 
     n_features: int | None = None
@@ -68,6 +70,7 @@ class Like:
     unlabelled: bool = False
     picture_shape: tuple[int, int, int] | None = None
     identifier: str | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,9 @@ class DataSet:
         What a reader of results should know (constant labels, repeated rows, ...).
     test_names : tuple of str, or None
         What the test rows are called in their file: pictures by the names of their files.
+    reading : mapping
+        Settings of the reader without which new rows would not be like these, as it was asked for or found them: how
+        pictures are brought to size, from which number on features are counted.
     """
 
     name: str
@@ -146,6 +150,7 @@ class DataSet:
     digest: str = ""
     remarks: tuple[str, ...] = ()
     test_names: tuple[str, ...] | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:

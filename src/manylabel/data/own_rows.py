@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ class OwnRows:
         Where the rows are those of a table.
     feature_names : tuple of n_features str, or None
         Of a data set whose file names its features.
+    reading : mapping
+        See :attr:`manylabel.data.DataSet.reading`.
     """
 
     X: Features
@@ -49,6 +51,7 @@ class OwnRows:
     told: tuple[str, ...] = ()
     table: Table | None = None
     feature_names: tuple[str, ...] | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.Y)
@@ -297,6 +300,7 @@ def _of_dataset(dataset: DataSet, part: Rows, name: str) -> OwnRows:
         dataset.source or dataset.name,
         told=(*dataset.remarks, which),
         feature_names=dataset.feature_names,
+        reading=dataset.reading,
     )
 
 

@@ -50,6 +50,8 @@ class Schema(BaseModel):
         What rows have to agree with, as :attr:`manylabel.data.rows.Features.form` says it.
     feature_names : tuple of n_features str, or None
         In the order of the training rows, where their file named them.
+    reading : dict
+        Settings of their reader that new rows are read with, see :attr:`manylabel.data.DataSet.reading`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,15 +59,17 @@ class Schema(BaseModel):
     kind: str
     form: str
     feature_names: tuple[str, ...] | None = None
+    reading: dict[str, Any] = {}
 
     @property
     def like(self) -> Like:
         """What new rows have to be like: how many numbers they have, or how large pictures are."""
         width = re.fullmatch(r"shape \((\d+),\)", self.form)
         if width:
-            return Like(n_features=int(width[1]), feature_names=self.feature_names)
+            return Like(int(width[1]), feature_names=self.feature_names, reading=self.reading)
         shape = re.fullmatch(r"shape \((\d+), (\d+), (\d+)\)", self.form) if self.kind == "images" else None
-        return Like(picture_shape=(int(shape[1]), int(shape[2]), int(shape[3])) if shape else None)
+        size = (int(shape[1]), int(shape[2]), int(shape[3])) if shape else None
+        return Like(picture_shape=size, reading=self.reading)
 
 
 class PartRecord(BaseModel):

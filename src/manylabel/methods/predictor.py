@@ -80,16 +80,18 @@ class Predictor:
         self.calibration, self.estimator, self.held_out = calibration, estimator, held_out
         self.encoder = encoder
 
-    def name_features(self, names: Sequence[str] | None) -> None:
-        """Keep what the features of the training rows are called; new rows that name theirs have to have the same.
+    def keep_origin(self, feature_names: tuple[str, ...] | None, reading: Mapping[str, Any]) -> None:
+        """Keep what the file of the training rows said of them beside their numbers, so that new rows are read alike.
 
         Parameters
         ----------
-        names : sequence of n_features str, or None
-            None where the rows have no names for them.
+        feature_names : tuple of n_features str, or None
+            New rows that name their features have to have the same.
+        reading : mapping
+            Settings of the reader, see :attr:`manylabel.data.DataSet.reading`.
         """
-        kept = None if names is None else tuple(map(str, names))
-        self.schema = self.schema.model_copy(update={"feature_names": kept})
+        update = {"feature_names": feature_names, "reading": dict(reading)}
+        self.schema = self.schema.model_copy(update=update)
 
     @property
     def evidence(self) -> StackEvidence | None:

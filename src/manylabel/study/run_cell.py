@@ -116,7 +116,7 @@ def run_cell(job: Job, dataset: DataSet, tell: Callable[[Progress], None]) -> Ru
         predictor = method.fit(
             train, validation, seed=cell.seed, folder=folder, progress=tell, label_names=names
         )
-        predictor.name_features(dataset.feature_names)
+        predictor.keep_origin(dataset.feature_names, dataset.reading)
         seconds = time.perf_counter() - started
         held_out, truth = held_out_scores(predictor, validation)
         scores = {

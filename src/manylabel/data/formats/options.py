@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,9 +15,16 @@ _KINDS = {"bool": "true or false", "int": "a whole number"}
 
 
 class ReadOptions(BaseModel):
-    """Settings of a reader, read from names and values."""
+    """Settings of a reader, read from names and values.
+
+    Attributes
+    ----------
+    of_new_rows : tuple of str
+        Those that new rows of a model take from its training rows, where they are asked for no others.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    of_new_rows: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def of(cls, about: About) -> Self:
@@ -28,8 +35,9 @@ class ReadOptions(BaseModel):
         ManyLabelError
             Naming the setting that this reader does not know, or that has another value than it may have.
         """
+        kept = {name: value for name, value in about.like.reading.items() if name in cls.of_new_rows}
         try:
-            return cls.model_validate(dict(about.options))
+            return cls.model_validate({**kept, **about.options})
         except ValidationError as error:
             raise _refusal(cls, about.options, error) from None
 
@@ -48,6 +56,7 @@ class PictureOptions(ReadOptions):
         Whether pictures that are lacking or damaged are refused, all of them named, or left out with their labels.
     """
 
+    of_new_rows = ("fit",)
     side: int = Field(default=64, ge=8, le=2048)
     fit: Literal["square", "short"] = "square"
     unreadable: Literal["refuse", "skip"] = "refuse"
@@ -98,6 +107,7 @@ class SvmlightOptions(OpenSparseOptions):
         The number of the first feature; None finds it out.
     """
 
+    of_new_rows = ("first",)
     first: Literal[0, 1] | None = None
 
 

@@ -110,6 +110,7 @@ def assemble_pictures(about: About, listing: PictureListing) -> DataSet:
     remarks = (*about.remarks, *listing.told, *_told(found, options))
     about = dataclasses.replace(about, remarks=remarks)
     made = assemble(about, *rows, label_names=listing.label_names, validation_rows=kept)
+    made = dataclasses.replace(made, reading={"fit": options.fit})
     if len(parts) == 1 and not about.undivided:  # its test rows are drawn
         return made
     return dataclasses.replace(

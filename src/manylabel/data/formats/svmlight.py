@@ -68,11 +68,8 @@ def read_svmlight(path: Path, about: About) -> DataSet:
     parts = [Part(X, Y, str(file.path)) for X, Y, file in zip(features, labels, files, strict=True)]
     told = f"Features are counted from {first} in the file" + (": no 0 occurs." if first else ".")
     remarks = (*remark_if_alone(train_path, test_path), told, *more, *_remarks(files))
-    return assemble(
-        dataclasses.replace(about, remarks=about.remarks + remarks),
-        *parts,
-        label_names=names,
-    )
+    made = assemble(dataclasses.replace(about, remarks=about.remarks + remarks), *parts, label_names=names)
+    return dataclasses.replace(made, reading={"first": first})
 
 
 def _numbering(files: Sequence[SparseText], asked: int | None, width: int | None) -> tuple[int, int]:
