@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from benchmarks import best_against_picks as picks
-from benchmarks.picks_table import JUDGED, METRICS, report
+from benchmarks.picks_table import BY_RULE, JUDGED, METRICS, report
 from tests.study.small_study import write_rows
 
 from manylabel import data
@@ -23,7 +23,7 @@ def test_a_cell_is_a_line_and_is_not_run_again(tmp_path: Path, capsys: pytest.Ca
     picks.run(iter(cells), out, 1)
     (line,) = picks.lines_of(out)
     assert (line["status"], line["method"], line["how"]) == ("done", "k_neighbours", "5 folds")
-    assert set(line["test"]) == {*METRICS, "seen_sets"}
+    assert set(line["test"]) == {*METRICS, *BY_RULE}
     assert 0 < line["fit_seconds"] <= line["seconds"]
     before = out.read_bytes()
     picks.run(iter(cells), out, 1)
@@ -32,6 +32,19 @@ def test_a_cell_is_a_line_and_is_not_run_again(tmp_path: Path, capsys: pytest.Ca
     assert f"| {rows} | `k_neighbours` | {line['test']['map']:.3f} |" in "\n".join(
         report([line], [str(rows)], ["k_neighbours"])
     )
+
+
+def test_held_out_rows_say_how_rows_are_decided_for_example_f1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = write_rows(tmp_path / "tiny.npz")
+    cell, told = picks.Cell(str(rows), "k_neighbours", 0, str(tmp_path)), {}
+    for better in (True, False):
+        found = iter([1.0 if better else 0.0, 0.125])  # of held-out rows, then of test rows
+        monkeypatch.setattr(picks, "by_expected_f1", lambda P, Y, found=found: next(found))
+        told[better] = picks.measured(cell, 1)["test"]
+    assert told[True]["example_f1_by_rule"] == 0.125
+    assert told[False]["example_f1_by_rule"] == told[False]["example_f1"]
 
 
 def test_test_labels_choose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +97,7 @@ def lines(
             "seed": seed,
             "recipe": method,
             "status": "done",
-            "test": dict.fromkeys((*METRICS, "seen_sets"), value),
+            "test": dict.fromkeys((*METRICS, *BY_RULE), value),
             "held_out": dict.fromkeys(METRICS, held_out),
             "fit_seconds": seconds / 2,
             "seconds": seconds,
