@@ -103,8 +103,12 @@ def test_pictures_go_from_one_data_set_to_another(tmp_path: Path, shell: Shell, 
     assert told.input.form == "shape (3, 16, 20)"
 
 
-def write_album(folder: Path) -> None:
-    """Pictures of noise with tags."""
+@pytest.fixture
+def album(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of noise with tags, in ``album`` of the working folder, and a cache of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))
+    folder = Path("album")
     folder.mkdir()
     rng = np.random.default_rng(0)
     lines = ["file,tags"]
@@ -114,12 +118,8 @@ def write_album(folder: Path) -> None:
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
 
 
-def test_a_model_reads_pictures_as_it_is_asked_to(
-    tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))
-    write_album(Path("album"))
+@pytest.mark.usefixtures("album")
+def test_a_model_reads_pictures_as_it_is_asked_to(shell: Shell) -> None:
     asked = ("--read", "side=16", "--read", "fit=short")
     few = ("--method", "logistic_regression", "--validation", "0.3", "--out", "model")
     code, output, errors = shell("fit", "album/", *asked, *few)
@@ -157,12 +157,8 @@ def test_a_model_reads_pictures_as_it_is_asked_to(
     assert "table.csv: expected no settings of the reader, but got 'side', 'fit'" in errors
 
 
-def test_pictures_without_a_list_are_predicted_and_embedded_by_name(
-    tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))
-    write_album(Path("album"))
+@pytest.mark.usefixtures("album")
+def test_pictures_without_a_list_are_predicted_and_embedded_by_name(shell: Shell) -> None:
     few = ("--method", "logistic_regression", "--validation", "0.3", "--out", "model")
     assert shell("fit", "album/", "--read", "side=16", *few)[0] == 0
     assert shell("predict", "model", "album/", "--read", "side=16", "--out", "listed.csv")[0] == 0
@@ -188,12 +184,8 @@ def test_pictures_without_a_list_are_predicted_and_embedded_by_name(
         assert sorted(written["identifiers"]) == sorted(f"{i}.png" for i in range(48))
 
 
-def test_a_run_reads_pictures_as_it_is_asked_to_and_so_do_its_examples(
-    tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))
-    write_album(Path("album"))
+@pytest.mark.usefixtures("album")
+def test_a_run_reads_pictures_as_it_is_asked_to_and_so_do_its_examples(shell: Shell) -> None:
     words = ("--methods", "logistic_regression", "--seeds", "1", "--jobs", "1", "--out", "runs")
     code, _, errors = shell("run", "album/", "--read", "side=16", "--read", "fit=short", *words)
     assert code == 0, errors

@@ -105,12 +105,9 @@ def embed(
     check_embedding_file(out, identifier)
     reading, options = {"delimiter": delimiter, "encoding": encoding}, read_options(read)
     if encoder is None:
-        of_encoders = {"--labels": labels, "--column": column, "--text": text, "--set": settings}
-        if given := [option for option, value in of_encoders.items() if value]:
-            hint = (
-                "A model knows what columns mean; one of texts is told their column with --read text=COLUMN."
-            )
-            raise ManyLabelError("embed", "no settings of an encoder beside a model", ", ".join(given), hint)
+        _refuse_settings_of_encoders(
+            {"--labels": labels, "--column": column, "--text": text, "--set": settings}
+        )
         _by_model(source, file, out, identifier, reading, options)
         return
     if file is not None:
@@ -125,6 +122,12 @@ def embed(
         _of_pictures(source, out, identifier, asked, options)
     else:
         _of_dataset(source, labels, out, asked, data_dir, options)
+
+
+def _refuse_settings_of_encoders(options: dict[str, Any]) -> None:
+    if given := [option for option, value in options.items() if value]:
+        hint = "A model knows what columns mean; one of texts is told their column with --read text=COLUMN."
+        raise ManyLabelError("embed", "no settings of an encoder beside a model", ", ".join(given), hint)
 
 
 def _by_model(
