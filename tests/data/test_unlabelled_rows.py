@@ -14,7 +14,7 @@ from PIL import Image
 
 from manylabel import LabelMatrix, ManyLabelError, methods
 from manylabel.data import Like, Rows, load
-from manylabel.data.own_rows import are_new_pictures, blocks_of_rows, read_test_rows, schema_of_texts
+from manylabel.data.own_rows import are_new_pictures, blocks_of_rows, read_test_rows, schema_of_columns
 from manylabel.data.rows import SparseVectors, Vectors
 from manylabel.methods.embedding_files import write_embeddings
 from manylabel.methods.prediction_files import write_predictions
@@ -362,20 +362,20 @@ def test_a_model_of_texts_takes_tables(photos: Path, tmp_path: Path) -> None:
     )  # the row with this number is none of pictures
     path = tmp_path / "new.csv"
     path.write_text("text\nwarm sea\nblue sky\n")
-    schema = schema_of_texts(path, "text")
+    schema = schema_of_columns(path, "text")
     assert [list(X.values) for X, _ in blocks_of_rows(path, schema)] == [["warm sea", "blue sky"]]
     path.write_text("id,said,tags\n1,warm sea,sea\n2,blue sky,\n")
     with pytest.raises(
         ManyLabelError, match=r"a column 'text' of the texts.*'id', 'said', 'tags'.*text=COLUMN"
     ):
-        schema_of_texts(path, "text")
+        schema_of_columns(path, "text")
     with pytest.raises(ManyLabelError, match="Did you mean 'said'"):
-        schema_of_texts(path, "text", {"text": "sayd"})
+        schema_of_columns(path, "text", options={"text": "sayd"})
     with pytest.raises(ManyLabelError, match="no settings of the reader, but got 'side'"):
-        schema_of_texts(path, "text", {"text": "said", "side": 3})
-    schema = schema_of_texts(path, "text", {"text": "said"})
+        schema_of_columns(path, "text", options={"text": "said", "side": 3})
+    schema = schema_of_columns(path, "text", options={"text": "said"})
     assert [names for _, names in blocks_of_rows(path, schema, "id")] == [["1", "2"]]
     found = read_test_rows(path, schema, ("sea", "sky"), labels="tags")
     assert found.Y.dense().int().tolist() == [[1, 0], [0, 0]]
-    assert schema_of_texts(path, "vectors") is None
-    assert schema_of_texts(tmp_path / "new.npz", "text") is None
+    assert schema_of_columns(path, "vectors") is None
+    assert schema_of_columns(tmp_path / "new.npz", "text") is None

@@ -209,6 +209,40 @@ def test_columns_of_arff_in_another_order_are_told(shell: Shell, tmp_path: Path)
             assert "'weight' as feature 1, which is 'length' in the model" in " ".join(told.split())
 
 
+def test_a_model_of_a_frame_of_numbers_takes_tables_by_the_names_of_their_columns(
+    shell: Shell, tmp_path: Path
+) -> None:
+    X = pandas.DataFrame(np.random.default_rng(0).normal(size=(100, 3)), columns=["length", "weight", "age"])
+    Y = pandas.DataFrame({"sea": X["length"] > 0, "sky": X["age"] > 0.5}).astype(int)
+    made = MultiLabelClassifier("logistic_regression", random_state=0).fit(X, Y)
+    made.save(tmp_path / "model")
+    new, out = X.iloc[:9], tmp_path / "p.jsonl"
+    rows = pandas.concat([Y, new[["age", "length"]], new["weight"]], axis=1).iloc[:9]
+    rows.assign(note="of no interest").to_csv(tmp_path / "new.csv", index=False)
+    code, _, told = shell(
+        "predict", tmp_path / "model", tmp_path / "new.csv", "--probabilities", "--out", out
+    )
+    assert code == 0, told
+    told = [json.loads(line)["all_probabilities"] for line in out.read_text("utf-8").splitlines()]
+    found = [[row[name] for name in ("sea", "sky")] for row in told]
+    np.testing.assert_allclose(found, made.predict_proba(new), atol=1e-6)
+    given = tmp_path / "model", tmp_path / "new.csv"
+    assert shell("evaluate", *given, "--labels", "sea,sky", "--out", tmp_path / "report")[0] == 0
+    assert shell("embed", *given, "--out", tmp_path / "z.npy")[0] == 0
+    np.testing.assert_allclose(np.load(tmp_path / "z.npy"), made.transform(new), atol=1e-6)
+    for cells, told in (
+        ("length,weight\n1,2\n", "expected a column 'age'"),
+        ("length,weight,age\n1,2,3\n1,,3\n", "line 3, column 'weight': expected a number, but got no value"),
+        ("length,weight,age\n1,2,old\n", "line 2, column 'age': expected a finite number, but got 'old'"),
+    ):
+        (tmp_path / "bad.csv").write_text(cells)
+        code, _, errors = shell(
+            "predict", tmp_path / "model", tmp_path / "bad.csv", "--out", tmp_path / "e.csv"
+        )
+        assert (code, told in " ".join(errors.split())) == (2, True), errors
+    assert not (tmp_path / "e.csv").exists()
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_a_model_of_svmlight_rows_knows_from_which_number_they_are_counted(
     shell: Shell, tmp_path: Path, first: int

@@ -211,16 +211,25 @@ def model_blocks(
     options: dict[str, Any],
 ) -> Iterator[tuple[Features, list[str] | None]]:
     """Rows of a file block by block, told on a terminal."""
-    from manylabel.data.own_rows import blocks_of_rows, schema_of_texts
+    from manylabel.data.own_rows import blocks_of_rows
 
-    of_texts = None if schema else schema_of_texts(file, model.schema.kind, options, **reading)
-    if of_texts:
-        schema, options = of_texts, {}
+    found = None if schema else _of_columns(model, file, options, reading)
+    if found:
+        schema, options = found, {}
     of_table = reading if schema else {}
     like = replace(model.schema.like, label_names=model.label_names, unlabelled=True)
     return _told(
         blocks_of_rows(file, schema, identifier, options=options, like=like, tell=say_note, **of_table)
     )
+
+
+def _of_columns(
+    model: Predictor, source: str, options: dict[str, Any], reading: dict[str, Any]
+) -> Schema | None:
+    """What the columns of a table mean to a model that was trained on none."""
+    from manylabel.data.own_rows import schema_of_columns
+
+    return schema_of_columns(source, model.schema.kind, model.schema.feature_names, options, **reading)
 
 
 def say_note(sentence: str) -> None:
@@ -246,7 +255,7 @@ def _evaluated(
     options: dict[str, Any],
     encoder: str | None,
 ) -> Evaluated:
-    from manylabel.data.own_rows import read_test_rows, schema_of_texts
+    from manylabel.data.own_rows import read_test_rows
     from manylabel.estimator import MultiLabelClassifier
     from manylabel.study.report.model_page import Evaluated
 
@@ -254,10 +263,10 @@ def _evaluated(
     model, own_schema = loaded.predictor_, _schema(loaded)
 
     def read(source: str) -> OwnRows:
-        of_texts = None if own_schema else schema_of_texts(source, model.schema.kind, options, **reading)
-        schema = own_schema or of_texts
+        found = None if own_schema else _of_columns(model, source, options, reading)
+        schema = own_schema or found
         named = labels if labels is None or schema is None else label_option(labels, source)
-        as_asked = {"options": {} if of_texts else options, **(reading if schema else {})}
+        as_asked = {"options": {} if found else options, **(reading if schema else {})}
         like = model.schema.like
         return read_test_rows(source, schema, model.label_names, labels=named, like=like, **as_asked)
 

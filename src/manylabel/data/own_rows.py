@@ -142,16 +142,24 @@ def read_test_rows(
     return OwnRows(found.X, Y, label_names, found.where, told=found.told)
 
 
-def schema_of_texts(
-    source: str | Path, kind: str, options: Mapping[str, Any] | None = None, **reading: Any
+def schema_of_columns(
+    source: str | Path,
+    kind: str,
+    feature_names: tuple[str, ...] | None = None,
+    options: Mapping[str, Any] | None = None,
+    **reading: Any,
 ) -> Schema | None:
-    """What the columns of a table mean to a model of texts that was trained on no table; None for all other rows.
+    """What the columns of a table mean to a model that was trained on no table; None where it takes none.
+
+    A model of texts takes one column of them, one of vectors the columns that have the names of its features.
 
     Parameters
     ----------
     source : str or Path
     kind : str
         Of the rows that the model takes.
+    feature_names : tuple of n_features str, or None
+        Of a model that knows them.
     options : mapping, optional
         ``text`` names the column of the texts; by default the only one, or that of this name.
     **reading
@@ -162,10 +170,19 @@ def schema_of_texts(
     ManyLabelError
         If the table has no such column, or ``options`` are others.
     """
+    if not is_plain_table(source, but_for="pictures"):
+        return None
+    if kind == "vectors" and feature_names is not None:
+        refuse_options(options or {}, str(source))
+        return Schema(tuple(Column(name, "number", "a feature") for name in feature_names), as_vectors=True)
+    return _column_of_texts(source, options, reading) if kind == "text" else None
+
+
+def _column_of_texts(
+    source: str | Path, options: Mapping[str, Any] | None, reading: Mapping[str, Any]
+) -> Schema:
     from manylabel.data.formats.table_registry import open_table
 
-    if kind != "text" or not is_plain_table(source, but_for="pictures"):
-        return None
     names, asked = open_table(source, **reading).names, dict(options or {})
     name = str(asked.pop("text", names[0] if len(names) == 1 else "text"))
     refuse_options(asked, str(source))
@@ -262,7 +279,7 @@ def _blocks_of_table(
     from manylabel.data.formats.table_registry import open_table
 
     opened = open_table(source, **reading)
-    unlabelled = Schema(schema.columns)
+    unlabelled = replace(schema, labels=None)
     if identifier is None:
         yield from ((table.X, None) for table in unlabelled.blocks(opened, rows))
         return

@@ -15,7 +15,7 @@ from manylabel.data.dataset import Rows
 from manylabel.data.formats.border import shown
 from manylabel.data.formats.table_registry import open_table
 from manylabel.data.formats.table_source import TableSource
-from manylabel.data.rows import Features, Texts
+from manylabel.data.rows import Features, Texts, features_of_file
 from manylabel.data.rows.table import TableRows
 from manylabel.data.tags import (
     LabelColumns,
@@ -40,10 +40,13 @@ class Schema:
     columns : tuple of Column
         All but those of the labels, those left out among them.
     labels : LabelColumns or None
+    as_vectors : bool, default False
+        Whether rows are vectors of these columns in their order, all of them numbers without gaps.
     """
 
     columns: tuple[Column, ...]
     labels: LabelColumns | None = None
+    as_vectors: bool = False
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -171,7 +174,8 @@ class Schema:
         told = (
             [f"Columns that the schema does not know are ignored: {', '.join(extra[:8])}."] if extra else []
         )
-        return _assembled(self, source, taken, labels, (*source.told, *told))
+        table = _assembled(self, source, taken, labels, (*source.told, *told))
+        return replace(table, X=_vectors(taken, source.where, place)) if self.as_vectors else table
 
 
 @dataclass(frozen=True)
@@ -404,6 +408,19 @@ def _features(schema: Schema, taken: dict[str, Stored]) -> Features:
     if len(schema.features) == 1 and only.role == "text":
         return Texts([*taken[only.name].cells()])
     return TableRows(taken, {column.name: column for column in schema.features})
+
+
+def _vectors(taken: Mapping[str, Stored], where: str, place: Any) -> Features:
+    """Numbers side by side, (n, n_columns)."""
+    values = np.column_stack([column.values for column in taken.values() if isinstance(column, Numbers)])
+    if np.isnan(values).any():
+        row, column = np.argwhere(np.isnan(values))[0]
+        told = f"{where}, {place(int(row))}, column {shown([*taken][column])}"
+        hint = (
+            "The model was trained on numbers without gaps: fill them in, or train on a table that has some."
+        )
+        raise ManyLabelError(told, "a number", "no value", hint)
+    return features_of_file(values, where)
 
 
 def _small_blocks(source: TableSource, wanted: Mapping[str, Storage], rows: int) -> Iterator[Sequence[Any]]:

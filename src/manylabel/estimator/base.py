@@ -97,6 +97,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         if isinstance(validation, Rows):
             validation = fitting.method.encoded(validation, self.device)
         self.predictor_, held_out, self.balance_ = fitting.fit(given.rows, given.groups, validation, decide)
+        if (names := getattr(self, "feature_names_in_", None)) is not None:
+            self.predictor_.keep_origin(tuple(names.tolist()), {})
         return Fitted(given, held_out)
 
     @property

@@ -413,7 +413,7 @@ class Predictor:
         """What the model is, beside its parts."""
         told = {} if self.evidence is None else {"learners": self.evidence.sentence()}
         method = {"method": self.recipe.get("name"), **told}
-        return {**method, "input": self.schema.model_dump(exclude_none=True), "versions": versions()}
+        return {**method, "input": self.schema.model_dump(exclude_defaults=True), "versions": versions()}
 
     def vectors(self, X: Any) -> Array:
         """TF-IDF vectors of texts, or those of the frozen encoder, (n, H) float32, for a file of :meth:`to_onnx`."""
