@@ -179,5 +179,10 @@ def test_new_rows_that_do_not_tell_how_features_are_counted_are_refused_until_it
             np.testing.assert_array_equal(np.asarray(found.train.X), [row])
     with pytest.raises(ManyLabelError, match="at most 4 features, but got 5, counted from 1"):
         data.load(write("wide.svm", "2 1:3 5:5\n"), undivided=True, like=LIKE)
-    with pytest.raises(ManyLabelError, match="features from 1 on, but got 0"):
-        data.load(write("zero.svm", "2 0:3 3:5\n"), undivided=True, options={"first": 1})
+    for known in ({"options": {"first": 1}}, {"like": data.Like(4, ("2", "7"), reading={"first": 1})}):
+        with pytest.raises(
+            ManyLabelError, match=r"features from 1 on, but got 0\. Say first=0 .* or leave it out"
+        ):
+            data.load(write("zero.svm", "2 0:3 3:5\n"), undivided=True, **known)
+        remarks = data.load(narrow, undivided=True, **known).remarks
+        assert "Features are counted from 1 in the file." in remarks  # not because no 0 occurs

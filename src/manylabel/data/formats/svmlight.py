@@ -66,7 +66,8 @@ def read_svmlight(path: Path, about: About) -> DataSet:
     found = tuple(file.features(width, first) for file in files)
     features = found if on_disk else compact(*found)
     parts = [Part(X, Y, str(file.path)) for X, Y, file in zip(features, labels, files, strict=True)]
-    told = f"Features are counted from {first} in the file" + (": no 0 occurs." if first else ".")
+    why = ": no 0 occurs." if first and options.first is None else "."
+    told = f"Features are counted from {first} in the file{why}"
     remarks = (*remark_if_alone(train_path, test_path), told, *more, *_remarks(files))
     made = assemble(dataclasses.replace(about, remarks=about.remarks + remarks), *parts, label_names=names)
     return dataclasses.replace(made, reading={"first": first})
@@ -80,7 +81,8 @@ def _numbering(files: Sequence[SparseText], asked: int | None, width: int | None
         hint = "Is this a file of labels alone?"
         raise ManyLabelError(where, "a feature in some row", "none", hint)
     if asked is not None and least < asked:
-        raise ManyLabelError(where, f"features from {asked} on", f"{least}", "Correct `first`.")
+        hint = "Say first=0 with `options` if that is the first feature of these rows, or leave it out."
+        raise ManyLabelError(where, f"features from {asked} on", f"{least}", hint)
     first = (0 if least == 0 else 1) if asked is None else asked
     if width is None:
         return first, columns_to - first
