@@ -17,7 +17,7 @@ from tests.files.test_digests import damaged
 
 from manylabel import data
 from manylabel.data import catalogue as catalogue_module
-from manylabel.data.build import About
+from manylabel.data.build import About, Like
 from manylabel.data.cache import cache_folder
 from manylabel.data.catalogue import OnlyByHand, catalogue, download, load_entry, parse_catalogue
 from manylabel.data.formats.folder import read_folder
@@ -84,6 +84,15 @@ def test_entry_is_downloaded_verified_and_kept(tmp_path, entry, served, small):
     for file in served[0].iterdir():
         file.unlink()  # nothing left to download: the second time reads what was kept
     assert load_entry(entry, tmp_path / "cache").digest == dataset.digest
+
+
+def test_an_entry_has_the_features_of_a_model_or_is_refused(tmp_path, entry):
+    names = load_entry(entry, tmp_path).feature_names
+    assert load_entry(entry, tmp_path, like=Like(feature_names=names, unlabelled=True)).digest == entry.digest
+    with pytest.raises(
+        ManyLabelError, match=r"features of the model, in their order, but got .* as feature 1"
+    ):
+        load_entry(entry, tmp_path, like=Like(feature_names=names[::-1]))
 
 
 def test_kept_file_that_was_damaged_is_fetched_again(tmp_path, entry):

@@ -27,6 +27,7 @@ def test_names_list_what_can_be_loaded(tmp_path, small):
     (tmp_path / "labels_alone" / "card.json").write_text('{"kind": "labels only"}')
     assert data.names(tmp_path) == ("digits", *sorted({*catalogue(), "mine"}))
     assert data.load("mine", tmp_path).name == "mine"
+    assert len(data.load("mine", tmp_path, undivided=True).train) == len(small[0])
 
 
 def test_unknown_name_is_refused_with_the_nearest():

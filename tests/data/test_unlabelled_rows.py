@@ -133,7 +133,9 @@ def test_features_with_names_are_those_of_the_model_in_its_order(tmp_path: Path,
     ):
         next(blocks_of_rows(path, None, like=NAMED))
     path = _named(tmp_path, ["length", "weight", "height"])[form]
-    with pytest.raises(ManyLabelError, match=r"in their order, but got without 'age' and with 'height'"):
+    with pytest.raises(
+        ManyLabelError, match=r"in their order, but got columns without 'age' and with 'height'"
+    ):
         next(blocks_of_rows(path, None, like=NAMED))
 
 
@@ -141,10 +143,34 @@ def test_rows_without_names_of_features_go_by_their_position(tmp_path: Path) -> 
     assert [len(block) for block, _ in blocks_of_rows(_npz(tmp_path), None, like=NAMED)] == [4]
 
 
+def test_names_of_features_may_be_any_sequence_of_distinct_ones(tmp_path: Path) -> None:
+    path = _named(tmp_path, ["length", "weight", "age"])[1]
+    for names in (["length", "weight", "age"], np.array(["length", "weight", "age"])):
+        like = replace(LIKE, feature_names=names)
+        assert [len(block) for block, _ in blocks_of_rows(path, None, like=like)] == [4]
+    with pytest.raises(ManyLabelError, match=r"`like`: expected distinct, .* but got 'age' more than once"):
+        replace(LIKE, feature_names=("length", "weight", "age", "age"))
+
+
+def test_what_a_model_decided_stands_above_the_card_of_a_folder(tmp_path: Path) -> None:
+    album = tmp_path / "album"
+    album.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (24, 48, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(album / "a.png")
+    pictures = Like(unlabelled=True, picture_shape=(3, 16, 16), reading={"fit": "square"})
+    plain = load(album, undivided=True, like=pictures).test.X.values
+    (album / "card.json").write_text('{"read": {"fit": "short", "side": 32}}')
+    assert torch.equal(load(album, undivided=True, like=pictures).test.X.values, plain)
+    cut = load(album, undivided=True, options={"fit": "short"}, like=pictures).test.X.values
+    assert cut.shape == plain.shape
+    assert not torch.equal(cut, plain)
+    assert load(album, undivided=True, like=Like(unlabelled=True)).test.X.shape[1:] == (3, 32, 32)
+
+
 def test_a_category_that_new_rows_do_not_list_is_told(tmp_path: Path) -> None:
     (tmp_path / "new.arff").write_text("@relation new\n@attribute hue {red,blue}\n@data\nred\n")
     like = Like(n_features=3, feature_names=("hue=red", "hue=green", "hue=blue"), unlabelled=True)
-    with pytest.raises(ManyLabelError, match=r"got without 'hue=green'"):
+    with pytest.raises(ManyLabelError, match=r"got columns without 'hue=green'"):
         next(blocks_of_rows(tmp_path / "new.arff", None, like=like))
 
 

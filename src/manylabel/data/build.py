@@ -72,6 +72,23 @@ class Like:
     identifier: str | None = None
     reading: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label_names", tuple(self.label_names))
+        if self.feature_names is not None:
+            names = checked_names(self.feature_names, len(self.feature_names), "feature", "`like`")
+            object.__setattr__(self, "feature_names", names)
+
+    @property
+    def of_features(self) -> Like:
+        """The same of features alone: of rows whose labels and whose number of features their files say."""
+        return Like(feature_names=self.feature_names, picture_shape=self.picture_shape, reading=self.reading)
+
+    @property
+    def settled(self) -> frozenset[str]:
+        """Settings of readers that a model has decided: they stand above those of a folder's card."""
+        sizes = {"side": self.picture_shape, "features": self.n_features}
+        return frozenset((*self.reading, *(name for name, size in sizes.items() if size is not None)))
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The labels that rows without any get, none of which they carry: as a data set has at least one."""
@@ -98,13 +115,14 @@ class Like:
         more = [name for name in names if name not in asked]
         if absent or more:
             told = [f"{how} {some[0]!r:.60}" for how, some in (("without", absent), ("with", more)) if some]
-            got, hint = " and ".join(told), "Give the rows the columns of the training file, by their names."
+            got = f"columns {' and '.join(told)}"
+            hint = "Give the rows the columns of the training file, by their names."
         else:
             at = next(i for i, (a, b) in enumerate(zip(self.feature_names, names, strict=True)) if a != b)
             got = (
                 f"{names[at]!r:.60} as feature {at + 1}, which is {self.feature_names[at]!r:.60} in the model"
             )
-            hint = "Put the columns into the order of the training file."
+            hint = "Put the columns, and the values of nominal ones, into the order of the training file."
         expected = f"the {len(asked)} features of the model, in their order"
         raise ManyLabelError(where, expected, got, hint)
 

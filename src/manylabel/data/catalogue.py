@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from manylabel.data.build import About
+from manylabel.data.build import About, Like
 from manylabel.data.dataset import DataSet
 from manylabel.data.downloads import RemoteFile, fetch
 from manylabel.data.formats.arrays import read_npz
@@ -135,13 +135,22 @@ def download(entry: Entry, folder: Path) -> Path:
     return target
 
 
-def load_entry(entry: Entry, folder: Path, options: Mapping[str, Any] | None = None) -> DataSet:
+def load_entry(
+    entry: Entry, folder: Path, options: Mapping[str, Any] | None = None, like: Like | None = None
+) -> DataSet:
     """Read a data set of the catalogue, downloading what is missing into ``folder / NAME``."""
     files = download(entry, folder)
-    return read_copy(entry, files, f"downloaded to {files}" if entry.files else f"copy {files}", options)
+    how = f"downloaded to {files}" if entry.files else f"copy {files}"
+    return read_copy(entry, files, how, options, like)
 
 
-def read_copy(entry: Entry, folder: Path, how: str, options: Mapping[str, Any] | None = None) -> DataSet:
+def read_copy(
+    entry: Entry,
+    folder: Path,
+    how: str,
+    options: Mapping[str, Any] | None = None,
+    like: Like | None = None,
+) -> DataSet:
     """Read a copy of a data set of the catalogue, as arrays or as its owners publish it, and verify its content.
 
     Parameters
@@ -152,6 +161,8 @@ def read_copy(entry: Entry, folder: Path, how: str, options: Mapping[str, Any] |
         How the copy was found, for its source.
     options : mapping, optional
         Settings of the reader, above those of the entry.
+    like : Like, optional
+        Features of a model. Labels are those of the data set.
 
     Raises
     ------
@@ -163,7 +174,10 @@ def read_copy(entry: Entry, folder: Path, how: str, options: Mapping[str, Any] |
         about = dataclasses.replace(
             about_of(folder), name=entry.name
         )  # a copy made by somebody tells of itself
-    about = dataclasses.replace(about, options={**entry.read, **about.options, **(options or {})})
+    like = (like or Like()).of_features
+    own = {**entry.read, **about.options}
+    own = {name: value for name, value in own.items() if name not in like.settled}
+    about = dataclasses.replace(about, options={**own, **(options or {})}, like=like)
     with border(folder, f"a copy of {entry.name} that can be read"):
         dataset = _read(entry, folder, about)
     if entry.digest and dataset.digest != entry.digest:

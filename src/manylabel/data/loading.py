@@ -39,8 +39,8 @@ def load(
         Label columns: the path is that of a table then, as :func:`manylabel.data.read_table` takes it. What its columns
         mean is found out over all rows.
     undivided : bool, default False
-        Whether the rows of a path without a published split stay together, in the order of their file, in place of
-        the test part that is drawn from them: both parts are then all rows.
+        Whether the rows of a path or local folder without a published split stay together, in the order of their file,
+        in place of the test part that is drawn from them: both parts are then all rows.
     options : mapping, optional
         Settings of the reader of a path or local folder, such as ``{"side": 224}`` for pictures; a folder may also name
         them in its ``card.json`` under ``read``. Which there are stands on the page of the format.
@@ -97,10 +97,10 @@ def _by_name(
     if name and folder and (folder / name).is_dir():
         copy = folder / name
         if entry:
-            return read_copy(entry, copy, f"local copy {copy}", options)
-        return read_folder(copy, options=options, like=like)
+            return read_copy(entry, copy, f"local copy {copy}", options, like)
+        return read_folder(copy, undivided, options, like)
     if entry:
-        return load_entry(entry, cache_folder(), options)
+        return load_entry(entry, cache_folder(), options, like)
     if name and Path(name).exists():
         return _from_path(Path(name), undivided, options, like)
     return None

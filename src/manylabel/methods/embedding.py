@@ -59,6 +59,7 @@ def embed_dataset(dataset: DataSet, encoder: FrozenEncoder) -> DataSet:
         train=train,
         test=test,
         feature_names=None,
+        reading={},
         digest=key_of("encoded data set", dataset.digest, encoder.digest),
         source=f"{dataset.source} Rows went through the encoder {encoder.settings.encoder}.".strip(),
     )

@@ -49,7 +49,7 @@ def read_folder(
     options : mapping, optional
         They stand above those of the card.
     like : Like, optional
-        See :class:`manylabel.data.build.About`.
+        What a model decided stands above the card as well. See :class:`manylabel.data.build.About`.
 
     Raises
     ------
@@ -57,9 +57,10 @@ def read_folder(
         If there is nothing to read, or the files are not as they should be.
     """
     with border(path, "a folder that can be read"):
-        about = about_of(path)
-        asked = {**about.options, **(options or {})}
-        about = dataclasses.replace(about, undivided=undivided, options=asked, like=like or Like())
+        about, like = about_of(path), like or Like()
+        of_card = {name: value for name, value in about.options.items() if name not in like.settled}
+        asked = {**of_card, **(options or {})}
+        about = dataclasses.replace(about, undivided=undivided, options=asked, like=like)
         found = format_of_folder(path)
         if found:
             format, content = found
