@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,34 @@ def album(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
 
 
+def test_rows_for_the_encoder_of_a_model_are_like_its_training_rows(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    X = np.random.default_rng(0).random((60, 4)).round(3) + 0.1
+
+    def arrays(name: str, *columns: str) -> None:
+        order = ["abcd".index(column) for column in columns]
+        np.savez(name, X=X[:, order], y=X[:, :2] > 0.6, feature_names=columns)
+
+    arrays("rows.npz", *"abcd")
+    arrays("other.npz", *"bacd")
+    short = (*SHORT, "--set", "encoder.widths=[12]", "--validation", "0.2")
+    assert shell("fit", "rows.npz", "--method", "bce", *short, "--out", "model")[0] == 0
+    start = ("--method", "bce", "--set", "encoder.name=model", "--set", "encoder.weights=model")
+    for command in (("probe", "model"), ("finetune", "model"), ("fit", *start)):
+        code, _, errors = shell(*command, "other.npz", *SHORT, "--validation", "0.2", "--out", "next")
+        assert code == 2
+        assert "'b' as feature 1, which is 'a' in the model" in " ".join(errors.split())
+    assert shell("finetune", "model", "rows.npz", *SHORT, "--validation", "0.2", "--out", "next")[0] == 0
+    # neither the first nor the last
+    lines = [f"{int(row[0] > 0.6)} 1:{row[1]} 3:{row[3]}" for row in X.tolist()]
+    Path("few.svm").write_text("\n".join(lines))
+    first = ("--read", "first=0", "--validation", "0.2", "--out", "sparse")
+    assert shell("finetune", "model", "few.svm", *SHORT, *first)[0] == 0
+    assert Predictor.load("sparse").schema.reading == {"first": 0}
+
+
 @pytest.mark.usefixtures("album")
 def test_a_model_reads_pictures_as_it_is_asked_to(shell: Shell) -> None:
     asked = ("--read", "side=16", "--read", "fit=short")
@@ -155,6 +184,19 @@ def test_a_model_reads_pictures_as_it_is_asked_to(shell: Shell) -> None:
     code, _, errors = shell("fit", "table.csv", "--labels", "tags", *asked, "--out", "other")
     assert code == 2
     assert "table.csv: expected no settings of the reader, but got 'side', 'fit'" in errors
+
+
+@pytest.mark.usefixtures("album")
+def test_pictures_of_a_validation_folder_are_read_as_those_of_the_training(shell: Shell) -> None:
+    shutil.copytree("album", "held")
+    Path("album/card.json").write_text('{"read": {"side": 16, "fit": "short"}}')
+    fit = ("fit", "album/", "--method", "logistic_regression", "--validation", "held/", "--out", "model")
+    code, output, errors = shell(*fit)
+    assert code == 0, errors
+    assert "on held-out rows" in output
+    assert model_folder.read("model")[0].input.reading == {"fit": "short"}
+    Path("held/card.json").write_text('{"read": {"side": 32, "fit": "square"}}')
+    assert shell(*fit, "--overwrite")[1].splitlines()[3:] == output.splitlines()[3:]
 
 
 @pytest.mark.usefixtures("album")

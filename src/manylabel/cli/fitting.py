@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ from manylabel.errors import ManyLabelError
 from manylabel.printable import count
 
 if TYPE_CHECKING:
+    from manylabel.data.build import Like
     from manylabel.data.own_rows import OwnRows
     from manylabel.data.tables import Schema
     from manylabel.estimator import MultiLabelClassifier
@@ -95,7 +97,7 @@ def run_fit(given: Mapping[str, Any], training: TrainingOptions, method: str, ou
     of_training = {"seed": training.seed, "overwrite": training.overwrite or None}
     asked = {**given, "method": method, "out": str(out), **of_training}
     _keep_model(out, asked["overwrite"])
-    rows = read_rows(asked)
+    rows = read_rows(asked, _like_of_encoder(asked["settings"]))
     model_folder.usable_place(out)
     folder = out.with_name(out.name + TRAINING)
     with joined() as ranks, _resumable(asked), _no_empty_folders(folder, out):
@@ -135,14 +137,25 @@ def _keep_model(out: Path, overwrite: bool | None) -> None:
         raise ManyLabelError("`out`", "a folder without a model", f"{out}, which holds one", hint)
 
 
-def read_rows(asked: Mapping[str, Any]) -> OwnRows:
+def _like_of_encoder(settings: Mapping[str, Any]) -> Like | None:
+    """What rows are like that the encoder of a model takes, if settings name one; pictures it brings to its size."""
+    from manylabel.methods import model_folder
+    from manylabel.methods.start import folder_of
+
+    folder = folder_of(settings)
+    if folder is None or not model_folder.holds_model(folder):  # told where the encoder is asked for
+        return None
+    return replace(model_folder.read(folder)[0].input.like, picture_shape=None)
+
+
+def read_rows(asked: Mapping[str, Any], like: Like | None = None) -> OwnRows:
     """The rows that options name."""
     from manylabel.data.own_rows import read_training_rows
 
     file, labels = asked["data"], asked["labels"]
     if labels is None:
         _refuse_table_options(asked)
-        return read_training_rows(file, options=asked["read"])
+        return read_training_rows(file, options=asked["read"], like=like)
     return read_training_rows(
         file,
         labels=label_option(labels, file),
@@ -249,8 +262,8 @@ def _number(text: str) -> Any:
 
 def _validation(rows: OwnRows, asked: Mapping[str, Any]) -> Any:
     """None, a share, or features and labels of a file."""
-    from manylabel.data.build import Like
     from manylabel.data.own_rows import read_test_rows
+    from manylabel.methods import model_folder
 
     given = asked["validation"]
     if given is None or not Path(given).exists():
@@ -260,10 +273,12 @@ def _validation(rows: OwnRows, asked: Mapping[str, Any]) -> Any:
         return share
     schema = None if rows.table is None else rows.table.schema
     reading = {name: asked[name] for name in ("delimiter", "encoding")} if schema else {}
-    shape = rows.X.row_shape
-    width = shape[0] if shape is not None and len(shape) == 1 else None
-    like = Like(width, feature_names=rows.feature_names, reading=rows.reading)
-    held_out = read_test_rows(given, schema, rows.label_names, options=asked["read"], like=like, **reading)
+    own = model_folder.Schema(
+        kind=rows.X.kind, form=rows.X.form, feature_names=rows.feature_names, reading=dict(rows.reading)
+    )
+    held_out = read_test_rows(
+        given, schema, rows.label_names, options=asked["read"], like=own.like, **reading
+    )
     return held_out.X, held_out.Y
 
 

@@ -62,6 +62,7 @@ def read_training_rows(
     *,
     labels: str | Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
+    like: Like | None = None,
     **reading: Any,
 ) -> OwnRows:
     """Rows to train on: of a table with its label columns named, or the training part of a data set.
@@ -73,6 +74,8 @@ def read_training_rows(
         Label columns, for a table alone; see :func:`manylabel.data.read_table`.
     options : mapping, optional
         Settings of the reader of a data set, such as ``{"side": 224}`` for pictures; a table has none.
+    like : Like, optional
+        Features of a model whose encoder is taken.
     **reading
         Other arguments of :func:`manylabel.data.read_table`.
 
@@ -83,7 +86,7 @@ def read_training_rows(
     """
     if labels is None:
         _refuse_table(source)
-        dataset = load(source, undivided=True, options=options)
+        dataset = load(source, undivided=True, options=options, like=like)
         return _of_dataset(dataset, dataset.train, "training")
     refuse_options(options or {}, str(source))
     return _of_table(read_table(source, labels=labels, **reading))

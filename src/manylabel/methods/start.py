@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -90,6 +93,19 @@ class Start:
     def new_encoder(self) -> nn.Module:
         """A copy to train."""
         return copied(self.encoder).train()
+
+
+def folder_of(settings: Mapping[str, Any]) -> Path | None:
+    """Where the model lies whose encoder settings take, trained on or frozen; None where they take none.
+
+    A frozen encoder may be no model.
+    """
+    for name, value in settings.items():
+        found = re.fullmatch(r"(?:\w+\.)?(encoder\.weights|inputs\.encoder)", name)
+        started = found and settings.get(name.replace(".weights", ".name")) == MODEL
+        if found and value is not None and (started or found[1] == "inputs.encoder"):
+            return Path(str(value))
+    return None
 
 
 def representing_parts(folder: str, kind: str, who: str) -> tuple[ModelRecord, dict[str, Part]]:
