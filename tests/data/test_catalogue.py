@@ -340,3 +340,21 @@ def test_an_entry_like_another_has_neither_its_rows_nor_its_files():
 def test_broken_catalogue_is_refused_by_entry(text, told):
     with pytest.raises(ManyLabelError, match=told):
         parse_catalogue(text)
+
+
+def test_a_copy_in_another_format_takes_the_settings_of_that_format_alone(tmp_path, small):
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    album, vectors = tmp_path / "voc2007_difficult_negative", tmp_path / "coco2014"
+    album.mkdir()
+    for i in range(8):
+        image.new("RGB", (40, 20), (20 * i, 0, 0)).save(album / f"{i}.png")
+    (album / "tags.csv").write_text("file,tags\n" + "".join(f"{i}.png,{'ab'[i % 2]}\n" for i in range(8)))
+    assert data.load(album.name, tmp_path).train.X.shape[1:] == (3, 64, 64)
+    assert data.load(album.name, tmp_path, options={"side": 16}).train.X.shape[1:] == (3, 16, 16)
+    model = Like(picture_shape=(3, 24, 24), reading={"fit": "short"})
+    of_model = data.load(album.name, tmp_path, like=model)
+    assert (of_model.train.X.shape[1:], of_model.reading) == ((3, 24, 24), {"fit": "short"})
+    vectors.mkdir()
+    np.savez(vectors / "data.npz", X=small[0], y=small[1])
+    with pytest.raises(ManyLabelError, match="expected no settings of the reader, but got 'side'"):
+        data.load(vectors.name, tmp_path, options={"side": 16})

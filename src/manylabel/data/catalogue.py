@@ -14,10 +14,10 @@ from typing import Any
 from manylabel.data.build import About, Like
 from manylabel.data.dataset import DataSet
 from manylabel.data.downloads import RemoteFile, fetch
-from manylabel.data.formats.arrays import read_npz
 from manylabel.data.formats.border import border, shown
 from manylabel.data.formats.folder import about_of, has_card
 from manylabel.data.formats.mulan import read_mulan
+from manylabel.data.formats.options import refuse_options
 from manylabel.errors import ManyLabelError
 
 _OWN = ("rows", "labels", "files", "digest", "validation_rows")  # what no entry has from another
@@ -160,7 +160,7 @@ def read_copy(
     how : str
         How the copy was found, for its source.
     options : mapping, optional
-        Settings of the reader, above those of the entry.
+        Settings of the reader, above those of the entry, which hold for files as their owners publish them.
     like : Like, optional
         Features of a model. Labels are those of the data set.
 
@@ -175,9 +175,8 @@ def read_copy(
             about_of(folder), name=entry.name
         )  # a copy made by somebody tells of itself
     like = (like or Like()).of_features
-    own = {**entry.read, **about.options}
-    own = {name: value for name, value in own.items() if name not in like.settled}
-    about = dataclasses.replace(about, options={**own, **(options or {})}, like=like)
+    of_card = {name: value for name, value in about.options.items() if name not in like.settled}
+    about = dataclasses.replace(about, options={**of_card, **(options or {})}, like=like)
     with border(folder, f"a copy of {entry.name} that can be read"):
         dataset = _read(entry, folder, about)
     if entry.digest and dataset.digest != entry.digest:
@@ -191,9 +190,11 @@ def _read(entry: Entry, folder: Path, about: About) -> DataSet:
     """The data set in a folder: the format of the entry, or another one that a copy was written in."""
     from manylabel.data.formats.registry import FORMATS, format_of_folder
 
-    if (folder / "data.npz").exists():
-        return read_npz(folder / "data.npz", about)
-    own = next(format for format in FORMATS if format.name == entry.format)
+    arrays, own = (
+        next(format for format in FORMATS if format.name == name) for name in ("npz", entry.format)
+    )
+    if content := arrays.find(folder):
+        return arrays.load(content, about)
     content = own.find(folder)
     if content is None:
         found = format_of_folder(folder)
@@ -201,8 +202,10 @@ def _read(entry: Entry, folder: Path, about: About) -> DataSet:
             hint = f"What belongs there:\n{entry.told(folder.parent)}" if entry.steps else ""
             raise ManyLabelError(str(folder), f"the files of {entry.name} ({own.about})", "others", hint)
         own, content = found
-        about = dataclasses.replace(about, options={})
+    else:
+        about = dataclasses.replace(about, options={**entry.read, **about.options})
     if own.name == "arff" and entry.validation_rows is not None:
+        refuse_options(about.options, str(content))
         return read_mulan(content, about, entry.validation_rows)
     return own.load(content, about)
 
