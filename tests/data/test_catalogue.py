@@ -23,6 +23,7 @@ from manylabel.data.catalogue import OnlyByHand, catalogue, download, load_entry
 from manylabel.data.formats.folder import read_folder
 from manylabel.data.formats.mulan import read_mulan
 from manylabel.data.formats.registry import FORMATS
+from manylabel.data.own_rows import read_training_rows
 from manylabel.errors import ManyLabelError
 
 pytest.importorskip("pooch")
@@ -358,3 +359,14 @@ def test_a_copy_in_another_format_takes_the_settings_of_that_format_alone(tmp_pa
     np.savez(vectors / "data.npz", X=small[0], y=small[1])
     with pytest.raises(ManyLabelError, match="expected no settings of the reader, but got 'side'"):
         data.load(vectors.name, tmp_path, options={"side": 16})
+
+
+def test_which_rows_of_a_named_set_are_taken_is_told(tmp_path, small, monkeypatch):
+    monkeypatch.setenv("MANYLABEL_DATA", str(tmp_path))
+    (tmp_path / "coco2014").mkdir()
+    np.savez(tmp_path / "coco2014" / "data.npz", X=small[0], y=small[1])
+    drawn = "The training rows of a split that is drawn, as none is published, are taken."
+    assert read_training_rows("coco2014").told[-1] == drawn
+    parts = {"X_train": small[0], "y_train": small[1], "X_test": small[0], "y_test": small[1]}
+    np.savez(tmp_path / "coco2014" / "data.npz", **parts)
+    assert read_training_rows("coco2014").told[-1] == "The training rows of the published split are taken."

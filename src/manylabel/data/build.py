@@ -20,7 +20,7 @@ from manylabel.errors import ManyLabelError
 Names: TypeAlias = "Sequence[Any] | np.ndarray[Any, Any]"
 TEST_SHARE = 0.25
 UNDIVIDED = "undivided: all rows, in the order of their file"
-_SPLIT_RULE = f"no published split: {TEST_SHARE:.0%} of the rows are drawn label-stratified with seed 0"
+DRAWN = f"no published split: {TEST_SHARE:.0%} of the rows are drawn label-stratified with seed 0"
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def assemble(
         label_names=labels,
         feature_names=features,
         validation_rows=rows,
-        split=UNDIVIDED if whole else _SPLIT_RULE if test is None else about.split,
+        split=UNDIVIDED if whole else DRAWN if test is None else about.split,
         source=about.source,
         licence=about.licence,
         digest=_digest(kept, held_out, labels, rows),

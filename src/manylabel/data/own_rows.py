@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from manylabel.data.build import UNDIVIDED, Like
+from manylabel.data.build import DRAWN, UNDIVIDED, Like
 from manylabel.data.columns import Column
 from manylabel.data.dataset import DataSet, Rows
 from manylabel.data.formats.options import refuse_options
@@ -264,7 +264,9 @@ def blocks_of_rows(
     own = Path(source) if like.unlabelled and Path(source).exists() else source  # before a set of that name
     dataset = load(own, undivided=True, options=options, like=like)
     X, names = dataset.test.X, dataset.test_names
-    remarks = dataset.remarks if dataset.split == UNDIVIDED else (*dataset.remarks, _which_rows("test"))
+    remarks = (
+        dataset.remarks if dataset.split == UNDIVIDED else (*dataset.remarks, _which_rows(dataset, "test"))
+    )
     if tell is not None:
         for remark in remarks:
             tell(remark)
@@ -312,7 +314,7 @@ def _of_table(table: Table) -> OwnRows:
 
 def _of_dataset(dataset: DataSet, part: Rows, name: str) -> OwnRows:
     whole = dataset.split == UNDIVIDED
-    which = "All rows are taken." if whole else _which_rows(name)
+    which = "All rows are taken." if whole else _which_rows(dataset, name)
     return OwnRows(
         part.X,
         part.Y,
@@ -324,8 +326,11 @@ def _of_dataset(dataset: DataSet, part: Rows, name: str) -> OwnRows:
     )
 
 
-def _which_rows(part: str) -> str:
-    return f"The {part} rows of the published split are taken."
+def _which_rows(dataset: DataSet, part: str) -> str:
+    split = (
+        "a split that is drawn, as none is published," if dataset.split == DRAWN else "the published split"
+    )
+    return f"The {part} rows of {split} are taken."
 
 
 def is_plain_table(source: str | Path, but_for: str = "") -> bool:
