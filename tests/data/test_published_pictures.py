@@ -313,6 +313,16 @@ def test_difficult_objects_of_voc(voc, options, train, test):
             assert np.array_equal(rows.Y.unknown.dense().numpy().astype(bool), hidden)
 
 
+def test_rows_that_are_measured_are_read_as_those_of_the_training(voc):
+    asked = data.load(voc, options={"difficult": "negative", "fit": "short"})
+    assert asked.reading == {"fit": "short", "difficult": "negative"}
+    again = data.load(voc, like=data.Like(reading=asked.reading))
+    assert (again.digest, again.reading) == (asked.digest, asked.reading)
+    assert not again.test.Y.n_unknown
+    other = data.load(voc, options={"difficult": "unknown"}, like=data.Like(reading=asked.reading))
+    assert other.test.Y.n_unknown == 1
+
+
 WRONG_VOC = {
     "no XML": (
         "000007.xml",

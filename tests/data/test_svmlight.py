@@ -6,6 +6,7 @@ import io
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 
 from manylabel import data
@@ -162,6 +163,13 @@ def test_new_rows_have_the_features_and_labels_of_a_model(write, options):
     of_one = data.load(write("one.svm", "1 1:3\n-1 1:1\n"), undivided=True, like=data.Like(1, ("1",)))
     assert of_one.train.Y.dense().tolist() == [[1], [0]]
     assert not any("left out" in told for told in of_one.remarks)
+
+
+@pytest.mark.parametrize("options", [{}, {"on_disk": True}])
+def test_new_rows_without_any_feature_are_zeros(write, options):
+    new = data.load(write("new.svm", "2\n1,10\n"), undivided=True, options=options, like=LIKE)
+    assert new.train.X.csr(torch.float32).shape == (2, 4)
+    assert not new.train.X.csr(torch.float32).nnz
 
 
 def test_new_rows_that_do_not_tell_how_features_are_counted_are_refused_until_it_is_said(write):

@@ -31,6 +31,7 @@ class AdpOptions(PictureOptions):
         The deepest level of labels that is read: 1 for `E`, 2 for `E` and `E.M`, 3 for all.
     """
 
+    of_new_rows = (*PictureOptions.of_new_rows, "level")
     level: int = Field(default=1, ge=1, le=3)
 
 
@@ -56,7 +57,7 @@ def read_adp(path: Path, about: About) -> DataSet:
     ManyLabelError
         Naming the file and line that is not as it should be.
     """
-    return assemble_pictures(about, list_adp(path, about))
+    return assemble_pictures(about, list_adp(path, about), AdpOptions)
 
 
 def list_adp(path: Path, about: About) -> PictureListing:

@@ -30,6 +30,7 @@ class MirflickrOptions(PictureOptions):
         Whether the 14 labels of pictures to which a label is relevant follow the 24 others.
     """
 
+    of_new_rows = (*PictureOptions.of_new_rows, "relevant")
     relevant: bool = False
 
 
@@ -58,7 +59,7 @@ def read_mirflickr(folder: Path, about: About) -> DataSet:
     -----
     No split is published: a label-stratified quarter of the rows becomes the test part.
     """
-    return assemble_pictures(about, list_mirflickr(folder, about))
+    return assemble_pictures(about, list_mirflickr(folder, about), MirflickrOptions)
 
 
 def list_mirflickr(folder: Path, about: About) -> PictureListing:

@@ -41,6 +41,11 @@ class ReadOptions(BaseModel):
         except ValidationError as error:
             raise _refusal(cls, about.options, error) from None
 
+    @property
+    def kept(self) -> dict[str, Any]:
+        """Those that new rows take, for :attr:`manylabel.data.DataSet.reading`."""
+        return {name: getattr(self, name) for name in self.of_new_rows}
+
 
 class PictureOptions(ReadOptions):
     """Settings of readers of pictures.
@@ -56,7 +61,7 @@ class PictureOptions(ReadOptions):
         Whether pictures that are lacking or damaged are refused, all of them named, or left out with their labels.
     """
 
-    of_new_rows = ("fit",)
+    of_new_rows: ClassVar[tuple[str, ...]] = ("fit",)
     side: int = Field(default=64, ge=8, le=2048)
     fit: Literal["square", "short"] = "square"
     unreadable: Literal["refuse", "skip"] = "refuse"
@@ -107,7 +112,7 @@ class SvmlightOptions(OpenSparseOptions):
         The number of the first feature; None finds it out.
     """
 
-    of_new_rows = ("first",)
+    of_new_rows: ClassVar[tuple[str, ...]] = ("first",)
     first: Literal[0, 1] | None = None
 
 

@@ -74,14 +74,18 @@ class PictureListing:
     told: tuple[str, ...] = ()
 
 
-def assemble_pictures(about: About, listing: PictureListing) -> DataSet:
+def assemble_pictures(
+    about: About, listing: PictureListing, kind: type[PictureOptions] = PictureOptions
+) -> DataSet:
     """Decode the pictures of all parts, and build the data set.
 
     Parameters
     ----------
     about : About
-        Takes at least the settings of :class:`~manylabel.data.formats.options.PictureOptions`.
+        Takes the settings of ``kind``.
     listing : PictureListing
+    kind : type, default PictureOptions
+        The settings of the reader.
 
     Raises
     ------
@@ -92,8 +96,7 @@ def assemble_pictures(about: About, listing: PictureListing) -> DataSet:
     -----
     A picture is turned as its camera says. Pictures are grey where all of them are.
     """
-    own = {name: value for name, value in about.options.items() if name in PictureOptions.model_fields}
-    options = PictureOptions.of(dataclasses.replace(about, options=own))
+    options = kind.of(about)
     parts = listing.parts
     names = [[_name(file, listing.root) for file in part.files] for part in parts]
     found = [read_pixels(part.files, own, options) for part, own in zip(parts, names, strict=True)]
@@ -110,7 +113,7 @@ def assemble_pictures(about: About, listing: PictureListing) -> DataSet:
     remarks = (*about.remarks, *listing.told, *_told(found, options))
     about = dataclasses.replace(about, remarks=remarks)
     made = assemble(about, *rows, label_names=listing.label_names, validation_rows=kept)
-    made = dataclasses.replace(made, reading={"fit": options.fit})
+    made = dataclasses.replace(made, reading=options.kept)
     if len(parts) == 1 and not about.undivided:  # its test rows are drawn
         return made
     return dataclasses.replace(

@@ -77,6 +77,8 @@ def _numbering(files: Sequence[SparseText], asked: int | None, width: int | None
     """The number of the first feature, and how many features there are."""
     where = str(files[0].path)
     columns_to, least = max(file.columns_to for file in files), min(file.least for file in files)
+    if not columns_to and width is not None:  # rows of zeros
+        return asked or 0, width
     if not columns_to:
         hint = "Is this a file of labels alone?"
         raise ManyLabelError(where, "a feature in some row", "none", hint)

@@ -30,6 +30,7 @@ class VocOptions(PictureOptions):
         negative; or positive in training and unknown in the test part.
     """
 
+    of_new_rows = (*PictureOptions.of_new_rows, "difficult")
     difficult: Literal["unknown", "negative", "positive"] = "unknown"
 
 
@@ -54,7 +55,7 @@ def read_voc(folder: Path, about: About) -> DataSet:
     ManyLabelError
         Naming the file, and its line, that is not as it should be.
     """
-    return assemble_pictures(about, list_voc(folder, about))
+    return assemble_pictures(about, list_voc(folder, about), VocOptions)
 
 
 def list_voc(folder: Path, about: About) -> PictureListing:
