@@ -22,7 +22,9 @@ def torchrun(folder, script):
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    subprocess.run([*command, str(script), str(folder)], check=True, env=environment, capture_output=True)
+    asked = [*command, str(script), str(folder)]
+    done = subprocess.run(asked, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def run_alone(folder, script):

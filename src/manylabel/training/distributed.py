@@ -95,6 +95,8 @@ def joined() -> Iterator[Ranks]:
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield Ranks.current()
+        if started:
+            dist.barrier()  # one that left earlier would break another that still joins
     finally:
         if started:
             dist.destroy_process_group()
