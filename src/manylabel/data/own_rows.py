@@ -264,11 +264,9 @@ def blocks_of_rows(
     own = Path(source) if like.unlabelled and Path(source).exists() else source  # before a set of that name
     dataset = load(own, undivided=True, options=options, like=like)
     X, names = dataset.test.X, dataset.test_names
-    remarks = (
-        dataset.remarks if dataset.split == UNDIVIDED else (*dataset.remarks, _which_rows(dataset, "test"))
-    )
+    part = () if dataset.split == UNDIVIDED else (_which_rows(dataset, "test"),)
     if tell is not None:
-        for remark in remarks:
+        for remark in (*dataset.remarks, *part):
             tell(remark)
     if identifier is not None and names is None:
         hint = "Its rows keep their order: row i of the output is row i of the input."
