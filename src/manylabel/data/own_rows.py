@@ -75,7 +75,7 @@ def read_training_rows(
     options : mapping, optional
         Settings of the reader of a data set, such as ``{"side": 224}`` for pictures; a table has none.
     like : Like, optional
-        Features of a model whose encoder is taken.
+        Of a data set: features of a model whose encoder is taken. A table has its own schema.
     **reading
         Other arguments of :func:`manylabel.data.read_table`.
 
