@@ -138,6 +138,11 @@ def test_rows_for_the_encoder_of_a_model_are_like_its_training_rows(
         code, _, errors = shell(*command, "other.npz", *SHORT, "--validation", "0.2", "--out", "next")
         assert code == 2
         assert "'b' as feature 1, which is 'a' in the model" in " ".join(errors.split())
+    words = ("--methods", "bce", "--seeds", "1", "--jobs", "1", *SHORT, *start[2:])
+    code, _, errors = shell("run", "./other.npz", *words, "--out", "runs")
+    assert code == 2
+    assert "'b' as feature 1, which is 'a' in the model" in " ".join(errors.split())
+    assert shell("run", "./rows.npz", *words, "--out", "runs")[0] == 0
     assert shell("finetune", "model", "rows.npz", *SHORT, "--validation", "0.2", "--out", "next")[0] == 0
     # neither the first nor the last
     lines = [f"{int(row[0] > 0.6)} 1:{row[1]} 3:{row[3]}" for row in X.tolist()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,12 +91,13 @@ def fit(
 def run_fit(given: Mapping[str, Any], training: TrainingOptions, method: str, out: Path) -> None:
     """Read, train, save, and say what was found; of the processes of ``torchrun`` the first saves and says it."""
     from manylabel.methods import model_folder
+    from manylabel.methods.start import like_of_encoder
     from manylabel.training import joined
 
     of_training = {"seed": training.seed, "overwrite": training.overwrite or None}
     asked = {**given, "method": method, "out": str(out), **of_training}
     _keep_model(out, asked["overwrite"])
-    rows = read_rows(asked, _like_of_encoder(asked["settings"]))
+    rows = read_rows(asked, like_of_encoder(asked["settings"]))
     model_folder.usable_place(out)
     folder = out.with_name(out.name + TRAINING)
     with joined() as ranks, _resumable(asked), _no_empty_folders(folder, out):
@@ -135,17 +135,6 @@ def _keep_model(out: Path, overwrite: bool | None) -> None:
     if not overwrite and model_folder.holds_model(out):
         hint = "Name another folder, or replace it with `overwrite`."
         raise ManyLabelError("`out`", "a folder without a model", f"{out}, which holds one", hint)
-
-
-def _like_of_encoder(settings: Mapping[str, Any]) -> Like | None:
-    """What rows are like that the encoder of a model takes, if settings name one; pictures it brings to its size."""
-    from manylabel.methods import model_folder
-    from manylabel.methods.start import folder_of
-
-    folder = folder_of(settings)
-    if folder is None or not model_folder.holds_model(folder):  # told where the encoder is asked for
-        return None
-    return replace(model_folder.read(folder)[0].input.like, picture_shape=None)
 
 
 def read_rows(asked: Mapping[str, Any], like: Like | None = None) -> OwnRows:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from manylabel.data.build import Like
 from manylabel.data.rows import Features
 from manylabel.errors import ManyLabelError
 from manylabel.methods import model_folder
@@ -93,6 +94,14 @@ class Start:
     def new_encoder(self) -> nn.Module:
         """A copy to train."""
         return copied(self.encoder).train()
+
+
+def like_of_encoder(settings: Mapping[str, Any]) -> Like | None:
+    """What rows are like that the encoder of a model takes, if settings name one; pictures it brings to its size."""
+    folder = folder_of(settings)
+    if folder is None or not model_folder.holds_model(folder):  # told where the encoder is asked for
+        return None
+    return replace(model_folder.read(folder)[0].input.like, picture_shape=None)
 
 
 def folder_of(settings: Mapping[str, Any]) -> Path | None:

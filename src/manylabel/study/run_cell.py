@@ -18,6 +18,7 @@ from manylabel.methods.estimator_state import NotWritten
 from manylabel.methods.recipe_files import kept
 from manylabel.methods.scorer import scores_of
 from manylabel.methods.setting_paths import digest_at
+from manylabel.methods.start import like_of_encoder
 from manylabel.methods.versions import versions
 from manylabel.metrics.report import Protocol
 from manylabel.metrics.thresholds import Rule
@@ -84,9 +85,13 @@ def begun(cell: Cell, threads: int, dataset: DataSet) -> RunRecord:
     Raises
     ------
     ManyLabelError
-        If the method or one of its settings is unknown, or of no use for these data.
+        If the method or one of its settings is unknown, or of no use for these data, or a model to start from knows
+        their features by other names.
     """
     recipe = methods.get(cell.recipe, **cell.changed).recipe.resolve(dataset.kind)
+    like = like_of_encoder(cell.changed)
+    if like is not None and dataset.feature_names is not None:
+        like.check_features(dataset.feature_names, dataset.name)
     record = RunRecord(
         method=cell.name,
         recipe=recipe.model_dump(mode="json", exclude={"expected"}, exclude_none=True),
