@@ -158,7 +158,7 @@ def test_a_model_reads_pictures_as_it_is_asked_to(shell: Shell) -> None:
     few = ("--method", "logistic_regression", "--validation", "0.3", "--out", "model")
     code, output, errors = shell("fit", "album/", *asked, *few)
     assert code == 0, errors
-    assert "predict model NEW_PICTURES/ --read side=16 --read fit=short --out predictions.csv" in output
+    assert "predict model NEW_PICTURES/ --out predictions.csv" in output
     assert "resized to 16 x 16, cut to the middle square" in output
     assert model_folder.read("model")[0].input.form == "shape (3, 16, 16)"
     assert shell("evaluate", "model", "album/", *asked, "--out", "report")[0] == 0

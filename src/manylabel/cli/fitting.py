@@ -114,8 +114,11 @@ def run_fit(given: Mapping[str, Any], training: TrainingOptions, method: str, ou
     _show_quality(model)
     say_path("model", out)
     example = "NEW.csv" if rows.table is not None else _NEW.get(rows.X.kind, "NEW_FILE")
-    given = {"data": [str(out), example], "read": asked.get("read") or {}, "out": "predictions.csv"}
-    again = commandline.command_line("predict", given)
+    known = model.predictor_.schema.like.settled  # the model reads new rows so by itself
+    read = {name: value for name, value in (asked.get("read") or {}).items() if name not in known}
+    again = commandline.command_line(
+        "predict", {"data": [str(out), example], "read": read, "out": "predictions.csv"}
+    )
     say(f"Predict for new rows with:\n  {again}")
 
 

@@ -28,6 +28,7 @@ CHEAP: dict[str, Any] = NETWORK | {
 LINEAR: dict[str, Any] = {
     "folds": 3,
     "learners.network": None,
+    "learners.shallow": None,
     "learners.trees": None,
     "learners.boosted": None,
 }

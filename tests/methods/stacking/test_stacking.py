@@ -302,6 +302,29 @@ def test_support_vectors_stand_beside_the_linear_model_of_sparse_rows_and_texts(
             assert found.share > 0
 
 
+def test_few_sparse_rows_and_texts_have_a_shallow_network(tmp_path: Path) -> None:
+    X = sp.csr_matrix((np.random.default_rng(0).random((160, 60)) < 0.05).astype(np.float32))
+    Y = labels((X.toarray()[:, :20].reshape(160, 4, 5).sum(2) > 0).astype(int))
+    texts = [" ".join(f"word{c}" for c in row.indices) for row in X]
+    others = {name: value for name, value in LINEAR.items() if name != "learners.shallow"}
+    quick = others | {"learners.shallow.settings.classify.stage.epochs": 20}
+    for kind, rows in (("sparse", X), ("texts", texts)):
+        model = fit(Rows(rows, Y), settings=quick | {"learners.linear": None, "learners.margin": None})
+        assert model.evidence is not None
+        assert model.evidence.learners["shallow"].method == "bce"
+        assert model.evidence.learners["shallow"].share > 0
+        assert model.embed(rows).shape == (160, 3 * 512)
+        model.save(tmp_path / kind)
+        np.testing.assert_array_equal(Predictor.load(tmp_path / kind).scores(rows), model.scores(rows))
+        evidence = fit(Rows(rows, Y), settings=quick | {"learners.shallow.most_rows": 159}).evidence
+        assert (
+            evidence.learners["shallow"].left_out
+            == "learner shallow: expected at most 159 rows, but got 160."
+        )
+    dense = np.random.default_rng(1).normal(size=(160, 5)).astype(np.float32)
+    assert "shallow" not in fit(Rows(dense, Y), settings=quick).evidence.learners
+
+
 def test_margins_are_standardised_by_their_spread_over_held_out_rows(tmp_path: Path) -> None:
     X = sp.csr_matrix((np.random.default_rng(0).random((160, 60)) < 0.05).astype(np.float32))
     Y = labels((X.toarray()[:, :20].reshape(160, 4, 5).sum(2) > 0).astype(int))
@@ -436,6 +459,40 @@ def test_an_encoder_of_ones_own_is_that_of_the_networks(tmp_path: Any) -> None:
     made.save(tmp_path / "own")
     loaded = Predictor.load(tmp_path / "own", encoder)
     np.testing.assert_array_equal(loaded.scores(NEW.X), made.scores(NEW.X))
+
+
+def test_an_encoder_of_ones_own_takes_pictures_and_leaves_the_shallow_network_its_width(
+    tmp_path: Path,
+) -> None:
+    class Own(torch.nn.Module):
+        def __init__(self, n: int) -> None:
+            super().__init__()
+            self.linear = torch.nn.Linear(n, 6)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.linear(x.flatten(1))
+
+    rng = np.random.default_rng(0)
+    Y = labels((rng.random((60, 3)) < 0.4).astype(int))
+    one_epoch = {"classify": {"stage": {"epochs": 1}}}
+    only = {"folds": 2, "learners.network_without_contrast": None, "learners.network.settings": one_epoch}
+    pictures = (rng.random((60, 3, 8, 8)) * 255).astype(np.uint8)
+    assert get("best", encoder=Own(192), **only).fit(Rows(pictures, Y), None).embed(pictures).shape == (
+        60,
+        2 * 6,
+    )
+
+    sparse = sp.random(60, 30, density=0.1, random_state=0, format="csr", dtype=np.float32)
+    own = Own(30)
+    short = {"method": "bce", "settings": {"encoder": {"widths": [16]}, "classify": {"stage": {"epochs": 1}}}}
+    both = LINEAR | {"learners.network": {"method": "bce", "settings": one_epoch}, "learners.shallow": short}
+    both |= {"learners.linear": None, "learners.margin": None, "learners.neighbours": None}
+    model = get("best", encoder=own, **both).fit(Rows(sparse, Y), None)
+    assert not any(one.left_out.startswith("expected") for one in model.evidence.learners.values())
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(
+        Predictor.load(tmp_path / "model", own).scores(sparse), model.scores(sparse)
+    )
 
 
 def test_networks_of_several_members_take_any_seed_of_a_stack() -> None:

@@ -101,9 +101,10 @@ def forms_of(name: str, learner: Learner, size: tuple[int, int], encoder: nn.Mod
 
 def _bounded(name: str, learner: Learner, size: tuple[int, int]) -> dict[str, Any]:
     n_rows, n_labels = size
-    if learner.most_labels is not None and n_labels > learner.most_labels:
-        got = f"{n_labels}"
-        raise ManyLabelError(f"learner {name}", f"at most {learner.most_labels} labels", got)
+    limits = (("labels", n_labels, learner.most_labels), ("rows", n_rows, learner.most_rows))
+    for what, n, most in limits:
+        if most is not None and n > most:
+            raise ManyLabelError(f"learner {name}", f"at most {most} {what}", f"{n}")
     bound = learner.bound
     if bound is None:
         return {}

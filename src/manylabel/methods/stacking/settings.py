@@ -91,8 +91,8 @@ class Learner(Config):
     rivals : dict of name to Rival or None
         Tried in their order, after the grid; None leaves one out.
     bound : Bound or None, default None
-    most_labels : int or None, default None
-        With more labels it is left out.
+    most_labels, most_rows : int or None, default None
+        With more labels or training rows it is left out.
     on : "rows", "encoder" or "rows_alone", default "rows"
         What it learns from: rows as they are, or the vectors that the frozen encoder of ``inputs`` makes of them;
         without an encoder the latter is left out, and with one what learns from "rows_alone".
@@ -119,6 +119,7 @@ class Learner(Config):
     rivals: dict[str, Rival | None] = Field(default_factory=dict)
     bound: Bound | None = None
     most_labels: int | None = Field(None, ge=1)
+    most_rows: int | None = Field(None, ge=1)
     on: Literal["rows", "encoder", "rows_alone"] = "rows"
     rests_on: float | None = Field(None, gt=0)
     standardised: bool = False

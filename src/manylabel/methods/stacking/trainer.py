@@ -300,8 +300,9 @@ class _Training:
         return StackScorer(fitted, rests_on, stack, self.frequency, evidence, represents, encoded)
 
     def _own_encoder(self, learner: Learner) -> nn.Module | None:
-        """The caller's own, which takes rows as they are."""
-        return self.method.encoder if learner.on == "rows" else None
+        """The caller's own, for rows as they are; a learner that says how wide its network is keeps that one."""
+        keeps = learner.on == "encoder" or "widths" in learner.settings.get("encoder", {})
+        return None if keeps else self.method.encoder
 
     def _is_network(self, recipe: str) -> bool:
         return issubclass(recipe_of(recipe, SINGLE, {})[1].method, NetworkTrainer)
