@@ -8,24 +8,31 @@ from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 from pydantic import Field, ValidationError
 
-from manylabel.data.rows import Features, SparseVectors
+from manylabel.data.rows import Features, SparseVectors, TableRows, Texts, raw_rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.recipe import AnySettings, Config
 from manylabel.methods.resolve import merged
 
-Layout: TypeAlias = Literal["dense", "sparse", "wide"]
-"""Of rows: sparse vectors, those of more than 2 000 features, or any others."""
+Layout: TypeAlias = Literal["dense", "sparse", "wide", "words"]
+"""Of rows: sparse vectors, those of more than 2 000 features, texts and tables with a column of them, or any others."""
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 WIDE = 2000
 """Features up to which sparse rows are not wide."""
-_OVERLAYS: dict[Layout, tuple[str, ...]] = {"dense": (), "sparse": ("sparse",), "wide": ("sparse", "wide")}
+_OVERLAYS: dict[Layout, tuple[str, ...]] = {
+    "dense": (),
+    "sparse": ("sparse",),
+    "wide": ("sparse", "wide"),
+    "words": (),
+}
 
 
 def layout_of(X: Features) -> Layout:
     """How rows are laid out."""
-    if not isinstance(X, SparseVectors):
-        return "dense"
-    return "wide" if X.shape[1] > WIDE else "sparse"
+    X = raw_rows(X)
+    if isinstance(X, SparseVectors):
+        return "wide" if X.shape[1] > WIDE else "sparse"
+    in_table = isinstance(X, TableRows) and any(column.role == "text" for column in X.columns.values())
+    return "words" if in_table or isinstance(X, Texts) else "dense"
 
 
 class Grid(Config):
