@@ -16,7 +16,7 @@ from manylabel.methods import Method
 QUICK: dict[str, Any] = {
     "folds": 2,
     "learners.network": None,
-    "learners.shallow": None,
+    "learners.shallow_network": None,
     "learners.trees": None,
     "learners.boosted": None,
     "learners.linear.rivals": {},

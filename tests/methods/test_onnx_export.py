@@ -185,13 +185,15 @@ def test_a_stack_of_texts_is_exported_where_all_its_parts_see_the_same_words(tmp
     train, validation, (X, _) = text(150, 0), text(60, 1), text(80, 2)
     short = {name.replace("vectors.", "text."): value for name, value in STACK.items()}
     short |= {"learners.boosted": None, "learners.trees": None}
+    short["text.learners.shallow_network.settings.classify.stage.epochs"] = 2
     short.pop("text.learners.network.rivals.without_contrast")
     short.pop("text.learners.trees.bound.most")
     by_folds = fitted("best", short, train, validation)
     threshold = halfway(by_folds, validation[0])
     with pytest.raises(ManyLabelError, match="all parts see the same words, but got folds of them"):
         write_onnx(tmp_path / "model.onnx", by_folds, threshold, list("abcde"), vectors=True)
-    scorer = fitted("best", short | {"learners.network.final": "refit"}, train, validation)
+    refitted = {f"learners.{name}.final": "refit" for name in ("network", "shallow_network")}
+    scorer = fitted("best", short | refitted, train, validation)
     threshold = halfway(scorer, validation[0])
     write_onnx(tmp_path / "model.onnx", scorer, threshold, list("abcde"), vectors=True)
     assert_the_same(tmp_path / "model.onnx", scorer, X, tfidf_vectors(scorer, X), threshold)

@@ -24,7 +24,7 @@ TINY_STACK = {
     **{f"learners.network.settings.{name}": value for name, value in (TINY | TINY_PRETRAINING).items()},
     "folds": 2,
     "learners.network.rivals": {},
-    "learners.shallow": None,
+    "learners.shallow_network": None,
     "learners.trees.bound.most": 20,
     "learners.boosted": None,
 }

@@ -448,7 +448,7 @@ def _on_same_words(parts: Sequence[Graph]) -> nn.ModuleList:
         assert isinstance(own, TextPreprocessor), "rows of one kind"
         columns = torch.tensor([places.get(word, -1) for word in own.words.vocabulary])
         if (columns < 0).any() or not torch.equal(widest.idf[columns], own.words.idf):
-            networks = "`learners.network.final` and `learners.shallow.final`"
+            networks = "`learners.network.final` and `learners.shallow_network.final`"
             hint = f'Train it with {networks} as "refit" (and `members` as 1).'
             raise ManyLabelError("ONNX", "texts of which all parts see the same words", "folds of them", hint)
         made.append(part if len(columns) == len(places) else FewerWords(part, columns))

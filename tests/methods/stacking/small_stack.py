@@ -28,7 +28,7 @@ CHEAP: dict[str, Any] = NETWORK | {
 LINEAR: dict[str, Any] = {
     "folds": 3,
     "learners.network": None,
-    "learners.shallow": None,
+    "learners.shallow_network": None,
     "learners.trees": None,
     "learners.boosted": None,
 }

@@ -19,7 +19,7 @@ from text_encoders import static_folder, themed_texts
 FEW: dict[str, Any] = {
     "folds": 3,
     "learners.network": None,
-    "learners.shallow": None,
+    "learners.shallow_network": None,
     "learners.trees": None,
     "learners.boosted": None,
     "learners.encoded_network.rivals": {},

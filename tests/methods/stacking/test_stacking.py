@@ -302,27 +302,30 @@ def test_support_vectors_stand_beside_the_linear_model_of_sparse_rows_and_texts(
             assert found.share > 0
 
 
-def test_few_sparse_rows_and_texts_have_a_shallow_network(tmp_path: Path) -> None:
+def test_few_rows_of_words_have_a_shallow_network(tmp_path: Path) -> None:
     X = sp.csr_matrix((np.random.default_rng(0).random((160, 60)) < 0.05).astype(np.float32))
     Y = labels((X.toarray()[:, :20].reshape(160, 4, 5).sum(2) > 0).astype(int))
     texts = [" ".join(f"word{c}" for c in row.indices) for row in X]
-    others = {name: value for name, value in LINEAR.items() if name != "learners.shallow"}
-    quick = others | {"learners.shallow.settings.classify.stage.epochs": 20}
-    for kind, rows in (("sparse", X), ("texts", texts)):
+    others = {name: value for name, value in LINEAR.items() if name != "learners.shallow_network"}
+    quick = others | {"learners.shallow_network.settings.classify.stage.epochs": 20}
+    table = read_table({"plot": texts, "size": np.arange(160.0)}, columns={"plot": "text"}).X
+    for kind, rows in (("sparse", X), ("texts", texts), ("table", table)):
         model = fit(Rows(rows, Y), settings=quick | {"learners.linear": None, "learners.margin": None})
         assert model.evidence is not None
-        assert model.evidence.learners["shallow"].method == "bce"
-        assert model.evidence.learners["shallow"].share > 0
+        assert model.evidence.learners["shallow_network"].method == "bce"
+        assert model.evidence.learners["shallow_network"].share > 0
         assert model.embed(rows).shape == (160, 3 * 512)
         model.save(tmp_path / kind)
         np.testing.assert_array_equal(Predictor.load(tmp_path / kind).scores(rows), model.scores(rows))
-        evidence = fit(Rows(rows, Y), settings=quick | {"learners.shallow.most_rows": 159}).evidence
+        evidence = fit(Rows(rows, Y), settings=quick | {"learners.shallow_network.most_rows": 159}).evidence
         assert (
-            evidence.learners["shallow"].left_out
-            == "learner shallow: expected at most 159 rows, but got 160."
+            evidence.learners["shallow_network"].left_out
+            == "learner shallow_network: expected at most 159 rows, but got 160."
         )
     dense = np.random.default_rng(1).normal(size=(160, 5)).astype(np.float32)
-    assert "shallow" not in fit(Rows(dense, Y), settings=quick).evidence.learners
+    for rows in (dense, read_table({"size": np.arange(160.0), "kind": ["a", "b"] * 80}).X):
+        evidence = fit(Rows(rows, Y), settings=quick).evidence
+        assert evidence.learners.keys().isdisjoint({"shallow_network", "margin"})
 
 
 def test_margins_are_standardised_by_their_spread_over_held_out_rows(tmp_path: Path) -> None:
@@ -485,7 +488,10 @@ def test_an_encoder_of_ones_own_takes_pictures_and_leaves_the_shallow_network_it
     sparse = sp.random(60, 30, density=0.1, random_state=0, format="csr", dtype=np.float32)
     own = Own(30)
     short = {"method": "bce", "settings": {"encoder": {"widths": [16]}, "classify": {"stage": {"epochs": 1}}}}
-    both = LINEAR | {"learners.network": {"method": "bce", "settings": one_epoch}, "learners.shallow": short}
+    both = LINEAR | {
+        "learners.network": {"method": "bce", "settings": one_epoch},
+        "learners.shallow_network": short,
+    }
     both |= {"learners.linear": None, "learners.margin": None, "learners.neighbours": None}
     model = get("best", encoder=own, **both).fit(Rows(sparse, Y), None)
     assert not any(one.left_out.startswith("expected") for one in model.evidence.learners.values())
