@@ -27,6 +27,31 @@ def test_the_first_separator_wins_and_can_be_named():
     assert labelled(["a, b", "b"], separator="").label_names == ("a, b", "b")
 
 
+def test_a_separator_of_an_exception_does_not_part_the_others():
+    parted = ["sea, sky", "sky", "fox, sky", "sea", "sea, fox", "fox"] * 5
+    table = read_table({"n": np.arange(31) / 7, "tags": [*parted, "AC|DC"]}, labels="tags")
+    assert table.label_names == ("AC|DC", "fox", "sea", "sky")
+    assert "by the comma, which 15 of 31 rows hold" in table.told[0]
+
+
+@pytest.mark.parametrize("sign", ["+", "&", "-", ">"])
+def test_a_sign_between_blanks_is_no_tag(sign):
+    rng = np.random.default_rng(0)
+    cells = [f" {sign} ".join(rng.choice(["a", "b", "c", "d", "e f"], 3, replace=False)) for _ in range(60)]
+    table = read_table({"n": np.arange(60) / 7, "tags": cells}, labels="tags")
+    assert table.label_names == ("a", "b", "c", "d", "e f")
+    assert f"separated by {sign} between blanks" in table.told[0]
+
+
+@pytest.mark.parametrize("separator", ["\u3001", "\uff0c", "\uff1b", "\uff5c"])
+def test_wide_signs_separate_tags(separator):
+    assert labelled([f"海{separator}空", "空"]).label_names == ("海", "空")
+
+
+def test_cells_that_are_no_lists_stay_as_they_are():
+    assert labelled(["(a) b", "(c)", "{'a': 1}"]).label_names == ("(a) b", "(c)", "{'a': 1}")
+
+
 def test_single_tags_and_tags_between_blanks():
     assert labelled(["Science Fiction", "War", "Science Fiction", "Drama"]).label_names == (
         "Drama",
@@ -49,6 +74,13 @@ def test_single_tags_and_tags_between_blanks():
         ['["a", "b"]', '["b"]', "[]"],
         ["['a', 'b']", "['b']", "[]"],
         ["[a, b]", "[b]", "[]"],
+        ["{'a', 'b'}", "{'b'}", "set()"],
+        ["('a', 'b')", "('b',)", "()"],
+        ["frozenset({'b', 'a'})", "frozenset({'b'})", "frozenset()"],
+        ['{a,"b"}', "{b}", "{}"],
+        ["['a', nan, 'b']", "['b', None]", "[nan]"],
+        ['["a", "b"]', "b", "[]"],
+        ["a|b", "['b']", "[]"],
     ],
 )
 def test_lists_of_tags(cells):
