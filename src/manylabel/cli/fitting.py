@@ -168,7 +168,9 @@ def show_rows(rows: OwnRows) -> None:
     from manylabel.data.quality import remarks_on_constant_labels
 
     entries = float(rows.Y.row_counts().sum())
-    about = f"{len(rows)} rows, {count(len(rows.label_names), 'label')}, {entries / len(rows):.2f} a row"
+    about = (
+        f"{count(len(rows), 'row')}, {count(len(rows.label_names), 'label')}, {entries / len(rows):.2f} a row"
+    )
     say(f"{rows.where}: {about}")
     if rows.table is not None:
         for what, names in _by_role(rows.table.schema):

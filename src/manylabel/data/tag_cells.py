@@ -10,6 +10,7 @@ from typing import Any
 
 from manylabel.data.cells import UNKNOWN, as_number
 from manylabel.data.column_storage import Codes, Strings
+from manylabel.data.formats.border import shown
 from manylabel.printable import count
 
 LIST = "list"
@@ -125,6 +126,32 @@ def cells_of(stored: Codes | Strings) -> Iterator[tuple[str, int]]:
     for value, n in zip(stored.values, stored.counts().tolist(), strict=True):
         if n and value.strip() and value.strip() not in UNKNOWN:
             yield value, n
+
+
+def are_vectors(stored: Codes | Strings) -> bool:
+    """Whether every cell is a list of numbers, as many in each: their digits are no words, and they are no tags."""
+    lengths = set[int]()
+    for cell, _ in cells_of(stored):
+        parts = split_cell(cell, LIST) if _is_listed(cell) else []
+        items = [item for part in parts for item in part.split()]
+        lengths.add(len(items))
+        if len(items) < 2 or len(lengths) > 1 or any(as_number(item) is None for item in items):
+            return False
+    return bool(lengths)
+
+
+def structure_of(used: Iterable[str]) -> str | None:
+    """What cells hold instead of tags: an object, or rows of 0 and 1 of one length; None where they hold tags."""
+    lengths, items, is_doubled = set[int](), set[str](), False
+    for value in used:
+        values = split_cell(value, LIST)
+        if any(part[:1] == "{" and _PAIR.match(part[1:]) for part in values):
+            return f"the object {shown(values[0])}"
+        lengths.add(len(values) if _is_listed(value) else 0)
+        items.update(part.lower() for part in values)
+        is_doubled |= len(values) > len({*values})
+    is_encoded = is_doubled and len(lengths) == 1 and items <= {"0", "1", "0.0", "1.0", "true", "false"}
+    return f"rows of 0 and 1 in its cells, {lengths.pop()} in each" if is_encoded else None
 
 
 def _may_separate(stored: Codes | Strings, separator: str) -> bool:

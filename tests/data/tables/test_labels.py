@@ -49,7 +49,7 @@ def test_wide_signs_separate_tags(separator):
 
 
 def test_cells_that_are_no_lists_stay_as_they_are():
-    assert labelled(["(a) b", "(c)", "{'a': 1}"]).label_names == ("(a) b", "(c)", "{'a': 1}")
+    assert labelled(["(a) b", "(c)", "[d] e"]).label_names == ("(a) b", "(c)", "[d] e")
 
 
 def test_single_tags_and_tags_between_blanks():
@@ -149,6 +149,26 @@ def test_a_column_of_x_and_empty_cells_says_no_where_empty():
     table = read_table({"n": X, "p": ["x", "", "", "X"], "q": ["1", "0", "", "1"]}, labels=["p", "q"])
     assert table.labels.known.toarray().tolist() == [[1, 1], [0, 0], [0, 0], [1, 1]]
     assert table.labels.unknown.toarray().tolist() == [[0, 0], [0, 0], [0, 1], [0, 0]]
+
+
+def test_label_columns_without_a_no_are_told():
+    table = read_table({"n": X, "p": ["1", "", "", "1"], "q": ["1", "0", "", "1"]}, labels=["p", "q"])
+    assert table.labels.unknown.toarray().tolist() == [[0, 0], [1, 0], [1, 1], [0, 0]]
+    assert "No row says no, only missing cells beside yes: 'p'. Where an empty cell means no" in table.told[1]
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ([[0, 1, 1], [1, 0, 0], [0, 0, 0]], "expected tags, but got rows of 0 and 1 in its cells, 3 in each"),
+        (["[0.0, 1.0, 1.0]", "[1.0, 0.0, 0.0]"], "rows of 0 and 1 in its cells, 3 in each"),
+        (['{"sea": true}', '{"sea": false}'], "expected tags, but got the object"),
+        (['[{"name": "sea"}]', "[]"], "expected tags, but got the object"),
+    ],
+)
+def test_encoded_labels_and_objects_in_a_cell_are_no_tags(cells, message):
+    with pytest.raises(ManyLabelError, match=f"column 'tags': .*{message}"):
+        labelled(cells)
 
 
 def test_one_column_of_zeros_and_ones_is_one_label():
