@@ -136,7 +136,7 @@ def _check_columns(estimator: Any, X: Any, reset: bool) -> None:
     except (ValueError, TypeError) as error:
         hint = "Pass the columns of the training rows, in their order."
         raise ManyLabelError(
-            "X", "the columns of the training rows", " ".join(str(error).split()).rstrip("."), hint
+            "X", "the columns of the training rows", str(error).strip().rstrip("."), hint
         ) from None
 
 
