@@ -142,16 +142,17 @@ def are_vectors(stored: Codes | Strings) -> bool:
 
 def structure_of(used: Iterable[str]) -> str | None:
     """What cells hold instead of tags: an object, or rows of 0 and 1 of one length; None where they hold tags."""
-    lengths, items, is_doubled = set[int](), set[str](), False
+    lengths, items = set[int](), set[str]()
     for value in used:
         values = split_cell(value, LIST)
         if any(part[:1] == "{" and _PAIR.match(part[1:]) for part in values):
             return f"the object {shown(values[0])}"
         lengths.add(len(values) if _is_listed(value) else 0)
         items.update(part.lower() for part in values)
-        is_doubled |= len(values) > len({*values})
-    is_encoded = is_doubled and len(lengths) == 1 and items <= {"0", "1", "0.0", "1.0", "true", "false"}
-    return f"rows of 0 and 1 in its cells, {lengths.pop()} in each" if is_encoded else None
+    is_encoded = len(lengths) == 1 and items <= {"0", "1", "0.0", "1.0", "true", "false"}
+    return (
+        f"rows of 0 and 1 in its cells, {max(lengths)} in each" if is_encoded and max(lengths) > 1 else None
+    )
 
 
 def _may_separate(stored: Codes | Strings, separator: str) -> bool:
