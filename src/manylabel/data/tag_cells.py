@@ -144,6 +144,8 @@ def structure_of(used: Iterable[str]) -> str | None:
     """What cells hold instead of tags: an object, or rows of 0 and 1 of one length; None where they hold tags."""
     lengths, items = set[int](), set[str]()
     for value in used:
+        if value.strip() in UNKNOWN:
+            continue
         values = split_cell(value, LIST)
         if any(part[:1] == "{" and _PAIR.match(part[1:]) for part in values):
             return f"the object {shown(values[0])}"

@@ -162,7 +162,7 @@ def test_label_columns_without_a_no_are_told():
     [
         ([[0, 1, 1], [1, 0, 0], [0, 0, 0]], "expected tags, but got rows of 0 and 1 in its cells, 3 in each"),
         ([[0, 1], [1, 0]], "rows of 0 and 1 in its cells, 2 in each"),
-        (["[0.0, 1.0, 1.0]", "[1.0, 0.0, 0.0]"], "rows of 0 and 1 in its cells, 3 in each"),
+        (["[0.0, 1.0, 1.0]", "[1.0, 0.0, 0.0]", "NA"], "rows of 0 and 1 in its cells, 3 in each"),
         (['{"sea": true}', '{"sea": false}'], "expected tags, but got the object"),
         (['[{"name": "sea"}]', "[]"], "expected tags, but got the object"),
     ],
