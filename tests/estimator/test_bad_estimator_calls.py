@@ -243,7 +243,7 @@ ASKED: dict[str, tuple[Callable[[Any], Any], str]] = {
     ),
     "columns in another order": (
         lambda m: m.predict(frame("vuwxyz")),
-        r"must be in the same order",
+        r"must be in the same order as they were in fit\. Pass the columns",
     ),
     "other columns": (lambda m: m.predict_proba(frame("uvwxyt")), r"Feature names unseen at fit time:\n- t"),
     "a gap": (lambda m: m.predict(frame("uvwxyz", NAN)), r"a frame of numbers, none of them missing or NaN"),

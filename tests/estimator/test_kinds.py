@@ -76,6 +76,10 @@ LABELS: dict[str, Callable[[], Any]] = {
         [tuple(np.flatnonzero(row).tolist()) for row in Y]
     ).to_numpy(),
     "a series of sets": lambda: pandas.Series([{NAMES[c] for c in np.flatnonzero(row)} for row in Y]),
+    "rows in cells, Pandas": lambda: pandas.Series(Y.tolist()),
+    "rows in cells, arrays": lambda: pandas.Series([*Y]),
+    "rows in cells, Polars": lambda: polars.Series(Y.tolist()),
+    "rows in cells, objects": lambda: pandas.Series(Y.tolist()).to_numpy(),
     "pandas": lambda: pandas.DataFrame(Y, columns=NAMES),
     "pandas with NA": lambda: pandas.DataFrame(Y, columns=NAMES).astype("boolean"),
     "polars": lambda: polars.DataFrame(Y, schema=NAMES),

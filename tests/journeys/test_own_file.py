@@ -328,6 +328,7 @@ def test_a_file_with_its_label_columns_named_evaluates_a_model_of_python(
     asked = ("evaluate", tmp_path / "model", places / "test.csv", "--out", tmp_path / "report")
     code, _, errors = shell(*asked)
     assert (code, "Name its label columns with --labels." in errors) == (2, True)
+    assert not (tmp_path / "report").exists()
     assert shell(*asked, "--labels", "tags")[0] == 0
     measured = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert measured["labels"] == sorted({tag for tags in Y for tag in tags})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +13,7 @@ import typer
 from manylabel.cli import commandline, option_values
 from manylabel.cli.option_groups import LabelledRows, TrainingOptions, grouped
 from manylabel.cli.options import Encoder, OneMethod
-from manylabel.cli.output import make_console, print_table, say, say_path
+from manylabel.cli.output import make_console, no_empty_folders, print_table, say, say_path
 from manylabel.cli.table_options import label_option
 from manylabel.cli.training_progress import TrainingDisplay
 from manylabel.errors import ManyLabelError
@@ -100,7 +100,7 @@ def run_fit(given: Mapping[str, Any], training: TrainingOptions, method: str, ou
     rows = read_rows(asked, like_of_encoder(asked["settings"]))
     model_folder.usable_place(out)
     folder = out.with_name(out.name + TRAINING)
-    with joined() as ranks, _resumable(asked), _no_empty_folders(folder, out):
+    with joined() as ranks, _resumable(asked), no_empty_folders(folder, out):
         if ranks.world > 1:
             _check_method(asked["method"])
         if ranks.first:
@@ -171,7 +171,9 @@ def show_rows(rows: OwnRows) -> None:
     from manylabel.data.quality import remarks_on_constant_labels
 
     entries = float(rows.Y.row_counts().sum())
-    about = f"{len(rows)} rows, {count(len(rows.label_names), 'label')}, {entries / len(rows):.2f} a row"
+    about = (
+        f"{count(len(rows), 'row')}, {count(len(rows.label_names), 'label')}, {entries / len(rows):.2f} a row"
+    )
     say(f"{rows.where}: {about}")
     if rows.table is not None:
         for what, names in _by_role(rows.table.schema):
@@ -198,19 +200,6 @@ def _by_role(schema: Schema) -> Iterator[tuple[str, str]]:
     for role, columns in by_role.items():
         more = f" and {len(columns) - _MOST_NAMES} more" if len(columns) > _MOST_NAMES else ""
         yield names.get(role, f"{role}s"), ", ".join(columns[:_MOST_NAMES]) + more
-
-
-@contextmanager
-def _no_empty_folders(*folders: Path) -> Iterator[None]:
-    """Remove folders in which an error left nothing."""
-    try:
-        yield
-    except ManyLabelError:
-        for folder in folders:
-            for place in (*sorted(folder.rglob("*"), reverse=True), folder):  # the inner ones first
-                with suppress(OSError):
-                    place.rmdir()
-        raise
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import typer
 from manylabel.cli import commandline
 from manylabel.cli.data_facts import read_options
 from manylabel.cli.options import ReaderSettings
-from manylabel.cli.output import make_console, print_rows, print_table, say, say_path
+from manylabel.cli.output import make_console, no_empty_folders, print_rows, print_table, say, say_path
 from manylabel.cli.table_options import Delimiter, Encoding, label_option
 from manylabel.errors import ManyLabelError
 from manylabel.printable import count
@@ -139,14 +139,15 @@ def evaluate(
     """
     from manylabel.study.report.model_page import report_folder, write_model_report
 
-    report_folder(out)
     reading = {"delimiter": delimiter, "encoding": encoding}
     options = read_options(read)
-    found = _evaluated(model, file, train, labels, reading, options, encoder)
     of_rows = {"data": [str(model), file], "train": train, "labels": labels, **reading, "read": options}
     asked = of_rows | {"encoder": encoder}
     given = {name: value for name, value in asked.items() if value is not None} | {"out": str(out)}
-    written = write_model_report(found, out, commandline.command_line("evaluate", given))
+    with no_empty_folders(out):
+        report_folder(out)
+        found = _evaluated(model, file, train, labels, reading, options, encoder)
+        written = write_model_report(found, out, commandline.command_line("evaluate", given))
     print_table(written.overall)
     for sentence in written.absent:
         say(f"note: {sentence}")

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,6 +16,7 @@ import typer
 
 from manylabel.cli.commandline import in_options
 from manylabel.cli.streams import silence
+from manylabel.errors import ManyLabelError
 from manylabel.printable import printable
 
 if TYPE_CHECKING:
@@ -88,3 +90,16 @@ def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     cells = tuple(tuple(Cell(text) for text in row) for row in rows)
     print_table(Table("", tuple(headings), cells, numbers=False))
+
+
+@contextmanager
+def no_empty_folders(*folders: Path) -> Iterator[None]:
+    """Remove folders in which an error left nothing."""
+    try:
+        yield
+    except ManyLabelError:
+        for folder in folders:
+            for place in (*sorted(folder.rglob("*"), reverse=True), folder):  # the inner ones first
+                with suppress(OSError):
+                    place.rmdir()
+        raise

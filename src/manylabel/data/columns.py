@@ -16,7 +16,7 @@ from manylabel.data.cells import as_number, as_yes_or_no, is_missing, is_yes_or_
 from manylabel.data.column_storage import Codes, ColumnBuilder, Numbers, Storage, Stored, Strings
 from manylabel.data.dates import DATES, MONTH_FIRST, as_date, date_form, written_date
 from manylabel.data.formats.border import shown
-from manylabel.data.tag_cells import UNIT, cells_of, found_separator, sets_of_values, values_of
+from manylabel.data.tag_cells import UNIT, are_vectors, cells_of, found_separator, sets_of_values, values_of
 from manylabel.errors import ManyLabelError, did_you_mean
 
 FEATURES = ("number", "boolean", "date", "category", "tags", "text")
@@ -237,6 +237,8 @@ def _decide(name: str, stored: Stored) -> tuple[str, str, str]:
     tags = sets_of_values(stored)
     if tags is not None:
         return "tags", tags[1], tags[0]
+    if are_vectors(stored):
+        return "skip", "a list of numbers, as many in every row: give each number a column of its own", ""
     return (*_decide_texts(stored, int((~missing).sum())), "")
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from manylabel.data.cells import FALSE, TRUE, UNKNOWN
 from manylabel.data.column_storage import Codes
 from manylabel.data.formats.border import shown
-from manylabel.data.tag_cells import found_separator, split_cell
+from manylabel.data.tag_cells import found_separator, split_cell, structure_of
 from manylabel.errors import ManyLabelError, did_you_mean
 from manylabel.labels import LabelMatrix, as_labels
 from manylabel.printable import count
@@ -120,6 +120,12 @@ def read_labels(
         found = LabelColumns(tuple(columns), tuple(columns), None)
         return found, read_known_labels(columns, found, where, place)
     (name, stored), told = next(iter(columns.items())), ""
+    structure = structure_of(_used(stored))
+    if structure is not None:
+        hint = (
+            "Write the names of the tags, as a list or between separators, or one column of 0 and 1 a label."
+        )
+        raise ManyLabelError(f"{where}, column {shown(name)}", "tags", structure, hint)
     if separator is None:
         separator, told = found_separator(_used(stored))
     tags = sorted({tag for value in _tagged(stored, separator) for tag in split_cell(value, separator)})
@@ -219,11 +225,21 @@ def _of_tags(stored: Codes, names: tuple[str, ...], separator: str, told: list[s
 def _of_zero_one(columns: dict[str, Codes], where: str, place: Place) -> TableLabels:
     import scipy.sparse as sp
 
-    dense = [_zero_one(name, stored, where, place) for name, stored in columns.items()]
+    read = {name: _zero_one(name, stored, where, place) for name, stored in columns.items()}
+    dense = [*read.values()]
     known = sp.csr_matrix(np.stack([(column == 1).astype(np.uint8) for column in dense], axis=1))
     unknown = sp.csr_matrix(np.stack([(column < 0).astype(np.uint8) for column in dense], axis=1))
-    told = (f"Label entries that are missing are unknown: {unknown.nnz}.",) if unknown.nnz else ()
-    return TableLabels(known, unknown, told)
+    told = [f"Label entries that are missing are unknown: {unknown.nnz}."] if unknown.nnz else []
+    never_no = [
+        shown(name) for name, column in read.items() if (column < 0).any() and not (column == 0).any()
+    ]
+    if never_no:
+        more = ", ..." if len(never_no) > 5 else ""
+        told.append(
+            f"No row says no, only missing cells beside yes: {', '.join(never_no[:5])}{more}. "
+            "Where an empty cell means no, write 0 there, or x for yes in the whole column."
+        )
+    return TableLabels(known, unknown, tuple(told))
 
 
 def _zero_one(name: str, stored: Codes, where: str, place: Place) -> Any:

@@ -57,6 +57,7 @@ class Targets:
         """
         if self.kind != "multilabel":
             return self._one_hot(_class_column(y, who), who)
+        y = _rows_in_cells(y)
         Y = _label_sets(y, self.classes, who) if _are_sets(y) else _matrix(self._aligned(y), unknown, who)
         if Y.n_labels != len(self.classes):
             hint = "Give the columns of the fit, in their order."
@@ -145,6 +146,7 @@ def read_targets(
     """
     if isinstance(y, Table):
         return Targets("multilabel", np.array(y.label_names, dtype=object)), y.Y
+    y = _rows_in_cells(y)
     if _are_sets(y):
         classes = _distinct(_as_sets(y, who), who) if class_names is None else _names(class_names)
         return Targets("multilabel", classes), _label_sets(y, classes, who)
@@ -309,10 +311,18 @@ def _kind_of(entry: Any) -> str:
     return "number" if whole and entry not in (0, 1, -1) else "entry"
 
 
+def _rows_in_cells(y: Any) -> Any:
+    """The rows that stand in the cells of a series, or of an array of objects, as a list; anything else as it is."""
+    is_column = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind == "O"
+    if not is_column and not hasattr(y, "to_list"):
+        return y
+    rows = _listed(y)
+    return rows if rows and all(isinstance(row, list | tuple) for row in rows) else y
+
+
 def _listed(y: Any) -> list[Any]:
-    if hasattr(y, "to_list"):
-        return list(y.to_list())
-    return [row.tolist() if isinstance(row, np.ndarray) and row.ndim == 1 else row for row in y]
+    rows = y.to_list() if hasattr(y, "to_list") else y
+    return [row.tolist() if isinstance(row, np.ndarray) and row.ndim == 1 else row for row in rows]
 
 
 def _is_missing(row: Any) -> bool:

@@ -135,7 +135,9 @@ def _check_columns(estimator: Any, X: Any, reset: bool) -> None:
         validate_data(estimator, X=X, skip_check_array=True, reset=reset)
     except (ValueError, TypeError) as error:
         hint = "Pass the columns of the training rows, in their order."
-        raise ManyLabelError("X", "the columns of the training rows", str(error).strip(), hint) from None
+        raise ManyLabelError(
+            "X", "the columns of the training rows", str(error).strip().rstrip("."), hint
+        ) from None
 
 
 def _texts(X: Any) -> Any:

@@ -61,7 +61,9 @@ ROLES = {
     "tags and N/A": ([["sea", "sea; wind", "N/A"][i % 3] for i in range(N)], "tags"),
     "lists": ([["a", "b"][: i % 3] for i in range(N)], "tags"),
     "lists as text": ([str(["a", "b"][: 1 + i % 2]) for i in range(N)], "tags"),
-    "lists of numbers": ([[0.5 * i, 1.5] for i in range(N)], "text"),
+    "vectors": ([[0.5 * i, 1.5] for i in range(N)], "skip"),
+    "vectors as numpy writes them": ([f"[{0.5 * i} 1.5]" for i in range(N)], "skip"),
+    "lists of numbers": ([[0.5 * i] * (1 + i % 2) for i in range(N)], "text"),
     "cities and their states": (
         [["Mobile, AL", "Butte, MT", "Troy, AL"][i % 3] for i in range(N)],
         "category",

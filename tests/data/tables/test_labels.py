@@ -27,6 +27,31 @@ def test_the_first_separator_wins_and_can_be_named():
     assert labelled(["a, b", "b"], separator="").label_names == ("a, b", "b")
 
 
+def test_a_separator_of_an_exception_does_not_part_the_others():
+    parted = ["sea, sky", "sky", "fox, sky", "sea", "sea, fox", "fox"] * 5
+    table = read_table({"n": np.arange(31) / 7, "tags": [*parted, "AC|DC"]}, labels="tags")
+    assert table.label_names == ("AC|DC", "fox", "sea", "sky")
+    assert "by the comma, which 15 of 31 rows hold" in table.told[0]
+
+
+@pytest.mark.parametrize("sign", ["+", "&", "-", ">"])
+def test_a_sign_between_blanks_is_no_tag(sign):
+    rng = np.random.default_rng(0)
+    cells = [f" {sign} ".join(rng.choice(["a", "b", "c", "d", "e f"], 3, replace=False)) for _ in range(60)]
+    table = read_table({"n": np.arange(60) / 7, "tags": cells}, labels="tags")
+    assert table.label_names == ("a", "b", "c", "d", "e f")
+    assert f"separated by {sign} between blanks" in table.told[0]
+
+
+@pytest.mark.parametrize("separator", ["\u3001", "\uff0c", "\uff1b", "\uff5c"])
+def test_wide_signs_separate_tags(separator):
+    assert labelled([f"海{separator}空", "空"]).label_names == ("海", "空")
+
+
+def test_cells_that_are_no_lists_stay_as_they_are():
+    assert labelled(["(a) b", "(c)", "[d] e"]).label_names == ("(a) b", "(c)", "[d] e")
+
+
 def test_single_tags_and_tags_between_blanks():
     assert labelled(["Science Fiction", "War", "Science Fiction", "Drama"]).label_names == (
         "Drama",
@@ -49,6 +74,13 @@ def test_single_tags_and_tags_between_blanks():
         ['["a", "b"]', '["b"]', "[]"],
         ["['a', 'b']", "['b']", "[]"],
         ["[a, b]", "[b]", "[]"],
+        ["{'a', 'b'}", "{'b'}", "set()"],
+        ["('a', 'b')", "('b',)", "()"],
+        ["frozenset({'b', 'a'})", "frozenset({'b'})", "frozenset()"],
+        ['{a,"b"}', "{b}", "{}"],
+        ["['a', nan, 'b']", "['b', None]", "[nan]"],
+        ['["a", "b"]', "b", "[]"],
+        ["a|b", "['b']", "[]"],
     ],
 )
 def test_lists_of_tags(cells):
@@ -117,6 +149,27 @@ def test_a_column_of_x_and_empty_cells_says_no_where_empty():
     table = read_table({"n": X, "p": ["x", "", "", "X"], "q": ["1", "0", "", "1"]}, labels=["p", "q"])
     assert table.labels.known.toarray().tolist() == [[1, 1], [0, 0], [0, 0], [1, 1]]
     assert table.labels.unknown.toarray().tolist() == [[0, 0], [0, 0], [0, 1], [0, 0]]
+
+
+def test_label_columns_without_a_no_are_told():
+    table = read_table({"n": X, "p": ["1", "", "", "1"], "q": ["1", "0", "", "1"]}, labels=["p", "q"])
+    assert table.labels.unknown.toarray().tolist() == [[0, 0], [1, 0], [1, 1], [0, 0]]
+    assert "No row says no, only missing cells beside yes: 'p'. Where an empty cell means no" in table.told[1]
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ([[0, 1, 1], [1, 0, 0], [0, 0, 0]], "expected tags, but got rows of 0 and 1 in its cells, 3 in each"),
+        ([[0, 1], [1, 0]], "rows of 0 and 1 in its cells, 2 in each"),
+        (["[0.0, 1.0, 1.0]", "[1.0, 0.0, 0.0]", "NA"], "rows of 0 and 1 in its cells, 3 in each"),
+        (['{"sea": true}', '{"sea": false}'], "expected tags, but got the object"),
+        (['[{"name": "sea"}]', "[]"], "expected tags, but got the object"),
+    ],
+)
+def test_encoded_labels_and_objects_in_a_cell_are_no_tags(cells, message):
+    with pytest.raises(ManyLabelError, match=f"column 'tags': .*{message}"):
+        labelled(cells)
 
 
 def test_one_column_of_zeros_and_ones_is_one_label():

@@ -175,6 +175,17 @@ def test_sheets_and_tables_have_to_be_named(tmp_path):
     assert read_table(f'{tmp_path / "t.db"}#o"ne').X.values["n"].values.tolist() == [1.5, 2.5]
 
 
+def test_a_column_of_bytes_is_named_and_can_be_left_out(tmp_path):
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"n": [1.5, 2.5], "picture": [b"ab", b"cd"]}), tmp_path / "t.parquet")
+    with pytest.raises(
+        ManyLabelError, match=r"column 'picture': expected cells with a text.*name its role skip"
+    ):
+        read_table(tmp_path / "t.parquet")
+    assert len(read_table(tmp_path / "t.parquet", columns={"picture": "skip"})) == 2
+
+
 def test_a_workbook_that_unfolds_without_end_is_refused(tmp_path, monkeypatch):
     pd.DataFrame({"n": [1.5]}).to_excel(tmp_path / "t.xlsx", index=False)
     with zipfile.ZipFile(tmp_path / "t.xlsx", "a", zipfile.ZIP_DEFLATED) as archive:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from manylabel.data.column_storage import Cells
-from manylabel.data.formats.border import border
+from manylabel.data.formats.border import border, shown
 from manylabel.data.formats.table_source import TableSource, column_names
 from manylabel.errors import ManyLabelError, missing_extra
 
@@ -53,7 +53,10 @@ class ArrowTable(TableSource):
                     for start in range(0, batch.num_rows, rows):
                         part = batch.slice(start, rows)
                         part.validate(full=True)
-                        yield [_cells(column) for column in part.columns]
+                        yield [
+                            _cells(name, column)
+                            for name, column in zip(part.schema.names, part.columns, strict=True)
+                        ]
 
     def place(self, row: int) -> str:
         if len(self._parts) == 1:
@@ -146,14 +149,15 @@ def _reader(file: Any) -> Any:
     return pa.ipc.open_stream(file)
 
 
-def _cells(column: Any) -> Cells:
+def _cells(name: str, column: Any) -> Cells:
     """Numbers as an array, anything else as Python objects."""
     import pyarrow as pa
 
     kind = column.type
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        hint = "Leave it out: name its role skip with `columns`."
         raise ManyLabelError(
-            "a column of bytes", "cells with a text, a number or a list", str(kind), "Leave it out."
+            f"column {shown(name)}", "cells with a text, a number or a list", str(kind), hint
         )
     if (pa.types.is_floating(kind) or pa.types.is_integer(kind)) and not column.null_count:
         return column.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]

@@ -121,7 +121,8 @@ class _Worker:
         except (EOFError, ConnectionError):
             self.process.join()
             code = self.process.exitcode
-            text = f"its process ended with exit code {code} (-9: killed, often for want of memory)"
+            why = " (killed, often for want of memory)" if code == -9 else ""
+            text = f"its process ended with exit code {code}{why}"
             event = Failed(self.job.key, text, by_input=False)
             self._start()
         return event
