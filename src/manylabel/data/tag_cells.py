@@ -27,6 +27,7 @@ _WIDE = {
 _EMPTY_SETS = ("set()", "frozenset()")
 _PAIR = re.compile(r"""\s*(?:'[^']*'|"[^"]*")\s*:""")  # of an object
 _NO_ITEMS = ("nan", "None")
+_CLOSING = ("]", "}", ")")
 _RARE = 10  # times as many rows hold another separator
 _QUOTED = re.compile(r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s,'"][^,'"]*))\s*(?:,|$)""")
 _FEWEST_CELLS = 20
@@ -89,8 +90,9 @@ def found_separator(used: dict[str, int]) -> tuple[str, str]:
 def _most_likely(used: dict[str, int]) -> tuple[str, int]:
     """The first separator that some cells hold, and how many rows do; a later one where the first is an exception."""
     found, most = "", 0
+    cells = [(value.strip(), rows) for value, rows in used.items()]
     for separator in SEPARATORS | _WIDE:
-        n_rows = sum(rows for value, rows in used.items() if separator in value.strip())
+        n_rows = sum(rows for value, rows in cells if separator in value)
         if not n_rows or n_rows < _RARE * most:
             continue
         if not found or len(_values(used, separator)) < len(_values(used, found)):
@@ -146,6 +148,9 @@ def structure_of(used: Iterable[str]) -> str | None:
     for value in used:
         if value.strip() in UNKNOWN:
             continue
+        if value.rstrip()[-1:] not in _CLOSING:
+            lengths.add(0)
+            continue
         values = split_cell(value, LIST)
         if any(part[:1] == "{" and _PAIR.match(part[1:]) for part in values):
             return f"the object {shown(values[0])}"
@@ -199,6 +204,8 @@ def _are_numbers(values: Counter[str]) -> bool:
 def _between_brackets(value: str) -> str | None:
     """What stands within a list, a set or a tuple as JSON, Python and PostgreSQL write them; None for anything else."""
     text = value.strip()
+    if text[-1:] not in _CLOSING:
+        return None
     if text in _EMPTY_SETS:
         return ""
     if text.startswith("frozenset(") and text.endswith(")"):
