@@ -169,7 +169,10 @@ def test_unknown_labels_of_a_table_stay_unknown(tmp_path):
 
 @pytest.mark.parametrize(
     ("labels", "message"),
-    [(None, "name the label columns with `labels`, which run and fit take"), ("tagz", "Did you mean 'tags'")],
+    [
+        (None, "name the label columns with `labels`, which run, tune and fit take"),
+        ("tagz", "Did you mean 'tags'"),
+    ],
 )
 def test_a_table_without_its_labels_says_how_to_name_them(tmp_path, labels, message):
     write_example(tmp_path / "places.csv", rows=20)

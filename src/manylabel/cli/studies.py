@@ -276,13 +276,18 @@ StorageUrl = Annotated[
 @studies_app.command(
     epilog="Examples:\n\n"
     "[cyan]manylabel tune yeast --method mulsupcon --trials 40[/]\n\n"
+    "[cyan]manylabel tune films.csv --labels genres --method bce[/]\n\n"
     "[cyan]manylabel tune yeast scene --method bce --trials 60 --metric macro_f1,micro_f1 --seeds 2[/]\n\n"
     "[cyan]manylabel run yeast --methods runs/tune-bce/best.toml,bce[/]"
 )
 def tune(
     data: Annotated[
-        list[str], typer.Argument(help="Data sets by name or path; one set of hyperparameters for all.")
+        list[str],
+        typer.Argument(
+            help="Data sets by name or path, a table with [cyan]--labels[/]; one set of hyperparameters for all."
+        ),
     ],
+    labels: LabelColumns = None,
     method: OneMethod = "mulsupcon",
     trials: Annotated[
         int, typer.Option("--trials", "-n", help="Trials in all; a later call with more goes on.")
@@ -309,6 +314,7 @@ def tune(
     scheduler: Scheduler = None,
     threads: Annotated[int, typer.Option("--threads", help="Threads of training.")] = 1,
     data_dir: DataDir = None,
+    read: ReaderSettings = None,
 ) -> None:
     """Search hyperparameters on rows of the training part; test rows are never looked at.
 
@@ -336,6 +342,8 @@ def tune(
         storage=storage,
         threads=threads,
         data_dir=data_dir,
+        labels=label_names(labels, data[0]),
+        read=read_options(read),
         at_once=at_once,
     )
     run_search(search, jobs, scheduler)
@@ -471,7 +479,7 @@ def run_search(search: Search, jobs: int | None = None, scheduler: str | None = 
     say_path("recipe", found.recipe)
     say_path("picture", found.picture)
     compared = {"data": search.data[0], "methods": [str(found.recipe), search.method]}
-    compared |= {} if search.data_dir is None else {"data_dir": str(search.data_dir)}
+    compared |= {name: asked[name] for name in ("data_dir", "labels", "read") if name in asked}
     say(f"Compare it with the recipe as it was on the test rows:\n  {commandline.run(compared)}")
 
 

@@ -151,6 +151,31 @@ def test_the_answer_is_the_same_in_one_process_and_in_several(
     assert len(alone) == 4
 
 
+def test_a_table_is_searched_with_its_label_columns_in_several_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("data", "example", "places.csv", "--rows", "120") == 0
+    assert call("tune", "places.csv", "--method", "bce") == 2
+    told = "Of a table name the label columns with --labels, which run, tune and fit take"
+    assert told in capsys.readouterr().err
+    few = ("--labels", "tags", "-m", "logistic_regression", "-n", "2", "--splits", "2", "--at-once", "2")
+    assert call("tune", "places.csv", *few, "--jobs", "2", "--out", "several") == 0
+    compared = "run places.csv --methods several/best.toml,logistic_regression --labels tags\n"
+    assert capsys.readouterr().out.endswith(compared)
+    found_by = Path("several/best.toml").read_text().splitlines()[0]
+    assert found_by.startswith("# Found by: manylabel tune places.csv")
+    assert "--labels tags" in found_by
+    asked = {"data": ("places.csv",), "labels": ("tags",), "method": "logistic_regression", "trials": 2}
+    alone = trials(Search(**asked, splits=(0, 1), at_once=2, out=Path("alone")))
+    again = trials(Search(**asked, splits=(0, 1), at_once=2, out=Path("several")))
+    assert alone == again
+    np.savez("rows.npz", X=np.eye(40, 6), Y=np.tile(np.eye(2, dtype=int), (20, 1)))
+    read = Search(data=("rows.npz",), method="bce", trials=1, out=Path("o"), read={"unheard": 1})
+    with pytest.raises(ManyLabelError, match="unheard"):
+        _ = read.problems
+
+
 class Stops(Local):
     """Runs one part, then is interrupted."""
 

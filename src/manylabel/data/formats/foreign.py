@@ -11,7 +11,7 @@ _SAVE = "numpy.savez_compressed('NAME.npz', {x}y=Y), where Y is a 0/1 matrix wit
 _SAVE_SPARSE = _SAVE.format(x="X_data=X.data, X_indices=X.indices, X_indptr=X.indptr, X_shape=X.shape, ")
 _SAVE_DENSE = _SAVE.format(x="X=X, ")
 _HOW = {
-    "table": "Of a table name the label columns with `labels`, which run and fit take, or read it with "
+    "table": "Of a table name the label columns with `labels`, which run, tune and fit take, or read it with "
     "manylabel.data.read_table(PATH, labels=COLUMN), where COLUMN holds its tags.",
     "other": f"Load it in Python and write {_SAVE_DENSE}, or {_SAVE_SPARSE}.",
 }

@@ -10,13 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from manylabel import data, methods, metrics
+from manylabel import methods, metrics
 from manylabel.data.dataset import DataSet
 from manylabel.data.splits import held_out_rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.setting_paths import by_content
 from manylabel.metrics.report import LOWER_IS_BETTER, Protocol
-from manylabel.study.executors.base import Source
+from manylabel.study.executors.base import Source, loaded
 from manylabel.study.plan import MOST_THREADS, check_number, check_seeds
 from manylabel.study.search.space import Space, default_space, read_space
 
@@ -73,6 +73,10 @@ class Search:
         URL of an Optuna storage that several machines share.
     threads : int
     data_dir : Path or None
+    labels : tuple of str, default none
+        Label columns of a table, or patterns of their names.
+    read : mapping, default none
+        Settings of the reader of a path or local folder, such as the side of pictures.
     at_once : int, default 1
         Trials drawn together, before any of them is known: more of them run side by side, each knows less. What is
         found depends on it, but not on where and in what order they run.
@@ -91,6 +95,8 @@ class Search:
     storage: str | None = None
     threads: int = 1
     data_dir: Path | None = None
+    labels: tuple[str, ...] = ()
+    read: Mapping[str, Any] = field(default_factory=dict)
     at_once: int = 1
 
     def __post_init__(self) -> None:
@@ -110,9 +116,9 @@ class Search:
         """Every data set with every split and seed; test rows are in none of them."""
         made, recipe = [], methods.get(self.method, **self.settings).recipe
         for name in self.data:
-            dataset = data.load(name, self.data_dir)
+            dataset = loaded(name, self.data_dir, None, self.labels, self.read)
             recipe.resolve(dataset.kind)
-            source = Source(name, self.data_dir, dataset)
+            source = Source(name, self.data_dir, dataset, None, self.labels, self.read)
             for split in self.splits:
                 rows = without_test_rows(dataset, split)
                 made += [Problem(dataset.name, split, seed, rows, source) for seed in self.seeds]
