@@ -147,8 +147,8 @@ instead: TF-IDF (texts) or encoded columns (films) with logistic regression, ext
 for each label. All methods read the same file and learn thresholds per label alike, on training rows; test rows are
 scored once. Mean and standard deviation over seeds; minutes of one processor that a fit took. The texts are the sets
 of the same names; the films are those of `bokeh_sampledata` (CC0): genres from title, year, runtime, language, country,
-people and a rating that is empty in every row, a fifth held out. Runs of `best` are from before it had support vectors
-beside its linear model of texts and chose the leaves of its trees, but for that of goemotions.
+people and a rating that is empty in every row, a fifth held out. The run of `best` on goemotions is from before the
+margins of its support vectors were standardised.
 
 ```sh
 python -m benchmarks.own_data --data FOLDER --results runs.jsonl --page own-data.md
