@@ -5,7 +5,8 @@ fitted on all training rows and scores the test rows once. Its thresholds come f
 rows (five folds, three from 3 000 rows), or, where so many fits would take longer than the limit, from a held-out
 fifth; a method that cross-fits itself brings its own out-of-fold scores. Each cell is a JSON line of ``--out`` and is
 not run again; what a cell is of, its line says: data set, recipe, settings, seed. The table is written at the end, and
-by ``--table`` alone.
+by ``--table`` alone. ``--few 333`` asks how all do on few rows: each seed draws so many from the training part, and
+measures on others of it, so that test rows choose nothing of a recipe that is changed by what is seen there.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import resource
 import signal
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -54,6 +55,7 @@ NEEDED = {"gradient_boosting": "lightgbm", "boomer": "mlrl"}
 MOST_TREES, LEAST_TREES, TREE_BYTES = 300, 20, 4e9
 FEW_ROWS = 3000
 PARTS = 5  # into which a held-out fifth is dealt for a calibration
+MOST_OTHERS = 1500  # rows that measure those which were fitted on few
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,28 @@ class Cell:
     method: str
     seed: int
     folder: str
+    few: int | None = None
 
     @property
     def label(self) -> str:
         return f"{self.name} {self.method} seed {self.seed}"
+
+    def rows(self) -> DataSet:
+        """The data set as it is, or few rows of its training part."""
+        dataset = data.load(self.name, self.folder)
+        return dataset if self.few is None else few_rows(dataset, self.few, self.seed)
+
+
+def few_rows(dataset: DataSet, n: int, seed: int) -> DataSet:
+    """So many drawn training rows, others of them as test rows, and the labels that two of the former carry."""
+    order = np.random.default_rng(100 + seed).permutation(len(dataset.train))
+    train, test = (dataset.train.take(np.sort(rows)) for rows in (order[:n], order[n : n + MOST_OTHERS]))
+    kept = np.flatnonzero(train.Y.label_counts().numpy() >= 2)
+    parts = (Rows(rows.X, LabelMatrix.of(rows.Y.dense()[:, kept])) for rows in (train, test))
+    names = tuple(dataset.label_names[label] for label in kept)
+    return replace(
+        dataset, **dict(zip(("train", "test"), parts, strict=True)), label_names=names, validation_rows=None
+    )
 
 
 def settings(method: str, dataset: DataSet) -> dict[str, Any]:
@@ -84,7 +104,7 @@ def fingerprint(cell: Cell, dataset: DataSet) -> str:
     """Of the data and of all settings of the recipe on them."""
     recipe = methods.get(cell.method, **settings(cell.method, dataset)).recipe.resolve(dataset.kind)
     told = recipe.model_dump(mode="json", exclude={"expected", "about", "source"}, exclude_defaults=True)
-    text = json.dumps([dataset.digest, told], sort_keys=True)
+    text = json.dumps([dataset.digest, told, *([] if cell.few is None else [cell.few])], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -139,7 +159,7 @@ def learnt(cell: Cell, dataset: DataSet, limit: float) -> tuple[Predictor, HeldO
 
 def measured(cell: Cell, limit: float) -> dict[str, Any]:
     """Metrics of test rows and of held-out rows, and CPU seconds: of the last fit, and of everything."""
-    dataset, began = data.load(cell.name, cell.folder), cpu()
+    dataset, began = cell.rows(), cpu()
     model, held_out, once = learnt(cell, dataset, limit)
     whole, S, Y = cpu() - began, model.scores(dataset.test.X), dataset.test.Y
     of = (held_out.scores, held_out.Y)
@@ -215,7 +235,7 @@ def is_finished(line: dict[str, Any] | None, limit: float) -> bool:
 
 def run(cells: Iterator[Cell], out: Path, limit: float) -> None:
     for cell in cells:
-        recipe = fingerprint(cell, data.load(cell.name, cell.folder))
+        recipe = fingerprint(cell, cell.rows())
         known = {(line["set"], line["recipe"], line["seed"]): line for line in lines_of(out)}
         if is_finished(known.get((cell.name, recipe, cell.seed)), limit):
             continue
@@ -240,20 +260,22 @@ def main() -> None:
     parser.add_argument("--methods", default=",".join(("best", *PICKS)))
     parser.add_argument("--seeds", type=int, default=3, help="how many: 0, 1, ...")
     parser.add_argument("--limit-minutes", type=float, default=30, help="CPU minutes of one cell")
-    parser.add_argument("--out", type=Path, default=Path("runs/picks.jsonl"))
+    parser.add_argument("--few", type=int, help="so many rows drawn from the training parts, in place of all")
+    parser.add_argument("--out", type=Path, help="default: runs/picks.jsonl, or runs/picks-FEW.jsonl")
     parser.add_argument("--table", action="store_true", help="run nothing: the table of what is there")
     asked = parser.parse_args()
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    out = asked.out or Path("runs") / ("picks.jsonl" if asked.few is None else f"picks-{asked.few}.jsonl")
+    out.parent.mkdir(parents=True, exist_ok=True)
     sets, compared = asked.sets.split(","), [m for m in asked.methods.split(",") if is_installed(m)]
     if not asked.table:
         cells = (
-            Cell(name, method, seed, asked.data)
+            Cell(name, method, seed, asked.data, asked.few)
             for seed in range(asked.seeds)
             for name in sets
             for method in compared
         )
-        run(cells, asked.out, asked.limit_minutes)
-    print("\n".join(report(lines_of(asked.out), sets, compared)))
+        run(cells, out, asked.limit_minutes)
+    print("\n".join(report(lines_of(out), sets, compared)))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,24 @@ def test_a_cell_is_a_line_and_is_not_run_again(tmp_path: Path, capsys: pytest.Ca
     )
 
 
+def test_few_rows_are_drawn_from_the_training_part_and_measured_on_others_of_it(tmp_path: Path) -> None:
+    rows, out = write_rows(tmp_path / "tiny.npz"), tmp_path / "picks.jsonl"
+    whole = data.load(str(rows))
+    cell, other = (picks.Cell(str(rows), "k_neighbours", seed, str(tmp_path), 40) for seed in (0, 1))
+    drawn = cell.rows()
+    assert (len(drawn.train), len(drawn.test)) == (40, 80)
+    given = [
+        {row.tobytes() for row in part.X.values.numpy()} for part in (drawn.train, drawn.test, whole.train)
+    ]
+    assert not given[0] & given[1]
+    assert given[0] | given[1] == given[2]
+    assert (drawn.train.Y.label_counts() >= 2).all()
+    assert len(drawn.label_names) == drawn.train.Y.n_labels
+    assert not np.array_equal(drawn.train.X.values, other.rows().train.X.values)
+    picks.run(iter([cell, picks.Cell(str(rows), "k_neighbours", 0, str(tmp_path))]), out, 1)
+    assert [line["status"] for line in picks.lines_of(out)] == ["done", "done"]
+
+
 def test_held_out_rows_say_how_rows_are_decided_for_example_f1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
