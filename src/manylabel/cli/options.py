@@ -18,14 +18,6 @@ class Protocol(StrEnum):
     oracle = "oracle"
 
 
-class SearchProtocol(StrEnum):
-    """How thresholds are chosen in a search."""
-
-    tuned = "tuned"
-    fixed = "fixed"
-    oracle = "oracle"
-
-
 COMPARED = "best,bce,mulsupcon,logistic_regression_cv,extra_trees"
 """What a run compares by default: what the project recommends, two networks, and what people pick in seconds."""
 

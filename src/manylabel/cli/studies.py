@@ -24,7 +24,6 @@ from manylabel.cli.options import (
     RandomSplit,
     ReaderSettings,
     Scheduler,
-    SearchProtocol,
     Seeds,
     Settings,
     Start,
@@ -40,6 +39,18 @@ from manylabel.cli.output import (
     say,
     say_path,
     show_report,
+)
+from manylabel.cli.search_options import (
+    AtOnce,
+    RaisedMetric,
+    SearchedData,
+    SearchFolder,
+    SearchProtocol,
+    SearchProtocolOption,
+    SpaceFile,
+    Splits,
+    StorageUrl,
+    Trials,
 )
 from manylabel.cli.table_options import LabelColumns, label_names
 from manylabel.errors import ManyLabelError
@@ -233,46 +244,6 @@ def report(
         say_path("examples", examples_page.write(folder, data_dir, commandline.run))
 
 
-SpaceFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--space",
-        help="TOML file of what to search, with lines such as "
-        "'\"classify.stage.lr\" = { low = 1e-4, high = 1e-2, log = true }'.",
-        show_default="that of the method's family",
-    ),
-]
-RaisedMetric = Annotated[
-    str,
-    typer.Option(
-        "--metric", help="Metric to maximise on the rows held out, or several, comma-separated: their mean."
-    ),
-]
-SearchProtocolOption = Annotated[
-    SearchProtocol,
-    typer.Option(
-        "--protocol",
-        help="How thresholds are chosen: [bold]tuned[/] on validation rows; [bold]fixed[/] at 0.5; "
-        "[bold]oracle[/] on the rows held out themselves, as published tables take the best ones on test rows.",
-    ),
-]
-Splits = Annotated[
-    int, typer.Option("--splits", help="How often in each trial other rows are held out; the mean counts.")
-]
-SearchFolder = Annotated[
-    Path | None,
-    typer.Option("--out", "-o", help="Folder of the search and its winner.", show_default="runs/tune-METHOD"),
-]
-StorageUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--storage",
-        help="URL of an Optuna storage that several machines share.",
-        show_default="SQLite in the folder",
-    ),
-]
-
-
 @studies_app.command(
     epilog="Examples:\n\n"
     "[cyan]manylabel tune yeast --method mulsupcon --trials 40[/]\n\n"
@@ -281,17 +252,10 @@ StorageUrl = Annotated[
     "[cyan]manylabel run yeast --methods runs/tune-bce/best.toml,bce[/]"
 )
 def tune(
-    data: Annotated[
-        list[str],
-        typer.Argument(
-            help="Data sets by name or path, a table with [cyan]--labels[/]; one set of hyperparameters for all."
-        ),
-    ],
+    data: SearchedData,
     labels: LabelColumns = None,
     method: OneMethod = "mulsupcon",
-    trials: Annotated[
-        int, typer.Option("--trials", "-n", help="Trials in all; a later call with more goes on.")
-    ] = 30,
+    trials: Trials = 30,
     metric: RaisedMetric = "macro_f1",
     protocol: SearchProtocolOption = SearchProtocol.tuned,
     seeds: Annotated[str, typer.Option("--seeds", "-s", help="Seeds of training in each trial.")] = "1",
@@ -303,13 +267,7 @@ def tune(
     ] = None,
     storage: StorageUrl = None,
     out: SearchFolder = None,
-    at_once: Annotated[
-        int,
-        typer.Option(
-            "--at-once",
-            help="Trials drawn together, before any of them is known: more of them run side by side, each knows less.",
-        ),
-    ] = 1,
+    at_once: AtOnce = 1,
     jobs: Jobs = None,
     scheduler: Scheduler = None,
     threads: Annotated[int, typer.Option("--threads", help="Threads of training.")] = 1,
