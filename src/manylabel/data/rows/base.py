@@ -47,11 +47,14 @@ class Features(ABC):
         The kinds whose overlays in a recipe hold for these rows, the later ones above the earlier.
     is_sparse : bool
         Whether rows are lists of entries, which dense rows would fill up with zeros.
+    holds_texts : bool
+        Whether rows are texts, or have some beside other columns.
     """
 
     kind: ClassVar[str]
     overlays: ClassVar[tuple[str, ...]]
     is_sparse: ClassVar[bool] = False
+    holds_texts: ClassVar[bool] = False
 
     def __init__(self, values: Any) -> None:
         self.values = values

@@ -40,6 +40,11 @@ class TableRows(Features):
         return any(column.role in ("category", "tags", "text") for column in self.columns.values())
 
     @property
+    def holds_texts(self) -> bool:  # type: ignore[override]
+        """Whether a column is one of texts."""
+        return any(column.role == "text" for column in self.columns.values())
+
+    @property
     def row_shape(self) -> tuple[int, ...]:
         return (len(self.values),)
 

@@ -17,6 +17,7 @@ class Texts(Features):
     kind: ClassVar[str] = "text"
     overlays: ClassVar[tuple[str, ...]] = ("vectors", "text")  # they become vectors
     is_sparse: ClassVar[bool] = True
+    holds_texts: ClassVar[bool] = True
     values: list[str]
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 from pydantic import Field, ValidationError
 
-from manylabel.data.rows import Features, SparseVectors, TableRows, Texts, raw_rows
+from manylabel.data.rows import Features, SparseVectors, raw_rows
 from manylabel.errors import ManyLabelError
 from manylabel.methods.recipe import AnySettings, Config
 from manylabel.methods.resolve import merged
@@ -31,8 +31,7 @@ def layout_of(X: Features) -> Layout:
     X = raw_rows(X)
     if isinstance(X, SparseVectors):
         return "wide" if X.shape[1] > WIDE else "sparse"
-    in_table = isinstance(X, TableRows) and any(column.role == "text" for column in X.columns.values())
-    return "words" if in_table or isinstance(X, Texts) else "dense"
+    return "words" if X.holds_texts else "dense"
 
 
 class Grid(Config):
