@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.estimator.small import SHORT, small
 
 from manylabel import MultiLabelClassifier
 from manylabel.data import read_table
+from manylabel.estimator.targets import read_targets
 from manylabel.labels import as_labels
 
 X, Y = small(120)
@@ -241,6 +243,31 @@ def test_targets_of_several_classes_get_one_each() -> None:
     np.testing.assert_allclose(P.sum(1), 1, atol=1e-6)
     np.testing.assert_array_equal(model.predict(X), model.classes_[P.argmax(1)])
     assert model.score(X, y) > 0.6
+
+
+@pytest.mark.parametrize(
+    ("write", "told"),
+    [
+        ("|".join, r"separated by the bar, .*text\.split\('\|'\)"),
+        (json.dumps, "lists of 4 values, .*a list per row"),
+    ],
+    ids=["bars", "lists"],
+)
+def test_several_labels_in_one_text_are_pointed_out(write: Any, told: str) -> None:
+    draw = np.random.default_rng(0)
+    rows = [
+        draw.choice(["war", "drama", "comedy", "noir"], draw.integers(1, 4), replace=False) for _ in range(60)
+    ]
+    with pytest.warns(UserWarning, match=f"y: .*{told}"):
+        targets, _ = read_targets([write(row.tolist()) for row in rows], who="y")
+    assert targets.kind == "multiclass"
+
+
+def test_classes_with_commas_of_their_own_are_no_several_labels() -> None:
+    targets, _ = read_targets(
+        ["Portland, ME", "Boston, MA", "Salem, MA"] * 20
+    )  # filterwarnings turns warnings to errors
+    assert targets.classes.tolist() == ["Boston, MA", "Portland, ME", "Salem, MA"]
 
 
 def test_no_texts_have_no_labels() -> None:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from manylabel.data import Table
+from manylabel.data.column_storage import Codes
+from manylabel.data.tag_cells import LIST, sets_of_values
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, as_labels
 
@@ -172,8 +174,22 @@ def _single(y: Array, class_names: Sequence[Any] | None, who: str) -> tuple[Targ
     if len(classes) < 2:
         got = f"1 class, {classes.tolist()[0]!r:.40}" if len(classes) else "no row"
         raise ManyLabelError(who, "at least two classes", got, "There is nothing to tell apart.")
+    _warn_of_several_in_one(y, classes, who)
     targets = Targets("binary" if len(classes) == 2 else "multiclass", classes)
     return targets, targets._one_hot(y, who)
+
+
+def _warn_of_several_in_one(y: Array, classes: Array, who: str) -> None:
+    """Say so where each class looks like several labels in one text, such as "war|drama"."""
+    values = classes.tolist()
+    if not all(isinstance(value, str) for value in values):
+        return
+    found = sets_of_values(Codes(np.searchsorted(classes, y).astype(np.int32), values))
+    if found:
+        separator, why = found
+        split = "a list per row" if separator == LIST else f"`[text.split({separator!r}) for text in y]`"
+        told = f"but each text is taken for one class, {len(values)} in all. For several labels a row, pass"
+        warnings.warn(f"{who}: {why}, {told} {split}.", stacklevel=2)
 
 
 def _class_column(y: Any, who: str) -> Array:
