@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from hashlib import blake2b
 from itertools import pairwise
@@ -409,6 +409,12 @@ def _text_of(cell: Any) -> str | None:
         return str(cell)
     if isinstance(cell, datetime | date):
         return None if cell != cell else cell.isoformat()  # pandas' missing date is not itself
+    if isinstance(cell, timedelta):
+        return _of_number(cell.total_seconds())
+    if type(cell).__name__ == "Period":  # of pandas, as its intervals
+        return str(cell.start_time.isoformat())
+    if isinstance(cell, time) or type(cell).__name__ == "Interval":
+        return str(cell)
     return _list_as_text(cell)
 
 

@@ -113,6 +113,28 @@ def test_integers_with_a_gap_are_the_same_categories_everywhere():
         assert read_table(frame, columns=roles).X.values["zip"].values[:3] == ("1", "2", "3")
 
 
+def test_durations_are_seconds_and_periods_the_date_they_begin(tmp_path):
+    n, seconds = 24, np.arange(24) * 90.5
+    columns = {
+        "took": pd.to_timedelta(seconds, unit="s").where(seconds > 0),
+        "month": pd.period_range("2020-01", periods=n, freq="M"),
+        "size": pd.cut(seconds, 3),
+        "opens": [datetime.time(8 + i % 3, 30) for i in range(n)],
+        "tags": ["p", "q", "p|q"] * (n // 3),
+    }
+    frame = pd.DataFrame(columns)
+    read = read_table(frame, labels="tags").X
+    roles = {name: column.role for name, column in read.columns.items()}
+    assert roles == {"took": "number", "month": "date", "size": "category", "opens": "category"}
+    parquet = tmp_path / "t.parquet"
+    frame[["took", "opens", "tags"]].to_parquet(parquet)
+    for source in (parquet, pl.from_pandas(frame[["took", "opens", "tags"]])):
+        found = read_table(source, labels="tags").X
+        took, opens = found.values["took"], found.values["opens"]
+        assert np.array_equal(took.values, np.where(seconds > 0, seconds, np.nan), equal_nan=True)
+        assert opens.distinct() == ["08:30:00", "09:30:00", "10:30:00"]
+
+
 def test_integers_that_float64_blurs_are_categories():
     table = read_table({"key": [2**53 + 1, 2**53, 2**53 + 1] * 10, "n": [0.5, 1.5, 2.5] * 10})
     assert table.X.columns["key"].role == "category"
