@@ -182,5 +182,5 @@ def test_links_out_of_the_folder_are_refused(album, tmp_path):
 def test_a_picture_of_sixteen_bits_is_refused(album):
     path = album(tagged())
     Image.fromarray(np.zeros((8, 8), np.uint16)).save(path.with_name("p1.png"))
-    with pytest.raises(ManyLabelError, match=r"'p1\.png' \(mode I"):
+    with pytest.raises(ManyLabelError, match=r"'p1\.png' \(more than 8 bits a pixel, mode I"):
         data.load(path)

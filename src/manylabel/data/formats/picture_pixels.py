@@ -142,7 +142,8 @@ def _picture(file: Path, options: PictureOptions) -> tuple[Any, tuple[int, int],
             if width * height > MOST_PIXELS:
                 raise ManyLabelError(str(file), f"at most {MOST_PIXELS} pixels", f"{height} x {width}")
             if image.mode[0] in "IF":
-                raise ManyLabelError(str(file), "8 bits a pixel", f"mode {image.mode}")
+                got = f"more than 8 bits a pixel, mode {image.mode}: save it with 8"
+                raise ManyLabelError(str(file), "8 bits a pixel", got)
             image.draft(None, (2 * side, 2 * side))  # a JPEG is decoded no larger than needed
             turned = ImageOps.exif_transpose(image)
             is_grey = turned.mode in ("1", "L", "LA")
