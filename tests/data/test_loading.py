@@ -55,6 +55,19 @@ def test_bare_file_name_in_the_working_folder_is_a_path(tmp_path, small, monkeyp
     assert data.load("d.npz").name == "d"
 
 
+def test_a_folder_named_like_a_known_data_set_is_pointed_at(tmp_path, small, monkeypatch):
+    for name in ("digits", "mine"):
+        (tmp_path / name).mkdir()
+        np.savez(tmp_path / name / "data.npz", X=small[0], y=small[1])
+    monkeypatch.chdir(tmp_path)
+    told = "digits is the known data set of this name, not the folder here: give ./digits for that."
+    assert data.load("digits").remarks[-1] == told
+    assert len(data.load("./digits").label_names) == small[1].shape[1]
+    assert not any("./mine" in remark for remark in data.load("mine", ".").remarks)
+    monkeypatch.chdir("/")
+    assert told not in data.load("digits").remarks
+
+
 @pytest.mark.parametrize("name", ["yeast", "scene"])
 def test_catalogue_sets_are_read_from_the_folder(shared_data, name):
     dataset = data.load(name, shared_data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +68,21 @@ def load(
     name, folder = str(name_or_path), _local_folder(data_dir)
     if labels:
         return _from_table(name, labels, undivided, options)
-    if name == DIGITS:
-        return _digits(options)
     if isinstance(name_or_path, os.PathLike) or Path(name).name != name:
         return _from_path(Path(name), undivided, options, like)
-    found = _by_name(name, folder, undivided, options, like)
+    found = _digits(options) if name == DIGITS else _by_name(name, folder, undivided, options, like)
     if found is None:
         raise _unknown(name, data_dir)
-    return found
+    return _beside_its_namesake(found, name, folder)
+
+
+def _beside_its_namesake(found: DataSet, name: str, folder: Path | None) -> DataSet:
+    """The data set of a name, with a remark where a folder of that name lies here and was not read."""
+    read_here = name not in names(folder) or (folder and (folder / name).resolve() == Path(name).resolve())
+    if read_here or not Path(name).is_dir():
+        return found
+    told = f"{name} is the known data set of this name, not the folder here: give .{os.sep}{name} for that."
+    return replace(found, remarks=(*found.remarks, told))
 
 
 def _digits(options: Mapping[str, Any] | None) -> DataSet:
