@@ -272,7 +272,7 @@ def _csr(lists: list[list[int]], width: int) -> sp.csr_matrix:
 
 def _is_zero_one(stored: Codes) -> bool:
     words = {value.strip().lower() for value in _used(stored)} - {word.lower() for word in UNKNOWN}
-    return bool(words) and (words <= {"0", "1"} or words <= {"0", "1", "0.0", "1.0", "true", "false"})
+    return words == {"yes", "no"} or (bool(words) and words <= {"0", "1", "0.0", "1.0", "true", "false"})
 
 
 def _used(stored: Codes) -> dict[str, int]:

@@ -151,6 +151,18 @@ def test_a_column_of_x_and_empty_cells_says_no_where_empty():
     assert table.labels.unknown.toarray().tolist() == [[0, 0], [0, 0], [0, 1], [0, 0]]
 
 
+def test_one_column_of_yes_and_no_is_one_label():
+    table = read_table({"n": X, "p": ["yes", "no", "", "Yes"]}, labels="p")
+    assert table.label_names == ("p",)
+    assert table.labels.known.toarray()[:, 0].tolist() == [1, 0, 0, 1]
+    assert table.labels.unknown.toarray()[:, 0].tolist() == [0, 0, 1, 0]
+    assert read_table({"n": X, "p": ["yes", "no", "maybe", "yes|no"]}, labels="p").label_names == (
+        "maybe",
+        "no",
+        "yes",
+    )
+
+
 def test_label_columns_without_a_no_are_told():
     table = read_table({"n": X, "p": ["1", "", "", "1"], "q": ["1", "0", "", "1"]}, labels=["p", "q"])
     assert table.labels.unknown.toarray().tolist() == [[0, 0], [1, 0], [1, 1], [0, 0]]
