@@ -90,7 +90,7 @@ def test_a_folder_that_is_no_table_of_parts_is_told(name, tmp_path):
 def test_cells_that_are_nothing_to_learn_from_are_told_with_their_part(tmp_path):
     folder = tmp_path / "t.parquet"
     folder.mkdir()
-    for i, cells in enumerate((["p", "q"], [b"\xff"])):
+    for i, cells in enumerate((["p", "q"], [[b"\xff"]])):
         pa.parquet.write_table(pa.table({"n": cells}), folder / f"part-{i}.parquet")
     with pytest.raises(
         ManyLabelError, match=r"from row 1 of part-1.parquet \(counted from 1\) on, column 'n'"
