@@ -110,7 +110,7 @@ class StackEvidence(Config):
         told = [", ".join(f"{name} {kept[name].share:.2f}" for name in self.by_share if name in kept)]
         told += [_loss_without(name, found) for name, found in kept.items() if "map" in found.without]
         told += [
-            f"on the first fold contrast gave {found.rivals[CONTRAST]['map']:+.3f} mAP"
+            f"on the first fold contrast gave {_signed(found.rivals[CONTRAST]['map'])} mAP"
             for found in self.learners.values()
             if "map" in found.rivals.get(CONTRAST, {})
         ]
