@@ -34,6 +34,7 @@ def test_the_page_has_a_table_for_each_set_and_a_row_for_each_method(own_data: A
     assert "| `bce[a=1]` |" in page
 
 
+@pytest.mark.slow
 def test_runs_are_made_once(own_data: Any, tmp_path: Path) -> None:
     results, data = tmp_path / "runs.jsonl", tmp_path / "tiny"
     results.write_text("".join(json.dumps(line(map=value)) + "\n" for value in (0.1, 0.2)))

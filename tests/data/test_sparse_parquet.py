@@ -287,8 +287,9 @@ def test_large_row_groups_are_told_and_wide_numbers_stay(
     assert disk.values.toarray().tolist() == memory.values.tolist()
 
 
-def test_memory_does_not_grow_with_the_entries(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file whose matrix takes 2.4 MB is opened and read through within a fraction of that, Arrow's own included."""
+    monkeypatch.setattr(parts, "BLOCK_BYTES", 1 << 16)
     indices = pa.array([list(range(0, 400, 4))] * 3000, INTS)
     values = pa.array([[c + 0.5 for c in range(100)]] * 3000, FLOATS)
     rows = {"indices": indices, "values": values, "labels": pa.array([[i % 5] for i in range(3000)], INTS)}

@@ -110,6 +110,7 @@ def test_paths_in_a_study_file_are_seen_from_its_folder(home: Path, monkeypatch:
     assert [event.earlier for event in told.outcomes()] == [True, True]
 
 
+@pytest.mark.slow
 def test_processes_beside_this_one_find_the_encoder(home: Path) -> None:
     assert run(asked("runs"), Told()) == run(asked("beside", jobs=2), Told()) == []
     assert_same(StudyFolder(home / "runs"), StudyFolder(home / "beside"))

@@ -296,6 +296,7 @@ def test_wrong_labels_and_a_random_split_are_studies_of_their_own(tiny_data: Pat
     assert [event.earlier for event in told.outcomes() if isinstance(event, Finished)] == [True]
 
 
+@pytest.mark.slow
 def test_processes_draw_the_same_split(tiny_data: Path, tmp_path: Path) -> None:
     asked = plan(
         tiny_data, tmp_path / "one", methods=("bce",), settings={"bce": TINY}, split=3, wrong_labels=0.2

@@ -47,6 +47,7 @@ def test_ranks_end_with_the_same_weights_and_one_history(tmp_path):
     assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 14
 
 
+@pytest.mark.slow
 def test_two_ranks_take_the_steps_of_one(tmp_path):
     torchrun(tmp_path, Path(__file__).parent / "line_run.py")
     found = [checkpoint.load(tmp_path / f"line-{rank}.safetensors")[0]["weight"] for rank in range(2)]

@@ -140,7 +140,8 @@ def _wait_for_second_trial(database: Path) -> None:
     raise AssertionError("the second trial did not begin")
 
 
-@pytest.mark.parametrize("at_once", [pytest.param(1, marks=pytest.mark.slow), 3])
+@pytest.mark.slow
+@pytest.mark.parametrize("at_once", [1, 3])
 def test_the_answer_is_the_same_in_one_process_and_in_several(
     at_once: int, rows: Path, tmp_path: Path
 ) -> None:
