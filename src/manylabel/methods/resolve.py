@@ -187,9 +187,8 @@ def _names_encoder(layers: Layers, kind: str, overrides: Mapping[str, Any]) -> b
 def merged_table(layers: Layers, kind: str) -> dict[str, Any]:
     """The settings of all layers for data of one kind: of each layer the plain ones, then its overlays of the kind."""
     table: dict[str, Any] = {}
-    for layer in layers:
+    for layer in copy.deepcopy(layers):
         plain = {key: value for key, value in layer.items() if key not in (*KINDS, "without")}
-        table = copy.deepcopy(table)
         for setting in layer.get("without", ()):
             head, _, rest = setting.partition(".")
             if head not in KINDS or not rest:
@@ -200,11 +199,10 @@ def merged_table(layers: Layers, kind: str) -> dict[str, Any]:
             removed(table, "classify.loss")
         table = merged(table | {"expected": ()}, plain)
         for overlay in (layer.get(name, {}) for name in KINDS[kind]):
-            table = copy.deepcopy(table)
             for setting in overlay.get("without", ()):
                 removed(table, setting)
             table = merged(table, {key: value for key, value in overlay.items() if key != "without"})
-    return copy.deepcopy(table)
+    return table
 
 
 def removed(table: Any, setting: str) -> bool:

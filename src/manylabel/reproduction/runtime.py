@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from manylabel import methods
 from manylabel.reproduction import catalogue
 from manylabel.reproduction.experiment import Point, Reproduction
@@ -61,7 +63,12 @@ def hours(reproduction: Reproduction) -> float:
 
 def _minutes(point: Point, data: str) -> float:
     """Of one run."""
-    variant = Variant.parse(point.method)
-    members = methods.get(variant.method, **variant.settings).recipe.members
-    usual = MINUTES.get(data, USUAL_MINUTES) * TIMES_BCE.get(variant.method, USUAL_TIMES_BCE)
-    return members * LONG.get((variant.method, data), usual)
+    method = Variant.parse(point.method).method
+    usual = MINUTES.get(data, USUAL_MINUTES) * TIMES_BCE.get(method, USUAL_TIMES_BCE)
+    return _members(point.method) * LONG.get((method, data), usual)
+
+
+@cache
+def _members(method: str) -> int:
+    variant = Variant.parse(method)
+    return methods.get(variant.method, **variant.settings).recipe.members
