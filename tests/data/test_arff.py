@@ -213,7 +213,7 @@ def test_only_too_few_values_hint_at_a_cut_off_file(write):
         ("<labels><label/></labels>", "some without a name"),
         (
             "<labels><label name='a'/><label name='z'/><label name='y'/></labels>",
-            "no attribute 'z' (nor 1 others)",
+            "no attribute 'z' (nor 1 other)",
         ),
         (
             "<labels><label name='a'/><label name='f'/><label name='g'/></labels>",

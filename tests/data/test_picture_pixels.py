@@ -175,7 +175,7 @@ def damaged(album: Path) -> None:
 
 def test_damaged_pictures_are_named_all_at_once_and_left_out_on_request(album, cache, decoded):
     damaged(album)
-    told = r"train\.csv, line 4: expected pictures.*'p2\.png' \(.*nor 1 others \(p9\.png\).*unreadable=skip"
+    told = r"train\.csv, line 4: expected pictures.*'p2\.png' \(.*nor 1 other \(p9\.png\).*unreadable=skip"
     with pytest.raises(ManyLabelError, match=told):
         data.load(album)
     n_decoded = len(decoded)

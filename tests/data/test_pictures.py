@@ -44,7 +44,7 @@ def test_pictures_are_decoded_small(album, ending, sub):
     assert dataset.label_names == ("sea", "sky", "tree")
     counts = dataset.train.Y.label_counts() + dataset.test.Y.label_counts()
     assert counts.tolist() == [3, 4, 3]
-    assert "8 pictures of 32 x 96 to 32 x 96 pixels, resized to 64 x 64." in dataset.remarks
+    assert "8 pictures of 32 x 96 pixels, resized to 64 x 64." in dataset.remarks
     assert "Tags are separated by '|'." in dataset.remarks
     assert data.load(path.parent).digest == dataset.digest
 

@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas
+import polars
+import pyarrow
 import pytest
 import scipy.sparse as sp
 import torch
 from sklearn.exceptions import NotFittedError
+from sklearn.svm import LinearSVC
 from tests.estimator.small import SHORT, small
 
 from manylabel import MultiLabelClassifier, MultiLabelEmbedder
@@ -212,6 +215,38 @@ FITS: dict[str, tuple[Callable[[], Any], str]] = {
     "one group": (
         lambda: fit(given={"groups": [1] * 40}),
         r"fit: expected at least 2 groups of rows, but got 1",
+    ),
+    "two columns of one name": (
+        lambda: fit(frame("uvwxyu")),
+        r"X: expected every column name once, but got 'u' more than once\. Rename or drop one",
+    ),
+    "two labels of one name": (
+        lambda: fit(y=frame("aabb", Y)),
+        r"y: expected every column name once, but got 'a' more than once",
+    ),
+    "two labels of one name, in Arrow": (
+        lambda: fit(y=pyarrow.table([*Y[:, :2].T.astype(int)], names=["a", "a"])),
+        r"y: expected every column name once, but got 'a' more than once",
+    ),
+    "labels by number and by text": (
+        lambda: fit(y=pandas.DataFrame(Y, columns=[0, "a", "b", "c"])),
+        r"y, columns: expected names that are all texts, or all whole numbers, but got \[0, 'a'",
+    ),
+    "names in another order than those of the frame": (
+        lambda: fit(y=frame("abcd", Y), class_names=list("dcba")),
+        r"`class_names`: expected the order of the columns \(a, b, c, d\), but got another one\. Leave it out",
+    ),
+    "rows that are computed later": (
+        lambda: fit(polars.LazyFrame(X)),
+        r"X: expected a frame in memory, but got LazyFrame, computed later\. Call \.collect\(\)",
+    ),
+    "labels that are computed later": (
+        lambda: fit(y=polars.LazyFrame(Y)),
+        r"y: expected a frame in memory, but got LazyFrame, computed later\. Call \.collect\(\)",
+    ),
+    "a classifier of scikit-learn": (
+        lambda: fit(method=LinearSVC()),
+        r"`method`: expected the name of a method.* but got LinearSVC\(\)\. .*import path.*'sklearn\.svm\.LinearSVC'",
     ),
     "a folder that is a file": (
         lambda: fit(given={"folder": __file__}),

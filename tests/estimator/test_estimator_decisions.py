@@ -119,6 +119,12 @@ def test_rows_of_a_group_stay_together_in_every_split() -> None:
     assert copies.quality_["map"] > alone.quality_["map"]  # copies in other folds give rows away
 
 
+def test_two_groups_are_enough_to_cross_fit() -> None:
+    model = fit(groups=np.arange(160) % 2)
+    assert model.how_ == "cross-fitting over 2 folds"
+    assert 0.5 < model.balance_ <= 1
+
+
 def test_the_order_of_rows_does_not_matter_and_whole_weights_are_repeats() -> None:
     order, weights = np.random.default_rng(0).permutation(160), np.arange(160) % 3
     P = fit(validation=0.25).predict_proba(NEW)

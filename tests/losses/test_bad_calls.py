@@ -286,7 +286,10 @@ CACHED: dict[str, tuple[Call, str]] = {
         "reduction 'mean'",
     ),
     "lists": (lambda: losses.cached_step(net, get("any"), [[1, 2], [3, 4]], Y), "tensors"),
-    "an array": (lambda: losses.cached_step(net, get("any"), z.numpy(), Y), "one or two views"),
+    "an array": (
+        lambda: losses.cached_step(net, get("any"), z.numpy(), Y),
+        "one or two views of the same rows, but got ndarray",
+    ),
     "three views": (lambda: losses.cached_step(net, get("any"), [z, z, z], Y), "one or two views"),
     "no views": (lambda: losses.cached_step(net, get("any"), [], Y), "one or two views"),
     "unlike views": (lambda: losses.cached_step(net, get("any"), [z, z[:7]], Y), "same rows"),

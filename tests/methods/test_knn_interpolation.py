@@ -14,6 +14,7 @@ from manylabel.data import Rows
 from manylabel.errors import ManyLabelError
 from manylabel.labels import as_labels
 from manylabel.methods.knn_interpolation import NeighbourScorer
+from manylabel.methods.recipe import NeighbourSettings
 
 TINY = {"encoder.widths": [8], "classify.stage.epochs": 2, "classify.stage.batch": 16}
 
@@ -84,6 +85,19 @@ def test_a_label_that_no_neighbour_knows_has_no_say_in_the_weight_of_a_row():
     np.testing.assert_allclose(
         found[:, 1:], (1 - share) * alone[unknown, 1:] + share * votes[unknown, 1:], atol=1e-6
     )
+
+
+@pytest.mark.parametrize("angle", np.linspace(0.7, 1.0, 6))
+def test_votes_of_far_neighbours_alone_are_shares(angle):
+    near, far = [1.0, 0.0], [math.cos(angle), math.sin(angle)]
+    known = [[0, 1], [0, 1], [1, 1]]  # the far row alone is known to carry the first label
+    known, hidden = (sp.csr_matrix(np.float32(part)) for part in (known, [[1, 0], [1, 0], [0, 0]]))
+    settings = NeighbourSettings(k=3, temperature=0.05)
+    rows_of = np.array([near, [0.9, 0.1], far], dtype=np.float32)
+    scorer = NeighbourScorer(None, None, rows_of, known, hidden, settings)
+    votes = scorer._votes(np.array([[1.0, 0.05], near, [1.0, -0.1]], dtype=np.float32))
+    np.testing.assert_allclose(votes, 1, atol=0.1)
+    assert votes.max() <= 1
 
 
 def test_a_share_of_0_is_the_method_itself():

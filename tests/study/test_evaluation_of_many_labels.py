@@ -50,6 +50,11 @@ def test_the_report_by_the_block_has_the_figures_of_whole_scores(
     assert blocks["slices"] == []
     assert of_blocks[0] == labels[0]
     assert len(of_blocks) == len(labels) == len(names) + 1
+    assert "rows that carry a label or for which one is predicted" in page
+    test = dataset.test
+    np.savez(tmp_path / "one.npz", X=test.X.values[:1], y=test.Y.dense().numpy()[:1], label_names=names)
+    alone = evaluated(tmp_path / "model", tmp_path / "one.npz", tmp_path / "one")[2]
+    assert f">1 row, {len(names)} labels, method bce." in alone
     assert "Surest mistakes" in page
     assert "Surest mistakes" not in short
     assert "so many scores are made by the block" in short

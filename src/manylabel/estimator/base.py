@@ -107,8 +107,9 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     def _fitting(self, folder: str | Path | None, progress: Listener | None) -> Fitting:
         if not isinstance(self.method, str):
+            hint = "A classifier of scikit-learn goes by its import path, such as 'sklearn.svm.LinearSVC'."
             raise ManyLabelError(
-                "`method`", "the name of a method, or the path of a recipe", f"{self.method!r:.60}"
+                "`method`", "the name of a method, or the path of a recipe", f"{self.method!r:.60}", hint
             )
         if not isinstance(self.settings, Mapping | None):
             hint = 'Such as {"classify.stage.epochs": 20}.'

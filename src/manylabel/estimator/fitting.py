@@ -166,7 +166,9 @@ class Fitting:
 
     def _fold(self, train: Rows, groups: Array | None, name: str, names: tuple[str, ...]) -> Predictor:
         self.say(f"{name}: training on {len(train)} rows.")
-        return self.train(*self.parted(train, self.chooses_epochs(train, groups)), name, names)
+        alone = groups is not None and (groups == groups[0]).all()  # of two groups, the other one is the fold
+        kept = np.zeros(len(train), dtype=bool) if alone else self.chooses_epochs(train, groups)
+        return self.train(*self.parted(train, kept), name, names)
 
 
 def checked_share(validation: Any) -> float | None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from manylabel.data import Table
 from manylabel.data.column_storage import Codes
+from manylabel.data.formats.frames import frame_in_memory
 from manylabel.data.tag_cells import LIST, sets_of_values
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix, as_labels
@@ -60,7 +61,8 @@ class Targets:
         if self.kind != "multilabel":
             return self._one_hot(_class_column(y, who), who)
         y = _rows_in_cells(y)
-        Y = _label_sets(y, self.classes, who) if _are_sets(y) else _matrix(self._aligned(y), unknown, who)
+        sets = _are_sets(y)
+        Y = _label_sets(y, self.classes, who) if sets else _matrix(self._aligned(y, who), unknown, who)
         if Y.n_labels != len(self.classes):
             hint = "Give the columns of the fit, in their order."
             raise ManyLabelError(who, f"{len(self.classes)} labels", f"{Y.n_labels}", hint)
@@ -68,7 +70,7 @@ class Targets:
 
     def widened(self, y: Any, who: str = "y") -> Targets:
         """With the labels of further label sets, or of a frame, after those that are there."""
-        found = _distinct(_as_sets(y, who), who) if _are_sets(y) else _column_names(y, 0)
+        found = _distinct(_as_sets(y, who), who) if _are_sets(y) else _column_names(y, 0, who)
         known = set(self.classes.tolist())
         new = [label for label in found.tolist() if label not in known]
         return self if not new else replace(self, classes=_names([*self.classes.tolist(), *new]))
@@ -94,13 +96,13 @@ class Targets:
         total = P.sum(axis=1, keepdims=True)
         return np.where(total > 0, P / np.where(total > 0, total, 1), np.float32(1 / P.shape[1]))
 
-    def _aligned(self, y: Any) -> Any:
+    def _aligned(self, y: Any, who: str) -> Any:
         """A frame with a column for each label, in the order of the labels; anything else as it is."""
-        names = _column_names(y, 0).tolist()
+        names = _column_names(y, 0, who).tolist()
         if not names or set(names) - set(self.classes.tolist()):
             return y
         place = {name: i for i, name in enumerate(names)}
-        values = _frame_values(y)
+        values = _frame_values(y, who)
         absent = np.full((len(values), 1), np.nan, dtype=object)
         return np.column_stack(
             [values[:, [place[c]]] if c in place else absent for c in self.classes.tolist()]
@@ -152,15 +154,26 @@ def read_targets(
     if _are_sets(y):
         classes = _distinct(_as_sets(y, who), who) if class_names is None else _names(class_names)
         return Targets("multilabel", classes), _label_sets(y, classes, who)
-    if not _is_matrix(y):
+    if not _is_matrix(y, who):
         return _single(_class_column(y, who), class_names, who)
     Y = _matrix(y, unknown, who)
-    classes = _column_names(y, Y.n_labels) if class_names is None else _names(class_names)
+    classes = _column_names(y, Y.n_labels, who) if class_names is None else _names(class_names)
+    if class_names is not None:
+        _check_order(classes, y)
     if len(classes) != Y.n_labels:
         raise ManyLabelError("`class_names`", f"{Y.n_labels} names, one for each label", f"{len(classes)}")
     if Y.n_labels == 0:
         raise ManyLabelError(who, "at least one label", f"shape {Y.shape}", _MATRIX)
     return Targets("multilabel", classes, _dtype(y)), Y
+
+
+def _check_order(classes: Array, y: Any) -> None:
+    """Refuse the names of a frame in another order than that of its columns: they would change places unnoticed."""
+    names, given = _frame_names(y), classes.tolist()
+    if names != given and set(map(str, names)) == set(map(str, given)):
+        told = ", ".join(map(str, names[:12]))
+        hint = "Leave it out, or pass `y[class_names]`."
+        raise ManyLabelError("`class_names`", f"the order of the columns ({told})", "another one", hint)
 
 
 def _single(y: Array, class_names: Sequence[Any] | None, who: str) -> tuple[Targets, LabelMatrix]:
@@ -251,9 +264,9 @@ def _warn_of_column() -> None:
     warnings.warn(told, DataConversionWarning, stacklevel=2)
 
 
-def _is_matrix(y: Any) -> bool:
+def _is_matrix(y: Any, who: str) -> bool:
     """Whether targets have two axes, and are no column of classes."""
-    if isinstance(y, LabelMatrix) or hasattr(y, "tocsr") or hasattr(y, "columns"):
+    if isinstance(y, LabelMatrix) or hasattr(y, "tocsr") or frame_in_memory(y, who) is not None:
         return True
     if isinstance(y, Tensor) and y.layout != torch.strided:
         return True
@@ -274,27 +287,29 @@ def _is_class_column(array: Any) -> bool:
 
 
 def _matrix(y: Any, unknown: float | None, who: str) -> LabelMatrix:
-    values = _frame_values(y)
+    values = _frame_values(y, who)
     return as_labels(values, binary=True, unknown=unknown, who=who)
 
 
-def _frame_values(y: Any) -> Any:
+def _frame_values(y: Any, who: str) -> Any:
     """The entries of a frame as numbers with NaN for missing ones; anything else as it is."""
-    if not hasattr(y, "columns") or isinstance(y, LabelMatrix):
-        return y
-    import narwhals as nw
-
-    frame: Any = nw.from_native(y, eager_only=True, pass_through=True)
-    if not isinstance(frame, nw.DataFrame):
+    frame = None if isinstance(y, LabelMatrix) else frame_in_memory(y, who)
+    if frame is None:
         return y
     return np.array([column.to_list() for column in frame.iter_columns()], dtype=object).T
 
 
-def _column_names(y: Any, n_labels: int) -> Array:
+def _column_names(y: Any, n_labels: int, who: str) -> Array:
+    names = _frame_names(y)
+    return _names(names, f"{who}, columns") if names else np.arange(n_labels)
+
+
+def _frame_names(y: Any) -> list[str | int]:
+    """The names of the columns of a frame; none of anything else."""
     if not hasattr(y, "columns") or isinstance(y, LabelMatrix):
-        return np.arange(n_labels)
+        return []
     names = getattr(y, "column_names", y.columns)
-    return _names([name if isinstance(name, str | int) else str(name) for name in names])
+    return [name if isinstance(name, str | int) else str(name) for name in names]
 
 
 def _dtype(y: Any) -> str:
@@ -372,19 +387,17 @@ def _of_one_type(labels: set[Any], who: str) -> list[Any]:
     return [str(label) if texts else int(label) for label in labels]
 
 
-def _names(names: Sequence[Any]) -> Array:
+def _names(names: Sequence[Any], who: str = "`class_names`") -> Array:
     """Label names as an array: integers, or objects that are texts."""
     if isinstance(names, str) or not hasattr(names, "__len__"):
-        raise ManyLabelError("`class_names`", "a list of names", f"{names!r:.60}")
+        raise ManyLabelError(who, "a list of names", f"{names!r:.60}")
     found = [name.item() if isinstance(name, np.generic) else name for name in names]
     types = {type(name) for name in found}
     if len(types) > 1 or not types <= {str, int}:
-        raise ManyLabelError(
-            "`class_names`", "names that are all texts, or all whole numbers", f"{found!r:.60}"
-        )
+        raise ManyLabelError(who, "names that are all texts, or all whole numbers", f"{found!r:.60}")
     if len(set(found)) < len(found):
         twice = next(name for name in found if found.count(name) > 1)
-        raise ManyLabelError("`class_names`", "names that all differ", f"{twice!r:.60} more than once")
+        raise ManyLabelError(who, "names that all differ", f"{twice!r:.60} more than once")
     return np.array(found, dtype=np.int64 if types == {int} else object)
 
 

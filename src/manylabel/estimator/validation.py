@@ -9,6 +9,7 @@ import numpy as np
 
 from manylabel.arrays import as_array, as_weights
 from manylabel.data import Rows, Schema, Table, read_table
+from manylabel.data.formats.frames import frame_in_memory
 from manylabel.data.rows import Features, as_features
 from manylabel.errors import ManyLabelError
 from manylabel.labels import LabelMatrix
@@ -50,11 +51,9 @@ def read_features(estimator: Any, X: Any, *, reset: bool) -> Features:
 
 def is_frame(X: Any) -> bool:
     """Whether X is a frame with named columns, of pandas, polars, Arrow or whatever else narwhals reads."""
-    import narwhals as nw
-
-    if isinstance(X, np.ndarray | list | tuple | Features) or not hasattr(X, "columns"):
+    if isinstance(X, np.ndarray | list | tuple | Features):
         return False
-    return isinstance(nw.from_native(X, eager_only=True, pass_through=True), nw.DataFrame)
+    return frame_in_memory(X, "X") is not None
 
 
 def _of_table(estimator: Any, table: Table, reset: bool) -> Features:

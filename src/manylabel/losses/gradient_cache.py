@@ -85,7 +85,10 @@ def _gradient(rows: Tensor) -> Tensor:
 
 def _read(views: Tensor | Sequence[Tensor]) -> list[Tensor]:
     """One or two views of the same rows."""
-    views = [views] if isinstance(views, Tensor) else list(views) if isinstance(views, (list, tuple)) else []
+    if not isinstance(views, Tensor | list | tuple):
+        hint = "Make a tensor of it first: torch.as_tensor(...)."
+        raise ManyLabelError("cached_step", "one or two views of the same rows", type(views).__name__, hint)
+    views = [views] if isinstance(views, Tensor) else list(views)
     if not all(isinstance(view, Tensor) and view.dim() for view in views):
         got = f"a list of {', '.join(sorted({type(view).__name__ for view in views}))}"
         hint = "Make tensors of arrays and lists first: torch.as_tensor(...)."

@@ -167,7 +167,8 @@ class NeighbourScorer(BesideNeighbours):
             return votes
         known = 1 - (weights @ self.unknown).toarray()  # what those who know the label weigh
         said = known > _NO_SAY
-        return np.where(said, votes / np.where(said, known, 1), np.nan).astype(np.float32)
+        shares = np.minimum(votes / np.where(said, known, 1), 1)  # a small rest of 1 is rounded coarsely
+        return np.where(said, shares, np.nan).astype(np.float32)
 
 
 def _compared_with(train: Rows, most: int) -> Rows:

@@ -221,7 +221,10 @@ def test_a_workbook_that_unfolds_without_end_is_refused(tmp_path, monkeypatch):
     [
         (3, "expected the path of a table, a frame of pandas, polars or Arrow"),
         (np.eye(3), "expected the path of a table"),
-        (pl.LazyFrame({"a": [1]}), "Collect a frame that is computed later"),
+        (
+            pl.LazyFrame({"a": [1]}),
+            r"a frame in memory, but got LazyFrame, computed later\. Call \.collect\(\)",
+        ),
         ({"a": [1, 2], "b": [1]}, "columns of one length"),
         ({"a": [{"x"}, 3j]}, "column 'a': expected cells with a text, a number, a date or a list"),
         ("nowhere.csv", "nowhere.csv: expected an existing file, but got nothing there"),

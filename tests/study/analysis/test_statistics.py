@@ -143,6 +143,14 @@ def test_verdict_of_one_seed_admits_that_the_spread_is_unknown() -> None:
     assert "one seed, so the spread is unknown" in verdict(results(a=[(0.1, 0.1)], b=[(0.3, 0.3)]), "digits")
 
 
+def test_verdict_of_one_seed_beside_several_counts_the_seeds_of_each() -> None:
+    sentence = verdict(results(a=[(0.1, 0.1)], b=[(0.3, 0.3), (0.4, 0.4), (0.5, 0.5)]), "digits")
+    assert (
+        "b won on mAP by 0.300 over a (0.400 against 0.100, 3 and 1 seeds, so one spread is unknown)"
+        in sentence
+    )
+
+
 def test_verdict_of_equal_methods_is_a_tie() -> None:
     equal = [(0.5, 0.4), (0.6, 0.5)]
     sentence = verdict(results(a=equal, b=equal), "digits")

@@ -330,7 +330,8 @@ def test_a_scikit_learn_baseline_is_searched_too(rows: Path, tmp_path: Path) -> 
     ("space", "message"),
     [
         ("", "at least one setting, but got none"),
-        ("lr = 3", "lr: expected .*, but got 3"),
+        ("lr = 3", r"lr: expected a table of values to search, but got 3\. Write it like \{ low = "),
+        ("lr = [1, 2]", r"lr: expected a table of values .*got \[1, 2\].* or \{ choices = \[64, 128\] \}"),
         ('"classify.stage.lr" = { low = 1, high = 0.1 }', "choices, or low below high"),
         ('"classify.stage.lr" = { low = 0.0, high = 0.1, log = true }', "log with low above 0"),
         ('"classify.stage.lr" = { choices = [] }', "choices that are not empty"),

@@ -13,6 +13,7 @@ from manylabel.data.formats.arff_header import Attribute, Header, refusal, unesc
 from manylabel.data.formats.border import shown
 from manylabel.data.rows.registry import is_sparse_matrix
 from manylabel.errors import ManyLabelError
+from manylabel.printable import count
 
 _PAIRS = ({"no", "yes"}, {"n", "y"}, {"false", "true"}, {"f", "t"}, {"absent", "present"}, {"off", "on"})
 _YES = {"yes", "y", "true", "t", "present", "on", "positive", "pos", "+"}
@@ -316,7 +317,7 @@ def _by_name(path: Path, attributes: list[Attribute], labels: tuple[str, ...], s
             found[j] = name if name in known else unescaped(name)
     if missing:
         got = f"no attribute {shown(missing[0])}" + (
-            f" (nor {len(missing) - 1} others)" if missing[1:] else ""
+            f" (nor {count(len(missing) - 1, 'other')})" if missing[1:] else ""
         )
         hint = "Is it the XML file of this table?"
         raise ManyLabelError(str(path), f"an attribute for every label of {source}", got, hint)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from manylabel.data.column_storage import Cells
 from manylabel.data.formats.border import border
 from manylabel.data.formats.table_source import TableSource, column_names
 from manylabel.errors import ManyLabelError
+
+if TYPE_CHECKING:
+    import narwhals as nw
 
 _BLOCK = 16_384
 
@@ -46,17 +49,35 @@ class FrameTable(TableSource):
 def _columns(frame: Any, where: str) -> tuple[list[Any], list[Any]]:
     if isinstance(frame, Mapping):
         return [*frame.values()], [*frame]
+    found = frame_in_memory(frame, where)
+    if found is None:
+        expected = "the path of a table, a frame of pandas, polars or Arrow, or a dict of columns"
+        hint = "Give arrays a name for each column in a dict."
+        raise ManyLabelError(where, expected, type(frame).__name__, hint)
+    return [*found.iter_columns()], list(found.columns)  # names of pandas may be numbers
+
+
+def frame_in_memory(values: Any, who: str) -> nw.DataFrame[Any] | None:
+    """A frame of pandas, polars, Arrow or whatever else narwhals reads; None for what is no frame.
+
+    Raises
+    ------
+    ManyLabelError
+        For a frame that is computed later, and for one of which two columns have one name.
+    """
     import narwhals as nw
 
     try:
-        found = nw.from_native(frame, eager_only=True)
-    except TypeError:
-        expected = "the path of a table, a frame of pandas, polars or Arrow, or a dict of columns"
-        hint = "Collect a frame that is computed later; give arrays a name for each column in a dict."
-        raise ManyLabelError(where, expected, type(frame).__name__, hint) from None
-    except ValueError as error:
-        raise ManyLabelError(where, "every column name once", str(error).splitlines()[0]) from None
-    return [*found.iter_columns()], list(found.columns)  # names of pandas may be numbers
+        found = nw.from_native(values, pass_through=True)
+    except nw.exceptions.DuplicateError:
+        names = [*getattr(values, "column_names", values.columns)]
+        twice = next(name for name in names if names.count(name) > 1)
+        hint = "Rename or drop one of them."
+        raise ManyLabelError(who, "every column name once", f"{twice!r:.60} more than once", hint) from None
+    if isinstance(found, nw.LazyFrame):
+        hint = "Call .collect() on it."
+        raise ManyLabelError(who, "a frame in memory", f"{type(values).__name__}, computed later", hint)
+    return found if isinstance(found, nw.DataFrame) else None
 
 
 def _cells(cells: Any) -> Cells:

@@ -149,8 +149,9 @@ def _told(found: Sequence[Pixels], options: PictureOptions) -> list[str]:
         return []
     (low_height, low_width), (height, width) = sizes.min(axis=0), sizes.max(axis=0)
     cut = ", cut to the middle square" if options.fit == "short" else ""
+    low, high = f"{low_height} x {low_width}", f"{height} x {width}"
     told = [
-        f"{count(len(sizes), 'picture')} of {low_height} x {low_width} to {height} x {width} pixels, "
+        f"{count(len(sizes), 'picture')} of {high if low == high else f'{low} to {high}'} pixels, "
         f"resized to {options.side} x {options.side}{cut}."
     ]
     n_lost = int((~readable).sum())
@@ -161,7 +162,11 @@ def _refusal(part: PicturePart, pixels: Pixels, options: PictureOptions) -> Many
     broken = np.flatnonzero(~pixels.readable).tolist()
     first = broken[0]
     others = ", ".join(shown(part.files[j].name)[1:-1] for j in broken[1:_SHOWN])
-    more = f"; nor {len(broken) - 1} others ({others}{', ...' if broken[_SHOWN:] else ''})" if others else ""
+    more = (
+        f"; nor {count(len(broken) - 1, 'other')} ({others}{', ...' if broken[_SHOWN:] else ''})"
+        if others
+        else ""
+    )
     hint = "Mend them, take them out of the list or folder, or leave them out with `options` unreadable=skip."
     expected = f"pictures that can be read, of at most {MOST_PIXELS} pixels"
     name = shown(part.files[first].name)

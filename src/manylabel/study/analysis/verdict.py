@@ -108,7 +108,12 @@ def _tied(
 def _weight(ours: Summary, theirs: Summary) -> str:
     spread = _spread(ours, theirs)
     if math.isnan(spread):
-        return "one seed, so the spread is unknown"
+        one = ours.n == theirs.n == 1
+        return (
+            "one seed, so the spread is unknown"
+            if one
+            else f"{_seeds([ours, theirs])}, so one spread is unknown"
+        )
     return f"more than the spread of {score(spread)} over {_seeds([ours, theirs])}"
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from importlib import resources
 from typing import Any
 
-from manylabel.printable import printable
+from manylabel.printable import count, printable
 
 
 def render_page(template: str, **values: Any) -> str:
@@ -31,6 +31,7 @@ def render_page(template: str, **values: Any) -> str:
         loader=FunctionLoader(_source),
     )
     environment.filters["tojson_text"] = partial(json.dumps, ensure_ascii=False)
+    environment.globals["count"] = count
     return environment.get_template(template).render(**values)
 
 

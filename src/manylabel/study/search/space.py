@@ -171,7 +171,8 @@ def _checked(who: str, table: Mapping[str, Any]) -> Space:
             space[name] = Choice.model_validate(entry)
         except ValidationError as error:
             expected = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-            hint = 'Write it like "classify.stage.lr" = { low = 1e-4, high = 1e-2, log = true }.'
+            expected = expected if isinstance(entry, Mapping | Choice) else "a table of values to search"
+            hint = "Write it like { low = 1e-4, high = 1e-2, log = true }, or { choices = [64, 128] }."
             raise ManyLabelError(f"{who}, {name}", expected, repr(entry), hint) from None
     return space
 
