@@ -13,6 +13,7 @@ import numpy as np
 import pandas
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.neighbors import KNeighborsClassifier
 from tests.estimator.small import SHORT, small
@@ -70,6 +71,25 @@ def test_a_saved_model_is_the_same_to_the_bit_and_so_is_a_pickled_one(name: str,
     model.save(tmp_path / "model")
     same(model, MultiLabelClassifier.load(tmp_path / "model"), rows)
     same(model, pickle.loads(pickle.dumps(model)), rows)
+
+
+def test_a_model_that_was_read_is_cloned_and_trained_again_as_it_was(tmp_path: Path) -> None:
+    model = fit(random_state=np.int64(3), settings=SHORT | {"encoder.widths": (8,)}, thresholds="expected_f1")
+    model.save(tmp_path / "model")
+    read = MultiLabelClassifier.load(tmp_path / "model")
+    parameters = read.get_params()
+    assert (parameters["method"], parameters["random_state"], parameters["validation"]) == ("bce", 3, 0.25)
+    assert (parameters["thresholds"], parameters["settings"]["encoder.widths"]) == ("expected_f1", [8])
+    same(clone(read).fit(X, Y), model, X)
+    assert MultiLabelEmbedder.load(tmp_path / "model").settings == parameters["settings"]
+    drawn = fit(random_state=np.random.RandomState(0), validation=(X[:20], Y[:20]))  # neither is kept
+    drawn.save(tmp_path / "drawn")
+    parameters = MultiLabelClassifier.load(tmp_path / "drawn").get_params()
+    assert (parameters["random_state"], parameters["validation"], parameters["settings"]) == (
+        None,
+        None,
+        SHORT,
+    )
 
 
 def test_a_pickle_holds_no_device_and_no_network_of_ours() -> None:

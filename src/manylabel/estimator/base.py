@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeAlias
 
@@ -29,6 +31,7 @@ from manylabel.training import Listener
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
+_OF_THE_CALL = ("encoder", "device", "verbose")  # of where it runs; rows held out stay with the caller, too
 _REQUIRES_Y = "requires y to be passed, but the target y is None"
 
 
@@ -198,6 +201,9 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     def load(cls, folder: str | Path, *, encoder: nn.Module | str | None = None) -> Self:
         """Read what :meth:`save`, a command or a study wrote; nothing is unpickled, and no code of the folder is run.
 
+        The parameters are those of the fit, so that ``sklearn.base.clone`` trains the same again, but for the encoder,
+        the device and what a file cannot hold: a random generator, held-out rows.
+
         Parameters
         ----------
         folder : str or Path
@@ -217,6 +223,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         made.predictor_ = predictor
         try:
             made._restore(predictor.estimator)
+            kept = predictor.estimator.meta.get("parameters", {}) if predictor.estimator else {}
+            made.set_params(**{name: kept[name] for name in cls._get_param_names() if name in kept})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             got = f"another ({type(error).__name__}: {str(error)[:200]})"
             hint = "Read it with the version that wrote it, or train again."
@@ -247,6 +255,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         names, schema = getattr(self, "feature_names_in_", None), getattr(self, "schema_", None)
         classes, balance = self.targets_.classes, self.balance_
         return {
+            "parameters": self._kept_parameters(),
             "target": self.targets_.kind,
             "classes": classes.tolist(),
             "classes_dtype": classes.dtype.str,
@@ -256,6 +265,16 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             "feature_names_in": None if names is None else names.tolist(),
             "schema": None if schema is None else schema.to_json(),
         }
+
+    def _kept_parameters(self) -> dict[str, Any]:
+        """Those that say how to train again, so that a model that was read is cloned as what it is."""
+        kept = {}
+        for name, value in self.get_params(deep=False).items():
+            if name in _OF_THE_CALL or (name == "validation" and not isinstance(value, int | float | None)):
+                continue
+            with suppress(AttributeError, TypeError, ValueError):  # a generator, say
+                kept[name] = _as_json(value)
+        return kept
 
     def _keep(self, rows: Rows, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
         """Put what the estimator keeps into the predictor, so that it is saved with it."""
@@ -298,6 +317,17 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 def _on_cpu(part: Part) -> Part:
     tensors = {name: tensor.detach().cpu() for name, tensor in part.tensors.items()}
     return Part(part.type, part.meta, tensors, {name: _on_cpu(inner) for name, inner in part.parts.items()})
+
+
+def _as_json(value: Any) -> Any:
+    """A parameter as JSON gives it back: arrays as lists, tuples as lists.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it holds what JSON does not.
+    """
+    return json.loads(json.dumps(value, allow_nan=False, default=lambda inner: inner.tolist()))
 
 
 def seed_of(random_state: Any) -> int:
