@@ -38,6 +38,17 @@ def test_split_npz(tmp_path, small):
     assert dataset.source == str(tmp_path / "d.npz")
 
 
+def test_arrays_that_no_part_is_made_of_are_named(tmp_path, small):
+    X, Y = small
+    parts = csr_parts("X", sp.csr_matrix(X))
+    np.savez(
+        tmp_path / "whole.npz", **parts, Y=Y, label_names=list("abc"), groups=np.arange(len(X)), val_rows=[0]
+    )
+    assert "Arrays that are not read: groups, val_rows." in data.load(tmp_path / "whole.npz").remarks
+    np.savez(tmp_path / "split.npz", X_train=X, y_train=Y, X_test=X, y_test=Y, val_rows=[0], X=X)
+    assert "Arrays that are not read: X." in data.load(tmp_path / "split.npz").remarks
+
+
 def test_npz_without_split_gets_a_test_part_of_its_rows(tmp_path, small):
     X, Y = small
     np.savez(tmp_path / "d.npz", X=X.astype(np.float64), y=Y.astype(bool))

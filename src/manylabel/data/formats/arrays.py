@@ -6,6 +6,7 @@ import math
 import os
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -53,8 +54,8 @@ def read_arrays(arrays: Store, about: About) -> DataSet:
         ``X_train``, ``y_train``, ``X_test``, ``y_test``, or ``X`` and ``y`` without a split; besides, where
         known, ``X_val`` and ``y_val`` (kept as validation rows of the training part), ``val_rows``,
         ``label_names`` and ``feature_names``. Labels may be ``Y`` as well. A sparse array ``A`` is stored as
-        ``A_data``, ``A_indices``, ``A_indptr``, ``A_shape``. Other arrays are not read. Labels of rows
-        to be predicted are not read.
+        ``A_data``, ``A_indices``, ``A_indptr``, ``A_shape``. Other arrays are not read, and a remark names
+        them. Labels of rows to be predicted are not read.
     about : About
 
     Raises
@@ -62,18 +63,18 @@ def read_arrays(arrays: Store, about: About) -> DataSet:
     ManyLabelError
         If one of the arrays is lacking, or they hold what a data set cannot.
     """
-    test, validation = None, None
+    test, validation, suffixes = None, None, ("_train", "_test", "_val")
     if "X_train" in arrays:
         train, test = _part(arrays, "_train", about.like), _part(arrays, "_test", about.like)
         validation = arrays.get("val_rows")
         if "X_val" in arrays:
             train, validation = joined(train, _part(arrays, "_val", about.like))
     elif "X" in arrays:
-        train = _part(arrays, "", about.like)
+        train, suffixes = _part(arrays, "", about.like), ("",)
     else:
         raise ManyLabelError(str(arrays.path), _FORM, _told(arrays), hint_for_arrays(arrays.names))
     return assemble(
-        about,
+        replace(about, remarks=(*about.remarks, *_unread(arrays, suffixes))),
         train,
         test,
         label_names=about.like.columns if about.like.unlabelled else arrays.get("label_names"),
@@ -82,10 +83,22 @@ def read_arrays(arrays: Store, about: About) -> DataSet:
     )
 
 
+def _unread(arrays: Store, suffixes: tuple[str, ...]) -> list[str]:
+    """A remark on arrays that no part of the data set is made of."""
+    read = {f"{kind}{suffix}" for kind in "XyY" for suffix in suffixes}
+    read |= {f"{name}_{part}" for name in read for part in CSR_PARTS}
+    read |= {"label_names", "feature_names", *(["val_rows"] if "_train" in suffixes else [])}
+    left = [name for name in arrays.names if name not in read]
+    return [f"Arrays that are not read: {_listed(left)}."] if left else []
+
+
 def _told(arrays: Store) -> str:
     """The names, for a message."""
-    names = arrays.names
-    return ", ".join(shown(n)[1:-1] for n in names[:12]) + (", ..." if names[12:] else "") or "no arrays"
+    return _listed(arrays.names) or "no arrays"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(shown(n)[1:-1] for n in names[:12]) + (", ..." if names[12:] else "")
 
 
 def read_npz(path: Path, about: About) -> DataSet:
