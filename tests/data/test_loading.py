@@ -173,6 +173,12 @@ def test_a_table_with_named_labels_is_a_data_set_with_a_drawn_test_part(tmp_path
     assert list(together.test.X.row_keys()) == list(whole.X.row_keys())
 
 
+def test_labels_are_named_of_tables_alone(write):
+    for source, got in (("yeast", "yeast, a known data set"), (write("t.npz", "x"), "t.npz")):
+        with pytest.raises(ManyLabelError, match=f"{got}. A data set that is no table brings its labels"):
+            data.load(source, labels="a")
+
+
 def test_unknown_labels_of_a_table_stay_unknown(tmp_path):
     lines = ["n,a,b", *(f"{i}.5,{i % 2},{'' if i % 5 == 0 else i % 3 % 2}" for i in range(40))]
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")

@@ -171,9 +171,15 @@ def _from_table(
     from manylabel.data.build import About, Part, assemble
     from manylabel.data.formats.options import refuse_options
     from manylabel.data.formats.parts import stem
+    from manylabel.data.formats.table_registry import may_be_table
     from manylabel.data.tables import read_table
 
     refuse_options(options or {}, source)
+    path, is_known = Path(source), source in names() and not _is_there(source)
+    if is_known or (path.is_file() and path.suffix and not may_be_table(path)):
+        got = f"{source}, a known data set" if is_known else f"{source}"
+        hint = "A data set that is no table brings its labels: leave `labels` out. A table ends in .csv, .parquet, ..."
+        raise ManyLabelError("`labels`", "the path of a table beside them", got, hint)
     table = read_table(source, labels=labels)
     about = About(stem(Path(source)), table.where, remarks=table.told, undivided=undivided)
     return assemble(about, Part(table.X, table.Y, table.where), label_names=table.label_names)

@@ -79,7 +79,12 @@ def open_table(source: Any, *, delimiter: str | None = None, encoding: str | Non
 
 def is_table(path: Path) -> bool:
     """Whether the ending of a file says that it holds a table, which ``.txt`` does not."""
-    return _ending(_path_and_part(str(path))[0]) in set(TABLE_ENDINGS) - {".txt"}
+    return may_be_table(path) and _ending(_path_and_part(str(path))[0]) != ".txt"
+
+
+def may_be_table(path: Path) -> bool:
+    """Whether the ending of a file is one that tables have."""
+    return _ending(_path_and_part(str(path))[0]) in TABLE_ENDINGS
 
 
 def is_readable(path: Path) -> bool:
