@@ -78,8 +78,10 @@ def load(
 
 def _beside_its_namesake(found: DataSet, name: str, folder: Path | None) -> DataSet:
     """The data set of a name, with a remark where a folder of that name lies here and was not read."""
-    read_here = name not in names(folder) or (folder and (folder / name).resolve() == Path(name).resolve())
-    if read_here or not Path(name).is_dir():
+    here = Path(name)
+    if not here.is_dir() or name not in names(folder):
+        return found
+    if folder and (folder / name).resolve() == here.resolve():
         return found
     told = f"{name} is the known data set of this name, not the folder here: give .{os.sep}{name} for that."
     return replace(found, remarks=(*found.remarks, told))
@@ -177,7 +179,7 @@ def _from_table(
     refuse_options(options or {}, source)
     path, is_known = Path(source), source in names() and not _is_there(source)
     if is_known or (path.is_file() and path.suffix and not may_be_table(path)):
-        got = f"{source}, a known data set" if is_known else f"{source}"
+        got = f"{source}, a known data set" if is_known else source
         hint = "A data set that is no table brings its labels: leave `labels` out. A table ends in .csv, .parquet, ..."
         raise ManyLabelError("`labels`", "the path of a table beside them", got, hint)
     table = read_table(source, labels=labels)

@@ -63,7 +63,8 @@ def read_arrays(arrays: Store, about: About) -> DataSet:
     ManyLabelError
         If one of the arrays is lacking, or they hold what a data set cannot.
     """
-    test, validation, suffixes = None, None, ("_train", "_test", "_val")
+    test, validation = None, None
+    suffixes: tuple[str, ...] = ("_train", "_test", "_val")
     if "X_train" in arrays:
         train, test = _part(arrays, "_train", about.like), _part(arrays, "_test", about.like)
         validation = arrays.get("val_rows")
