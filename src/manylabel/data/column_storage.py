@@ -370,6 +370,8 @@ def _tidied(cells: Cells) -> Cells:
             cells.dtype.kind == "f" or cells.dtype.itemsize < 8 or not bool((np.abs(values) >= 2.0**53).any())
         )
         return values if exact else [str(v) for v in cells.tolist()]
+    if isinstance(cells, np.ndarray) and cells.dtype.kind in "mM":
+        cells = cells.astype(f"{cells.dtype.kind}8[us]")  # of nanoseconds NumPy would list whole numbers
     listed = cells.tolist() if isinstance(cells, np.ndarray) else cells
     kinds = set(map(type, listed)) - {type(None)}
     if kinds and kinds <= {int, float}:

@@ -135,6 +135,17 @@ def test_durations_are_seconds_and_periods_the_date_they_begin(tmp_path):
         assert opens.distinct() == ["08:30:00", "09:30:00", "10:30:00"]
 
 
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+def test_dates_and_durations_in_arrays_are_those_of_any_unit(unit):
+    days = np.arange(24).astype("datetime64[D]").astype(f"datetime64[{unit}]")
+    took = (np.arange(24) * 90).astype("timedelta64[s]").astype(f"timedelta64[{unit}]")
+    took[0] = "NaT"
+    read = read_table({"day": days, "took": took, "tags": ["p", "q", "p|q"] * 8}, labels="tags").X
+    assert {name: column.role for name, column in read.columns.items()} == {"day": "date", "took": "number"}
+    assert read.values["day"].values[:2].tolist() == [0, 86400]
+    assert np.array_equal(read.values["took"].values, [np.nan, *np.arange(1, 24) * 90], equal_nan=True)
+
+
 def test_integers_that_float64_blurs_are_categories():
     table = read_table({"key": [2**53 + 1, 2**53, 2**53 + 1] * 10, "n": [0.5, 1.5, 2.5] * 10})
     assert table.X.columns["key"].role == "category"
